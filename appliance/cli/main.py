@@ -1,0 +1,51 @@
+"""Entry point of the `zongji` command.
+
+Each command is a module of this package with `add_arguments(parser)` and
+`run(args) -> exit status`; it is imported only when it is used, so that a
+recording can be examined on a machine that has no web server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS: dict[str, str] = {
+    "run": "start engine, control and web on the simulated office (or --board ADDRESS)",
+    "engine": "the real-time process alone",
+    "control": "the process that owns the database alone",
+    "web": "the web pages alone",
+    "scenario": "run stories on the virtual clock",
+    "dsp": "examine recordings: digits, caller ID, tones, hang-up",
+    "claim-code": "print the code that claims a new box",
+}
+
+
+class UserError(Exception):
+    """Something the user can mend; printed as one line, exit status 2."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="zongji", description="Zongji (总机) call-centre box")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="; ".join(f"{k}: {v}" for k, v in COMMANDS.items()))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(argv)
+    module = importlib.import_module(f"appliance.cli.{chosen.command.replace('-', '_')}")
+    sub = argparse.ArgumentParser(prog=f"zongji {chosen.command}", description=COMMANDS[chosen.command])
+    module.add_arguments(sub)
+    args = sub.parse_args(chosen.rest)
+    try:
+        status: int = module.run(args)
+    except UserError as error:
+        print(f"zongji {chosen.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""What can happen to the call core: the input of `Switch.step`.
+
+`port` is the name of a line ("L1", "L2", …) or the extension of a telephone
+("801", …) as the plan names them. Times are the `now` given to `step`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of everything the core reacts to."""
+
+
+# ------------------------------------------------------- signals on a port
+@dataclass(frozen=True)
+class PortSignal(Event):
+    port: str
+
+
+@dataclass(frozen=True)
+class RingStarted(PortSignal):
+    """A ring burst began on a line."""
+
+
+@dataclass(frozen=True)
+class RingStopped(PortSignal):
+    """A ring burst ended on a line."""
+
+
+@dataclass(frozen=True)
+class CallerIdSeen(PortSignal):
+    """Caller identification was decoded (checksum valid). number is "" when not given.
+    presentation: "shown", "withheld" or "unavailable"."""
+
+    number: str = ""
+    name: str = ""
+    presentation: str = "shown"
+
+
+@dataclass(frozen=True)
+class Lifted(PortSignal):
+    """A telephone went off hook."""
+
+
+@dataclass(frozen=True)
+class HungUp(PortSignal):
+    """A telephone went on hook."""
+
+
+@dataclass(frozen=True)
+class Flashed(PortSignal):
+    """Hook flash on a telephone."""
+
+
+@dataclass(frozen=True)
+class KeyPressed(PortSignal):
+    """A key, by DTMF or dial pulse: one of 0-9 * # A-D."""
+
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class ToneHeard(PortSignal):
+    """A call-progress tone was recognised on a line: "dial", "ringback", "busy",
+    "congestion", "sit", "voice", "silence", "fax-cng", "fax-ced"."""
+
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class FarEndGone(PortSignal):
+    """The party on the line has hung up. cue: "tone" (disconnect tone recognised),
+    "battery" (feed dropped), "polarity" (reversal back), "dialtone" (dial tone returned).
+    latency_s: how long ago it really happened, as far as the cue tells."""
+
+    cue: str = ""
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class FarEndAnswered(PortSignal):
+    """The called party answered. how: "polarity" (seen), "voice" (inferred)."""
+
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class PortLost(PortSignal):
+    """The port vanished or its line has no battery."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class PortReady(PortSignal):
+    """The port is usable (again)."""
+
+
+# ------------------------------------------------------- results of actions
+@dataclass(frozen=True)
+class PlayFinished(PortSignal):
+    """The prompts of `Play(token)` have been heard to the end, or `error` says why not."""
+
+    token: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class DialFinished(PortSignal):
+    """All digits of `Dial(token)` have been sent."""
+
+    token: int = 0
+
+
+@dataclass(frozen=True)
+class Answered(Event):
+    """Reply to an `Ask`; data is None when the deadline passed unanswered."""
+
+    ref: int = 0
+    data: dict[str, Any] | None = None
+
+
+# ------------------------------------------------------- wishes of people
+@dataclass(frozen=True)
+class Desk(Event):
+    """A request from a desktop or supervisor, already authenticated by control.
+
+    verb: one of DESK_VERBS; agent: the agent's number; ref: correlates the `Reply`.
+    args by verb:
+      sign_in {phone}; sign_out {}; ready {}; not_ready {reason}; wrap_up_done {}; wrap_up_extend {};
+      hang_up {}; hold {}; retrieve {}; transfer {to} (extension, agent number or outside number);
+      dial {number, customer?}; force_not_ready {reason}; force_sign_out {}; drop_call {call};
+      record_pause {}; record_resume {}
+    """
+
+    verb: str = ""
+    agent: str = ""
+    ref: int = 0
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+DESK_VERBS = frozenset(
+    "sign_in sign_out ready not_ready wrap_up_done wrap_up_extend hang_up hold retrieve transfer dial "
+    "force_not_ready force_sign_out drop_call record_pause record_resume".split()
+)
+
+
+@dataclass(frozen=True)
+class PlanChanged(Event):
+    """New compiled settings; calls in progress keep the flow version they started with."""
+
+    plan: Any = None
+
+
+@dataclass(frozen=True)
+class Tick(Event):
+    """Nothing happened; only time passed (timers may be due)."""

@@ -1,0 +1,71 @@
+"""Where things lie under the data directory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The data directory and the names of what is in it."""
+
+    root: Path
+
+    @classmethod
+    def from_env(cls) -> Home:
+        """`$ZONGJI_HOME`, or `./var` where it is not set."""
+        return cls(Path(os.environ.get("ZONGJI_HOME", "var")).resolve())
+
+    @property
+    def database(self) -> Path:
+        return self.root / "db" / "zongji.db"
+
+    @property
+    def plan(self) -> Path:
+        """Plan as last compiled by control."""
+        return self.root / "plan.json"
+
+    @property
+    def good_plan(self) -> Path:
+        """Plan as last accepted by the engine."""
+        return self.root / "plan.json.good"
+
+    @property
+    def recordings(self) -> Path:
+        return self.root / "recordings"
+
+    @property
+    def spool(self) -> Path:
+        """Finished call records that control has not acknowledged yet."""
+        return self.root / "spool"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def engine_socket(self) -> Path:
+        return self.run / "engine.sock"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def office_socket(self) -> Path:
+        return self.run / "office.sock"
+
+    @property
+    def prompts(self) -> Path:
+        """The customer's own prompts: `<lang>/<name>.wav`, looked up before the shipped ones."""
+        return self.root / "prompts"
+
+    def create(self) -> None:
+        """Make the folders. Raises OSError when that is not possible."""
+        for folder in (self.database.parent, self.recordings, self.spool, self.run, self.prompts):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+SHIPPED_PROMPTS = Path(__file__).parent / "prompts" / "built"

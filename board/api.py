@@ -1,0 +1,253 @@
+"""What a card is: the one interface every hardware back-end implements.
+
+A card moves blocks of samples and hook/ring events. It knows nothing of
+cadences to be recognised, caller ID to be decoded or calls: those sit above,
+so that all back-ends share one tested implementation.
+
+Time is the card's own sample clock (`clock`, int, 8000 per second, starting at
+0 when the card is opened); wall time never appears here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 8000
+BLOCK_SAMPLES = 160
+"""Samples per port in one tick (20 ms)."""
+
+Samples = NDArray[np.int16]
+
+
+class BoardError(Exception):
+    """A card could not be opened or driven; the text says what to do."""
+
+
+class PortKind(Enum):
+    FXO = "FXO"
+    """We are the telephone: a phone-company line plugs in here."""
+    FXS = "FXS"
+    """We are the exchange: an agent's telephone plugs in here."""
+
+
+@dataclass(frozen=True)
+class PortInfo:
+    """One socket of a card. `index` is its row in the card's sample matrix."""
+
+    index: int
+    kind: PortKind
+    name: str
+    """Stable address of the port, `card-id/index`."""
+    can: frozenset[str] = frozenset()
+    """Capabilities: "polarity", "battery", "voltage", "onhook-audio", "lamp".
+    What is not listed is unknown and is never reported as good."""
+
+
+# --------------------------------------------------------------------- events
+@dataclass(frozen=True)
+class PortEvent:
+    """Something seen at a port. `clock`: card sample count at which it happened."""
+
+    port: int
+    clock: int
+
+
+@dataclass(frozen=True)
+class OffHook(PortEvent):
+    """FXS: the telephone was lifted (this is also how ringing is tripped)."""
+
+
+@dataclass(frozen=True)
+class OnHook(PortEvent):
+    """FXS: the telephone was hung up (already told apart from flash and pulses)."""
+
+
+@dataclass(frozen=True)
+class Flash(PortEvent):
+    """FXS: hook flash of `duration_ms`."""
+
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True)
+class PulseDigit(PortEvent):
+    """FXS: one digit dialled by loop interruptions, "0".."9"."""
+
+    digit: str = ""
+
+
+@dataclass(frozen=True)
+class RingOn(PortEvent):
+    """FXO: ring voltage appeared (start of one burst)."""
+
+
+@dataclass(frozen=True)
+class RingOff(PortEvent):
+    """FXO: ring voltage went away (end of one burst)."""
+
+
+@dataclass(frozen=True)
+class PolarityReversed(PortEvent):
+    """FXO: tip and ring changed places; `reversed_` is the state from now on."""
+
+    reversed_: bool = False
+
+
+@dataclass(frozen=True)
+class BatteryLost(PortEvent):
+    """FXO: no feed voltage (a short gap is calling-party control, a lasting one
+    is an unplugged line: the layer above decides by time)."""
+
+
+@dataclass(frozen=True)
+class BatteryBack(PortEvent):
+    """FXO: feed voltage is there again."""
+
+
+@dataclass(frozen=True)
+class PortGone(PortEvent):
+    """The port no longer exists (card pulled, fault). `reason` is for people."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class PortBack(PortEvent):
+    """A port that had gone can be used again, on-hook and silent."""
+
+
+@dataclass(frozen=True)
+class CommandDone(PortEvent):
+    """The command with this id has taken effect."""
+
+    command_id: int = 0
+
+
+@dataclass(frozen=True)
+class CommandFailed(PortEvent):
+    """The command with this id did not take effect; `reason` is for people."""
+
+    command_id: int = 0
+    reason: str = ""
+
+
+# ------------------------------------------------------------------- commands
+@dataclass(frozen=True)
+class SetHook:
+    """FXO: take (`off_hook=True`) or release the line."""
+
+    off_hook: bool
+
+
+@dataclass(frozen=True)
+class StartRinging:
+    """FXS: ring the telephone. `cadence_ms`: on, off, on, off … repeated."""
+
+    cadence_ms: tuple[int, ...] = (1000, 4000)
+
+
+@dataclass(frozen=True)
+class StopRinging:
+    """FXS: stop ringing."""
+
+
+@dataclass(frozen=True)
+class FlashHook:
+    """FXO: open the loop for `duration_ms`, then close it again."""
+
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class DialPulses:
+    """FXO: dial by loop interruptions."""
+
+    digits: str
+
+
+@dataclass(frozen=True)
+class SetPolarity:
+    """FXS: feed the telephone with normal or reversed polarity."""
+
+    reversed_: bool
+
+
+@dataclass(frozen=True)
+class DropBattery:
+    """FXS: remove the feed for `duration_ms` (tells the set that the far end has gone)."""
+
+    duration_ms: int
+
+
+Command = SetHook | StartRinging | StopRinging | FlashHook | DialPulses | SetPolarity | DropBattery
+
+
+# ----------------------------------------------------------------------- card
+@dataclass(frozen=True)
+class LineMeasure:
+    """What a port measures now; None is "unknown"."""
+
+    volts: float | None = None
+    milliamps: float | None = None
+    reversed_: bool | None = None
+    off_hook: bool | None = None
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One block from a card.
+
+    clock: sample count of the first sample of `audio`.
+    audio: int16 linear [ports, BLOCK_SAMPLES].
+    events: what happened up to the end of this block, each with its own clock.
+    lost: samples missing before this block (0 when all is well).
+    """
+
+    clock: int
+    audio: Samples
+    events: tuple[PortEvent, ...] = ()
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class CardCaps:
+    """What a card can do as a whole."""
+
+    rate_hz: int = SAMPLE_RATE_HZ
+    block_samples: int = BLOCK_SAMPLES
+    firmware: str = ""
+    features: frozenset[str] = field(default_factory=frozenset)
+
+
+class Board(Protocol):
+    """One card. Not thread-safe: the engine's tick thread owns it."""
+
+    @property
+    def id(self) -> str:
+        """Stable name (serial number or bus path), never an enumeration index."""
+
+    @property
+    def caps(self) -> CardCaps: ...
+
+    @property
+    def ports(self) -> Sequence[PortInfo]: ...
+
+    def read(self) -> Tick:
+        """Next block; blocks until the card has it. Raises BoardError when the card is lost."""
+
+    def write(self, audio: Samples) -> None:
+        """Samples int16 [ports, BLOCK_SAMPLES] to be played in the next block."""
+
+    def command(self, port: int, command: Command) -> int:
+        """Queue a command; returns its id. Its result comes as an event."""
+
+    def measure(self, port: int) -> LineMeasure: ...
+
+    def close(self) -> None:
+        """Release the hardware. Idempotent."""
