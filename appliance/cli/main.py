@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "web": "the web pages alone",
     "scenario": "run stories on the virtual clock",
     "dsp": "examine recordings: digits, caller ID, tones, hang-up",
+    "welcome": "wait for the pages, then print their address and the claim code",
     "claim-code": "print the code that claims a new box",
 }
 

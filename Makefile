@@ -1,0 +1,35 @@
+# Everything starts here; see README.md.
+.PHONY: help setup setup-test run test check test-guest bench screenshots lock clean
+
+help:            ## what can be made
+	@sed -n 's/^\([a-z-]*\): *[^#]*## /  make \1: /p' $(MAKEFILE_LIST)
+
+setup:           ## install what the product needs (Debian packages, .venv, web assets, prompts)
+	@./setup.sh run
+
+setup-test:      ## the same, and what the tests need
+	@./setup.sh test
+
+run: setup       ## the box on the simulated office, page on localhost
+	@exec .venv/bin/zongji run
+
+check: setup-test ## format, lint, types
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+test: check      ## checks and all tests
+	@.venv/bin/python -m pytest
+
+bench: setup-test ## figures and ratios, printed
+	@.venv/bin/python -m tests.bench
+
+screenshots: setup-test ## pictures of the pages for README.md and docs/
+	@.venv/bin/python -m tests.screenshots
+
+lock:            ## renew the lock files from pyproject.toml (needs uv)
+	@uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
+	@uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev pyproject.toml requirements-build.in -o requirements-dev.lock
+
+clean:           ## remove what was built (not your data in var/)
+	@rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built *.egg-info

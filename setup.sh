@@ -1,0 +1,67 @@
+#!/bin/sh
+# Everything the product needs on a fresh Debian 12 machine; with "test" also what
+# its tests need. Non-interactive; repeating it costs a second when nothing is missing.
+set -eu
+cd "$(dirname "$0")"
+want=${1:-run}
+
+# --- Debian packages ---------------------------------------------------------------
+packages="python3 python3-venv espeak-ng ca-certificates"
+command -v npm >/dev/null 2>&1 || packages="$packages npm"
+if [ "$want" = test ]; then
+    packages="$packages git chromium fonts-noto-cjk asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
+fi
+missing=""
+for package in $packages; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+    echo "setup: installing$missing"
+    as_root=""
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 || {
+            echo "setup: these Debian packages are missing and there is no sudo to install them; as root run: apt-get install$missing" >&2
+            exit 1
+        }
+        as_root="sudo"
+    fi
+    $as_root apt-get update -q
+    # shellcheck disable=SC2086 -- a list of words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+fi
+
+# --- Python packages, from the lock files with hashes ------------------------------
+python=""
+for candidate in python3.11 python3; do
+    if command -v $candidate >/dev/null 2>&1 && [ "$($candidate -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = 3.11 ]; then
+        python=$(command -v $candidate)
+        break
+    fi
+done
+[ -n "$python" ] || { echo "setup: Python 3.11 is needed (Debian 12 has it as python3)" >&2; exit 1; }
+
+lock=requirements.lock
+[ "$want" = test ] && lock=requirements-dev.lock
+mkdir -p build
+new_stamp=$(cat "$lock" pyproject.toml | sha256sum | cut -d' ' -f1)
+if [ ! -x .venv/bin/zongji ] || ! grep -qx "$lock $new_stamp" build/python.stamp 2>/dev/null; then
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+    # The development set contains the other one, so it satisfies both stamps.
+    { echo "$lock $new_stamp"
+      [ "$want" != test ] || echo "requirements.lock $(cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1)"
+    } > build/python.stamp
+fi
+
+# --- web assets, from the npm lock file with hashes ---------------------------------
+new_stamp=$(cat package-lock.json webui/build_assets.py | sha256sum | cut -d' ' -f1)
+if [ ! -d webui/static/vendor ] || [ "$(cat build/assets.stamp 2>/dev/null)" != "$new_stamp" ]; then
+    npm ci --silent --no-audit --no-fund --ignore-scripts
+    .venv/bin/python -m webui.build_assets
+    echo "$new_stamp" > build/assets.stamp
+fi
+
+# --- things made from our own sources ------------------------------------------------
+.venv/bin/python -m webui.build_translations
+.venv/bin/python -m appliance.prompts.build
