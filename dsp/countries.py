@@ -184,7 +184,7 @@ def _tables() -> dict[str, ToneTable]:
         missing = set(REQUIRED) - set(row)
         if unknown or missing:
             raise BadToneText(f"country {code}: unknown {sorted(unknown)}, missing {sorted(missing)}")
-        tones = {name: parse_tone(f"{code} {name}", row[name]) for name in TONE_NAMES if name in row}
+        tones = {name: parse_tone(name, row[name]) for name in TONE_NAMES if name in row}
         tables[code] = ToneTable(code, row["name"], tones, ring, row["source"])
     return tables
 
