@@ -1,0 +1,265 @@
+"""The two stages of the DTMF receiver as pure functions of samples.
+
+`FrameBank` looks at single frames of 20 ms, `examine` at the last 120 ms of the few
+ports whose frames look like a pair of tones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.levels import SAMPLE_RATE_HZ, Samples, peak_from_dbm0
+
+LOW_HZ = (697.0, 770.0, 852.0, 941.0)
+HIGH_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
+FRAME_SAMPLES = 160
+HISTORY_SAMPLES = 960
+STEP_SAMPLES = 16
+STEPS = HISTORY_SAMPLES // STEP_SAMPLES
+
+_FFT = 1024
+_BIN_HZ = SAMPLE_RATE_HZ / _FFT
+_SLICE = _FFT // STEP_SAMPLES
+_HALF_WIDTH_HZ = 200.0
+_DIAL_TONE_HZ = (300.0, 350.0, 400.0, 450.0, 500.0, 550.0)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+
+class FrameBank:
+    """The cheap test: does a frame hold one low and one high tone?
+
+    A Hann-windowed frame has lobes wide enough (±100 Hz) for one filter per tone,
+    and side lobes low enough (-50 dB at 200 Hz) that a dial tone needs no filter
+    in front. What the dial tone's band holds is left out of the sum that the pair
+    is compared with.
+    """
+
+    def __init__(self, lowest_dbm0: float) -> None:
+        n = np.arange(FRAME_SAMPLES)
+        self._window = (0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / FRAME_SAMPLES)).astype(np.float32)
+        freqs_hz = np.array(LOW_HZ + HIGH_HZ + _DIAL_TONE_HZ)
+        turn = 2 * np.pi / SAMPLE_RATE_HZ * n[:, None] * freqs_hz
+        self._bank = np.concatenate([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+        # Half of the amplitude, because the edge of a tone may lie in the frame.
+        self._least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
+
+    def pairs(self, frames: Samples) -> tuple[Bools, Ints, Ints]:
+        """Which of `frames` [n, 160] may hold a pair, and the indices of low and high tone, each [n]."""
+        windowed = frames * self._window
+        parts = windowed @ self._bank
+        parts *= parts
+        half = parts.shape[1] // 2
+        power = parts[:, :half] + parts[:, half:]
+        lows, highs = power[:, :4], power[:, 4:8]
+        low, high = lows.argmax(1), highs.argmax(1)
+        best_low, best_high = lows.max(1), highs.max(1)
+        energy = np.einsum("fn,fn->f", windowed, windowed) * (FRAME_SAMPLES / 3.0)
+        energy -= power[:, 8:].sum(1) / 1.5
+        alike = (
+            (np.minimum(best_low, best_high) > self._least)
+            & (best_low < 25.0 * best_high)
+            & (best_high < 25.0 * best_low)
+            & (best_low + best_high > 0.35 * energy)
+        )
+        return alike, low, high
+
+
+@dataclass(frozen=True)
+class Envelopes:
+    """Complex envelopes of both tones over the history, [ports, STEPS], peak amplitude scale."""
+
+    low: NDArray[np.complex64]
+    high: NDArray[np.complex64]
+
+    def of(self, rows: Ints) -> Envelopes:
+        """Only these ports."""
+        return Envelopes(self.low[rows], self.high[rows])
+
+
+def _slice_table(freqs_hz: tuple[float, ...]) -> tuple[Ints, NDArray[np.float32], Floats]:
+    centre = np.round(np.array(freqs_hz) / _BIN_HZ).astype(np.intp)
+    offset = np.fft.fftfreq(_SLICE, 1.0 / _SLICE).astype(np.intp)
+    bins = centre[:, None] + offset
+    away_hz = np.abs(bins * _BIN_HZ - np.array(freqs_hz)[:, None])
+    shape = np.where(away_hz < _HALF_WIDTH_HZ, np.cos(np.pi / 2 * away_hz / _HALF_WIDTH_HZ) ** 2, 0.0)
+    return bins, (shape * 2.0 / STEP_SAMPLES).astype(np.float32), centre * _BIN_HZ
+
+
+_BINS, _SHAPE, CENTRE_HZ = _slice_table(LOW_HZ + HIGH_HZ)
+
+
+def envelopes(history: Samples, low: Ints, high: Ints) -> Envelopes:
+    """Envelopes of the given tones (indices) in `history` [ports, HISTORY_SAMPLES]."""
+    spectrum = np.fft.rfft(history, _FFT)
+    rows = np.arange(len(history))[:, None]
+
+    def cut(tone: Ints) -> NDArray[np.complex64]:
+        return np.fft.ifft(spectrum[rows, _BINS[tone]] * _SHAPE[tone])[:, :STEPS]
+
+    return Envelopes(cut(low), cut(high + 4))
+
+
+def relative_level(env: Envelopes, low_peak: Floats, high_peak: Floats) -> Floats:
+    """The weaker of the two envelopes, each relative to its peak, [ports, STEPS]."""
+    return np.minimum(np.abs(env.low) / low_peak[:, None], np.abs(env.high) / high_peak[:, None]).astype(float)
+
+
+def plateau(envelope: NDArray[np.complex64]) -> Floats:
+    """Mean of the 16 loudest ms of the last 60 ms of each port, [ports]."""
+    recent = np.sort(np.abs(envelope[:, -30:]), axis=1)
+    return np.maximum(recent[:, -8:].mean(1), 1e-6).astype(float)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The newest stretch of tone on each port, in samples of the history; all [ports]."""
+
+    start: Floats
+    end: Floats
+    sounding: Floats
+
+    def of(self, rows: Ints) -> Runs:
+        """Only these ports."""
+        return Runs(self.start[rows], self.end[rows], self.sounding[rows])
+
+
+def newest_runs(level: Floats, bridge_samples: float) -> Runs:
+    """The last stretch where `level` [ports, STEPS] is over a half, bridging short gaps."""
+    on = level > 0.5
+    steps = np.arange(STEPS)
+    rows = np.arange(len(level))
+    last = np.where(on, steps, -1).max(1)
+    # Length of the silence that ends at each step, and the step where a long one ends last.
+    quiet = steps - np.maximum.accumulate(np.where(on, steps, -1), axis=1)
+    split = (quiet * STEP_SAMPLES > bridge_samples) & (steps <= last[:, None])
+    before = np.where(split, steps, -1).max(1)
+    later_on = on & (steps > before[:, None])
+    first = np.where(later_on, steps, STEPS).min(1)
+    first = np.minimum(first, np.maximum(last, 0))
+    start = first - _fraction(level, rows, first, -1)
+    end = last + _fraction(level, rows, last, 1)
+    inside = (steps >= first[:, None]) & (steps <= last[:, None])
+    holes = (inside & ~on).sum(1)
+    found = last >= 0
+    return Runs(
+        np.where(found, start * STEP_SAMPLES, 0.0),
+        np.where(found, np.minimum(end * STEP_SAMPLES, HISTORY_SAMPLES), 0.0),
+        np.where(found, (np.minimum(end, STEPS) - start - holes) * STEP_SAMPLES, 0.0),
+    )
+
+
+def _fraction(level: Floats, rows: Ints, step: Ints, way: int) -> Floats:
+    """How far (in steps) from `step` towards its neighbour the level crosses a half."""
+    inner = level[rows, np.clip(step, 0, STEPS - 1)]
+    beside = step + way
+    outer = np.where((beside >= 0) & (beside < STEPS), level[rows, np.clip(beside, 0, STEPS - 1)], 0.0)
+    return np.clip((inner - 0.5) / np.maximum(inner - outer, 1e-9), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the inside of a run looks like; all [ports]. Powers are relative to the weaker tone's."""
+
+    low_peak: Floats
+    high_peak: Floats
+    low_hz: Floats
+    high_hz: Floats
+    wobble_rad: Floats
+    unevenness: Floats
+    residue: Floats
+    residue_peak: Floats
+    bass_peak: Floats
+
+
+def fit(history: Samples, env: Envelopes, low: Ints, high: Ints, runs: Runs) -> Fit:
+    """Fit two steady tones to the inside of each run and describe what is left over."""
+    steps = np.arange(STEPS) * STEP_SAMPLES
+    margin = 40.0
+    inside = (steps >= (runs.start + margin)[:, None]) & (steps <= (runs.end - margin)[:, None])
+    low_hz, low_wobble = _frequency(env.low, inside)
+    high_hz, high_wobble = _frequency(env.high, inside)
+    low_hz = low_hz + CENTRE_HZ[low]
+    high_hz = high_hz + CENTRE_HZ[high + 4]
+    n = np.arange(HISTORY_SAMPLES)
+    length = np.maximum(runs.end - runs.start - 48.0, 16.0)
+    place = (n - (runs.start + 24.0)[:, None]) / length[:, None]
+    window = np.where((place > 0) & (place < 1), 0.5 - 0.5 * np.cos(2 * np.pi * place), 0.0)
+    weight = window.sum(1)
+    rest = history * window
+    peaks = []
+    for hz in (low_hz, high_hz):
+        turn = np.exp(-2j * np.pi / SAMPLE_RATE_HZ * hz[:, None] * n)
+        amount = 2.0 * np.einsum("pn,pn->p", rest, turn) / weight
+        peaks.append(np.abs(amount))
+        rest = rest - window * (amount[:, None] * turn.conj()).real
+    low_peak, high_peak = np.maximum(peaks[0], 1e-6), np.maximum(peaks[1], 1e-6)
+    left = np.abs(np.fft.rfft(rest, _FFT)) ** 2
+    weaker = (np.minimum(low_peak, high_peak) * weight / 2.0) ** 2
+    bass = int(600 / _BIN_HZ)
+    above = left[:, bass:]
+    tone_energy = (low_peak**2 + high_peak**2) / 2.0 * (window**2).sum(1)
+    uneven = np.zeros(len(history))
+    count = np.maximum(inside.sum(1), 1)
+    for envelope in (env.low, env.high):
+        amplitude = np.abs(envelope)
+        mean = (amplitude * inside).sum(1) / count
+        spread = np.sqrt((((amplitude - mean[:, None]) ** 2) * inside).sum(1) / count)
+        uneven = np.maximum(uneven, spread / np.maximum(mean, 1e-6))
+    return Fit(
+        low_peak,
+        high_peak,
+        low_hz,
+        high_hz,
+        np.maximum(low_wobble, high_wobble),
+        uneven,
+        above.sum(1) * 2.0 / _FFT / np.maximum(tone_energy, 1e-6),
+        above.max(1) / weaker,
+        left[:, 12:bass].max(1) / weaker,
+    )
+
+
+def _frequency(envelope: NDArray[np.complex64], inside: Bools) -> tuple[Floats, Floats]:
+    """Frequency of each envelope [Hz from its centre] over `inside`, and the rms phase error [rad]."""
+    z = np.where(inside, envelope, 0).astype(np.complex128)
+    steps = np.arange(STEPS)
+    rough = np.angle((z[:, 1:] * z[:, :-1].conj()).sum(1))
+    for _ in range(2):
+        flat = z * np.exp(-1j * rough[:, None] * steps)
+        mean = np.angle(flat.sum(1))
+        error = np.where(inside, np.angle(flat * np.exp(-1j * mean)[:, None]), 0.0)
+        weight = np.abs(z)
+        total = np.maximum(weight.sum(1), 1e-9)
+        centre = (weight * steps).sum(1) / total
+        away = (steps - centre[:, None]) * (weight > 0)
+        slope = (weight * away * error).sum(1) / np.maximum((weight * away**2).sum(1), 1e-9)
+        rough = rough + slope
+    wobble = np.sqrt((weight * error**2).sum(1) / total)
+    return rough / (2 * np.pi) * SAMPLE_RATE_HZ / STEP_SAMPLES, wobble
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Where the tone was last heard (history samples), and whether a long enough pause followed."""
+
+    at: float
+    seen: bool
+
+
+def first_pause(level: Floats, from_samples: float, pause_samples: float) -> Pause:
+    """Follow one port's `level` [STEPS] from a point where the tone sounded."""
+    step = max(int(from_samples // STEP_SAMPLES), 0)
+    at = from_samples
+    for k in range(step, STEPS):
+        if level[k] > 0.5:
+            after = level[k + 1] if k + 1 < STEPS else 0.0
+            part = 1.0 if after > 0.5 else (level[k] - 0.5) / max(level[k] - after, 1e-9)
+            at = min((k + part) * STEP_SAMPLES, float(HISTORY_SAMPLES))
+        elif k * STEP_SAMPLES - at >= pause_samples:
+            return Pause(at, True)
+    return Pause(at, HISTORY_SAMPLES - at >= pause_samples)
