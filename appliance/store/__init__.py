@@ -1,0 +1,22 @@
+"""The one place that opens SQLite.
+
+store = open_store(home.database)
+store.customers.by_phone("021-5555 1234")
+"""
+
+from appliance.store.errors import InvalidRow, NotFound, StoreBusy, StoreError
+from appliance.store.seed import seed_defaults
+from appliance.store.settings import SETTINGS, Setting
+from appliance.store.store import Store, open_store
+
+__all__ = [
+    "SETTINGS",
+    "InvalidRow",
+    "NotFound",
+    "Setting",
+    "Store",
+    "StoreBusy",
+    "StoreError",
+    "open_store",
+    "seed_defaults",
+]

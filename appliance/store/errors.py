@@ -1,0 +1,58 @@
+"""What can go wrong with the store, each with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class StoreError(Exception):
+    """The database cannot be used; the text says why and what to do."""
+
+
+class StoreBusy(StoreError):
+    """Another program holds the database; trying again later is right."""
+
+
+class InvalidRow(ValueError):
+    """Data that the store refuses. `problems` are sentences for people."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class NotFound(KeyError):
+    """There is no such row."""
+
+    def __init__(self, what: str, key: object) -> None:
+        super().__init__(f"there is no {what} {key!r}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@contextmanager
+def speaking_plainly(where: str) -> Iterator[None]:
+    """Turn sqlite3's errors into ours. `where`: the database's path, for the sentence."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise InvalidRow([f"the database refuses this row: {error}"]) from error
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise StoreBusy(
+                f"the database {where} is locked by another program; close that program or wait, "
+                "nothing is lost meanwhile"
+            ) from error
+        if "full" in text:
+            raise StoreError(f"the disk that holds {where} is full; free some space") from error
+        if "readonly" in text or "read-only" in text:
+            raise StoreError(f"{where} cannot be written; check its owner and permissions") from error
+        raise StoreError(f"the database {where} cannot be used ({text}); restore a backup") from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"the database {where} is damaged ({error}); it was left as it is: restore a backup"
+        ) from error

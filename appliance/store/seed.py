@@ -1,0 +1,73 @@
+"""What a box knows before anybody has told it anything: lines, telephones, two queues, agents."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from appliance.store.errors import StoreError
+from appliance.store.store import Store
+
+FLOWS = Path(__file__).parent.parent / "flows"
+FIRST_EXTENSION = 801
+FIRST_AGENT = 1001
+_NAMES = {
+    "zh": ("王芳", "李伟", "张敏", "刘洋", "陈静", "杨帆", "赵磊", "黄丽", "周强", "吴婷", "徐明", "孙悦"),
+    "en": ("Alice", "Ben", "Carol", "David", "Emma", "Frank", "Grace", "Henry", "Ivy", "Jack", "Kate", "Leo"),
+}
+_WORDS = {
+    "zh": {"sales": "销售", "service": "客服", "line": "外线", "phone": "坐席电话", "agent": "坐席"},
+    "en": {"sales": "Sales", "service": "Service", "line": "Line", "phone": "Desk", "agent": "Agent"},
+}
+
+
+def seed_defaults(
+    store: Store,
+    lines: Sequence[str],
+    phones: Sequence[str],
+    country: str = "CN",
+    language: str = "zh",
+    flows: Path = FLOWS,
+) -> bool:
+    """Fill an empty store for a board with these ports (names such as "sim/0"): lines L1…, telephones
+    801…, queues sales and service, agents 1001… serving both, and the shipped flows, published.
+
+    Returns False, changing nothing, when the store has any line, telephone, agent or queue already.
+    Raises StoreError when a shipped flow cannot be read.
+    """
+    words, names = _WORDS[language], _NAMES[language]
+    definitions = [_flow(path) for path in sorted(flows.glob("*.toml"))]
+    if lines and not any(flow["id"] == "main" for flow in definitions):
+        raise StoreError(f"{flows / 'main.toml'} is missing; install the product again")
+    with store.transaction():
+        if any(table.list() for table in (store.lines, store.phones, store.agents, store.queues)):
+            return False
+        store.settings.set("country", country, "first start")
+        store.settings.set("language", language, "first start")
+        for queue in ("sales", "service"):
+            store.queues.put({"id": queue, "name": words[queue]})
+        for index, port in enumerate(lines, 1):
+            store.lines.put({"id": f"L{index}", "port": port, "label": f"{words['line']} {index}"})
+        for index, port in enumerate(phones):
+            extension = str(FIRST_EXTENSION + index)
+            store.phones.put({"ext": extension, "port": port, "label": f"{words['phone']} {extension}"})
+            number = str(FIRST_AGENT + index)
+            name = names[index] if index < len(names) else f"{words['agent']} {number}"
+            store.agents.put({"number": number, "name": name, "queues": ["sales", "service"]})
+        for flow in definitions:
+            store.flows.put(flow, "first start")
+            store.flows.publish(flow["id"], who="first start")
+    return True
+
+
+def _flow(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"the shipped flow {path} cannot be read ({error}); install the product again"
+        ) from error
+    definition = {key: value for key, value in data.items() if key not in ("id", "title")}
+    return {"id": data.get("id", path.stem), "title": data.get("title", ""), "definition": definition}

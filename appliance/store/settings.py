@@ -1,0 +1,309 @@
+"""Settings: every parameter in one table with type, bounds, default and help (N16)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.store.database import Database
+from appliance.store.errors import InvalidRow
+from appliance.store.fields import Field
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter. label, help and affects are in Chinese and English: {"zh": …, "en": …}."""
+
+    key: str
+    section: str
+    field: Field
+    label: dict[str, str]
+    help: dict[str, str]
+    unit: str = ""
+
+    @property
+    def default(self) -> Any:
+        """The value where nobody has set one."""
+        value = self.field.default
+        return list(value) if isinstance(value, tuple) else value
+
+
+def _setting(
+    key: str,
+    kind: str,
+    default: Any,
+    *,
+    zh: tuple[str, str],
+    en: tuple[str, str],
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple[str, ...] = (),
+    pattern: str = "",
+    meaning: str = "",
+    unit: str = "",
+) -> Setting:
+    section = key.split(".")[0] if "." in key else "box"
+    field = Field(key, kind, default, low, high, choices, pattern, meaning, en[1])
+    return Setting(key, section, field, {"zh": zh[0], "en": en[0]}, {"zh": zh[1], "en": en[1]}, unit)
+
+
+_DIGITS = r"[0-9]{1,20}"
+
+SETTINGS: dict[str, Setting] = {
+    setting.key: setting
+    for setting in (
+        _setting(
+            "company",
+            "text",
+            "",
+            high=80,
+            zh=("公司名称", "显示在页面顶部"),
+            en=("Company name", "Shown at the top of the pages"),
+        ),
+        _setting(
+            "country",
+            "choice",
+            "CN",
+            choices=("CN", "US"),
+            zh=("国家或地区", "决定信号音、振铃和号码格式，影响所有外线"),
+            en=("Country", "Decides tones, ringing and how numbers are read; affects every line"),
+        ),
+        _setting(
+            "area_code",
+            "text",
+            "",
+            pattern=r"[0-9]{2,6}",
+            meaning="the area code with its leading digit, such as 021",
+            zh=("本地区号", "为本地号码补上区号，例如 021"),
+            en=("Area code", "Completes local numbers, for example 021"),
+        ),
+        _setting(
+            "language",
+            "choice",
+            "zh",
+            choices=("zh", "en"),
+            zh=("提示音语言", "来电者听到的语言"),
+            en=("Prompt language", "What callers hear"),
+        ),
+        _setting(
+            "max_call_s",
+            "real",
+            4 * 3600.0,
+            low=60,
+            high=24 * 3600,
+            unit="s",
+            zh=("最长通话时间", "到时自动挂断，防止线路被占死"),
+            en=("Longest call", "A call is ended after this, so that no line stays taken for ever"),
+        ),
+        _setting(
+            "not_ready_reasons",
+            "list",
+            ("lunch", "break", "training", "paperwork", "meeting"),
+            high=30,
+            zh=("示忙原因", "坐席示忙时可选的原因"),
+            en=("Reasons for not ready", "What agents may choose from"),
+        ),
+        _setting(
+            "outside.prefix",
+            "text",
+            "9",
+            pattern=r"[0-9]{0,3}",
+            meaning="up to 3 digits",
+            zh=("外线字冠", "拨外线前先拨的号码；留空则非分机号一律呼出"),
+            en=(
+                "Outside prefix",
+                "Dialled before an outside number; empty: whatever is no extension goes out",
+            ),
+        ),
+        _setting(
+            "outside.emergency",
+            "list",
+            ("110", "119", "120", "122", "911", "999", "112"),
+            pattern=_DIGITS,
+            meaning="digits",
+            high=30,
+            zh=("紧急号码", "任何电话随时可拨，无需签入"),
+            en=("Emergency numbers", "Always dialled from any telephone, signed in or not"),
+        ),
+        _setting(
+            "outside.barred",
+            "list",
+            ("00",),
+            pattern=_DIGITS,
+            meaning="digits",
+            high=200,
+            zh=("禁拨字冠", "以这些数字开头的号码不允许呼出"),
+            en=("Barred prefixes", "Numbers that begin like this are refused"),
+        ),
+        _setting(
+            "outside.dial_tone_timeout_s",
+            "real",
+            5.0,
+            low=1,
+            high=30,
+            unit="s",
+            zh=("等待拨号音", "超过此时间没有拨号音则换下一条线"),
+            en=("Wait for dial tone", "Without dial tone for this long the line is given up"),
+        ),
+        _setting(
+            "outside.digit_timeout_s",
+            "real",
+            4.0,
+            low=1,
+            high=20,
+            unit="s",
+            zh=("拨号间隔", "停顿超过此时间视为拨号完毕"),
+            en=("Digit timeout", "A pause of this length ends dialling"),
+        ),
+        _setting(
+            "outside.no_answer_s",
+            "real",
+            60.0,
+            low=10,
+            high=300,
+            unit="s",
+            zh=("无人接听", "呼出振铃的最长时间"),
+            en=("No answer", "How long an outside call may ring"),
+        ),
+        _setting(
+            "outside.max_digits",
+            "int",
+            20,
+            low=3,
+            high=32,
+            zh=("最多位数", "一次拨号的最多位数"),
+            en=("Most digits", "Longest number that may be dialled"),
+        ),
+        _setting(
+            "recording.enabled",
+            "bool",
+            True,
+            zh=("录音", "录下每一个接通的电话"),
+            en=("Record calls", "Every connected call gets a recording"),
+        ),
+        _setting(
+            "recording.keep_days",
+            "int",
+            90,
+            low=0,
+            high=3650,
+            unit="d",
+            zh=("录音保留天数", "到期删除，星标录音除外；0 表示不按天数删除"),
+            en=("Keep recordings", "Older ones are deleted unless starred; 0 = never by age"),
+        ),
+        _setting(
+            "recording.quota_mb",
+            "int",
+            0,
+            low=0,
+            high=100_000_000,
+            unit="MB",
+            zh=("录音空间上限", "超出时先删除最旧的非星标录音；0 表示不限"),
+            en=("Space for recordings", "Beyond it the oldest unstarred are deleted; 0 = no limit"),
+        ),
+        _setting(
+            "disk.warn_percent",
+            "int",
+            80,
+            low=10,
+            high=98,
+            unit="%",
+            zh=("磁盘预警", "使用率达到时提醒"),
+            en=("Disk warning", "Warn when this much of the disk is used"),
+        ),
+        _setting(
+            "disk.alarm_percent",
+            "int",
+            90,
+            low=20,
+            high=99,
+            unit="%",
+            zh=("磁盘告警", "使用率达到时告警并清理旧录音"),
+            en=("Disk alarm", "Alarm when this much of the disk is used, and thin out old recordings"),
+        ),
+    )
+}
+
+
+class Settings:
+    """Typed values over their defaults, with the history of changes."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self.changed: Callable[[str], None] = lambda key: None
+        """Called inside the transaction with the key that changed."""
+
+    def get(self, key: str) -> Any:
+        """The value, or its default. Raises InvalidRow for an unknown key or a damaged value."""
+        setting = self._schema(key)
+        row = self._database.one("SELECT value FROM settings WHERE key = ?", [key])
+        return setting.default if row is None else self._typed(setting, row["value"])
+
+    def all(self) -> dict[str, Any]:
+        """Every setting with its value, in the order of the table."""
+        stored = {row["key"]: row["value"] for row in self._database.read("SELECT key, value FROM settings")}
+        return {
+            key: self._typed(setting, stored[key]) if key in stored else setting.default
+            for key, setting in SETTINGS.items()
+        }
+
+    def set(self, key: str, value: Any, who: str) -> Any:
+        """Change a setting; it is on the disk when this returns. Returns the value in its type.
+        Raises InvalidRow naming the bounds."""
+        setting = self._schema(key)
+        try:
+            typed = setting.field.check(value)
+        except ValueError as error:
+            raise InvalidRow([f"{key} {error}"]) from None
+        with self._database.write() as db:
+            old = self.get(key)
+            if key in ("disk.warn_percent", "disk.alarm_percent"):
+                self._check_disk(key, typed)
+            if typed == old:
+                return typed
+            now = self._clock()
+            text = json.dumps(typed, ensure_ascii=False)
+            db.table("settings").upsert({"key": key, "value": text, "changed_at": now}, pk="key")
+            db.table("settings_history").insert(
+                {
+                    "key": key,
+                    "at": now,
+                    "who": who,
+                    "old": json.dumps(old, ensure_ascii=False),
+                    "new": text,
+                }
+            )
+            self.changed(key)
+            return typed
+
+    def history(self, key: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """{key, at, who, old, new} of past changes, newest first."""
+        rows = self._database.read(
+            "SELECT key, at, who, old, new FROM settings_history WHERE ?1 = '' OR key = ?1"
+            " ORDER BY id DESC LIMIT ?2",
+            [key, limit],
+        )
+        return [row | {"old": json.loads(row["old"]), "new": json.loads(row["new"])} for row in rows]
+
+    def _check_disk(self, key: str, value: Any) -> None:
+        warn = value if key == "disk.warn_percent" else self.get("disk.warn_percent")
+        alarm = value if key == "disk.alarm_percent" else self.get("disk.alarm_percent")
+        if warn >= alarm:
+            raise InvalidRow([f"the disk warning ({warn} %) must be below the disk alarm ({alarm} %)"])
+
+    @staticmethod
+    def _schema(key: str) -> Setting:
+        if key not in SETTINGS:
+            raise InvalidRow([f"there is no setting {key!r}"])
+        return SETTINGS[key]
+
+    @staticmethod
+    def _typed(setting: Setting, text: str) -> Any:
+        try:
+            return setting.field.check(json.loads(text))
+        except ValueError as error:
+            raise InvalidRow([f"the stored setting {setting.key} {error}; set it again"]) from None

@@ -1,0 +1,205 @@
+"""The store: one object over all tables, and how it is opened without ever losing anything."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from appliance.store import customer_csv, tables
+from appliance.store.blacklist import Blacklist
+from appliance.store.calls import Calls
+from appliance.store.customers import Customers as CustomerTable
+from appliance.store.database import APPLICATION_ID, BUSY_TIMEOUT_S, MAGIC, Database, connect, opening_lock
+from appliance.store.errors import StoreError, speaking_plainly
+from appliance.store.flows import Flows
+from appliance.store.migrations import MIGRATIONS, Migration, migrate, version_of
+from appliance.store.numbers import Numbering
+from appliance.store.settings import Settings
+from appliance.store.users import Audit, Claim, Users
+
+
+class Customers(CustomerTable):
+    """Customers with their calls and with CSV."""
+
+    def __init__(
+        self,
+        database: Database,
+        numbering: Callable[[], Numbering],
+        clock: Callable[[], float],
+        calls: Calls,
+    ) -> None:
+        super().__init__(database, numbering, clock)
+        self._calls = calls
+
+    def history(self, customer_id: int, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
+        """The customer's calls, newest first, each with its notes."""
+        rows, _ = self._calls.search(customer=customer_id, limit=limit, offset=offset)
+        return [row | {"notes": self._calls.notes(row["id"])} for row in rows]
+
+    def import_csv(self, text: str) -> dict[str, Any]:
+        """See `customer_csv.import_csv`."""
+        return customer_csv.import_csv(self, self._database, text)
+
+    def export_csv(self) -> str:
+        """All customers as CSV text."""
+        return "".join(customer_csv.export_csv(self))
+
+
+class Store:
+    """All tables. May be shared between threads."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._numbering: tuple[str, Numbering] = ("", Numbering())
+        self.settings = Settings(database, clock)
+        self.settings.changed = self._setting_changed
+        self.lines = tables.Table(database, tables.LINES)
+        self.phones = tables.Table(database, tables.PHONES)
+        self.agents = tables.Table(database, tables.AGENTS)
+        self.queues = tables.Table(database, tables.QUEUES)
+        self.flows = Flows(database, clock)
+        self.blacklist = Blacklist(database, self.numbering, clock)
+        self.calls = Calls(database, self.numbering, clock)
+        self.customers = Customers(database, self.numbering, clock, self.calls)
+        self.users = Users(database, clock)
+        self.audit = Audit(database, clock)
+        self.claim = Claim(database, clock)
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._database.path
+
+    @property
+    def version(self) -> int:
+        """Number of the schema."""
+        row = self._database.one("PRAGMA user_version")
+        return int(row["user_version"]) if row else 0
+
+    def numbering(self) -> Numbering:
+        """How numbers are read here: the settings country and area_code."""
+        row = self._database.one(
+            "SELECT group_concat(key || value) AS state FROM settings WHERE key IN ('country', 'area_code')"
+        )
+        state = str(row["state"]) if row else ""
+        if self._numbering[0] != state:
+            self._numbering = (state, Numbering(self.settings.get("country"), self.settings.get("area_code")))
+        return self._numbering[1]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Several changes as one: all or none. Keep it short."""
+        with self._database.write():
+            yield
+
+    def check(self) -> None:
+        """Read the whole file. Raises StoreError where it is damaged."""
+        with speaking_plainly(str(self.path)):
+            _quick_check(self._database.raw.conn, self.path)
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        self._database.close()
+
+    def _setting_changed(self, key: str) -> None:
+        if key in ("country", "area_code"):
+            self.customers.renumber()
+            self.calls.renumber()
+
+
+def open_store(
+    path: Path,
+    clock: Callable[[], float] = time.time,
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> Store:
+    """Open the database, making a new one where there never was one, and migrate it.
+
+    A file that is damaged, foreign, empty or newer than this program, or that has gone while its
+    copies are still there, raises StoreError and is left as it is. StoreBusy: try again later.
+    """
+    path = Path(path)
+    copies = path.parent / "copies"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    with opening_lock(path), speaking_plainly(str(path)):
+        if not path.exists():
+            if copies.exists() or path.with_name(path.name + "-wal").exists():
+                raise StoreError(
+                    f"the database {path} has gone, though this box has had one: restore a backup, or "
+                    f"remove {copies} to begin with an empty one"
+                )
+            _create(path, migrations)
+        _check_file(path)
+        _migrate(path, copies, migrations, busy_timeout_s)
+    return Store(Database(path, busy_timeout_s), clock)
+
+
+def _create(path: Path, migrations: Sequence[Migration]) -> None:
+    """Make a complete database beside `path` and move it there, so that a power cut leaves none or all."""
+    half = path.with_name(path.name + ".new")
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        half.with_name(half.name + suffix).unlink(missing_ok=True)
+    half.touch(mode=0o600)
+    db = connect(half)
+    try:
+        db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.conn.execute("PRAGMA journal_mode = WAL")
+        migrate(db, None, migrations)
+    finally:
+        db.conn.close()
+    with half.open("rb") as file:
+        os.fsync(file.fileno())
+    half.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+    except OSError as error:
+        raise StoreError(f"the database {path} cannot be read: {error.strerror}") from error
+    if head != MAGIC:
+        what = "is empty" if not head else "is damaged at its beginning"
+        raise StoreError(f"the database {path} {what}; it was left as it is: restore a backup")
+
+
+def _migrate(path: Path, copies: Path, migrations: Sequence[Migration], busy_timeout_s: float) -> None:
+    db = connect(path, busy_timeout_s)
+    try:
+        owner = int(db.conn.execute("PRAGMA application_id").fetchone()[0])
+        version = version_of(db)
+        if owner != APPLICATION_ID:
+            raise StoreError(f"{path} is a database of another program; it was left as it is: move it away")
+        if version > len(migrations):
+            raise StoreError(
+                f"the database {path} was written by a newer version of this program (schema {version}, "
+                f"this one knows {len(migrations)}); install the newer version, or restore the backup "
+                "made before it"
+            )
+        _quick_check(db.conn, path)
+        db.conn.execute("PRAGMA journal_mode = WAL")
+        migrate(db, copies, migrations, path.stem)
+    finally:
+        db.conn.close()
+
+
+def _quick_check(conn: sqlite3.Connection, path: Path) -> None:
+    finding = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if finding != "ok":
+        raise StoreError(
+            f"the database {path} is damaged ({str(finding).splitlines()[-1]}); it was left as it is: "
+            "restore a backup"
+        )
