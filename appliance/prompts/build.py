@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from dsp.levels import SAMPLE_RATE_HZ, dbm0_to_rms
+from dsp.levels import SAMPLE_RATE_HZ, rms_from_dbm0
 from dsp.resample import resample
 
 SENTENCES = Path(__file__).with_name("sentences.toml")
@@ -43,7 +43,7 @@ def speak(text: str, voice: str, words_per_minute: int) -> NDArray[np.float32]:
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="int16")
     speech = resample(samples.astype(np.float32), rate, SAMPLE_RATE_HZ)
     loud = speech[np.abs(speech) > 0.05 * np.max(np.abs(speech))]
-    speech *= dbm0_to_rms(SPEECH_LEVEL_DBM0) / max(float(np.sqrt(np.mean(loud**2))), 1.0)
+    speech *= rms_from_dbm0(SPEECH_LEVEL_DBM0) / max(float(np.sqrt(np.mean(loud**2))), 1.0)
     pad = np.zeros(int(PAD_S * SAMPLE_RATE_HZ), np.float32)
     return np.concatenate([pad, np.clip(speech, -32767, 32767), pad])
 
@@ -70,7 +70,7 @@ def waiting_music() -> NDArray[np.float32]:
             start = int((bar * len(order) + step) * beat_s * SAMPLE_RATE_HZ)
             place = (start + np.arange(t.size)) % total
             out[place] += (envelope * note).astype(np.float32)
-    return out * np.float32(dbm0_to_rms(MUSIC_LEVEL_DBM0) / np.sqrt(np.mean(out**2)))
+    return out * np.float32(rms_from_dbm0(MUSIC_LEVEL_DBM0) / np.sqrt(np.mean(out**2)))
 
 
 def build(folder: Path = BUILT) -> list[Path]:
