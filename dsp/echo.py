@@ -234,7 +234,8 @@ class EchoCanceller:
         comfort = np.sqrt(noise_power * np.clip(1.0 - target**2, 0, 1)) * self._random.standard_normal(
             residual.shape, dtype=np.float32
         )
-        return (residual * ramp + comfort).astype(np.float32)
+        suppressed: Float = (residual * ramp + comfort).astype(np.float32)
+        return suppressed
 
     def _track_noise(self, quiet: NDArray[np.intp], near: Float) -> None:
         """Follow the noise floor of lines on which we are not speaking: fast down, slowly up."""
