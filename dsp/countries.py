@@ -10,7 +10,12 @@ technician says it:
     "350+440"                          without durations: continuous
     "950 330, 1400 330, 1800 330, - 1000"   one after the other; `-` is silence
 
-`ring_ms` is the cadence of the ringing voltage at a telephone.
+    "425 500/500 | 450 500/500"        the usual form first, then others that are in use
+
+`ring_ms` is the cadence of the ringing voltage at a telephone. Where no source
+gives one of the four tones that every network needs, the table has E.180's
+recommendation on the country's own frequency and names it in `assumed`; the
+special information tone is E.180's everywhere.
 """
 
 from __future__ import annotations
@@ -31,6 +36,9 @@ TONE_NAMES = (
     "sit",
 )
 """Every tone a table may hold; `dial`, `ringback`, `busy` and `congestion` are always there."""
+
+SIT = "950 330, 1400 330, 1800 330, - 1000"
+"""Special information tone, E.180: 950/1400/1800 ± 50 Hz, 330 ± 70 ms each, then 1 s."""
 
 REQUIRED = ("dial", "ringback", "busy", "congestion")
 
@@ -113,7 +121,12 @@ class ToneTable:
     country: str
     name: str
     tones: dict[str, Tone]
+    """The usual form of each tone: what a generator makes."""
+    variants: dict[str, tuple[Tone, ...]]
+    """Every form of each tone that is in use, the usual one first: what a detector must know."""
     ring_ms: tuple[int, ...]
+    assumed: tuple[str, ...]
+    """Tones that no source gives for this country."""
     source: str
 
     def __getitem__(self, tone: str) -> Tone:
@@ -180,12 +193,25 @@ def _tables() -> dict[str, ToneTable]:
     tables: dict[str, ToneTable] = {}
     for code, row in sorted(tomllib.loads(text).items()):
         ring = tuple(int(word) for word in row["ring"].split("/"))
-        unknown = set(row) - {"name", "ring", "source", *TONE_NAMES}
+        row.setdefault("sit", SIT)
+        unknown = set(row) - {"name", "ring", "source", "assumed", *TONE_NAMES}
         missing = set(REQUIRED) - set(row)
         if unknown or missing:
             raise BadToneText(f"country {code}: unknown {sorted(unknown)}, missing {sorted(missing)}")
-        tones = {name: parse_tone(name, row[name]) for name in TONE_NAMES if name in row}
-        tables[code] = ToneTable(code, row["name"], tones, ring, row["source"])
+        variants = {
+            name: tuple(parse_tone(name, form) for form in row[name].split("|"))
+            for name in TONE_NAMES
+            if name in row
+        }
+        tables[code] = ToneTable(
+            code,
+            row["name"],
+            {name: forms[0] for name, forms in variants.items()},
+            variants,
+            ring,
+            tuple(row.get("assumed", ())),
+            row["source"],
+        )
     return tables
 
 
