@@ -1,0 +1,67 @@
+"""Which back-end drives a card, chosen by the scheme of its address (`sim:`, `dahdi:` …)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from board.api import Board, BoardError
+
+Opener = Callable[..., Board]
+"""Called with the part of the address after the colon and the caller's options."""
+
+
+def _open_sim(rest: str, **options: Any) -> Board:
+    """`sim:` or `sim:lines=8,phones=16,country=US,seed=3`.
+
+    Options: config (OfficeConfig or plain data for it), pace ("virtual" or "wall"), card_id.
+    Settings in the address come on top of plain data.
+    """
+    from board.sim import OfficeConfig, SimBoard
+
+    config = options.pop("config", None)
+    pace = options.pop("pace", "virtual")
+    card_id = options.pop("card_id", "sim")
+    if options:
+        raise BoardError(f"sim: does not know the option {sorted(options)[0]!r}; use config, pace, card_id")
+    if isinstance(config, OfficeConfig):
+        if rest:
+            raise BoardError(f"sim:{rest}: give settings in the address or a ready config, not both")
+        return SimBoard(config, pace, card_id)
+    if config is not None and not isinstance(config, Mapping):
+        raise BoardError(f"sim: config is a {type(config).__name__}; give an OfficeConfig or a mapping")
+    plain = dict(config or {})
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise BoardError(f"sim:{rest}: {part!r} is no setting; write it like lines=8")
+        plain[key.strip()] = int(value) if value.strip().isdigit() else value.strip()
+    return SimBoard(OfficeConfig.from_dict(plain), pace, card_id)
+
+
+_OPENERS: dict[str, Opener] = {"sim": _open_sim}
+
+_LATER: dict[str, str] = {
+    "dahdi": "DAHDI cards",
+    "linecard": "USB line cards (sound card and serial port)",
+    "modem": "voice modems",
+    "cellular": "cellular modules",
+}
+
+
+def open_board(address: str, **options: Any) -> Board:
+    """Open the card at `address`, `scheme:rest`. BoardError says why it cannot be opened."""
+    scheme, colon, rest = address.partition(":")
+    if not colon:
+        raise BoardError(f"{address!r} is no card address; write it like sim: (scheme, colon, rest)")
+    opener = _OPENERS.get(scheme)
+    if opener is not None:
+        return opener(rest, **options)
+    if scheme in _LATER:
+        raise BoardError(f"{scheme}: {_LATER[scheme]} are not available yet; available: {schemes()}")
+    raise BoardError(f"{address!r}: unknown kind of card {scheme!r}; available: {schemes()}")
+
+
+def schemes() -> str:
+    """The schemes that can be opened, for messages."""
+    return ", ".join(f"{scheme}:" for scheme in sorted(_OPENERS))

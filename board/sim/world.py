@@ -1,0 +1,54 @@
+"""What all parts of one simulated office share."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from board.api import PortEvent
+from board.sim.config import OfficeConfig
+from board.sim.levels import RATE_HZ
+from board.sim.schedule import Schedule, TimerGroup
+from board.sim.tones import Player, ToneTable
+
+
+class World:
+    """Clock, timers, tones and the events on their way to the box."""
+
+    def __init__(self, config: OfficeConfig) -> None:
+        self.config = config
+        self.country = config.profile
+        self.clock = 0
+        """Start of the next block: what happens between ticks happens now."""
+        self.schedule = Schedule()
+        self._tables = {
+            name: ToneTable(spec, config.tone_freq_error_percent, config.tone_cadence_error_percent)
+            for name, spec in self.country.tones.items()
+        }
+        self._start = datetime.fromisoformat(config.local_time)
+        self._events: list[PortEvent] = []
+        self.active_changed = True
+        """Some port has begun or ceased to carry sound."""
+
+    def timers(self) -> TimerGroup:
+        """A fresh group of timers."""
+        return TimerGroup(self.schedule)
+
+    def tone(self, name: str, start: int) -> Player:
+        """The country's tone `name` from clock `start` on."""
+        return Player(start, table=self._tables[name])
+
+    def emit(self, event: PortEvent) -> None:
+        """Tell the box."""
+        self._events.append(event)
+
+    def take_events(self) -> tuple[PortEvent, ...]:
+        """All events since last time, oldest first."""
+        if not self._events:
+            return ()
+        events = tuple(sorted(self._events, key=lambda event: event.clock))
+        self._events.clear()
+        return events
+
+    def local_time(self, clock: int) -> datetime:
+        """Date and time at `clock`, as the exchange tells it."""
+        return self._start + timedelta(seconds=clock / RATE_HZ)
