@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from dsp import dtmf_bank as bank
 from dsp.dtmf_bank import FRAME_SAMPLES, HIGH_HZ, HISTORY_SAMPLES, LOW_HZ
-from dsp.levels import SAMPLE_RATE_HZ, Samples, dbm0_from_rms, peak_from_dbm0
+from dsp.levels import SAMPLE_RATE_HZ, Samples, clean, dbm0_from_rms, peak_from_dbm0
 
 KEYS = ("123A", "456B", "789C", "*0#D")
 
@@ -146,12 +146,12 @@ class DtmfReceiver:
         while done < x.shape[1]:
             if self._filled == 0 and x.shape[1] - done >= FRAME_SAMPLES:
                 count = min((x.shape[1] - done) // FRAME_SAMPLES, _SLAB_FRAMES)
-                slab = _clean(x[:, done : done + count * FRAME_SAMPLES])
+                slab = clean(x[:, done : done + count * FRAME_SAMPLES])
                 events += self._slab(slab, count)
                 done += count * FRAME_SAMPLES
                 continue
             take = min(FRAME_SAMPLES - self._filled, x.shape[1] - done)
-            self._partial[:, self._filled : self._filled + take] = _clean(x[:, done : done + take])
+            self._partial[:, self._filled : self._filled + take] = clean(x[:, done : done + take])
             self._filled += take
             done += take
             if self._filled == FRAME_SAMPLES:
@@ -271,16 +271,6 @@ class DtmfReceiver:
             dbm0_from_rms(float(np.sqrt((low_peak**2 + high_peak**2) / 4.0))),
             float(20.0 * np.log10(high_peak / low_peak)),
         )
-
-
-def _clean(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
-    """float32 samples with what is not finite, or far out of range, taken out."""
-    if x.dtype == np.int16:
-        return x.astype(np.float32)
-    wide = x.astype(np.float32, copy=False)
-    if not np.isfinite(wide.sum()):
-        wide = np.nan_to_num(wide, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(wide, -65536.0, 65536.0)
 
 
 def _samples(duration_ms: float) -> float:

@@ -57,6 +57,16 @@ def rms_dbm0(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
     return (10.0 * np.log10(power / RMS_AT_0_DBM0**2)).astype(np.float32)
 
 
+def clean(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
+    """float32 samples with what is not finite, or far out of range, taken out."""
+    if x.dtype == np.int16:
+        return x.astype(np.float32)
+    wide = x.astype(np.float32, copy=False)
+    if not np.isfinite(wide.sum()):
+        wide = np.nan_to_num(wide, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.clip(wide, -65536.0, 65536.0)
+
+
 def _decibels(value: float, reference: float) -> float:
     if not np.isfinite(value) or value <= 0.0:
         return SILENCE_DBM0

@@ -1,0 +1,186 @@
+"""Caller identification messages: contents to octets and back.
+
+SDMF (type 04h) holds date, time and number; MDMF (type 80h) holds parameters.
+Sources: Bellcore GR-30/GR-31, ETSI EN 300 659-3, YD/T 1277.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Format = Literal["sdmf", "mdmf"]
+Reason = Literal["", "unavailable", "withheld"]
+
+SDMF_TYPE = 0x04
+MDMF_TYPE = 0x80
+TYPES = (SDMF_TYPE, MDMF_TYPE)
+_SDMF_STAMP = 8
+
+_TIME = 0x01
+_NUMBER = 0x02
+_NUMBER_ABSENT = 0x04
+_NAME = 0x07
+_NAME_ABSENT = 0x08
+
+_REASONS: dict[str, Reason] = {"O": "unavailable", "P": "withheld"}
+_LETTERS = {reason: letter for letter, reason in _REASONS.items()}
+
+_LONGEST_NUMBER = 24
+_SHORTEST_BARE = 3
+_INFORMATION_CODES: dict[str, Reason] = {"00": "unavailable", "10": "withheld"}
+_DIVERTED_CODES: dict[str, Reason] = {"1": "withheld", "2": "unavailable", "3": "unavailable"}
+"""`D1#`, `D2#`, `D3#`: Denmark and Finland's short forms."""
+
+
+class Contents(NamedTuple):
+    """What a message says. `time` is as sent, "MMDDhhmm", or "" when not given."""
+
+    number: str = ""
+    name: str = ""
+    time: str = ""
+    reason: Reason = ""
+
+
+def checksum(octets: bytes) -> int:
+    """The octet that makes the sum of the frame zero modulo 256."""
+    return -sum(octets) & 0xFF
+
+
+def encode(contents: Contents, form: Format) -> bytes:
+    """The frame of a message, checksum included.
+
+    ValueError for a number, name or time that the format cannot carry.
+    """
+    stamp = _encode_time(contents.time)
+    number = _encode_number(contents.number)
+    if form == "sdmf":
+        if contents.name:
+            raise ValueError("SDMF has no place for a name; use MDMF")
+        body = (stamp or b"01010000") + (number or _LETTERS.get(contents.reason, "O").encode("ascii"))
+        frame = bytes([SDMF_TYPE, len(body)]) + body
+    elif form == "mdmf":
+        body = b""
+        if stamp:
+            body += bytes([_TIME, len(stamp)]) + stamp
+        if number:
+            body += bytes([_NUMBER, len(number)]) + number
+        elif contents.reason:
+            body += bytes([_NUMBER_ABSENT, 1]) + _LETTERS[contents.reason].encode("ascii")
+        name = _encode_name(contents.name)
+        if name:
+            body += bytes([_NAME, len(name)]) + name
+        elif contents.reason and not number:
+            body += bytes([_NAME_ABSENT, 1]) + _LETTERS[contents.reason].encode("ascii")
+        if not 0 < len(body) < 256:
+            raise ValueError("an MDMF message needs a number, a name, a time or a reason, 255 octets in all")
+        frame = bytes([MDMF_TYPE, len(body)]) + body
+    else:
+        raise ValueError(f"unknown format {form!r}; there are sdmf and mdmf")
+    return frame + bytes([checksum(frame)])
+
+
+def decode(frame: bytes) -> tuple[Format, Contents | None]:
+    """Format and contents of a whole frame; no contents when checksum or structure are wrong."""
+    form: Format = "sdmf" if frame[:1] == bytes([SDMF_TYPE]) else "mdmf"
+    if len(frame) < 3 or frame[0] not in TYPES or len(frame) != frame[1] + 3 or sum(frame) & 0xFF:
+        return form, None
+    body = frame[2:-1]
+    return form, _decode_sdmf(body) if form == "sdmf" else _decode_mdmf(body)
+
+
+def _decode_sdmf(body: bytes) -> Contents | None:
+    time = _decode_time(body[:_SDMF_STAMP])
+    rest = body[_SDMF_STAMP:].decode("latin-1")
+    if not rest:
+        return None
+    if rest in _REASONS:
+        return Contents(time=time, reason=_REASONS[rest])
+    return Contents(number=_clean_number(rest), time=time)
+
+
+def _decode_mdmf(body: bytes) -> Contents | None:
+    number = name = time = ""
+    reason: Reason = ""
+    at = 0
+    while at < len(body):
+        if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
+            return None
+        kind, value = body[at], body[at + 2 : at + 2 + body[at + 1]]
+        at += 2 + len(value)
+        if kind == _TIME:
+            time = _decode_time(value)
+        elif kind == _NUMBER:
+            number = _clean_number(value.decode("latin-1"))
+        elif kind == _NAME:
+            name = decode_name(value)
+        elif kind == _NUMBER_ABSENT:
+            reason = _REASONS.get(value.decode("latin-1"), "unavailable")
+        # Name absence, call type and every other parameter say nothing a call needs.
+    return Contents(number, name, time, "" if number else reason)
+
+
+def decode_keys(keys: str) -> Contents | None:
+    """Contents of a DTMF form that ended with `C` or `#`; None when it is no caller ID.
+
+    `A` starts the caller's number, `D` the number that the call was diverted from (or,
+    without an `A`, the caller's), `B` an information code: 00 unavailable, 10 withheld.
+    A form without a start code ends with `#`.
+    """
+    parts: dict[str, str] = {}
+    code = ""
+    for key in keys[:-1]:
+        if key in "ABD":
+            code = key
+            parts[code] = ""
+        else:
+            parts[code] = parts.get(code, "") + key
+    bare = "" in parts
+    if bare and (len(parts) > 1 or keys[-1] != "#" or len(parts[""]) < _SHORTEST_BARE):
+        return None
+    if keys[-1] == "#" and (parts.keys() == {"D"}) and parts["D"] in _DIVERTED_CODES:
+        return Contents(reason=_DIVERTED_CODES[parts["D"]])
+    number = parts.get("A") or parts.get("D") or parts.get("", "")
+    reason = _INFORMATION_CODES.get(parts.get("B", ""), "")
+    if "*" in number or len(number) > _LONGEST_NUMBER or not (number or reason):
+        return None
+    return Contents(number=number, reason="" if number else reason)
+
+
+def decode_name(value: bytes) -> str:
+    """A name as sent: ASCII, or two-octet Chinese (GB 2312, extended by GBK and GB 18030)."""
+    try:
+        text = value.decode("gb18030")
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    return "".join(c for c in text if c.isprintable()).strip()
+
+
+def _encode_name(name: str) -> bytes:
+    if any(not c.isprintable() for c in name):
+        raise ValueError("a name must not hold control characters")
+    return name.encode("gb18030")
+
+
+def _encode_number(number: str) -> bytes:
+    if any(c not in "0123456789*#+ABCD" for c in number):
+        raise ValueError(f"{number!r} is not a number: digits, * # + A-D only")
+    return number.encode("ascii")
+
+
+def _clean_number(text: str) -> str:
+    return "".join(c for c in text if c in "0123456789*#+ABCD")
+
+
+def _encode_time(time: str) -> bytes:
+    if time and not _decode_time(time.encode("latin-1", "replace")):
+        raise ValueError(f"{time!r} is not a time; write month, day, hour, minute as MMDDhhmm")
+    return time.encode("ascii")
+
+
+def _decode_time(value: bytes) -> str:
+    """The time as sent, or "" when it is none."""
+    text = value.decode("latin-1")
+    if len(text) != _SDMF_STAMP or not (text.isascii() and text.isdigit()):
+        return ""
+    month, day, hour, minute = (int(text[i : i + 2]) for i in range(0, _SDMF_STAMP, 2))
+    return text if 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 else ""

@@ -1,0 +1,174 @@
+"""FSK data at 1200 bit/s as caller identification uses it: modulator and demodulator.
+
+Bell 202: mark 1200 Hz, space 2200 Hz (GR-30). V.23: mark 1300 Hz, space 2100 Hz
+(EN 300 659-1). A character is a start bit (space), eight bits, least significant
+first, and a stop bit (mark); marks may stand between characters.
+
+The demodulator is given the whole recording of a message, so it need not follow
+the bits as they come: it correlates with both frequencies over exactly one bit at
+any fraction of a sample, weighs each with the level that its tone has in this very
+message (twist), and places every character where start bit, stop bit and data
+together are most likely, whatever the clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.levels import SAMPLE_RATE_HZ, Samples, peak_from_dbm0
+
+Standard = Literal["bell202", "v23"]
+
+MARK_SPACE_HZ: dict[Standard, tuple[float, float]] = {"bell202": (1200.0, 2200.0), "v23": (1300.0, 2100.0)}
+BAUD = 1200.0
+BIT_SAMPLES = SAMPLE_RATE_HZ / BAUD
+SEIZURE_BITS = 300
+MARK_BITS = 180
+
+Floats = NDArray[np.float64]
+
+
+def modulate(bits: NDArray[np.bool_], standard: Standard, level_dbm0: float) -> Samples:
+    """Bits (True is mark) as sound with continuous phase, float32 [n]."""
+    mark_hz, space_hz = MARK_SPACE_HZ[standard]
+    n = int(np.ceil(len(bits) * BIT_SAMPLES))
+    if n == 0:
+        return np.zeros(0, np.float32)
+    # The phase is linear within a bit: interpolate between the phases at bit edges.
+    advance = np.where(bits, mark_hz, space_hz) * (2 * np.pi / BAUD)
+    edges = np.concatenate([[0.0], np.cumsum(advance)])
+    phase = np.interp(np.arange(n), np.arange(len(edges)) * BIT_SAMPLES, edges)
+    return (peak_from_dbm0(level_dbm0) * np.sin(phase)).astype(np.float32)
+
+
+def frame_bits(octets: bytes, seizure_bits: int = SEIZURE_BITS, mark_bits: int = MARK_BITS) -> NDArray[np.bool_]:
+    """Seizure, mark and the characters of a frame as bits, with a few marks after them."""
+    seizure = np.arange(seizure_bits) % 2 == 1
+    characters = np.unpackbits(np.frombuffer(octets, np.uint8)[:, None], axis=1, bitorder="little")
+    framed = np.concatenate(
+        [np.zeros((len(octets), 1), bool), characters.astype(bool), np.ones((len(octets), 1), bool)], axis=1
+    )
+    return np.concatenate([seizure, np.ones(mark_bits, bool), framed.ravel(), np.ones(4, bool)])
+
+
+@dataclass(frozen=True)
+class Characters:
+    """Octets read from a recording, and how well start and stop bits fitted.
+
+    `start` and `end` are samples of the recording; `end` beyond the recording means
+    that the frame goes on: give more.
+    """
+
+    octets: bytes
+    start: float
+    end: float
+    framing: float
+    complete: bool
+
+
+class Demodulator:
+    """Reads one recording `x` [n] that holds a mark tone and characters after it."""
+
+    def __init__(self, x: Samples, standard: Standard) -> None:
+        self._n = len(x)
+        turn = np.arange(self._n) * (-2j * np.pi / SAMPLE_RATE_HZ)
+        zero = np.zeros(1, complex)
+        mark_hz, space_hz = MARK_SPACE_HZ[standard]
+        self._mark = np.concatenate([zero, np.cumsum(x * np.exp(turn * mark_hz))])
+        self._space = np.concatenate([zero, np.cumsum(x * np.exp(turn * space_hz))])
+        self._mark_level = self._space_level = 1.0
+
+    def _integral(self, total: NDArray[np.complex128], at: Floats) -> NDArray[np.complex128]:
+        at = np.clip(at, 0.0, self._n - 1e-6)
+        whole = at.astype(np.intp)
+        return total[whole] + (total[whole + 1] - total[whole]) * (at - whole)
+
+    def _strength(self, edges: Floats) -> tuple[Floats, Floats]:
+        """Amplitude of mark and of space between neighbouring `edges` [..., bits + 1]."""
+        width = np.maximum(np.diff(edges, axis=-1), 1e-9) / 2.0
+        mark = np.abs(np.diff(self._integral(self._mark, edges), axis=-1)) / width
+        space = np.abs(np.diff(self._integral(self._space, edges), axis=-1)) / width
+        return mark, space
+
+    def _spaceness(self, edges: Floats) -> Floats:
+        """How much likelier space is than mark in each bit; a clean bit is about ±1."""
+        mark, space = self._strength(edges)
+        a, b = self._mark_level, self._space_level
+        return (b * (space - b / 2.0) - a * (mark - a / 2.0)) / (0.5 * (a * a + b * b))
+
+    def find_header(self, first: int, last: int, types: tuple[int, ...]) -> float | None:
+        """Where a message type of `types` follows marks, between two samples; None if nowhere."""
+        at = np.arange(max(first, 0), min(last, int(self._n - 10 * BIT_SAMPLES)), 1.0)
+        before = 12
+        at = at[at > before * BIT_SAMPLES]
+        if not len(at):
+            return None
+        mark, space = self._strength(at[:, None] + np.array([0.0, BIT_SAMPLES]))
+        self._mark_level = max(float(np.quantile(mark, 0.9)), 1e-3)
+        self._space_level = max(float(np.quantile(space, 0.95)), 1e-3)
+        bits = self._spaceness(at[:, None] + np.arange(-before, 11) * BIT_SAMPLES)
+        total = np.abs(bits).sum(1)
+        best, best_at = 0.0, None
+        for kind in types:
+            data = [1.0 - 2.0 * (kind >> i & 1) for i in range(8)]
+            pattern = np.array([-1.0] * before + [1.0, *data, -1.0])
+            match = bits @ pattern
+            wrong = ((bits * pattern) < 0).sum(1)
+            match = np.where((wrong <= 1) & (match > 0.85 * total), match, 0.0)
+            place = int(match.argmax())
+            if match[place] > best:
+                best, best_at = float(match[place]), float(at[place])
+        return best_at
+
+    def read(self, start: float, count: int | None) -> Characters:
+        """Read `count` characters from `start`, or as many as the second one says plus three."""
+        octets = bytearray()
+        fitted = 0
+        bit = BIT_SAMPLES
+        at = start
+        end = start
+        step = np.arange(-1.5, 1.51, 0.25)
+        ticks = np.arange(11)
+        while count is None or len(octets) < count:
+            need = (2 if count is None else count) - len(octets)
+            if at + 10.0 * bit > self._n:
+                return Characters(bytes(octets), start, at + need * 10.0 * bit, 0.0, False)
+            bits = self._spaceness(at + step[:, None] + ticks * bit)
+            score = bits[:, 0] - bits[:, 9] + np.abs(bits[:, 1:9]).sum(1)
+            best = int(score.argmax())
+            good = bits[best, 0] > 0 and bits[best, 9] < 0
+            if not good:
+                shifted = self._after_marks(at, bit)
+                if shifted is not None:
+                    at = shifted
+                    bits = self._spaceness(at + step[:, None] + ticks * bit)
+                    score = bits[:, 0] - bits[:, 9] + np.abs(bits[:, 1:9]).sum(1)
+                    best, good = int(score.argmax()), True
+            fitted += good
+            octets.append(sum(int(bits[best, 1 + i] < 0) << i for i in range(8)))
+            end = at + step[best] + 10.0 * bit
+            at += 0.6 * step[best]
+            bit = float(np.clip(bit + 0.015 * step[best], 0.98 * BIT_SAMPLES, 1.02 * BIT_SAMPLES))
+            at += 10.0 * bit
+            if count is None and len(octets) == 2:
+                count = octets[1] + 3
+        return Characters(bytes(octets), start, end, fitted / len(octets), True)
+
+    def _after_marks(self, at: float, bit: float) -> float | None:
+        """The next start bit, when marks stand between two characters."""
+        room = min(20.0 * bit, self._n - at - 11.0 * bit)
+        if room <= bit:
+            return None
+        places = at + np.arange(0.0, room, 1.0)
+        bits = self._spaceness(places[:, None] + np.arange(-1, 11) * bit)
+        fits = (bits[:, 0] < -0.2) & (bits[:, 1] > 0.2) & (bits[:, 10] < -0.2)
+        if not fits.any():
+            return None
+        first = int(fits.argmax())
+        near = slice(first, first + 7)
+        score = np.where(fits, -bits[:, 0] + bits[:, 1] - bits[:, 10], -np.inf)[near]
+        return float(places[first + int(score.argmax())])
