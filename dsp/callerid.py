@@ -275,9 +275,7 @@ class CallerIdReceiver:
                 contents = frames.decode_keys(spelling.keys)
                 if contents is not None:
                     messages.append(
-                        CallerIdMessage(
-                            event.port, "dtmf", "dtmf", *contents, True, spelling.start, end
-                        )
+                        CallerIdMessage(event.port, "dtmf", "dtmf", *contents, True, spelling.start, end)
                     )
         return messages
 

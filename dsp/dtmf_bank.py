@@ -107,7 +107,9 @@ def envelopes(history: Samples, low: Ints, high: Ints) -> Envelopes:
 
 def relative_level(env: Envelopes, low_peak: Floats, high_peak: Floats) -> Floats:
     """The weaker of the two envelopes, each relative to its peak, [ports, STEPS]."""
-    return np.minimum(np.abs(env.low) / low_peak[:, None], np.abs(env.high) / high_peak[:, None]).astype(float)
+    return np.minimum(np.abs(env.low) / low_peak[:, None], np.abs(env.high) / high_peak[:, None]).astype(
+        float
+    )
 
 
 def plateau(envelope: NDArray[np.complex64]) -> Floats:

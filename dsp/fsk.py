@@ -45,7 +45,9 @@ def modulate(bits: NDArray[np.bool_], standard: Standard, level_dbm0: float) -> 
     return (peak_from_dbm0(level_dbm0) * np.sin(phase)).astype(np.float32)
 
 
-def frame_bits(octets: bytes, seizure_bits: int = SEIZURE_BITS, mark_bits: int = MARK_BITS) -> NDArray[np.bool_]:
+def frame_bits(
+    octets: bytes, seizure_bits: int = SEIZURE_BITS, mark_bits: int = MARK_BITS
+) -> NDArray[np.bool_]:
     """Seizure, mark and the characters of a frame as bits, with a few marks after them."""
     seizure = np.arange(seizure_bits) % 2 == 1
     characters = np.unpackbits(np.frombuffer(octets, np.uint8)[:, None], axis=1, bitorder="little")

@@ -79,9 +79,7 @@ def _plan(spec: ToneSpec) -> _Plan:
     endless = spec.segments[-1][2] is None
     count = len(spec.segments)
     sound = [segment[:2] for segment in spec.segments]
-    follows = [
-        sound[i] == sound[i - 1] and (i > 0 or (spec.repeat and not endless)) for i in range(count)
-    ]
+    follows = [sound[i] == sound[i - 1] and (i > 0 or (spec.repeat and not endless)) for i in range(count)]
     return _Plan(
         spec,
         tuple(starts[:count]),

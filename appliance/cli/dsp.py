@@ -1,0 +1,136 @@
+"""`zongji dsp`: ask a recording what is on the line; the answer is JSON.
+
+Each subcommand is a function from samples to a dictionary, listed in `SUBCOMMANDS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from appliance.cli.main import UserError
+from appliance.cli.wavfile import read_wav
+from dsp import disconnect, progress
+from dsp.callerid import CallerIdReceiver
+from dsp.countries import UnknownCountry
+from dsp.dtmf import PLANS, DtmfReceiver
+from dsp.levels import SAMPLE_RATE_HZ, Samples
+
+Answer = dict[str, Any]
+
+_LINGER_SAMPLES = SAMPLE_RATE_HZ // 5
+"""Silence after a recording, so that a key held to its end is reported."""
+
+
+def dtmf(x: Samples, plan: str) -> Answer:
+    """Keys in a recording [n]."""
+    receiver = DtmfReceiver(1, plan)
+    heard = receiver.process(_with_silence(x))
+    keys = [event for event in heard if event.phase == "up"]
+    return {
+        "digits": "".join(key.digit for key in keys),
+        "events": [
+            {
+                "digit": key.digit,
+                "start_s": _seconds(key.start_samples),
+                "duration_s": _seconds(min(key.duration_samples, len(x) - key.start_samples)),
+                "level_dbm0": round(key.level_dbm0, 1),
+                "twist_db": round(key.twist_db, 1),
+            }
+            for key in keys
+        ],
+    }
+
+
+def callerid(x: Samples) -> Answer:
+    """Caller-ID messages in a recording [n]."""
+    receiver = CallerIdReceiver(1)
+    return {
+        "messages": [
+            {
+                "standard": message.standard,
+                "format": message.format,
+                "number": message.number,
+                "name": message.name,
+                "time": message.time,
+                "reason": message.reason,
+                "valid": message.valid,
+                "start_s": _seconds(message.start_samples),
+            }
+            for message in receiver.process(_with_silence(x))
+        ]
+    }
+
+
+def _with_silence(x: Samples) -> Samples:
+    return np.concatenate([x, np.zeros(_LINGER_SAMPLES, np.float32)])[None, :]
+
+
+def _seconds(samples: int) -> float:
+    return round(samples / SAMPLE_RATE_HZ, 4)
+
+
+# ---------------------------------------------------------------- arguments
+@dataclass(frozen=True)
+class Subcommand:
+    """What a subcommand is for, the arguments it takes, and how it answers them."""
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    answer: Callable[[argparse.Namespace], Answer]
+
+
+def _file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.wav", help="recording: mono, 16-bit linear, A-law or µ-law")
+
+
+def _file_and_plan(parser: argparse.ArgumentParser) -> None:
+    _file(parser)
+    parser.add_argument(
+        "--plan", choices=sorted(PLANS), default="china", help="national limits (default: china)"
+    )
+
+
+def _file_and_country(parser: argparse.ArgumentParser) -> None:
+    _file(parser)
+    parser.add_argument("--country", default="CN", help="whose tones to expect, two letters (default: CN)")
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "dtmf": Subcommand(
+        "keys, their times, levels and twist", _file_and_plan, lambda a: dtmf(read_wav(a.file), a.plan)
+    ),
+    "callerid": Subcommand("caller-ID messages, FSK and DTMF", _file, lambda a: callerid(read_wav(a.file))),
+    "progress": Subcommand(
+        "call-progress tones, voice and silence, with their times",
+        _file_and_country,
+        lambda a: {"segments": progress.segments(read_wav(a.file), a.country)},
+    ),
+    "disconnect": Subcommand(
+        "when and why the call was over",
+        _file_and_country,
+        lambda a: dict(disconnect.hangup(read_wav(a.file), a.country)),
+    ),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommands."""
+    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="WHAT")
+    for name, subcommand in SUBCOMMANDS.items():
+        subcommand.arguments(subparsers.add_parser(name, help=subcommand.help, description=subcommand.help))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the answer to one subcommand."""
+    try:
+        answer = SUBCOMMANDS[args.subcommand].answer(args)
+    except UnknownCountry as error:
+        raise UserError(str(error)) from error
+    print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+    return 0
