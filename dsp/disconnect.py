@@ -17,12 +17,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import alternating, tone_fits
-from dsp.linescan import HOP, OFF, SAMPLE_RATE_HZ, Frame, LineScan
+from dsp.cadence import Heard, alternating
+from dsp.levels import SAMPLE_RATE_HZ
+from dsp.linescan import HOP, OFF, Frame, LearnedTone, LineScan, Run
 
-REASONS = ("congestion", "busy", "unobtainable")
-BURSTS = 3
-SAME_LEVEL_DB = 4.0
+REASONS = {"busy": "busy", "congestion": "congestion", "unobtainable": "congestion", "learned": "learned"}
+"""What a tone of the table is called as the cause of a hang-up."""
+JUDGED = 6
+"""Three bursts and their gaps, the last one still running."""
+BURST_LEVEL_DB = 3.0
+"""The bursts of one tone have the same level; the syllables of a voice have not."""
+STEADY_DB = 1.2
+GAP_DB = 6.0
+"""In a gap the tone must be at least this much weaker than in the bursts."""
 DIAL_MS = 2000.0
 VOICE_FRAMES = 25
 """Half a second of sound that is no tone: a call was under way."""
@@ -48,9 +55,12 @@ class DisconnectDetector:
         self._connected = np.zeros(ports, np.bool_)
         self._told = np.zeros(ports, np.bool_)
 
-    def set_country(self, ports: Sequence[int], country: str) -> None:
-        """These ports belong to a network of this country. Raises `UnknownCountry`."""
-        self.scan.set_country(ports, country)
+    def set_country(self, ports: Sequence[int], country: str, learned: LearnedTone | None = None) -> None:
+        """These ports belong to a network of this country; `learned` is a disconnect tone of their own.
+
+        Raises `UnknownCountry`.
+        """
+        self.scan.set_country(ports, country, learned)
         self.reset(ports)
 
     def connected(self, ports: Sequence[int]) -> None:
@@ -86,28 +96,42 @@ class DisconnectDetector:
         return found
 
     def _cause(self, port: int) -> tuple[str, int] | None:
-        runs = self.scan.runs[port]
-        net = self.scan.networks[port]
-        tail = alternating(runs)
-        if not tail:
+        tail = alternating(self.scan.runs[port])
+        if tail and tail[-1].kind != OFF:
+            return self._dial(port, tail[-1:])
+        if len(tail) < JUDGED:
             return None
-        if len(tail) == 1 and tail[0].ms >= DIAL_MS:
-            spoken = bool(self._connected[port]) or self._voice[port] >= VOICE_FRAMES
-            return ("dialtone", tail[0].start) if spoken and tone_fits(net, net.table["dial"], tail) else None
-        needed = 2 * BURSTS
-        if len(tail) < needed or tail[-1].kind != OFF:
+        tail = tail[-JUDGED:]
+        heard = Heard(self.scan, port, tail)
+        found = heard.best(tail, cut=True)
+        for name in found:
+            if name in ("ringback", "dial", "special_dial", "call_waiting"):
+                return None
+        if not found or not self._same(heard, port, tail):
             return None
-        tail = tail[-needed:]
-        levels = [run.level_dbm0 for run in tail[::2]]
-        if max(levels) - min(levels) > SAME_LEVEL_DB:
+        return REASONS[next(iter(found))], tail[0].start
+
+    def _same(self, heard: Heard, port: int, tail: list[Run]) -> bool:
+        """Whether the bursts are one tone: same level, steady, and gone in the gaps."""
+        medians = [float(np.median(self.scan.levels(port, run))) for run in tail[::2]]
+        if max(medians) - min(medians) > BURST_LEVEL_DB:
+            return False
+        if not all(heard.steady(run, STEADY_DB) for run in tail[::2]):
+            return False
+        gaps = [float(np.median(self.scan.levels(port, run))) for run in tail[1:-1:2]]
+        return max(gaps) < min(medians) - GAP_DB
+
+    def _dial(self, port: int, tail: list[Run]) -> tuple[str, int] | None:
+        """Dial tone that came back and lasts."""
+        if tail[0].ms < DIAL_MS:
             return None
-        if tone_fits(net, net.table["ringback"], tail):
+        if not (self._connected[port] or self._voice[port] >= VOICE_FRAMES):
             return None
-        for reason in REASONS:
-            tone = net.table.get(reason)
-            if tone is not None and tone_fits(net, tone, tail):
-                return ("congestion" if reason == "unobtainable" else reason), tail[0].start
-        return None
+        heard = Heard(self.scan, port, tail)
+        found = heard.best(tail)
+        if not {"dial", "special_dial", "learned"} & set(found) or "ringback" in found:
+            return None
+        return ("dialtone", tail[0].start) if heard.steady(tail[0], STEADY_DB / 2) else None
 
 
 def hangup(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:

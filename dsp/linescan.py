@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.countries import ToneTable, tone_table
+from dsp.countries import Step, Tone, ToneTable, tone_table
+from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
 
-SAMPLE_RATE_HZ = 8000
 HOP = 160
 """Samples from one frame to the next (20 ms)."""
 WINDOW = 320
@@ -95,38 +95,54 @@ class Framer:
         self._buffer[ports] = 0.0
 
 
+HUM_HZ = 130.0
+"""Everything below is mains hum, DC or rumble and counts as no sound."""
+
+
 class Bank:
     """The signatures of one network, ready to be measured on many ports at once."""
 
     def __init__(self, signatures: tuple[Signature, ...]) -> None:
         self.signatures = signatures
-        parts = [basis(s.lines_hz, s.tolerance) for s in signatures]
+        middle = HUM_HZ / 2
+        parts = [basis((middle,), 1.0), *(basis(s.lines_hz, s.tolerance) for s in signatures)]
         self._matrix = np.ascontiguousarray(np.hstack(parts))
         self._starts = np.cumsum([0] + [p.shape[1] for p in parts[:-1]])
         dims = np.array([p.shape[1] for p in parts], np.float32)
-        self._free = dims / WINDOW
+        self._free = dims[1:] / WINDOW
         """Share of white noise that falls into each signature."""
 
     def measure(self, window: Array) -> tuple[Array, Array]:
-        """Mean power `[P]` of the windows without DC, and share `[P, signatures]` each signature explains."""
-        x = window - window.mean(axis=1, keepdims=True)
-        power: Array = np.einsum("pn,pn->p", x, x)
-        projected = x @ self._matrix
+        """Power `[P]` of the windows without hum; share `[P, signatures]` that each signature explains."""
+        projected = window @ self._matrix
         projected *= projected
         explained = np.add.reduceat(projected, self._starts, axis=1)
-        explained /= np.maximum(power, 1.0)[:, None]
-        explained -= self._free
+        power: Array = np.einsum("pn,pn->p", window, window)
+        power -= explained[:, 0]
+        np.maximum(power, 1.0, out=power)
+        share: Array = explained[:, 1:] / power[:, None]
+        share -= self._free
         power /= WINDOW
-        return power, explained
+        return power, share
 
 
-FULL_SCALE_DBM0_POWER = 0.5 * (32768.0 * 10 ** (-3.14 / 20)) ** 2
+FULL_SCALE_DBM0_POWER = RMS_AT_0_DBM0**2
 """Mean square of a sine of 0 dBm0."""
 LEAST_SHARE = 0.55
 LEAST_DBM0 = -46.0
 
 OFF = 0
 """Kind of a frame in which no tone of the network sounds; kinds from 1 are `Network.kinds`."""
+
+
+@dataclass(frozen=True)
+class LearnedTone:
+    """A disconnect tone that was heard on a line rather than read from a table."""
+
+    frequencies_hz: tuple[float, ...]
+    on_ms: float
+    off_ms: float
+    """0: continuous."""
 
 
 class Network:
@@ -137,18 +153,27 @@ class Network:
     special information tone and the two fax tones.
     """
 
-    def __init__(self, country: str) -> None:
+    def __init__(self, country: str, learned: LearnedTone | None) -> None:
         self.table: ToneTable = tone_table(country)
+        self.learned = learned
         lines: list[tuple[float, ...]] = []
-        self.signature_of: dict[str, int] = {}
-        """Index of the signature of each call-progress tone."""
+        self.forms: list[tuple[Tone, int]] = []
+        """Every form of every call-progress tone, with the index of its signature."""
         for name in PROGRESS_TONES:
-            tone = self.table.get(name)
-            if tone is None:
-                continue
-            if tone.lines_hz not in lines:
-                lines.append(tone.lines_hz)
-            self.signature_of[name] = lines.index(tone.lines_hz)
+            for tone in self.table.variants.get(name, ()):
+                if tone.lines_hz not in lines:
+                    lines.append(tone.lines_hz)
+                self.forms.append((tone, lines.index(tone.lines_hz)))
+        if learned is not None:
+            if learned.frequencies_hz not in lines:
+                lines.append(learned.frequencies_hz)
+            on, off = round(learned.on_ms), round(learned.off_ms)
+            steps = [Step(learned.frequencies_hz, on)] + ([Step((), off)] if off else [])
+            self.forms.append((Tone("learned", tuple(steps)), lines.index(learned.frequencies_hz)))
+        if len(lines) + len(SPECIAL) > MOST_SIGNATURES:
+            raise ValueError(f"country {country}: more than {MOST_SIGNATURES} different tones")
+        self.progress = len(lines)
+        """How many of the signatures are call-progress tones."""
         signatures = [Signature("progress", hz) for hz in lines]
         signatures += [Signature(n, hz, tol) for n, hz, tol in SPECIAL]
         self.kinds = ("progress", *(n for n, _, _ in SPECIAL))
@@ -175,10 +200,10 @@ SPECIAL: tuple[tuple[str, tuple[float, ...], float], ...] = (
 """Name, frequencies, tolerance: E.180 (950/1400/1800 ± 50 Hz), T.30 (1100 ± 38 Hz, 2100 ± 15 Hz)."""
 
 
-@cache
-def network(country: str) -> Network:
+@lru_cache(maxsize=512)
+def network(country: str, learned: LearnedTone | None = None) -> Network:
     """The network of a country, computed once. Raises `UnknownCountry`."""
-    return Network(country)
+    return Network(country, learned)
 
 
 @dataclass
@@ -189,9 +214,6 @@ class Run:
     start: int
     """Number of its first frame."""
     frames: int = 0
-    share: Array | None = None
-    """Mean share of each signature over the run, once it is closed."""
-    level_dbm0: float = -99.0
 
     @property
     def ms(self) -> float:
@@ -220,9 +242,15 @@ class LineScan:
 
     `runs[port]` are the last bursts and gaps of a port, the current one last.
     Several detectors may share one scan: give each frame to all of them.
+
+    A frame belongs to a burst when a signature explains most of it, or when a
+    tone that has been clear before is still there at the same level under
+    somebody's voice.
     """
 
     def __init__(self, ports: int, country: str) -> None:
+        if ports < 1:
+            raise ValueError(f"a scan needs at least one port, not {ports}")
         self.ports = ports
         self.framer = Framer(ports)
         self.networks = [network(country)] * ports
@@ -233,12 +261,17 @@ class LineScan:
         self._raw = np.zeros(ports, np.int8)
         self._since = np.zeros(ports, np.int64)
         self._interesting = np.zeros(ports, np.bool_)
-        self._share: Array = np.zeros((ports, MOST_SIGNATURES), np.float32)
-        self._power: Array = np.zeros(ports, np.float32)
+        self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
+        self._all = np.arange(ports)
+        self._tone_level: Array = np.full((HISTORY, ports), -99.0, np.float32)
+        self._share: Array = np.zeros((HISTORY, ports, MOST_SIGNATURES), np.float32)
 
-    def set_country(self, ports: Sequence[int], country: str) -> None:
-        """These ports belong to a network of this country. Raises `UnknownCountry`."""
-        chosen = network(country)
+    def set_country(self, ports: Sequence[int], country: str, learned: LearnedTone | None = None) -> None:
+        """These ports belong to a network of this country, and may have a tone of their own.
+
+        Raises `UnknownCountry`.
+        """
+        chosen = network(country, learned)
         for port in ports:
             self.networks[port] = chosen
         self.reset(ports)
@@ -258,6 +291,8 @@ class LineScan:
         self._raw[index] = OFF
         self._since[index] = self.number
         self._interesting[index] = False
+        self._reference[index] = NO_REFERENCE
+        self._tone_level[:, index] = -99.0
         for port in index:
             self.runs[port] = [Run(OFF, self.number)]
 
@@ -272,71 +307,92 @@ class LineScan:
                 yield self._measure()
                 self.framer.step()
 
+    def levels(self, port: int, run: Run) -> Array:
+        """Level of the tone (dBm0) in each frame of a run, its edges left out."""
+        inside = range(run.start + 1, run.start + max(run.frames - 1, 2))
+        return self._tone_level[self._rows(inside), port]
+
+    def shares(self, port: int, run: Run) -> Array:
+        """Mean share of each signature over a run, its edges left out."""
+        inside = range(run.start + 1, run.start + max(run.frames - 1, 2))
+        mean: Array = self._share[self._rows(inside), port].mean(axis=0)
+        return mean
+
+    def _rows(self, frames: range) -> NDArray[np.intp]:
+        last = min(frames.stop, self.number + 1)
+        first = max(frames.start, last - HISTORY, 0)
+        return np.arange(min(first, last - 1), last) % HISTORY
+
     def _measure(self) -> Frame:
         window = self.framer.window
+        row = self.number % HISTORY
+        share = self._share[row]
         if len(self._groups) == 1:
             net = self._groups[0][0]
-            power, share = net.bank.measure(window)
-            kind = _kinds(net, power, share)
+            power, part = net.bank.measure(window)
+            share[:, : part.shape[1]] = part
+            best = part.argmax(axis=1)
+            kind = net.kind_of[best]
         else:
             power = np.zeros(self.ports, np.float32)
-            share = np.zeros((self.ports, MOST_SIGNATURES), np.float32)
             kind = np.zeros(self.ports, np.int8)
+            best = np.zeros(self.ports, np.intp)
             for net, index in self._groups:
                 part_power, part = net.bank.measure(window[index])
                 power[index] = part_power
                 share[index, : part.shape[1]] = part
-                kind[index] = _kinds(net, part_power, part)
-        level = 10 * np.log10(np.maximum(power, 1e-3) / FULL_SCALE_DBM0_POWER)
+                best[index] = part.argmax(axis=1)
+                kind[index] = net.kind_of[best[index]]
+        strength = share[self._all, best]
+        level: Array = 10 * np.log10(power / np.float32(FULL_SCALE_DBM0_POWER))
+        tone = level + 10 * np.log10(np.maximum(strength, 0.001))
+        self._tone_level[row] = tone
+        clear = strength > LEAST_SHARE
+        near = (np.abs(tone - self._reference) < SAME_LEVEL_DB) & (strength > BURIED_SHARE)
+        on = (clear | near) & (tone > LEAST_DBM0)
+        kind = np.where(on, kind, np.int8(OFF))
+        steady = clear & on & (kind == self.kind)
+        self._reference[steady] = tone[steady]
+        return self._advance(kind, level)
+
+    def _advance(self, kind: NDArray[np.int8], level: Array) -> Frame:
         new = np.flatnonzero((kind != self.kind) & (kind == self._raw))
         self._raw[:] = kind
-        changed = [int(port) for port in new]
+        changed: list[int] = new.tolist()
         for port in changed:
             self._turn(port, int(kind[port]))
-        self._share[:, : share.shape[1]] += share
-        self._power += power
+        due = []
         age = self.number - self._since
-        due = [int(p) for p in np.flatnonzero(self._interesting & (age % 10 == 9))]
-        for port in due:
-            self._update(port)
-            if self.runs[port][-1].kind == OFF and self.runs[port][-1].ms > FORGET_MS:
+        for port in np.flatnonzero(self._interesting & (age % 10 == 9)).tolist():
+            run = self.runs[port][-1]
+            run.frames = self.number - run.start + 1
+            due.append(port)
+            if run.kind == OFF and run.ms > FORGET_MS:
                 self._interesting[port] = False
-        frame = Frame(self.number, self.framer.clock, self.kind, level.astype(np.float32), changed, due)
+                self._reference[port] = NO_REFERENCE
+        frame = Frame(self.number, self.framer.clock, self.kind, level, changed, due)
         self.number += 1
         return frame
 
-    def _update(self, port: int) -> None:
-        run = self.runs[port][-1]
-        run.frames = self.number - run.start
-        count = max(run.frames - 1, 1)
-        run.share = self._share[port] / count
-        run.level_dbm0 = float(10 * np.log10(max(self._power[port] / count, 1e-3) / FULL_SCALE_DBM0_POWER))
-
     def _turn(self, port: int, kind: int) -> None:
         """A new run began one frame ago."""
-        self._update(port)
         runs = self.runs[port]
         runs[-1].frames = self.number - 1 - runs[-1].start
-        runs.append(Run(kind, self.number - 1))
+        runs.append(Run(kind, self.number - 1, 2))
         del runs[:-MOST_RUNS]
         self.kind[port] = kind
         self._since[port] = self.number - 1
         self._interesting[port] |= kind != OFF
-        self._share[port] = 0.0
-        self._power[port] = 0.0
 
 
 MOST_RUNS = 40
-MOST_SIGNATURES = 16
+MOST_SIGNATURES = 18
+HISTORY = 1024
+"""Frames (20 s) whose levels are kept for decisions."""
 FORGET_MS = 12000.0
 """A gap longer than any cadence's: what was heard before it no longer matters."""
 FRAME_MS = 1000.0 * HOP / SAMPLE_RATE_HZ
-
-_LEAST_POWER = FULL_SCALE_DBM0_POWER * 10 ** (LEAST_DBM0 / 10)
-
-
-def _kinds(net: Network, power: Array, share: Array) -> NDArray[np.int8]:
-    best = share.argmax(axis=1)
-    tone = (share[np.arange(len(best)), best] > LEAST_SHARE) & (power > _LEAST_POWER)
-    out: NDArray[np.int8] = np.where(tone, net.kind_of[best], np.int8(OFF)).astype(np.int8)
-    return out
+SAME_LEVEL_DB = 3.0
+BURIED_SHARE = 0.15
+"""A tone of known level is still seen when a voice over it is up to 7 dB louder."""
+NO_REFERENCE = -200.0

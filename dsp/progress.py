@@ -15,13 +15,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import alternating, tone_fits
-from dsp.linescan import FRAME_MS, HOP, OFF, SAMPLE_RATE_HZ, Frame, LineScan, Run
+from dsp.cadence import Heard, alternating
+from dsp.levels import SAMPLE_RATE_HZ
+from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
 from dsp.voice import VoiceActivity
 
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
 LEAST_DIAL_MS = 400.0
 FAX_MS = 400.0
+MOST_JUDGED = 10
+"""Bursts and gaps that are looked at together."""
+STEADY_DB = 1.5
 
 
 @dataclass(frozen=True)
@@ -107,29 +111,40 @@ class ProgressDetector:
         kinds = [net.kinds[run.kind - 1] if run.kind else "" for run in runs]
         if kinds[-1].startswith("fax"):
             return (kinds[-1], runs[-1].start) if runs[-1].ms >= FAX_MS else None
-        heard = [k for k in kinds if k]
-        if heard[-3:] == ["sit1", "sit2", "sit3"]:
+        heard_kinds = [k for k in kinds if k]
+        if heard_kinds[-3:] == ["sit1", "sit2", "sit3"]:
             return "sit", runs[len(kinds) - 1 - kinds[::-1].index("sit1")].start
-        tail = alternating(runs)
+        tail = alternating(runs)[-MOST_JUDGED:]
+        if tail and tail[0].kind == OFF:
+            tail = tail[1:]
+        heard = Heard(self.scan, port, tail)
         while tail:
-            fitting = {
-                REPORTED_AS.get(name, name): name
-                for name in net.signature_of
-                if tone_fits(net, net.table[name], tail)
-            }
-            if len(fitting) == 1 and (len(tail) > 1 or tail[0].ms > LEAST_DIAL_MS):
-                return next(iter(fitting.values())), tail[0].start
-            if fitting:
-                return None
+            found = heard.best(tail)
+            if found:
+                name = self._choose(heard, found, tail)
+                return None if name is None else (name, tail[0].start)
             tail = tail[2:]
         return None
 
+    def _choose(self, heard: Heard, found: dict[str, float], tail: list[Run]) -> str | None:
+        names = [name for name in found if name != "call_waiting" or len(tail) >= 3]
+        bursts = [run for run in tail if run.kind != OFF]
+        if not names or not all(heard.steady(run, STEADY_DB) for run in bursts):
+            return None
+        if len(tail) == 1 and tail[0].ms < LEAST_DIAL_MS:
+            return None
+        alone = len({REPORTED_AS.get(name, name) for name in names}) == 1
+        return names[0] if alone or len(tail) >= 4 else None
+
     def _may_continue(self, port: int, name: str, runs: list[Run]) -> bool:
         net = self.scan.networks[port]
-        tone = net.table.get(name)
-        if tone is None:
-            return net.kinds[runs[-1].kind - 1] == name if runs[-1].kind else False
-        return any(tone_fits(net, tone, alternating(runs)[-k:]) for k in (3, 1) if runs[-1].kind)
+        forms = [(tone, signature) for tone, signature in net.forms if tone.name == name]
+        if not forms:
+            return bool(runs[-1].kind) and net.kinds[runs[-1].kind - 1] == name
+        tail = alternating(runs)
+        part = tail[-2:] if runs[-1].kind == OFF else tail[-1:]
+        heard = Heard(self.scan, port, part)
+        return bool(part) and any(heard.error(tone, s, part, cut=True) <= 1.0 for tone, s in forms)
 
     def _end_of(self, port: int, name: str, runs: list[Run]) -> int:
         """Frame at which a tone that no longer fits has ended, the gap of its last burst included."""
