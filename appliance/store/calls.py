@@ -154,6 +154,15 @@ class Calls:
         """The recording was deleted (retention). Raises NotFound."""
         self._update(call_id, "recording", "")
 
+    def recordings(self, before: float | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+        """{id, recording, started_at} of finished calls that are not starred and have a recording,
+        oldest first. before: only calls that started earlier than this (Unix seconds)."""
+        return self._database.read(
+            "SELECT id, recording, started_at FROM calls WHERE recording != '' AND NOT starred AND final"
+            " AND (?1 IS NULL OR started_at < ?1) ORDER BY started_at, id LIMIT ?2",
+            [before, limit],
+        )
+
     def last_agent(self, normal: str) -> str:
         """Who last talked with this normalised outside number, "" when nobody (B7)."""
         row = self._database.one(

@@ -35,6 +35,10 @@ def insert(db: sqlite_utils.Database, table: str, row: dict[str, Any]) -> int:
     return key
 
 
+def _in_transaction(db: sqlite_utils.Database) -> bool:
+    return db.conn.in_transaction
+
+
 class _Handle:
     """What a thread owns. Kept weakly by `Database`, so that it goes with its thread."""
 
@@ -100,7 +104,7 @@ class Database:
         Nested use joins the outer transaction. Raises StoreBusy, StoreError, InvalidRow."""
         db = self.raw
         with speaking_plainly(str(self.path)):
-            if db.conn.in_transaction:
+            if _in_transaction(db):
                 yield db
                 return
             db.conn.execute("BEGIN IMMEDIATE")
@@ -110,6 +114,20 @@ class Database:
             except BaseException:
                 db.rollback()  # does nothing when the error has ended the transaction already
                 raise
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Reads inside see one state of the database. Joins a transaction that is open already."""
+        db = self.raw
+        with speaking_plainly(str(self.path)):
+            if _in_transaction(db):
+                yield
+                return
+            db.conn.execute("BEGIN")
+            try:
+                yield
+            finally:
+                db.rollback()
 
     def close(self) -> None:
         """Close the connections of all threads. Idempotent."""

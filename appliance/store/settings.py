@@ -221,8 +221,8 @@ SETTINGS: dict[str, Setting] = {
             low=20,
             high=99,
             unit="%",
-            zh=("磁盘告警", "使用率达到时告警并清理旧录音"),
-            en=("Disk alarm", "Alarm when this much of the disk is used, and thin out old recordings"),
+            zh=("磁盘告警", "使用率达到时告警，请尽快腾出空间"),
+            en=("Disk alarm", "Alarm when this much of the disk is used: make room soon"),
         ),
     )
 }

@@ -97,6 +97,12 @@ class Store:
         with self._database.write():
             yield
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads of one state: what others write meanwhile is not seen."""
+        with self._database.frozen():
+            yield
+
     def check(self) -> None:
         """Read the whole file. Raises StoreError where it is damaged."""
         with speaking_plainly(str(self.path)):

@@ -45,7 +45,7 @@ LINES = TableSchema(
         Field("fallback_queue", "text", "", pattern=ID, meaning=ID_MEANING, help="When nobody answers there"),
         Field("inbound", "bool", True, help="Answer calls"),
         Field("outbound", "bool", True, help="May be taken for calls out"),
-        Field("answer_after_rings", "int", 2, 1, 20, help="Answer at this ring at the latest"),
+        Field("answer_after_rings", "int", 2, 1, 10, help="Answer at this ring at the latest"),
         Field(
             "battery_drop_is_hangup", "bool", True, help="The exchange drops the feed when the caller goes"
         ),
