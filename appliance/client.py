@@ -166,12 +166,14 @@ class Connection:
             raise PeerAway(f"{self._peer} went away or does not read: try again") from error
 
     def receive(self, timeout_s: float | None = None) -> Message | None:
-        """Next message; None when `timeout_s` passed without one. Raises PeerAway at the end of the stream."""
+        """Next message; None when `timeout_s` passed without one. Raises PeerAway at the end."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._ready:
-            wait_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+            wait_ms = None if deadline_s is None else max(0.0, deadline_s - time.monotonic()) * 1000
             try:
-                if not select.select([self._sock], [], [], wait_s)[0]:
+                poll = select.poll()
+                poll.register(self._sock, select.POLLIN)
+                if not poll.poll(wait_ms):
                     return None
                 data = self._sock.recv(1 << 16)
             except (OSError, ValueError) as error:
@@ -264,7 +266,7 @@ class EngineClient:
         self._connection = Connection.open(path, "the engine", timeout_s)
 
     def events(self, idle_s: float = 5.0) -> Iterator[Message | None]:
-        """Stream of `{"event": topic, "data": …}`; None when `idle_s` passed without one. Ends with PeerAway."""
+        """Stream of `{"event": topic, "data": …}`; None after `idle_s` without one. Ends with PeerAway."""
         while True:
             yield self._connection.receive(idle_s)
 

@@ -1,0 +1,1 @@
+"""The real-time process: ticks of samples through detectors, core, players and recordings."""

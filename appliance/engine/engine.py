@@ -1,0 +1,491 @@
+"""The engine: one tick moves all ports of all cards through detectors, core and mixer.
+
+    read blocks ─► one matrix ─► detectors ─► core.step ─► actions ─► players, tones, mix ─► write blocks
+                                                                                └─► recordings
+
+It holds no clock and starts no process: `run_tick` is called by whoever paces
+it, time is counted in samples, and wall time is asked of `wall_clock` only to
+date what leaves the engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from appliance.core import actions as act
+from appliance.core import events as core
+from appliance.core.plan import Plan, PlanError
+from appliance.core.switch import Switch
+from appliance.engine import plans, ports, unixtime
+from appliance.engine.apply import Hands
+from appliance.engine.hearing import Hearing
+from appliance.engine.pace import Stopwatch
+from appliance.engine.players import Players
+from appliance.engine.ports import Port, PortTable
+from appliance.engine.prompts import PromptStore
+from appliance.engine.recorder import Recorder
+from appliance.engine.spool import Spool
+from appliance.engine.worker import Worker
+from appliance.paths import SHIPPED_PROMPTS, Home
+from board import api
+from dsp.mix import Mixer
+
+log = logging.getLogger(__name__)
+
+RATE_HZ = api.SAMPLE_RATE_HZ
+BLOCK = api.BLOCK_SAMPLES
+LIVE_EVERY_S = 0.2
+HEALTH_EVERY_S = 1.0
+RETRY_RECORDS_EVERY_S = 30.0
+MAX_COMMANDS_PER_TICK = 64
+WALL_STEP_S = 0.25
+"""Wall clock and sample clock may drift apart by this much before dates are moved."""
+
+Message = dict[str, Any]
+Publish = Callable[[str, dict[str, Any]], bool]
+"""`publish(topic, data)`; False when nobody listened."""
+
+
+class CallCore(Protocol):
+    """What the engine needs of `appliance.core.switch.Switch`."""
+
+    def step(self, now: float, events: Sequence[core.Event]) -> list[act.Action]:
+        """React to what happened, or to timers that are due."""
+
+    def next_due(self) -> float | None:
+        """When a timer is due; None for never."""
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """The live snapshot, in the core's seconds."""
+
+
+MakeCore = Callable[[Plan, Iterator[str]], CallCore]
+
+
+class CardsLost(Exception):
+    """No card is left: nothing can be done until the engine is started anew."""
+
+
+class Engine:
+    """All cards, the call core and everything between them.
+
+    The thread that calls `run_tick` owns it; only `command` may be called by others.
+    """
+
+    def __init__(
+        self,
+        boards: Sequence[api.Board],
+        home: Home,
+        plan: Plan,
+        wall_clock: Callable[[], float],
+        publish: Publish | None = None,
+        threaded: bool = False,
+        make_core: MakeCore = Switch,
+    ) -> None:
+        """`threaded`: files are handled by helper threads (the real process); otherwise at once,
+        so that the same inputs give the same events (stories, tests).
+
+        `home` must have been created.
+        """
+        self.boards = list(boards)
+        self.home = home
+        self.wall_clock = wall_clock
+        self.lost_cards: set[int] = set()
+        self.samples = 0
+        self.table = PortTable(self.boards)
+        self.stopwatch = Stopwatch()
+        self._publish = publish
+        self._undelivered: deque[tuple[str, Message]] = deque(maxlen=200)
+        self._inbox: deque[Message] = deque()
+        self._asks: dict[int, float] = {}
+        self._events: list[core.Event] = []
+        self._live_due_s = 0.0
+        self._live_changed = True
+        self._health_due_s = HEALTH_EVERY_S
+        self._retry_due_s = RETRY_RECORDS_EVERY_S
+        self._recording_ok = True
+        self._closed = False
+        self._offset_s = wall_clock()
+        self._last_id_ms = 0
+
+        rows = len(self.table)
+        self._heard = np.zeros((rows, BLOCK), np.float32)
+        self._said = np.zeros((rows, BLOCK), np.float32)
+        self._out = np.zeros((rows, BLOCK), np.int16)
+        self._files = Worker("files", threaded)
+        self._sounds = Worker("prompts", threaded)
+        self.prompts = PromptStore(home.prompts, SHIPPED_PROMPTS, self._sounds, plan.language)
+        self.players = Players(rows, self.prompts.get)
+        self.mixer = Mixer(max(rows, 1))
+        self.hearing = Hearing(self.table.ports, plan.country)
+        self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
+        self.spool = Spool(home.spool, self._publish_from_helper, self._notice_from_helper)
+        self._helper_notices: deque[tuple[str, Message]] = deque(maxlen=200)
+        self.hands = Hands(self)
+        self.hands.country = plan.country
+        self.switch = make_core(plan, self._call_ids())
+        self._files.submit(self.recorder.repair)
+        self._files.submit(self.spool.load)
+        self._use(plan)
+
+    # ----------------------------------------------------------------- time
+    @property
+    def now(self) -> float:
+        """Seconds of audio since the start: the only time the core knows."""
+        return self.samples / RATE_HZ
+
+    @property
+    def unix_s(self) -> float:
+        """Wall time of this tick."""
+        return self._offset_s + self.now
+
+    @property
+    def idle(self) -> bool:
+        """No line and no telephone is in use."""
+        return not any(port.in_use or port.ringing for port in self.table.ports)
+
+    # ----------------------------------------------------------------- tick
+    def run_tick(self) -> None:
+        """Take one block of every card through the box.
+
+        Blocks until the first card has its block. Raises CardsLost when no card is left.
+        """
+        events = self._events
+        self._read(events)
+        watch = self.stopwatch
+        watch.start(self.samples)
+        self.samples += BLOCK
+        self._follow_wall_clock()
+        for port in self.table.ports:
+            if port.battery_lost_at is not None:
+                events += self._due(port)
+        if self._inbox:
+            self._take_commands(events)
+        watch.mark("hear")
+        events += self.hearing.listen(self._heard, self._said)
+        watch.mark("core")
+        self._step(events)
+        watch.mark("mix")
+        self._speak(events)
+        self._write()
+        watch.mark("record")
+        self.recorder.tap(self._heard, self._said)
+        watch.mark("rest")
+        self._keep_house()
+        watch.stop()
+
+    def _read(self, events: list[core.Event]) -> None:
+        for card, board in enumerate(self.boards):
+            if card in self.lost_cards:
+                continue
+            try:
+                tick = board.read()
+            except api.BoardError as error:
+                self.lose_card(card, str(error))
+                continue
+            if tick.lost:
+                log.warning("card %s: %d samples lost", board.id, tick.lost)
+            rows = self.table.card_rows[card]
+            np.copyto(self._heard[rows], tick.audio)
+            for event in tick.events:
+                age = tick.clock + BLOCK - event.clock
+                self._take_event(self.table.at(card, event.port), event, self.samples + BLOCK - age, events)
+        if len(self.lost_cards) == len(self.boards):
+            raise CardsLost("no card is left: check the cards and start the engine again")
+
+    def _take_event(self, port: Port, event: api.PortEvent, at: int, events: list[core.Event]) -> None:
+        found = ports.translate(port, event, at)
+        if isinstance(event, api.PortGone):
+            self.players.quiet(port.row)
+            self.hands.unbridge_all(port.row)
+        self.hearing.refresh()
+        events += found
+
+    def _due(self, port: Port) -> list[core.Event]:
+        found = ports.due(port, self.samples)
+        if found:
+            self.hearing.refresh()
+        return found
+
+    def lose_card(self, card: int, reason: str) -> None:
+        """A card does not answer any more: its calls end, the others go on."""
+        if card in self.lost_cards:
+            return
+        self.lost_cards.add(card)
+        log.error("card %s is lost: %s", self.boards[card].id, reason)
+        self.notice("card_lost", {"card": self.boards[card].id, "reason": reason}, "error")
+        rows = self.table.card_rows[card]
+        self._heard[rows] = 0.0
+        for port in self.table.ports[rows]:
+            self._take_event(port, api.PortGone(port.index, 0, reason), self.samples, self._events)
+
+    def _step(self, events: list[core.Event]) -> None:
+        """Let the core react, and do what it wants, until it wants nothing more at this instant."""
+        due_s = self.switch.next_due()
+        if not events and (due_s is None or due_s > self.now):
+            return
+        batch = events.copy()
+        events.clear()
+        actions = self.switch.step(self.now, batch)
+        if actions:
+            self._live_changed = True
+            self.hands.apply(actions)
+
+    def _speak(self, events: list[core.Event]) -> None:
+        self.mixer.process(self._heard, out=self._said)
+        self.players.add_to(self._said)
+        np.clip(self._said, -32768.0, 32767.0, out=self._said)
+        np.rint(self._said, out=self._said)
+        np.copyto(self._out, self._said, casting="unsafe")
+        for finished in self.players.take_finished():
+            name = self.table.ports[finished.row].name
+            if finished.dialled:
+                events.append(core.DialFinished(name, finished.token))
+            else:
+                if finished.error:
+                    self.notice("prompt_failed", {"port": name, "reason": finished.error})
+                events.append(core.PlayFinished(name, finished.token, finished.error))
+
+    def _write(self) -> None:
+        for card, board in enumerate(self.boards):
+            if card not in self.lost_cards:
+                try:
+                    board.write(self._out[self.table.card_rows[card]])
+                except api.BoardError as error:
+                    self.lose_card(card, str(error))
+
+    # ------------------------------------------------------ between the ticks
+    def _keep_house(self) -> None:
+        now = self.now
+        self._close_asks(now)
+        if self._helper_notices:
+            code, data = self._helper_notices.popleft()
+            self.notice(code, data, "error")
+        if self.recorder.problems:
+            self._tell_recording_problems()
+        if self._live_changed and now >= self._live_due_s and not self.stopwatch.behind:
+            self._live_due_s = now + LIVE_EVERY_S
+            self._live_changed = False
+            self._publish_live()
+        if now >= self._health_due_s:
+            self._health_due_s = now + HEALTH_EVERY_S
+            self.publish("health", self.health())
+        if now >= self._retry_due_s:
+            self._retry_due_s = now + RETRY_RECORDS_EVERY_S
+            self._files.submit(self.spool.retry)
+
+    def _close_asks(self, now: float) -> None:
+        if self._asks:
+            for ref in [ref for ref, due_s in self._asks.items() if due_s <= now]:
+                del self._asks[ref]
+                self.feed(core.Answered(ref, None))
+
+    def _tell_recording_problems(self) -> None:
+        """One message for a disk that fails, however many calls are being recorded."""
+        while self.recorder.problems:
+            call, reason = self.recorder.problems.popleft()
+            if reason:
+                log.error("recording of call %s: %s", call, reason)
+                if self._recording_ok:
+                    self.notice("recording_failed", {"call": call, "reason": reason}, "error")
+                self._recording_ok = False
+            else:
+                if not self._recording_ok:
+                    self.notice("recording_works_again", {"call": call}, "info")
+                self._recording_ok = True
+
+    def _follow_wall_clock(self) -> None:
+        # Reading the wall clock in every tick would make `since` flicker in every
+        # snapshot; the sample clock carries the date and is only corrected.
+        offset_s = self.wall_clock() - self.now
+        if abs(offset_s - self._offset_s) > WALL_STEP_S:
+            self._offset_s = offset_s
+
+    # ---------------------------------------------------------------- input
+    def feed(self, event: core.Event) -> None:
+        """Give the core an event in the next tick."""
+        self._events.append(event)
+
+    def command(self, message: Message) -> None:
+        """A command of control (docs/architecture.md, engine.sock). May be called from any thread."""
+        self._inbox.append(message)
+
+    def connected(self) -> None:
+        """Somebody listens (again): what nobody has heard is told, records are sent. Any thread."""
+        self._inbox.append({"cmd": "connected"})
+
+    def disconnected(self) -> None:
+        """Nobody listens any more. Any thread."""
+        self._files.submit(self.spool.disconnected)
+
+    def _take_commands(self, events: list[core.Event]) -> None:
+        for _ in range(MAX_COMMANDS_PER_TICK):
+            if not self._inbox:
+                return
+            message = self._inbox.popleft()
+            try:
+                self._obey(message, events)
+            except (KeyError, TypeError, ValueError) as error:
+                log.error("a command was refused: %s: %s", type(error).__name__, error)
+                if message.get("cmd") == "desk" and isinstance(message.get("ref"), int):
+                    self.publish("reply", {"ref": message["ref"], "error": "bad_request", "data": {}})
+
+    def _obey(self, message: Message, events: list[core.Event]) -> None:
+        match message.get("cmd"):
+            case "desk":
+                args = dict(message.get("args") or {})
+                desk = core.Desk(str(message["verb"]), str(message["agent"]), int(message["ref"]), args)
+                events.append(desk)
+            case "answer":
+                ref = int(message["ref"])
+                if self._asks.pop(ref, None) is not None:
+                    data = message.get("data")
+                    events.append(core.Answered(ref, dict(data) if data is not None else None))
+            case "ack":
+                call = str(message["id"])
+                self._files.submit(lambda: self.spool.acknowledge(call))
+            case "snapshot":
+                self._publish_live()
+            case "plan":
+                self._new_plan(message["plan"], events)
+            case "connected":
+                self._welcome()
+            case other:
+                raise ValueError(f"unknown command {other!r}")
+
+    def _new_plan(self, data: Any, events: list[core.Event]) -> None:
+        try:
+            plan = Plan.from_dict(data)
+        except PlanError as error:
+            log.error("a plan was refused: %s", error)
+            self.notice("plan_refused", {"problems": error.problems}, "error")
+            return
+        log.info("plan version %s is in use", plan.version)
+        events.append(core.PlanChanged(plan))
+        events += self._use(plan)
+        self._files.submit(lambda: plans.keep(self.home, data))
+
+    def _use(self, plan: Plan) -> list[core.Event]:
+        before = {port.name for port in self.table.ports if port.name}
+        found = self.table.use(plan)
+        self._events += found if not self.samples else []
+        self.hands.country = plan.country
+        self.hearing.set_country(plan.country)
+        self.hearing.refresh()
+        self.prompts.use(plan.language)
+        lost = {event.port for event in found if isinstance(event, core.PortLost)}
+        for event in found:
+            if isinstance(event, core.PortLost):
+                log.warning("port %s: %s", event.port, event.reason)
+        ready = [
+            core.PortReady(port.name)
+            for port in self.table.ports
+            if port.name and port.name not in before and port.name not in lost
+        ]
+        return [*found, *ready]
+
+    def _welcome(self) -> None:
+        waiting = list(self._undelivered)
+        self._undelivered.clear()
+        for topic, data in waiting:
+            self.publish(topic, data)
+        self._publish_live()
+        self._files.submit(self.spool.connected)
+
+    # --------------------------------------------------------------- output
+    def publish(self, topic: str, data: Message) -> bool:
+        """Tell whoever listens; False when nobody does."""
+        return self._publish(topic, data) if self._publish is not None else False
+
+    def notice(self, code: str, data: Message, level: str = "warning") -> None:
+        """Tell supervisors; kept for the next listener when there is none now."""
+        message = {"level": level, "code": code, "data": data, "at": self.unix_s}
+        log.warning("notice %s: %s", code, data)
+        if not self.publish("notice", message):
+            self._undelivered.append(("notice", message))
+
+    def ask(self, action: act.Ask) -> None:
+        """Put a question to control; without control the answer is None at once."""
+        data = {
+            "ref": action.ref,
+            "question": action.question,
+            "data": action.data,
+            "deadline_s": action.deadline_s,
+        }
+        self._asks[action.ref] = self.now + action.deadline_s
+        if not self.publish("ask", data):
+            self._asks.pop(action.ref, None)
+            self.feed(core.Answered(action.ref, None))
+
+    def save_record(self, call: str, data: dict[str, Any], final: bool) -> None:
+        """Date the record, add its recording, keep it and send it."""
+        if final:
+            self.recorder.stop(call)
+        record = unixtime.record(data, self._offset_s)
+
+        def store() -> None:
+            found = self.recorder.describe(call, forget=final)
+            problem = found.pop("problem", "")
+            record.update(found)
+            if problem:
+                record["detail"] = "; ".join(filter(None, (record.get("detail", ""), problem)))
+            self.spool.store(call, record, final)
+
+        self._files.submit(store)
+
+    def snapshot(self) -> Message:
+        """The live snapshot of docs/architecture.md, in Unix seconds."""
+        return unixtime.snapshot(self.switch.snapshot(self.now), self._offset_s)
+
+    def health(self) -> Message:
+        """How well the engine keeps its pace."""
+        return {
+            **self.stopwatch.report(),
+            "now": self.unix_s,
+            "uptime_s": self.now,
+            "ports": len(self.table),
+            "lost_cards": [self.boards[card].id for card in sorted(self.lost_cards)],
+            "bridges": self.hands.bridges,
+            "recordings": self.recorder.active,
+            "recording_ok": self._recording_ok,
+            "recording_blocks_lost": self.recorder.lost_blocks,
+            "records_waiting": self.spool.waiting,
+            "files_backlog": self._files.backlog,
+        }
+
+    def _publish_live(self) -> None:
+        if self._publish is not None:
+            self.publish("live", self.snapshot())
+
+    def _publish_from_helper(self, topic: str, data: Message) -> None:
+        self.publish(topic, data)
+
+    def _notice_from_helper(self, code: str, data: Message) -> None:
+        self._helper_notices.append((code, data))
+
+    # ------------------------------------------------------------------- ids
+    def _call_ids(self) -> Iterator[str]:
+        """Unique, and sorted by time: the moment of the call to the millisecond, never twice."""
+        while True:
+            self._last_id_ms = max(self._last_id_ms + 1, int(self.unix_s * 1000))
+            moment = time.gmtime(self._last_id_ms // 1000)
+            yield f"{time.strftime('%Y%m%d-%H%M%S', moment)}-{self._last_id_ms % 1000:03d}"
+
+    # ------------------------------------------------------------------- end
+    def close(self) -> None:
+        """Stop cleanly: recordings and records are closed and on disk, cards released. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self.recorder.stop_all()
+        if not self._files.close():
+            log.error("the disk did not take everything in time: recordings will be mended at the next start")
+        self._sounds.close(1.0)
+        for board in self.boards:
+            board.close()

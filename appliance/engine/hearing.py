@@ -1,0 +1,171 @@
+"""What is heard on all ports: banks of detectors, gated by what the core watches for.
+
+Keys, call progress, hang-up, answer and caller ID each run over the whole
+matrix `[rows, samples]`; rows that nobody watches cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.core import events as core
+from appliance.engine.answer import AnswerWatch
+from appliance.engine.ports import Port
+from dsp.callerid import CallerIdReceiver
+from dsp.disconnect import DisconnectDetector
+from dsp.dtmf import DtmfReceiver
+from dsp.levels import rms_dbm0
+from dsp.progress import ProgressDetector
+from dsp.voice import VoiceActivity
+
+RATE_HZ = 8000
+VOICE_REPORT_FRAMES = 10
+"""Voice or silence must last 200 ms before a line that is watched for progress is said to carry it."""
+
+Float = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+CUES = {"dialtone": "dialtone"}
+"""How the core calls what ended a call; every other reason is a disconnect tone."""
+
+
+class Hearing:
+    """All detectors of the box. The tick thread alone uses it."""
+
+    def __init__(self, ports: list[Port], country: str) -> None:
+        """`ports`: the table's rows, whose `watch`, `name` and `in_use` are followed."""
+        self._ports = ports
+        rows = len(ports)
+        self._lines = np.array([port.is_line for port in ports], np.bool_)
+        self._dtmf = DtmfReceiver(rows)
+        self._progress = ProgressDetector(rows, country)
+        self._disconnect = DisconnectDetector(rows, country, scan=self._progress.scan)
+        self._voice = VoiceActivity(rows)
+        self._callerid = CallerIdReceiver(rows)
+        self._answer = AnswerWatch(rows)
+        self._keys: Bools = np.zeros(rows, np.bool_)
+        self._tones: Bools = np.zeros(rows, np.bool_)
+        self._talk: Bools = np.zeros(rows, np.bool_)
+        self._ids: Bools = np.zeros(rows, np.bool_)
+        self._in_tone: Bools = np.zeros(rows, np.bool_)
+        self._spoken = np.zeros(rows, np.int32)
+        self._said = [""] * rows
+        self.set_country(country)
+        self.refresh()
+
+    def set_country(self, country: str) -> None:
+        """The lines belong to a network of this country."""
+        rows = list(range(len(self._ports)))
+        self._progress.set_country(rows, country)
+        self._disconnect.reset(rows)
+
+    def restart(self, port: Port) -> None:
+        """A new call begins (or has ended) on this port: forget what it sounded like."""
+        row = [port.row]
+        self._progress.reset(row)
+        self._disconnect.reset(row)
+        self._voice.reset(row)
+        self._dtmf.reset(row)
+        self._callerid.reset(row)
+        self._in_tone[port.row] = False
+        self._spoken[port.row] = 0
+        self._said[port.row] = ""
+
+    def watch(self, port: Port, wanted: frozenset[str]) -> None:
+        """Look for these things on this port from now on."""
+        was, port.watch = port.watch, wanted
+        if "disconnect" in wanted and "disconnect" not in was:
+            self._disconnect.connected([port.row])
+        if "progress" in wanted and "progress" not in was:
+            self._progress.reset([port.row])
+            self._said[port.row] = ""
+            self._spoken[port.row] = 0
+            self._in_tone[port.row] = False
+        self._answer.watch(port.row, "answer" in wanted)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Gates of the banks, after a change of what is watched, named or in use."""
+        for row, port in enumerate(self._ports):
+            usable = bool(port.name) and not port.gone
+            self._keys[row] = usable and "keys" in port.watch
+            self._tones[row] = usable and not port.watch.isdisjoint(("progress", "disconnect", "answer"))
+            self._talk[row] = usable and not port.watch.isdisjoint(("progress", "answer"))
+            idle_line = port.is_line and port.line is not None and port.line.inbound and not port.in_use
+            self._ids[row] = usable and (idle_line or "callerid" in port.watch)
+
+    def listen(self, heard: Float, sent: Float) -> list[core.Event]:
+        """What one block shows. heard, sent: float32 [rows, 160] on the 16-bit scale."""
+        out: list[core.Event] = []
+        if self._ids.any():
+            self._hear_caller_ids(heard, out)
+        if self._keys.any():
+            self._hear_keys(heard, out)
+        if self._tones.any():
+            self._hear_tones(heard, sent, out)
+        return out
+
+    # ------------------------------------------------------------------ banks
+    def _hear_caller_ids(self, heard: Float, out: list[core.Event]) -> None:
+        for message in self._callerid.process(heard, self._ids):
+            port = self._ports[message.port]
+            if message.valid and self._ids[port.row]:
+                out.append(
+                    core.CallerIdSeen(port.name, message.number, message.name, message.reason or "shown")
+                )
+
+    def _hear_keys(self, heard: Float, out: list[core.Event]) -> None:
+        for event in self._dtmf.process(heard, self._keys):
+            if event.phase == "down" and self._keys[event.port]:
+                out.append(core.KeyPressed(self._ports[event.port].name, event.digit))
+
+    def _hear_tones(self, heard: Float, sent: Float, out: list[core.Event]) -> None:
+        talking = bool(self._talk.any())
+        if talking:
+            voice = self._voice.process(heard, self._talk)
+        for frame in self._progress.scan.process(heard, self._tones):
+            for event in self._progress.process_frame(frame):
+                port = self._ports[event.port]
+                self._in_tone[event.port] = event.phase == "start"
+                self._said[event.port] = ""
+                self._spoken[event.port] = 0
+                if event.phase == "start" and "progress" in port.watch:
+                    out.append(core.ToneHeard(port.name, event.tone))
+            for hangup in self._disconnect.process_frame(frame):
+                port = self._ports[hangup.port]
+                if "disconnect" in port.watch:
+                    latency_s = max(0.0, (frame.end_samples - hangup.tone_began_samples) / RATE_HZ)
+                    cue = CUES.get(hangup.reason, "tone")
+                    out.append(core.FarEndGone(port.name, cue, latency_s))
+            if talking:
+                if self._answer.any:
+                    self._hear_answers(frame.kind, voice, frame.level_dbm0, sent, out)
+                self._hear_voices(frame.kind, voice, out)
+
+    def _hear_answers(
+        self, kind: NDArray[np.int8], voice: Bools, heard_dbm0: Float, sent: Float, out: list[core.Event]
+    ) -> None:
+        for row in self._answer.frame(kind, voice, heard_dbm0, rms_dbm0(sent)):
+            port = self._ports[row]
+            if "answer" in port.watch and not port.answered_by_reversal:
+                out.append(core.FarEndAnswered(port.name, "voice"))
+
+    def _hear_voices(self, kind: NDArray[np.int8], voice: Bools, out: list[core.Event]) -> None:
+        """Voice and silence as such, between the tones, told once each."""
+        for row in np.flatnonzero(self._talk & ~self._in_tone):
+            port = self._ports[row]
+            if "progress" not in port.watch:
+                continue
+            count = int(self._spoken[row])
+            if kind[row]:
+                count = 0
+            elif voice[row]:
+                count = max(count, 0) + 1
+            else:
+                count = min(count, 0) - 1
+            self._spoken[row] = count
+            now = "voice" if count >= VOICE_REPORT_FRAMES else "silence" if count <= -50 else ""
+            if now and now != self._said[row]:
+                self._said[row] = now
+                out.append(core.ToneHeard(port.name, now))

@@ -1,0 +1,162 @@
+"""Keeping time: how long ticks take, which are late, and when rubbish is collected.
+
+A block is due every 20 ms. The earliest arrival seen so far tells where the
+card's beats lie; a tick that ends more than 20 ms after its beat is late:
+
+    beat      |------20 ms------|------20 ms------|
+    arrival    ^read                               late: ended after the next beat
+    work       [=======]         [===================]
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import time
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.02
+RATE_HZ = 8000
+WINDOW = 50
+"""Ticks in one report (a second)."""
+DRIFT_PER_TICK_S = TICK_S * 200e-6
+"""A card's clock may run 200 ppm slower than ours without its ticks being called late."""
+BEHIND_S = 2 * TICK_S
+COLLECT_EVERY_S = 300.0
+SWITCH_INTERVAL_S = 0.0005
+"""A helper thread holds the interpreter no longer than this before the tick gets it back."""
+
+
+class Stopwatch:
+    """Measures ticks. Without `beats` (the virtual clock) no tick can be late."""
+
+    def __init__(self) -> None:
+        self.beats = False
+        self.ticks = 0
+        self.late = 0
+        self.shed = 0
+        """Ticks in which something that can wait was put off."""
+        self.worst_ms = 0.0
+        self.latest_ms = 0.0
+        """Greatest lateness against the beat, past the 20 ms that a tick has."""
+        self._costs_ms = [0.0] * WINDOW
+        self._beat_s: float | None = None
+        self._begin_s = 0.0
+        self._due_s = 0.0
+        self._marks: list[tuple[str, float]] = []
+
+    @property
+    def behind(self) -> bool:
+        """Whether this tick began so late that what can wait should wait."""
+        if not self.beats or self._begin_s - self._due_s <= BEHIND_S:
+            return False
+        self.shed += 1
+        return True
+
+    def start(self, samples: int) -> None:
+        """The block that begins at `samples` has arrived."""
+        self._begin_s = now_s = time.perf_counter()
+        self._marks.clear()
+        self._marks.append(("events", now_s))
+        expected_s = samples / RATE_HZ
+        if self._beat_s is None:
+            self._beat_s = now_s - expected_s
+        self._beat_s = min(self._beat_s + DRIFT_PER_TICK_S, now_s - expected_s)
+        self._due_s = self._beat_s + expected_s
+
+    def mark(self, what: str) -> None:
+        """From here on the tick does this."""
+        self._marks.append((what, time.perf_counter()))
+
+    def stop(self) -> None:
+        """The tick is over."""
+        end_s = time.perf_counter()
+        cost_ms = (end_s - self._begin_s) * 1000
+        self._costs_ms[self.ticks % WINDOW] = cost_ms
+        self.ticks += 1
+        self.worst_ms = max(self.worst_ms, cost_ms)
+        if not self.beats:
+            return
+        late_ms = (end_s - self._due_s - TICK_S) * 1000
+        if late_ms > 0:
+            self.late += 1
+            self.latest_ms = max(self.latest_ms, late_ms)
+            log.warning("tick %d is %.1f ms late: %s", self.ticks, late_ms, self._story(end_s))
+
+    def left_s(self) -> float:
+        """Time until the next block is due."""
+        return self._due_s + TICK_S - time.perf_counter()
+
+    def report(self) -> dict[str, float | int]:
+        """Figures of the last second and since the start; times in milliseconds."""
+        costs = sorted(self._costs_ms[: min(self.ticks, WINDOW)] or [0.0])
+        return {
+            "ticks": self.ticks,
+            "late": self.late,
+            "latest_ms": round(self.latest_ms, 3),
+            "shed": self.shed,
+            "p50_ms": round(costs[len(costs) // 2], 3),
+            "p99_ms": round(costs[int(0.99 * (len(costs) - 1))], 3),
+            "worst_ms": round(self.worst_ms, 3),
+        }
+
+    def _story(self, end_s: float) -> str:
+        ends = [at for _, at in self._marks[1:]] + [end_s]
+        parts = [
+            f"{what} {(end - at) * 1000:.1f} ms" for (what, at), end in zip(self._marks, ends, strict=True)
+        ]
+        waited_ms = (self._begin_s - self._due_s) * 1000
+        return f"began {waited_ms:.1f} ms after its beat, " + ", ".join(parts)
+
+
+class Rubbish:
+    """Garbage collection at moments of our own choosing.
+
+    A full collection of everything loaded takes many ticks, so what is loaded at
+    the start is frozen, and the rest is collected when no call is up.
+    """
+
+    def __init__(self) -> None:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._last_s = time.monotonic()
+
+    def tick_done(self, idle: bool, left_s: float) -> None:
+        """After a tick with `left_s` until the next block; `idle`: no call is up."""
+        now_s = time.monotonic()
+        if left_s < TICK_S / 2:
+            return
+        if idle and now_s - self._last_s > COLLECT_EVERY_S / 10:
+            self._last_s = now_s
+            gc.collect()
+        elif now_s - self._last_s > COLLECT_EVERY_S:
+            self._last_s = now_s
+            gc.collect(1)
+
+    def close(self) -> None:
+        """Back to how Python does it by itself."""
+        gc.enable()
+        gc.unfreeze()
+
+
+def hurry_threads() -> None:
+    """Let helper threads give way quickly."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+def go_realtime(priority: int = 50) -> str:
+    """Ask for real-time scheduling of this thread; "" or why it was refused."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except PermissionError:
+        return (
+            "real-time scheduling is not permitted: start as root, or allow it with "
+            "LimitRTPRIO= (systemd) or rtprio in /etc/security/limits.conf"
+        )
+    except OSError as error:
+        return f"real-time scheduling is not available: {error.strerror}"
+    return ""

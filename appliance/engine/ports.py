@@ -1,0 +1,248 @@
+"""Ports of all cards as rows of one matrix, and what hook, ring, battery and polarity mean there.
+
+A card reports edges; what they mean depends on time and on what we are doing
+with the port:
+
+    battery   ______|‾‾‾‾‾‾‾‾‾‾‾‾‾‾‾      lost for less than 100 ms: a click of the exchange
+                    lost     back
+              line in use, >= 100 ms      the far end has hung up (calling-party control)
+              any line, > 1 s             nothing is plugged in: the port is lost until it is back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from appliance.core import events as core
+from appliance.core.plan import LinePlan, Plan
+from board import api
+
+RATE_HZ = api.SAMPLE_RATE_HZ
+HANGUP_BATTERY_SAMPLES = RATE_HZ // 10
+UNPLUGGED_BATTERY_SAMPLES = RATE_HZ
+REVERSAL_GUARD_SAMPLES = RATE_HZ * 6 // 10
+"""A second reversal within 600 ms of the first is contact bounce of the exchange."""
+
+NO_BATTERY = "no battery: is the line plugged in?"
+NO_SUCH_PORT = "there is no socket {port} on the cards: fit the card or change the port"
+
+
+@dataclass
+class Port:
+    """One row of the matrix."""
+
+    row: int
+    card: int
+    """Index of its card."""
+    index: int
+    """Row within its card."""
+    info: api.PortInfo
+    name: str = ""
+    """What the plan calls it; "" when the plan has no use for it."""
+    line: LinePlan | None = None
+    in_use: bool = False
+    """FXO: we hold the line off hook. FXS: the telephone is off hook."""
+    ringing: bool = False
+    """FXS: we ring it."""
+    gone: str = ""
+    """Why it cannot be used; "" when it can."""
+    watch: frozenset[str] = frozenset()
+    battery_lost_at: int | None = None
+    battery_told: bool = False
+    reversed_: bool = False
+    reversed_at: int = -REVERSAL_GUARD_SAMPLES
+    answered_by_reversal: bool = False
+    commands: dict[int, str] = field(default_factory=dict)
+    """Commands on their way to the card, by id, for messages."""
+
+    @property
+    def is_line(self) -> bool:
+        """Whether a phone-company line plugs in here."""
+        return self.info.kind is api.PortKind.FXO
+
+    def released(self) -> None:
+        """The line was put on hook (or the telephone hung up): what was true of the call is over."""
+        self.in_use = False
+        self.answered_by_reversal = False
+        self.battery_told = self.battery_told and bool(self.gone)
+
+
+class PortTable:
+    """All ports by row, by plan name and by (card, index)."""
+
+    def __init__(self, boards: Sequence[api.Board]) -> None:
+        self.ports: list[Port] = []
+        self.card_rows: list[slice] = []
+        for card, board in enumerate(boards):
+            first = len(self.ports)
+            for info in sorted(board.ports, key=lambda info: info.index):
+                self.ports.append(Port(len(self.ports), card, info.index, info))
+            self.card_rows.append(slice(first, len(self.ports)))
+        self._by_name: dict[str, Port] = {}
+
+    def __len__(self) -> int:
+        return len(self.ports)
+
+    def by_name(self, name: str) -> Port | None:
+        """Port that the plan calls so; None when it has no socket."""
+        return self._by_name.get(name)
+
+    def at(self, card: int, index: int) -> Port:
+        """Port of a card by its index there."""
+        return self.ports[int(self.card_rows[card].start) + index]
+
+    def use(self, plan: Plan) -> list[core.Event]:
+        """Name the ports as the plan does; returns the events for those that are missing or unusable."""
+        sockets = {port.info.name: port for port in self.ports}
+        self._by_name = {}
+        out: list[core.Event] = []
+        for port in self.ports:
+            port.name, port.line = "", None
+        kinds = ((plan.lines, api.PortKind.FXO), (plan.phones, api.PortKind.FXS))
+        for things, kind in kinds:
+            for thing in things:
+                name = thing.id if isinstance(thing, LinePlan) else thing.ext
+                found = sockets.get(thing.port)
+                if found is None:
+                    out.append(core.PortLost(name, NO_SUCH_PORT.format(port=thing.port)))
+                    continue
+                if found.info.kind is not kind:
+                    what = "for lines" if found.is_line else "for telephones"
+                    out.append(core.PortLost(name, f"the socket {thing.port} is {what}: change the port"))
+                    continue
+                found.name = name
+                found.line = thing if isinstance(thing, LinePlan) else None
+                self._by_name[name] = found
+                if found.gone:
+                    out.append(core.PortLost(name, found.gone))
+        return out
+
+
+def translate(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    """Core events that a card's event means; `at`: engine clock at which it happened.
+
+    Changes the port's state. Ports without a name in the plan are followed too, but say nothing.
+    """
+    found = _FROM_BOARD[type(event)](port, event, at) if type(event) in _FROM_BOARD else []
+    return found if port.name else []
+
+
+def due(port: Port, now: int) -> list[core.Event]:
+    """Events that only the passing of time brings; `now`: engine clock."""
+    if port.battery_lost_at is None:
+        return []
+    lost = now - port.battery_lost_at
+    out: list[core.Event] = []
+    if lost >= HANGUP_BATTERY_SAMPLES and port.in_use and not port.battery_told:
+        port.battery_told = True
+        if port.line is not None and port.line.battery_drop_is_hangup:
+            out.append(core.FarEndGone(port.name, "battery", lost / RATE_HZ))
+    if lost > UNPLUGGED_BATTERY_SAMPLES and not port.gone:
+        port.gone = NO_BATTERY
+        out.append(core.PortLost(port.name, NO_BATTERY))
+    return out if port.name else []
+
+
+# ------------------------------------------------------------ card → core
+def _off_hook(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    port.in_use, port.ringing = True, False
+    return [core.Lifted(port.name)]
+
+
+def _on_hook(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    port.released()
+    return [core.HungUp(port.name)]
+
+
+def _flash(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    return [core.Flashed(port.name)]
+
+
+def _pulse_digit(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.PulseDigit)
+    return [core.KeyPressed(port.name, event.digit)]
+
+
+def _ring_on(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    return [core.RingStarted(port.name)]
+
+
+def _ring_off(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    return [core.RingStopped(port.name)]
+
+
+def _polarity(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.PolarityReversed)
+    was, port.reversed_ = port.reversed_, event.reversed_
+    bounce = at - port.reversed_at < REVERSAL_GUARD_SAMPLES
+    port.reversed_at = at
+    if port.line is None or not port.line.polarity or not port.in_use or was == event.reversed_ or bounce:
+        return []
+    if port.answered_by_reversal:
+        return [core.FarEndGone(port.name, "polarity", 0.0)]
+    if "answer" in port.watch:
+        port.answered_by_reversal = True
+        return [core.FarEndAnswered(port.name, "polarity")]
+    return []
+
+
+def _battery_lost(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    port.battery_lost_at = at
+    port.battery_told = False
+    return []
+
+
+def _battery_back(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    # A gap that began and ended between two ticks still counts by its length.
+    out = due(port, at)
+    port.battery_lost_at = None
+    port.battery_told = False
+    if port.gone == NO_BATTERY:
+        port.gone = ""
+        out.append(core.PortReady(port.name))
+    return out
+
+
+def _gone(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.PortGone)
+    port.gone = event.reason or "the port does not answer"
+    port.in_use = port.ringing = False
+    port.battery_lost_at = None
+    return [core.PortLost(port.name, port.gone)]
+
+
+def _back(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    port.gone = ""
+    port.released()
+    return [core.PortReady(port.name)]
+
+
+def _done(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.CommandDone)
+    port.commands.pop(event.command_id, None)
+    return []
+
+
+def _failed(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.CommandFailed)
+    # The call that needed it cannot go on; the port itself may be tried again.
+    what = port.commands.pop(event.command_id, "a command")
+    return [core.PortLost(port.name, f"{what} failed: {event.reason}"), core.PortReady(port.name)]
+
+
+_FROM_BOARD = {
+    api.OffHook: _off_hook,
+    api.OnHook: _on_hook,
+    api.Flash: _flash,
+    api.PulseDigit: _pulse_digit,
+    api.RingOn: _ring_on,
+    api.RingOff: _ring_off,
+    api.PolarityReversed: _polarity,
+    api.BatteryLost: _battery_lost,
+    api.BatteryBack: _battery_back,
+    api.PortGone: _gone,
+    api.PortBack: _back,
+    api.CommandDone: _done,
+    api.CommandFailed: _failed,
+}

@@ -1,0 +1,208 @@
+"""The engine as a process: lock, log, sockets and the loop that paces it."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import logging.handlers
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from appliance.client import Message, WireError
+from appliance.engine import pace, plans
+from appliance.engine.engine import CardsLost, Engine
+from appliance.engine.line_server import Client, LineServer
+from appliance.engine.office_gate import OfficeGate
+from appliance.engine.recorder import reason_text
+from appliance.paths import Home
+from board.api import Board, BoardError
+from board.registry import open_board
+from board.sim import SimBoard
+
+log = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class StartError(Exception):
+    """The engine cannot start; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line gives."""
+
+    home: Home
+    boards: tuple[str, ...] = ("sim:",)
+    sim_config: dict[str, Any] | None = None
+    realtime: bool = False
+
+
+class Lock:
+    """One engine per data directory. The kernel drops it with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StartError when another engine holds it."""
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._fd)
+            raise StartError(
+                f"an engine already runs on {path.parent.parent} (process {pid or 'unknown'}): "
+                "stop it first, or give this one its own data directory with --home"
+            ) from error
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let the next engine start."""
+        os.close(self._fd)
+
+
+def log_from_helper(level: int = logging.INFO) -> logging.handlers.QueueListener:
+    """Send all logging to stderr through a helper thread: a stuck terminal must not stop the tick.
+
+    The caller stops the listener at the end.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(lines, handler)
+    root = logging.getLogger()
+    root.handlers[:] = [logging.handlers.QueueHandler(lines)]
+    root.setLevel(level)
+    listener.start()
+    return listener
+
+
+def open_boards(settings: Settings) -> list[Board]:
+    """All cards, at the pace of real time. Raises StartError."""
+    boards: list[Board] = []
+    try:
+        for address in settings.boards:
+            options: dict[str, Any] = {}
+            if address.partition(":")[0] == "sim":
+                options = {"pace": "wall", "config": settings.sim_config}
+            boards.append(open_board(address, **options))
+    except BoardError as error:
+        for board in boards:
+            board.close()
+        raise StartError(str(error)) from error
+    return boards
+
+
+class Process:
+    """Everything around one engine."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open cards and sockets. Raises StartError with one clear sentence."""
+        self._settings = settings
+        self._stop = ""
+        home = settings.home
+        try:
+            home.create()
+            self._lock = Lock(home.run / "engine.lock")
+        except OSError as error:
+            raise StartError(f"cannot use the data directory {home.root}: {reason_text(error)}") from error
+        self._gate: OfficeGate | None = None
+        self._server: LineServer | None = None
+        try:
+            self._open_all(home)
+        except StartError:
+            self._lock.release()
+            raise
+
+    def _open_all(self, home: Home) -> None:
+        found = plans.load(home)
+        self._boards = open_boards(self._settings)
+        self.engine = Engine(self._boards, home, found.plan, time.time, self._publish, threaded=True)
+        self.engine.stopwatch.beats = True
+        if found.code:
+            self.engine.notice(found.code, found.data, "error")
+        try:
+            self._server = LineServer(home.engine_socket, self._message, self._open, self._close)
+            self._gate = self._office_gate(self._boards)
+        except WireError as error:
+            if self._server is not None:
+                self._server.close()
+            self.engine.close()
+            raise StartError(str(error)) from error
+
+    def run(self) -> int:
+        """Ticks until told to stop; returns the exit status."""
+        previous = {one: signal.signal(one, self._signal) for one in (signal.SIGTERM, signal.SIGINT)}
+        listener = log_from_helper()
+        pace.hurry_threads()
+        if self._settings.realtime:
+            refused = pace.go_realtime()
+            log.info("real-time scheduling: %s", refused or "on")
+        rubbish = pace.Rubbish()
+        ports = len(self.engine.table)
+        log.info("engine runs: %d ports on %s", ports, ", ".join(board.id for board in self._boards))
+        status = 0
+        try:
+            self._loop(rubbish)
+        except CardsLost as error:
+            log.error("%s", error)
+            status = 1
+        finally:
+            log.info("engine stops: %s", self._stop or "failure")
+            self.close()
+            rubbish.close()
+            listener.stop()
+            for one, handler in previous.items():
+                signal.signal(one, handler)
+        return status
+
+    def close(self) -> None:
+        """Close recordings, keep records, remove sockets, release cards and lock."""
+        if self._gate is not None:
+            self._gate.close()
+        self.engine.close()
+        if self._server is not None:
+            self._server.close()
+        self._lock.release()
+
+    def _loop(self, rubbish: pace.Rubbish) -> None:
+        engine, gate = self.engine, self._gate
+        while not self._stop:
+            engine.run_tick()
+            if gate is not None:
+                gate.tick()
+            rubbish.tick_done(engine.idle, engine.stopwatch.left_s())
+
+    def _signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop = signal.Signals(number).name
+
+    # -------------------------------------------------------------- sockets
+    def _publish(self, topic: str, data: Message) -> bool:
+        if self._server is None or not self._server.clients:
+            return False
+        self._server.publish({"event": topic, "data": data})
+        return True
+
+    def _message(self, client: Client, message: Message) -> None:
+        self.engine.command(message)
+
+    def _open(self, client: Client) -> None:
+        self.engine.connected()
+
+    def _close(self, client: Client) -> None:
+        if self._server is not None and not self._server.clients:
+            self.engine.disconnected()
+
+    def _office_gate(self, boards: Sequence[Board]) -> OfficeGate | None:
+        for board in boards:
+            if isinstance(board, SimBoard):
+                return OfficeGate(self._settings.home.office_socket, board.office, self.engine.table)
+        return None

@@ -1,0 +1,267 @@
+"""Recordings: one WAV file per call.
+
+The tick thread mixes what a port says and hears into preallocated blocks; about
+once a second they go to the helper thread, which alone touches files. A full or
+read-only disk costs the recording, never the call.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.engine import wavfile
+from appliance.engine.worker import Worker
+
+log = logging.getLogger(__name__)
+
+BLOCK = 160
+FLUSH_BLOCKS = 50
+"""One second between writes: what a power cut may cost."""
+
+MAX_WAITING_BYTES = 32 << 20
+"""Samples that may wait for a stuck disk (2,000 s of one call) before recordings are cut."""
+
+_OPEN_SUFFIX = ".recording"
+
+Float = NDArray[np.float32]
+
+
+def reason_text(error: OSError) -> str:
+    """Why a file could not be written, for people."""
+    known = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk is full",
+        errno.EROFS: "the disk is read-only",
+        errno.EACCES: "the recordings folder may not be written",
+        errno.EPERM: "the recordings folder may not be written",
+        errno.EFBIG: "the file has reached the largest size allowed",
+        errno.EIO: "the disk reports errors",
+    }
+    return known.get(error.errno or 0, error.strerror or str(error))
+
+
+@dataclass
+class _Tape:
+    """One recording as the helper thread sees it."""
+
+    call: str
+    relative: str
+    file: wavfile.GrowingWav | None = None
+    seconds: float = 0.0
+    problem: str = ""
+
+
+@dataclass
+class _Slot:
+    """One recording as the tick thread sees it."""
+
+    call: str
+    row: int
+    paused: bool = False
+    tape: _Tape = field(default_factory=lambda: _Tape("", ""))
+
+
+class Recorder:
+    """Taps, and the files behind them.
+
+    `problems` is filled from the helper thread with (call, reason) and read by the tick; reason ""
+    says that recording works again.
+    """
+
+    def __init__(self, root: Path, recordings: Path, spool: Path, rows: int, worker: Worker) -> None:
+        """root: data directory, to which the paths in records are relative; rows: ports in the matrix."""
+        self._root = root
+        self._recordings = recordings
+        self._spool = spool
+        self._worker = worker
+        self.problems: deque[tuple[str, str]] = deque(maxlen=1000)
+        self.lost_blocks = 0
+        self._waiting_bytes = 0
+        self._written_bytes = 0
+        self._failing = False
+        self._slots: list[_Slot | None] = [None] * rows
+        self._by_call: dict[str, int] = {}
+        self._tapes: dict[str, _Tape] = {}
+        self._blocks = np.zeros((rows, FLUSH_BLOCKS, BLOCK), np.int16)
+        self._filled = np.zeros(rows, np.intp)
+        self._active = np.empty(0, np.intp)
+        self._rows = np.empty(0, np.intp)
+        self._muted = np.empty(0, np.intp)
+        self._mix = np.zeros((rows, BLOCK), np.float32)
+        self._other = np.zeros((rows, BLOCK), np.float32)
+
+    # ------------------------------------------------------------ tick thread
+    @property
+    def active(self) -> int:
+        """Recordings in progress."""
+        return len(self._by_call)
+
+    def start(self, call: str, row: int, unix_s: float) -> None:
+        """Record matrix row `row` for `call`; a second start of one call moves its tap to another row."""
+        slot_index = self._by_call.get(call)
+        if slot_index is not None:
+            slot = self._slots[slot_index]
+            assert slot is not None
+            slot.row = row
+            self._refresh()
+            return
+        free = next((i for i, slot in enumerate(self._slots) if slot is None), None)
+        if free is None:
+            self.problems.append((call, "more recordings than ports"))
+            return
+        day = time.strftime("%Y/%m/%d", time.gmtime(unix_s))
+        path = self._recordings / day / f"{call}.wav"
+        tape = _Tape(call, str(path.relative_to(self._root)))
+        self._slots[free] = _Slot(call, row, tape=tape)
+        self._by_call[call] = free
+        self._tapes[call] = tape
+        self._filled[free] = 0
+        self._refresh()
+        self._worker.submit(lambda: self._open(tape, path))
+
+    def pause(self, call: str, paused: bool) -> None:
+        """Write silence instead of sound, or sound again."""
+        slot_index = self._by_call.get(call)
+        if slot_index is not None and (slot := self._slots[slot_index]) is not None:
+            slot.paused = paused
+            self._refresh()
+
+    def stop(self, call: str) -> None:
+        """Close the recording of `call`. Unknown calls are ignored: not every call is recorded."""
+        slot_index = self._by_call.pop(call, None)
+        if slot_index is None:
+            return
+        slot = self._slots[slot_index]
+        assert slot is not None
+        self._hand_over(slot_index, slot)
+        self._slots[slot_index] = None
+        self._refresh()
+        self._worker.submit(lambda: self._close(slot.tape))
+
+    def stop_all(self) -> None:
+        """Close every recording (the engine stops)."""
+        for call in list(self._by_call):
+            self.stop(call)
+
+    def tap(self, heard: Float, said: Float) -> None:
+        """Take this tick's samples, each float32 [rows, 160] on the 16-bit scale."""
+        count = self._active.size
+        if not count:
+            return
+        mix, other = self._mix[:count], self._other[:count]
+        np.take(heard, self._rows, axis=0, out=mix)
+        np.take(said, self._rows, axis=0, out=other)
+        np.add(mix, other, out=mix)
+        np.clip(mix, -32768.0, 32767.0, out=mix)
+        if self._muted.size:
+            mix[self._muted] = 0.0
+        self._blocks[self._active, self._filled[self._active]] = mix
+        self._filled[self._active] += 1
+        if self._filled.max() >= FLUSH_BLOCKS:
+            for index in np.flatnonzero(self._filled >= FLUSH_BLOCKS):
+                slot = self._slots[index]
+                assert slot is not None
+                self._hand_over(int(index), slot)
+
+    def _hand_over(self, index: int, slot: _Slot) -> None:
+        count = int(self._filled[index])
+        self._filled[index] = 0
+        if not count:
+            return
+        data = self._blocks[index, :count].tobytes()
+        if self._waiting_bytes - self._written_bytes > MAX_WAITING_BYTES:
+            self.lost_blocks += count
+            tape = slot.tape
+            self._worker.submit(lambda: self._fail(tape, "the disk is too slow"))
+            return
+        self._waiting_bytes += len(data)
+        tape = slot.tape
+        self._worker.submit(lambda: self._append(tape, data))
+
+    def _refresh(self) -> None:
+        """Index arrays for `tap`, after any change of slots."""
+        used = [(i, slot) for i, slot in enumerate(self._slots) if slot is not None]
+        self._active = np.array([i for i, _ in used], np.intp)
+        self._rows = np.array([slot.row for _, slot in used], np.intp)
+        self._muted = np.array([n for n, (_, slot) in enumerate(used) if slot.paused], np.intp)
+
+    # ---------------------------------------------------------- helper thread
+    def describe(self, call: str, forget: bool) -> dict[str, Any]:
+        """What the record shall say of the recording; runs on the helper thread, after its writes.
+
+        Returns recording (path relative to the data directory, "" when there is none), recording_s and,
+        when something went wrong, problem.
+        """
+        tape = self._tapes.pop(call, None) if forget else self._tapes.get(call)
+        if tape is None:
+            return {}
+        found: dict[str, Any] = {
+            "recording": tape.relative if tape.seconds else "",
+            "recording_s": tape.seconds,
+        }
+        if tape.problem:
+            where = f"stops at {tape.seconds:.1f} s" if tape.seconds else "none"
+            found["problem"] = f"recording: {where}, {tape.problem}"
+        return found
+
+    def repair(self) -> None:
+        """Mend recordings that a power cut left open. Runs on the helper thread at start."""
+        for marker in sorted(self._spool.glob(f"*{_OPEN_SUFFIX}")):
+            try:
+                relative = marker.read_text(encoding="utf-8").strip()
+                path = self._root / relative
+                if relative and path.exists():
+                    seconds = wavfile.repair(path)
+                    log.info("recording %s was cut off: mended, %.1f s", relative, seconds)
+                marker.unlink()
+            except OSError as error:
+                log.warning("recording named by %s could not be mended: %s", marker.name, reason_text(error))
+
+    def _marker(self, tape: _Tape) -> Path:
+        return self._spool / f"{tape.call}{_OPEN_SUFFIX}"
+
+    def _open(self, tape: _Tape, path: Path) -> None:
+        try:
+            self._marker(tape).write_text(tape.relative, encoding="utf-8")
+            tape.file = wavfile.GrowingWav(path)
+        except OSError as error:
+            self._fail(tape, reason_text(error))
+
+    def _append(self, tape: _Tape, data: bytes) -> None:
+        self._written_bytes += len(data)
+        if tape.file is None or tape.problem:
+            return
+        try:
+            tape.file.append(data)
+        except OSError as error:
+            self._fail(tape, reason_text(error))
+        else:
+            if self._failing:
+                self._failing = False
+                self.problems.append((tape.call, ""))
+        tape.seconds = tape.file.data_bytes / 2 / wavfile.RATE_HZ
+
+    def _close(self, tape: _Tape) -> None:
+        if tape.file is not None:
+            tape.file.close()
+            tape.file = None
+        try:
+            self._marker(tape).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s could not be removed: %s", self._marker(tape), reason_text(error))
+
+    def _fail(self, tape: _Tape, reason: str) -> None:
+        """The rest of this recording is lost; what has been written stays playable."""
+        if not tape.problem:
+            tape.problem = reason
+            self._failing = True
+            self.problems.append((tape.call, reason))
