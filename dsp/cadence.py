@@ -12,6 +12,8 @@ from dsp.linescan import OFF, LineScan, Run
 TOLERANCE = 0.17
 SLACK_MS = 35.0
 """A burst may be off by 15 %; its edges are seen to within a frame or two."""
+EDGE_MS = 13.0
+"""A burst is seen this much longer than it is (a frame half full of tone counts), a gap shorter."""
 SHARE_NEAR = 0.12
 """Signatures within this share of the best one are not told apart by frequency."""
 
@@ -39,7 +41,8 @@ def cadence_error(cadence_ms: tuple[int, ...], runs: Sequence[Run], cut: bool = 
         worst = 0.0
         for i, run in enumerate(runs):
             running = i == last or (cut and i == 0)
-            worst = max(worst, error(run.ms, cadence_ms[(shift + i) % size], running))
+            ms = run.ms - EDGE_MS if i % 2 == 0 else run.ms + EDGE_MS
+            worst = max(worst, error(ms, cadence_ms[(shift + i) % size], running))
             if worst > 1.0:
                 break
         best = min(best, worst)

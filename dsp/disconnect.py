@@ -23,6 +23,8 @@ from dsp.linescan import HOP, OFF, Frame, LearnedTone, LineScan, Run
 
 REASONS = {"busy": "busy", "congestion": "congestion", "unobtainable": "congestion", "learned": "learned"}
 """What a tone of the table is called as the cause of a hang-up."""
+NEVER_THE_END = ("ringback", "dial")
+"""Whatever may be one of these ends no call, even if it could be busy tone as well."""
 JUDGED = 6
 """Three bursts and their gaps, the last one still running."""
 BURST_LEVEL_DB = 3.0
@@ -105,11 +107,12 @@ class DisconnectDetector:
         heard = Heard(self.scan, port, tail)
         found = heard.best(tail, cut=True)
         for name in found:
-            if name in ("ringback", "dial", "special_dial", "call_waiting"):
+            if name in NEVER_THE_END:
                 return None
-        if not found or not self._same(heard, port, tail):
+        causes = [REASONS[name] for name in found if name in REASONS]
+        if not causes or not self._same(heard, port, tail):
             return None
-        return REASONS[next(iter(found))], tail[0].start
+        return causes[0], tail[0].start
 
     def _same(self, heard: Heard, port: int, tail: list[Run]) -> bool:
         """Whether the bursts are one tone: same level, steady, and gone in the gaps."""

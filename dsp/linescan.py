@@ -109,7 +109,7 @@ class Bank:
         self._matrix = np.ascontiguousarray(np.hstack(parts))
         self._starts = np.cumsum([0] + [p.shape[1] for p in parts[:-1]])
         dims = np.array([p.shape[1] for p in parts], np.float32)
-        self._free = dims[1:] / WINDOW
+        self._free: Array = dims[1:] / np.float32(WINDOW)
         """Share of white noise that falls into each signature."""
 
     def measure(self, window: Array) -> tuple[Array, Array]:
@@ -120,7 +120,7 @@ class Bank:
         power: Array = np.einsum("pn,pn->p", window, window)
         power -= explained[:, 0]
         np.maximum(power, 1.0, out=power)
-        share: Array = explained[:, 1:] / power[:, None]
+        share: Array = np.divide(explained[:, 1:], power[:, None])
         share -= self._free
         power /= WINDOW
         return power, share
@@ -310,7 +310,7 @@ class LineScan:
     def levels(self, port: int, run: Run) -> Array:
         """Level of the tone (dBm0) in each frame of a run, its edges left out."""
         inside = range(run.start + 1, run.start + max(run.frames - 1, 2))
-        return self._tone_level[self._rows(inside), port]
+        return np.asarray(self._tone_level[self._rows(inside), port])
 
     def shares(self, port: int, run: Run) -> Array:
         """Mean share of each signature over a run, its edges left out."""
