@@ -34,6 +34,7 @@ from appliance.engine.spool import Spool
 from appliance.engine.worker import Worker
 from appliance.paths import SHIPPED_PROMPTS, Home
 from board import api
+from dsp.echo import EchoCanceller
 from dsp.mix import Mixer
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,9 @@ class Engine:
         self._heard = np.zeros((rows, BLOCK), np.float32)
         self._said = np.zeros((rows, BLOCK), np.float32)
         self._out = np.zeros((rows, BLOCK), np.int16)
+        self._is_line = np.array([port.is_line for port in self.table.ports], np.bool_)
+        self._line_in_use = self._is_line.copy()
+        self._echo = EchoCanceller(rows)
         self._files = Worker("files", threaded)
         self._sounds = Worker("prompts", threaded)
         self.prompts = PromptStore(home.prompts, SHIPPED_PROMPTS, self._sounds, plan.language)
@@ -167,6 +171,8 @@ class Engine:
                 events += self._due(port)
         if self._inbox:
             self._take_commands(events)
+        watch.mark("echo")
+        self._cancel_echo()
         watch.mark("hear")
         events += self.hearing.listen(self._heard, self._said)
         watch.mark("core")
@@ -251,6 +257,19 @@ class Engine:
                 if finished.error:
                     self.notice("prompt_failed", {"port": name, "reason": finished.error})
                 events.append(core.PlayFinished(name, finished.token, finished.error))
+
+    def _cancel_echo(self) -> None:
+        """Take what we said in the last tick out of what the lines bring back.
+
+        The first thing to go when the engine is behind: a call with echo is still a call.
+        """
+        np.copyto(self._line_in_use, self._is_line)
+        for port in self.table.ports:
+            if not port.in_use:
+                self._line_in_use[port.row] = False
+        if not self._line_in_use.any() or self.stopwatch.shed_now():
+            return
+        np.copyto(self._heard, self._echo.process(self._said, self._heard, self._line_in_use))
 
     def _write(self) -> None:
         for card, board in enumerate(self.boards):

@@ -38,7 +38,7 @@ class Stopwatch:
         self.ticks = 0
         self.late = 0
         self.shed = 0
-        """Ticks in which something that can wait was put off."""
+        """Ticks in which echo was not cancelled because the engine was behind."""
         self.worst_ms = 0.0
         self.latest_ms = 0.0
         """Greatest lateness against the beat, past the 20 ms that a tick has."""
@@ -51,10 +51,12 @@ class Stopwatch:
     @property
     def behind(self) -> bool:
         """Whether this tick began so late that what can wait should wait."""
-        if not self.beats or self._begin_s - self._due_s <= BEHIND_S:
-            return False
-        self.shed += 1
-        return True
+        return self.beats and self._begin_s - self._due_s > BEHIND_S
+
+    def shed_now(self) -> bool:
+        """Whether to leave out what a call can do without; counted."""
+        self.shed += self.behind
+        return self.behind
 
     def start(self, samples: int) -> None:
         """The block that begins at `samples` has arrived."""
