@@ -36,8 +36,8 @@ def judge(used_bytes: int, free_bytes: int, warn_percent: float, alarm_percent: 
     problem = ""
     if level != "ok":
         problem = (
-            f"the disk is {percent:.0f} % full, {free_bytes / 1e9:.1f} GB are free: delete recordings that are no "
-            "longer needed, or keep them for fewer days; recording stops before calls do"
+            f"the disk is {percent:.0f} % full, {free_bytes / 1e9:.1f} GB are free: delete recordings that "
+            "are no longer needed, or keep them for fewer days; recording stops before calls do"
         )
     return DiskState(level, percent, free_bytes, usable, problem)
 

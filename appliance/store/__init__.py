@@ -5,14 +5,16 @@ store.customers.by_phone("021-5555 1234")
 """
 
 from appliance.store.errors import InvalidRow, NotFound, StoreBusy, StoreError
-from appliance.store.seed import seed_defaults
+from appliance.store.seed import SHIPPED_FLOWS, SeedError, seed_defaults
 from appliance.store.settings import SETTINGS, Setting
 from appliance.store.store import Store, open_store
 
 __all__ = [
     "SETTINGS",
+    "SHIPPED_FLOWS",
     "InvalidRow",
     "NotFound",
+    "SeedError",
     "Setting",
     "Store",
     "StoreBusy",

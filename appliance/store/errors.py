@@ -40,6 +40,10 @@ def speaking_plainly(where: str) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError as error:
         raise InvalidRow([f"the database refuses this row: {error}"]) from error
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise InvalidRow([f"this cannot be stored: {error}"]) from error
+    except sqlite3.ProgrammingError:
+        raise  # a mistake of ours, not a state of the database
     except sqlite3.OperationalError as error:
         text = str(error)
         if "locked" in text or "busy" in text:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from appliance.store.errors import StoreError
 from appliance.store.store import Store
 
-FLOWS = Path(__file__).parent.parent / "flows"
+SHIPPED_FLOWS = Path(__file__).parent.parent / "flows"
 FIRST_EXTENSION = 801
 FIRST_AGENT = 1001
 _NAMES = {
@@ -23,24 +22,28 @@ _WORDS = {
 }
 
 
+class SeedError(Exception):
+    """What ships with the product is incomplete; the text says what."""
+
+
 def seed_defaults(
     store: Store,
     lines: Sequence[str],
     phones: Sequence[str],
     country: str = "CN",
     language: str = "zh",
-    flows: Path = FLOWS,
+    flows: Path = SHIPPED_FLOWS,
 ) -> bool:
     """Fill an empty store for a board with these ports (names such as "sim/0"): lines L1…, telephones
     801…, queues sales and service, agents 1001… serving both, and the shipped flows, published.
 
     Returns False, changing nothing, when the store has any line, telephone, agent or queue already.
-    Raises StoreError when a shipped flow cannot be read.
+    Raises SeedError when a shipped flow cannot be read.
     """
     words, names = _WORDS[language], _NAMES[language]
     definitions = [_flow(path) for path in sorted(flows.glob("*.toml"))]
     if lines and not any(flow["id"] == "main" for flow in definitions):
-        raise StoreError(f"{flows / 'main.toml'} is missing; install the product again")
+        raise SeedError(f"{flows / 'main.toml'} is missing; install the product again")
     with store.transaction():
         if any(table.list() for table in (store.lines, store.phones, store.agents, store.queues)):
             return False
@@ -66,7 +69,7 @@ def _flow(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(
+        raise SeedError(
             f"the shipped flow {path} cannot be read ({error}); install the product again"
         ) from error
     definition = {key: value for key, value in data.items() if key not in ("id", "title")}

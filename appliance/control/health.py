@@ -1,0 +1,115 @@
+"""What `status` says: engine, database, plan, disk, spool, versions, each with a sentence."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from appliance.control.effects import Message, ToClient
+from appliance.control.planning import Ports
+from appliance.paths import Home
+from appliance.services import disk
+from appliance.store import SETTINGS, Store, StoreError
+
+ADVICE_DATABASE = (
+    "calls go on and their records wait with the engine; the box tries again every few seconds. "
+    "If this does not end by itself, restore a backup or call support"
+)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What had to be looked up on the disk. spool: call records that wait with the engine."""
+
+    disk: disk.DiskState = field(default_factory=lambda: disk.DiskState("unknown"))
+    spool: int = 0
+    schema: int | None = None
+
+
+def probe(home: Home, store: Store | None) -> Probe:
+    """Look. Uses the default limits while the database cannot be read."""
+    limits = {key: SETTINGS[key].default for key in ("disk.warn_percent", "disk.alarm_percent")}
+    schema = None
+    if store is not None:
+        try:
+            limits = {key: store.settings.get(key) for key in limits}
+            schema = store.version
+        except StoreError:
+            schema = None  # the status says already what is wrong with the database
+    state = disk.measure(home.root, limits["disk.warn_percent"], limits["disk.alarm_percent"])
+    return Probe(state, sum(1 for _ in home.spool.glob("*.json")), schema)
+
+
+def event(client: int, topic: str, data: Message) -> ToClient:
+    """One event for one subscriber."""
+    return ToClient(client, {"event": topic, "data": data})
+
+
+class Health:
+    """Facts that the status is put together from."""
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.engine_health: Message = {}
+        self.probe = Probe()
+        self.retention_problems: list[str] = []
+        self._engine: Message = {"up": False, "since": started_at, "problem": "not connected yet"}
+
+    def engine(self, up: bool, at: float, why: str) -> None:
+        """The engine came or went."""
+        if up != self._engine["up"]:
+            self._engine["since"] = at
+        self._engine |= {"up": up, "problem": why}
+
+    def ports(self) -> Ports | None:
+        """The board's ports as the engine's `health` names them, None while it has not."""
+        listed = self.engine_health.get("sockets")
+        if not isinstance(listed, list):
+            return None
+        names: dict[str, list[str]] = {"FXO": [], "FXS": []}
+        for port in listed:
+            if isinstance(port, dict) and port.get("kind") in names and isinstance(port.get("name"), str):
+                names[port["kind"]].append(port["name"])
+        country = self.engine_health.get("country")
+        return Ports(tuple(names["FXO"]), tuple(names["FXS"]), country if isinstance(country, str) else "CN")
+
+    def summary(self, database_problem: str, plan: Message) -> Message:
+        """What changes rarely; sent to subscribers whenever it does."""
+        return {
+            "engine": dict(self._engine),
+            "database": {
+                "ok": not database_problem,
+                "problem": database_problem,
+                "advice": ADVICE_DATABASE if database_problem else "",
+            },
+            "plan": plan,
+            "disk": {"level": self.probe.disk.level, "problem": self.probe.disk.problem},
+            "maintenance": bool(database_problem),
+        }
+
+    def details(self, waiting: int, records_problem: str, refused: dict[str, str]) -> Message:
+        """What is looked up when somebody asks."""
+        return {
+            "started_at": self.started_at,
+            "engine_health": self.engine_health,
+            "disk": self.probe.disk.as_dict(),
+            "spool": self.probe.spool,
+            "records": {"waiting": waiting, "problem": records_problem, "refused": dict(refused)},
+            "retention_problems": list(self.retention_problems),
+            "versions": {
+                "zongji": _own_version(),
+                "schema": self.probe.schema,
+                "sqlite": sqlite3.sqlite_version,
+                "python": platform.python_version(),
+            },
+        }
+
+
+def _own_version() -> Any:
+    try:
+        return version("zongji")
+    except PackageNotFoundError:
+        return "unknown"
