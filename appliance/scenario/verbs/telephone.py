@@ -1,0 +1,126 @@
+"""What somebody does with a telephone of the box."""
+
+from __future__ import annotations
+
+from appliance.scenario.actors import Actor, Broken
+from appliance.scenario.vocabulary import EARS, TELEPHONE, Args, Script, verb
+
+
+@verb(
+    TELEPHONE,
+    "wait for (ringing|[the |a ]ring|[the ](phone|telephone) to ring)",
+    like=("wait for ringing within 40 s", "wait for the telephone to ring"),
+    does="Waits until the own telephone rings.",
+    within_s=60.0,
+)
+def wait_for_ringing(a: Actor, x: Args) -> Script:
+    """Wait for ringing current."""
+    yield from a.until(
+        lambda: a.stage.phone_rings(a) or None,
+        f"telephone {a.person.ext} to ring",
+        lambda: f"it did not ring; {a.stage.situation()}",
+    )
+
+
+@verb(
+    TELEPHONE,
+    "(not ring|be left in peace) for {time}",
+    like=("not ring for 10 s", "be left in peace for 5 s"),
+    does="Fails if the own telephone rings in that time.",
+)
+def not_ring(a: Actor, x: Args) -> Script:
+    """Watch that the telephone is quiet."""
+    yield from a.never(
+        lambda: a.stage.phone_rings(a),
+        x["time"],
+        f"telephone {a.person.ext} not to ring for {x['time']:g} s",
+        "it rang",
+    )
+
+
+@verb(
+    TELEPHONE,
+    "wait for (ringing|[the ](phone|telephone)) to stop[ ringing]",
+    like="wait for ringing to stop within 30 s",
+    does="Waits until the own telephone has been quiet for six seconds (longer than the pause between rings).",
+    within_s=60.0,
+)
+def wait_for_quiet(a: Actor, x: Args) -> Script:
+    """Wait until ringing is over."""
+    quiet = {"since_s": a.now_s}
+
+    def look() -> bool:
+        if a.stage.phone_rings(a):
+            quiet["since_s"] = a.now_s
+        return a.now_s - quiet["since_s"] >= 6.0
+
+    yield from a.until(look, f"telephone {a.person.ext} to stop ringing", lambda: "it still rings")
+
+
+@verb(
+    TELEPHONE,
+    "(lift|pick up|answer)[ the (phone|receiver|telephone)]",
+    like=("lift", "pick up the phone"),
+    does="Takes the receiver off the hook; answers when it rings.",
+)
+def lift(a: Actor, x: Args) -> Script:
+    """Off hook."""
+    if a.stage.off_hook(a):
+        raise Broken(f"telephone {a.person.ext} to be on the hook", "it is already lifted")
+    a.listen_from_now()
+    a.stage.lift(a)
+    yield
+
+
+@verb(
+    TELEPHONE,
+    "(hang up|put down)[ the (phone|receiver|telephone)]",
+    like=("hang up", "put down the receiver"),
+    does="Puts the receiver on the hook.",
+)
+def hang_up_phone(a: Actor, x: Args) -> Script:
+    """On hook."""
+    a.say_nothing()
+    a.stage.hang_up_phone(a)
+    yield
+
+
+@verb(
+    TELEPHONE,
+    "flash[ for {time}]",
+    like=("flash", "flash for 300 ms"),
+    does="Opens the hook switch for a moment (100 ms when not said), as the R key does.",
+)
+def flash(a: Actor, x: Args) -> Script:
+    """Hook flash."""
+    a.stage.flash(a, 1000.0 * (x["time"] or 0.1))
+    yield from a.pause((x["time"] or 0.1) + 0.1)
+
+
+@verb(
+    EARS,
+    "(dial|press) {digits} by pulse[s]",
+    like="dial 802 by pulse",
+    does="Dials like an old telephone: ten interruptions of the loop a second.",
+)
+def dial_pulses(a: Actor, x: Args) -> Script:
+    """Dial by loop interruptions."""
+    a.stage.pulse(a, x["digits"])
+    breaks = sum(int(d) or 10 for d in x["digits"])
+    yield from a.pause(breaks * 0.1 + len(x["digits"]) * 0.8)
+
+
+@verb(
+    TELEPHONE,
+    "wait for [a |the ](hang-up|hangup|hang up|end of the call)",
+    like=("wait for hang-up within 20 s", "wait for the end of the call"),
+    does="Waits until the call at the own telephone is over, because the other side has gone or the box ended it.",
+    within_s=90.0,
+)
+def wait_for_end(a: Actor, x: Args) -> Script:
+    """Wait until the call at this telephone has ended."""
+    yield from a.until(
+        lambda: not a.stage.phone_in_call(a) or None,
+        f"the call at telephone {a.person.ext} to end",
+        lambda: f"it goes on; {a.stage.situation()}",
+    )
