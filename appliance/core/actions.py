@@ -16,6 +16,8 @@ class Action:
 
 @dataclass(frozen=True)
 class PortAction(Action):
+    """Something to do at one port."""
+
     port: str
 
 
@@ -152,9 +154,25 @@ class Reply(Action):
 
 
 ERRORS = frozenset(
-    "unknown_agent unknown_phone phone_in_use already_signed_in not_signed_in phone_off_hook busy "
-    "no_call not_allowed_in_state unknown_target target_busy no_free_line number_barred unknown_verb "
-    "bad_request port_lost phone_not_connected".split()
+    {
+        "unknown_agent",
+        "unknown_phone",
+        "phone_in_use",
+        "already_signed_in",
+        "not_signed_in",
+        "phone_off_hook",
+        "busy",
+        "no_call",
+        "not_allowed_in_state",
+        "unknown_target",
+        "target_busy",
+        "no_free_line",
+        "number_barred",
+        "unknown_verb",
+        "bad_request",
+        "port_lost",
+        "phone_not_connected",
+    }
 )
 
 

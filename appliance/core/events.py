@@ -18,6 +18,8 @@ class Event:
 # ------------------------------------------------------- signals on a port
 @dataclass(frozen=True)
 class PortSignal(Event):
+    """Something seen or finished at one port."""
+
     port: str
 
 
@@ -144,8 +146,24 @@ class Desk(Event):
 
 
 DESK_VERBS = frozenset(
-    "sign_in sign_out ready not_ready wrap_up_done wrap_up_extend hang_up hold retrieve transfer dial "
-    "force_not_ready force_sign_out drop_call record_pause record_resume".split()
+    {
+        "sign_in",
+        "sign_out",
+        "ready",
+        "not_ready",
+        "wrap_up_done",
+        "wrap_up_extend",
+        "hang_up",
+        "hold",
+        "retrieve",
+        "transfer",
+        "dial",
+        "force_not_ready",
+        "force_sign_out",
+        "drop_call",
+        "record_pause",
+        "record_resume",
+    }
 )
 
 

@@ -7,8 +7,12 @@ whose text names the place and says what to do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from appliance.core.reader import Rule, read
 
 
 class PlanError(ValueError):
@@ -114,6 +118,8 @@ class OutsidePlan:
 
 @dataclass(frozen=True)
 class RecordingPlan:
+    """Whether calls are recorded."""
+
     enabled: bool = True
 
 
@@ -129,6 +135,8 @@ class Flow:
 
 @dataclass(frozen=True)
 class Plan:
+    """All settings of the call path."""
+
     version: int = 1
     country: str = "CN"
     language: str = "zh"
@@ -143,3 +151,125 @@ class Plan:
     recording: RecordingPlan = RecordingPlan()
     max_call_s: float = 4 * 3600.0
     not_ready_reasons: tuple[str, ...] = ("lunch", "break", "training", "paperwork", "meeting")
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Plan:
+        """The validated plan. Raises PlanError with one sentence per problem."""
+        problems: list[str] = []
+        plan = read(Plan, data, "plan", problems, RULES)
+        if plan is not None:
+            problems.extend(cross_check(plan))
+        if problems or plan is None:
+            raise PlanError(problems)
+        return plan
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, JSON-ready; `Plan.from_dict` reads it back to an equal plan."""
+        plain: dict[str, Any] = _listed(asdict(self))
+        return plain
+
+    def flow(self, flow_id: str) -> Flow | None:
+        """The flow of that id."""
+        return next((one for one in self.flows if one.id == flow_id), None)
+
+
+def cross_check(plan: Plan) -> list[str]:
+    """What does not fit together in a plan whose parts are right: one sentence per problem."""
+    from appliance.core.flow import validate_flow  # flow.py needs PlanError from here
+
+    problems: list[str] = []
+    queues = {queue.id for queue in plan.queues}
+    extensions = {phone.ext for phone in plan.phones}
+    flows = {flow.id for flow in plan.flows}
+    problems += _twice("line", (line.id for line in plan.lines))
+    problems += _twice("telephone", (phone.ext for phone in plan.phones))
+    problems += _twice("agent", (agent.number for agent in plan.agents))
+    problems += _twice("queue", (queue.id for queue in plan.queues))
+    problems += _twice("flow", (flow.id for flow in plan.flows))
+    problems += _twice("port", [line.port for line in plan.lines] + [phone.port for phone in plan.phones])
+    for name in sorted({line.id for line in plan.lines} & extensions):
+        problems.append(f"{name} names a line and a telephone; rename one of them")
+    for name in sorted({agent.number for agent in plan.agents} & extensions):
+        problems.append(f"{name} is the number of an agent and of a telephone; change one of them")
+    for line in plan.lines:
+        place = f"line {line.id}"
+        if line.extension and line.extension not in extensions:
+            problems.append(f"{place}: there is no telephone {line.extension}; choose one that exists")
+        if line.inbound and not line.extension and line.flow not in flows:
+            problems.append(
+                f"{place}: there is no flow {line.flow!r}; choose a published flow or a telephone"
+            )
+        if line.fallback_queue and line.fallback_queue not in queues:
+            problems.append(f"{place}: there is no queue {line.fallback_queue!r} to fall back to")
+    for agent in plan.agents:
+        for queue in agent.queues:
+            if queue not in queues:
+                problems.append(f"agent {agent.number}: there is no queue {queue!r}; take it off the agent")
+    prefix = plan.outside.prefix
+    for ext in sorted(extensions | {agent.number for agent in plan.agents}):
+        if prefix and ext.startswith(prefix):
+            problems.append(f"number {ext} begins with the outside prefix {prefix}; change one of them")
+        if ext in plan.outside.emergency:
+            problems.append(f"number {ext} is an emergency number; give the telephone or agent another one")
+    for rule in plan.blocked:
+        digits = rule.pattern.removesuffix("*")
+        if rule.pattern != "withheld" and not (digits and set(digits) <= set("0123456789+")):
+            problems.append(
+                f"blocked number {rule.pattern!r} is not usable; write digits, digits with a * at the end, "
+                "or withheld"
+            )
+    for flow in plan.flows:
+        problems += validate_flow(asdict(flow), None, queues, extensions, flows)
+    return problems
+
+
+def _twice(what: str, names: Iterable[str]) -> list[str]:
+    return [f"{what} {name} is there {n} times; keep one" for name, n in Counter(names).items() if n > 1]
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_listed(one) for one in value]
+    return value
+
+
+DIALLED = "0123456789"
+SECONDS_A_DAY = 86400.0
+
+RULES = {
+    ("Plan", "version"): Rule(1, 1),
+    ("Plan", "country"): Rule(filled=True),
+    ("Plan", "language"): Rule(choices=("zh", "en")),
+    ("Plan", "max_call_s"): Rule(60, SECONDS_A_DAY),
+    ("Plan", "not_ready_reasons"): Rule(filled=True),
+    ("LinePlan", "id"): Rule(filled=True),
+    ("LinePlan", "port"): Rule(filled=True),
+    ("LinePlan", "answer_after_rings"): Rule(1, 10),
+    ("PhonePlan", "ext"): Rule(charset=DIALLED, filled=True),
+    ("PhonePlan", "port"): Rule(filled=True),
+    ("AgentPlan", "number"): Rule(charset=DIALLED, filled=True),
+    ("QueuePlan", "id"): Rule(filled=True),
+    ("QueuePlan", "strategy"): Rule(choices=("longest_idle",)),
+    ("QueuePlan", "weight"): Rule(-100, 100),
+    ("QueuePlan", "ring_s"): Rule(5, 120),
+    ("QueuePlan", "wrap_up_s"): Rule(0, 3600),
+    ("QueuePlan", "max_wait_s"): Rule(0, SECONDS_A_DAY),
+    ("QueuePlan", "max_waiting"): Rule(0, 1000),
+    ("QueuePlan", "misses_allowed"): Rule(1, 20),
+    ("QueuePlan", "music"): Rule(filled=True),
+    ("QueuePlan", "announce_every_s"): Rule(0, 3600),
+    ("BlockRule", "pattern"): Rule(filled=True),
+    ("BlockRule", "action"): Rule(choices=("ignore", "drop", "message")),
+    ("BlockRule", "prompt"): Rule(filled=True),
+    ("OutsidePlan", "prefix"): Rule(charset=DIALLED),
+    ("OutsidePlan", "emergency"): Rule(charset=DIALLED, filled=True),
+    ("OutsidePlan", "barred"): Rule(charset=DIALLED, filled=True),
+    ("OutsidePlan", "dial_tone_timeout_s"): Rule(1, 30),
+    ("OutsidePlan", "digit_timeout_s"): Rule(1, 30),
+    ("OutsidePlan", "no_answer_s"): Rule(5, 300),
+    ("OutsidePlan", "max_digits"): Rule(3, 40),
+    ("Flow", "id"): Rule(filled=True),
+    ("Flow", "start"): Rule(filled=True),
+}

@@ -1,0 +1,104 @@
+"""Ports of the core: a phone-company line and a telephone, with their states and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from appliance.core.events import CallerIdSeen
+from appliance.core.plan import LinePlan, PhonePlan
+
+
+class LineState(Enum):
+    """A phone-company line."""
+
+    IDLE = "idle"
+    RINGING = "ringing"
+    SEIZED = "seized"
+    FAULT = "fault"
+
+
+class LineEvent(Enum):
+    """What can happen to a line."""
+
+    RING_ON = "ring_on"
+    RING_OFF = "ring_off"
+    CALLER_ID = "caller_id"
+    SEIZE = "seize"
+    RELEASE = "release"
+    LOST = "lost"
+    READY = "ready"
+
+
+@dataclass(eq=False)
+class Line:
+    """One line and who has it."""
+
+    machine = "line"
+
+    plan: LinePlan
+    state: LineState = LineState.IDLE
+    since: float = 0.0
+    call: str = ""
+    rang_at: float = float("-inf")
+    """End of the last sign of ringing, for the glare guard."""
+    released_at: float = float("-inf")
+    early_id: CallerIdSeen | None = None
+    """Caller ID that came before the first ring (DTMF), and when."""
+    early_id_at: float = float("-inf")
+
+    @property
+    def key(self) -> str:
+        """Name in the log."""
+        return self.plan.id
+
+
+class PhoneState(Enum):
+    """A telephone. `OFF_HOOK`: lifted, but nobody there for it (busy tone until it is hung up)."""
+
+    IDLE = "idle"
+    RINGING = "ringing"
+    COLLECTING = "dialling"
+    IN_CALL = "talking"
+    OFF_HOOK = "off_hook"
+    HOWLER = "howler"
+    FAULT = "fault"
+
+
+class PhoneEvent(Enum):
+    """What can happen to a telephone."""
+
+    LIFTED = "lifted"
+    HUNG_UP = "hung_up"
+    FLASHED = "flashed"
+    KEY = "key"
+    RING = "ring"
+    STOP = "stop"
+    JOIN = "join"
+    LEAVE = "leave"
+    CONSULT = "consult"
+    TIMER = "timer"
+    LOST = "lost"
+    READY = "ready"
+
+
+@dataclass(eq=False)
+class Phone:
+    """One telephone: `call` is the call it is in or that it holds while dialling."""
+
+    machine = "phone"
+
+    plan: PhonePlan
+    state: PhoneState = PhoneState.IDLE
+    since: float = 0.0
+    call: str = ""
+    digits: str = ""
+    busy_with_code: bool = False
+    """A code or refused number is done with: further keys mean nothing until a flash or hanging up."""
+    signing_in: str = ""
+    """Agent whose PIN control is checking."""
+
+    @property
+    def key(self) -> str:
+        """Name in the log."""
+        return self.plan.ext
