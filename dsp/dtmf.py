@@ -86,6 +86,7 @@ class DtmfEvent:
 _EXAMINE_FRAMES = 3
 """For how many frames after a passing one a port is examined: a tone that started
 late in one frame is long enough only in the third."""
+_MOST_BASS = 0.25
 _SLAB_FRAMES = 64
 
 
@@ -107,6 +108,7 @@ class DtmfReceiver:
         self._low = np.zeros(ports, np.intp)
         self._high = np.zeros(ports, np.intp)
         self._pending = np.zeros(ports, np.intp)
+        self._strength = np.zeros(ports, np.float32)
         self._down = np.zeros(ports, bool)
         self._down_low = np.zeros(ports, np.intp)
         self._down_high = np.zeros(ports, np.intp)
@@ -168,18 +170,23 @@ class DtmfReceiver:
         events: list[DtmfEvent] = []
         rows = np.flatnonzero(self._active)
         frames = slab if len(rows) == self.ports else slab[rows]
-        alike, low, high = self._bank.pairs(frames.reshape(-1, FRAME_SAMPLES))
+        alike, low, high, strength = self._bank.pairs(frames.reshape(-1, FRAME_SAMPLES))
         shape = (len(rows), count)
         alike, low, high = alike.reshape(shape), low.reshape(shape), high.reshape(shape)
+        strength = strength.reshape(shape)
         for k in range(count):
             frame = slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES]
             at = self._frames % (HISTORY_SAMPLES // FRAME_SAMPLES) * FRAME_SAMPLES
             self._history[:, at : at + FRAME_SAMPLES] = frame
             self._frames += 1
             if alike[:, k].any():
-                hit = rows[alike[:, k]]
-                self._low[hit] = low[alike[:, k], k]
-                self._high[hit] = high[alike[:, k], k]
+                # The click at a tone's end may look like another pair, but a weaker one.
+                better = alike[:, k] & (
+                    (self._pending[rows] == 0) | (strength[:, k] > 0.5 * self._strength[rows])
+                )
+                hit = rows[better]
+                self._low[hit], self._high[hit] = low[better, k], high[better, k]
+                self._strength[hit] = strength[better, k]
                 self._pending[hit] = _EXAMINE_FRAMES
             if self._down.any():
                 events += self._follow(np.flatnonzero(self._down))
@@ -207,10 +214,14 @@ class DtmfReceiver:
         keep = np.flatnonzero((runs.sounding >= least) & fresh)
         if not len(keep):
             return []
-        found = bank.fit(history[keep], env.of(keep), low[keep], high[keep], runs.of(keep))
-        good = keep[self._is_key(found, low[keep], high[keep])]
+        found = bank.fit(history[keep], env.of(keep), level[keep], low[keep], high[keep], runs.of(keep))
         events = []
-        for row in good:
+        for index in np.flatnonzero(self._is_key(found, low[keep], high[keep])):
+            row = keep[index]
+            if found.bass_peak[index] > _MOST_BASS:
+                weaker = min(found.low_peak[index], found.high_peak[index])
+                if not bank.bass_is_steady(history[row], runs.start[row], runs.end[row], weaker):
+                    continue
             port = int(ports[row])
             self._down[port] = True
             self._down_low[port], self._down_high[port] = low[row], high[row]
@@ -234,10 +245,10 @@ class DtmfReceiver:
             & (twist_db < plan.high_above_low_db + 1.5)
             & (twist_db > -plan.low_above_high_db - 1.5)
             & (np.minimum(found.low_peak, found.high_peak) > least)
-            & (found.wobble_rad < 0.5)
-            & (found.unevenness < 0.35)
-            & (found.residue < 0.5)
-            & (found.residue_peak < 0.3)
+            & (found.wobble_rad < 0.3)
+            & (found.unevenness < 0.3)
+            & (found.residue < 0.42)
+            & (found.residue_peak < 0.25)
         )
         return verdict
 

@@ -49,8 +49,8 @@ class FrameBank:
         # Half of the amplitude, because the edge of a tone may lie in the frame.
         self._least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
 
-    def pairs(self, frames: Samples) -> tuple[Bools, Ints, Ints]:
-        """Which of `frames` [n, 160] may hold a pair, and the indices of low and high tone, each [n]."""
+    def pairs(self, frames: Samples) -> tuple[Bools, Ints, Ints, Samples]:
+        """Which of `frames` [n, 160] may hold a pair, indices of low and high tone, strength; each [n]."""
         windowed = frames * self._window
         parts = windowed @ self._bank
         parts *= parts
@@ -67,7 +67,7 @@ class FrameBank:
             & (best_high < 25.0 * best_low)
             & (best_low + best_high > 0.35 * energy)
         )
-        return alike, low, high
+        return alike, low, high, np.minimum(best_low, best_high)
 
 
 @dataclass(frozen=True)
@@ -179,11 +179,12 @@ class Fit:
     bass_peak: Floats
 
 
-def fit(history: Samples, env: Envelopes, low: Ints, high: Ints, runs: Runs) -> Fit:
+def fit(history: Samples, env: Envelopes, level: Floats, low: Ints, high: Ints, runs: Runs) -> Fit:
     """Fit two steady tones to the inside of each run and describe what is left over."""
     steps = np.arange(STEPS) * STEP_SAMPLES
     margin = 40.0
     inside = (steps >= (runs.start + margin)[:, None]) & (steps <= (runs.end - margin)[:, None])
+    inside &= _away_from_holes(level, runs)
     low_hz, low_wobble = _frequency(env.low, inside)
     high_hz, high_wobble = _frequency(env.high, inside)
     low_hz = low_hz + CENTRE_HZ[low]
@@ -192,7 +193,8 @@ def fit(history: Samples, env: Envelopes, low: Ints, high: Ints, runs: Runs) -> 
     length = np.maximum(runs.end - runs.start - 48.0, 16.0)
     place = (n - (runs.start + 24.0)[:, None]) / length[:, None]
     window = np.where((place > 0) & (place < 1), 0.5 - 0.5 * np.cos(2 * np.pi * place), 0.0)
-    weight = window.sum(1)
+    window *= _open(inside, runs)
+    weight = np.maximum(window.sum(1), 1.0)
     rest = history * window
     peaks = []
     for hz in (low_hz, high_hz):
@@ -224,6 +226,28 @@ def fit(history: Samples, env: Envelopes, low: Ints, high: Ints, runs: Runs) -> 
         above.max(1) / weaker,
         left[:, 12:bass].max(1) / weaker,
     )
+
+
+def _away_from_holes(level: Floats, runs: Runs) -> Bools:
+    """Steps that an interruption (and the 5 ms that a filter smears it) does not touch."""
+    steps = np.arange(STEPS) * STEP_SAMPLES
+    hole = (level < 0.5) & (steps > runs.start[:, None]) & (steps < runs.end[:, None])
+    near = hole.copy()
+    for reach in (1, 2):
+        near[:, reach:] |= hole[:, :-reach]
+        near[:, :-reach] |= hole[:, reach:]
+    return ~near
+
+
+def _open(inside: Bools, runs: Runs) -> Floats:
+    """1 for the samples of a run, with soft edges 0 where a hole was left out, [ports, HISTORY_SAMPLES]."""
+    steps = np.arange(STEPS) * STEP_SAMPLES
+    apart = (steps > (runs.start + 40.0)[:, None]) & (steps < (runs.end - 40.0)[:, None])
+    closed = apart & ~inside
+    if not closed.any():
+        return np.ones((1, 1))
+    n = np.arange(HISTORY_SAMPLES)
+    return np.stack([np.interp(n, steps, row) for row in (~closed).astype(float)])
 
 
 def _frequency(envelope: NDArray[np.complex64], inside: Bools) -> tuple[Floats, Floats]:
@@ -265,3 +289,72 @@ def first_pause(level: Floats, from_samples: float, pause_samples: float) -> Pau
         elif k * STEP_SAMPLES - at >= pause_samples:
             return Pause(at, True)
     return Pause(at, HISTORY_SAMPLES - at >= pause_samples)
+
+
+_MOST_BASS_TONES = 3
+_BASS_FFT = 4096
+_BASS_LOWEST_HZ = 90.0
+_BASS_HIGHEST_HZ = 600.0
+
+
+def bass_is_steady(x: Samples, start: float, end: float, weaker_peak: float) -> bool:
+    """Whether what one port hears under 600 Hz is up to three tones that go on unchanged.
+
+    `x` [HISTORY_SAMPLES]; the key sounds from `start` to `end`. Dial tone and hum were
+    there before the key and stay as they are; the pitch of a voice does neither.
+    """
+    first, last = int(max(start - 480.0, 0.0)), int(end - 16.0)
+    if start - first < 160.0:
+        return False
+    piece = x[first:last].astype(float)
+    n = np.arange(len(piece))
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / len(n))
+    rest = piece.copy()
+    found: list[float] = []
+    grid = np.arange(_BASS_FFT // 2 + 1) * SAMPLE_RATE_HZ / _BASS_FFT
+    bass = (grid > _BASS_LOWEST_HZ) & (grid < _BASS_HIGHEST_HZ)
+    for _ in range(_MOST_BASS_TONES):
+        spectrum = np.abs(np.fft.rfft(rest * window, _BASS_FFT))
+        found.append(float(grid[int((spectrum * bass).argmax())]))
+        rest = _without_tones(piece, window, found)
+    before = slice(0, int(start - first) - 24)
+    during = slice(int(start - first) + 24, len(piece))
+    return all(
+        _bass_peak(rest[part]) < 0.5 * weaker_peak and _bass_peak(rest[part]) < 0.3 * _bass_peak(piece[part])
+        for part in (before, during)
+    )
+
+
+def _without_tones(x: Floats, window: Floats, freqs_hz: list[float]) -> Floats:
+    """`x` less its best steady tones near these frequencies, which are refined in place.
+
+    Each tone is fitted as (A + B t) exp(i w t); B / A then says how far w is off.
+    """
+    t = np.arange(len(x)) - len(x) / 2.0
+    for _ in range(3):
+        turns = [np.exp(2j * np.pi / SAMPLE_RATE_HZ * hz * t) for hz in freqs_hz]
+        columns = np.stack([part for z in turns for w in (z, z * t / len(x)) for part in (w.real, w.imag)])
+        weighted = columns * window
+        gram = weighted @ columns.T
+        gram[np.diag_indices_from(gram)] *= 1.0 + 1e-6
+        amount = np.linalg.solve(gram, weighted @ x)
+        for index in range(len(freqs_hz)):
+            c, s, ct, st = amount[4 * index : 4 * index + 4]
+            # c cos - (-s) sin: the phasor is c - i s, its drift (ct - i st) per len(x).
+            drift = ((ct - 1j * st) / (c - 1j * s + 1e-12)).imag / len(x)
+            freqs_hz[index] += float(np.clip(drift * SAMPLE_RATE_HZ / (2 * np.pi), -10.0, 10.0))
+    turns = [np.exp(2j * np.pi / SAMPLE_RATE_HZ * hz * t) for hz in freqs_hz]
+    columns = np.stack([part for z in turns for part in (z.real, z.imag)])
+    weighted = columns * window
+    gram = weighted @ columns.T
+    gram[np.diag_indices_from(gram)] *= 1.0 + 1e-6
+    return x - np.linalg.solve(gram, weighted @ x) @ columns
+
+
+def _bass_peak(x: Floats) -> float:
+    """Amplitude of the strongest tone between 90 and 600 Hz in a piece [n]."""
+    if len(x) < 16:
+        return float("inf")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(len(x)) + 0.5) / len(x))
+    spectrum = np.abs(np.fft.rfft(x * window, _FFT)) * 2.0 / window.sum()
+    return float(spectrum[int(_BASS_LOWEST_HZ / _BIN_HZ) : int(_BASS_HIGHEST_HZ / _BIN_HZ)].max())
