@@ -4,11 +4,11 @@ Method. The echo path of each port is one filter of `taps` samples, applied by
 overlap-save. It is found by recursive least squares, not by gradient steps:
 every block adds its normal equations to a running sum,
 
-    R += w · (autocorrelation of the far signal)     kept as one spectrum S
+    R += w · (autocorrelation of the far signal)
     q += w · (correlation of far signal and residual)
 
-and conjugate-direction steps walk the filter towards R⁻¹q. R is Toeplitz, so a
-product with it is a multiplication by S between two FFTs. Both signals are
+and conjugate-direction steps walk the filter towards R⁻¹q. R is Toeplitz, kept as
+its first row, so a product with it is a multiplication between two FFTs. Both signals are
 pre-whitened for the equations, since speech falls by 40 dB over the band.
 
 Double-talk needs no detector: a block counts with the weight w = power of its
@@ -68,7 +68,7 @@ class EchoCanceller:
         self._white = np.zeros((ports, self._fft), np.float32)
         self._last_residual = np.zeros((ports, 1), np.float32)
         self._filter = np.zeros((ports, bins), np.complex64)
-        self._power = np.zeros((ports, bins), np.float32)  # S
+        self._correlation = np.zeros((ports, taps), np.float32)  # first row of R
         self._gradient = np.zeros((ports, taps), np.float32)  # q
         self._direction = np.zeros((ports, taps), np.float32)
         self._descent = np.full((ports, 1), np.inf, np.float32)
@@ -90,7 +90,7 @@ class EchoCanceller:
             self._white,
             self._last_residual,
             self._filter,
-            self._power,
+            self._correlation,
             self._gradient,
             self._direction,
             self._mean_near,
@@ -168,30 +168,32 @@ class EchoCanceller:
         if rows.size == 0:
             return
         n, fft, taps = BLOCK_SAMPLES, self._fft, self.taps
-        padded = np.zeros((rows.size, fft), np.float32)
-        white = padded[:, -n:]
+        blocks = np.zeros((2, rows.size, fft), np.float32)
+        blocks[0, :, -n:] = self._white[rows, -n:]
+        white = blocks[1, :, -n:]
         white[:] = residual
         white[:, 1:] -= PRE_WHITENING * residual[:, :-1]
         white[:, 0] -= PRE_WHITENING * self._last_residual[rows, 0]
         self._last_residual[rows] = residual[:, -1:]
         weight = (np.einsum("ij,ij->i", white, white)[:, None] / n + 50.0) ** -WEIGHT_POWER
-        far = np.fft.rfft(self._white[rows])
-        power = self._power[rows]
-        power *= FORGETTING
-        power += (weight * (n / fft)) * (far.real**2 + far.imag**2)
-        np.conjugate(far, out=far)
-        far *= np.fft.rfft(padded)
-        gradient = self._gradient[rows]
-        gradient *= FORGETTING
-        gradient += weight * np.fft.irfft(far, fft)[:, :taps]
-        self._power[rows] = power
-        self._gradient[rows] = gradient
+        # Both correlations, with the far history, in one pass through the FFT.
+        spectra = np.fft.rfft(blocks)
+        spectra *= np.conj(np.fft.rfft(self._white[rows]))
+        lags = np.fft.irfft(spectra, fft)[:, :, :taps]
+        lags *= weight
+        lags[0] += FORGETTING * self._correlation[rows]
+        lags[1] += FORGETTING * self._gradient[rows]
+        self._correlation[rows], self._gradient[rows] = lags
         if due.any():
-            self._solve(rows[due], power[due], gradient[due])
+            self._solve(rows[due], lags[0][due], lags[1][due])
 
-    def _solve(self, rows: NDArray[np.intp], power: Float, gradient: Float) -> None:
+    def _solve(self, rows: NDArray[np.intp], correlation: Float, gradient: Float) -> None:
         """Conjugate-direction steps towards the filter that the equations ask for."""
         fft, taps = self._fft, self.taps
+        symmetric = np.zeros((rows.size, fft), np.float32)
+        symmetric[:, :taps] = correlation
+        symmetric[:, 1 - taps :] = correlation[:, :0:-1]
+        power = np.maximum(np.fft.rfft(symmetric).real, 0)
         inverse = 1.0 / (power + PRECONDITIONER_FLOOR * power.mean(1, keepdims=True) + 1e-9)
         direction, descent = self._direction[rows], self._descent[rows]
         change = np.zeros(power.shape, np.complex64)
