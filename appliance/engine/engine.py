@@ -129,7 +129,7 @@ class Engine:
         self.mixer = Mixer(max(rows, 1))
         self.hearing = Hearing(self.table.ports, plan.country)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
-        self.spool = Spool(home.spool, self._publish_from_helper, self._notice_from_helper)
+        self.spool = Spool(home.spool, self.publish, self._notice_from_helper)
         self._helper_notices: deque[tuple[str, Message]] = deque(maxlen=200)
         self.hands = Hands(self)
         self.hands.country = plan.country
@@ -297,7 +297,7 @@ class Engine:
             self.publish("health", self.health())
         if now >= self._retry_due_s:
             self._retry_due_s = now + RETRY_RECORDS_EVERY_S
-            self._files.submit(self.spool.retry)
+            self._files.submit(self.spool.resend)
 
     def _close_asks(self, now: float) -> None:
         if self._asks:
@@ -338,10 +338,6 @@ class Engine:
     def connected(self) -> None:
         """Somebody listens (again): what nobody has heard is told, records are sent. Any thread."""
         self._inbox.append({"cmd": "connected"})
-
-    def disconnected(self) -> None:
-        """Nobody listens any more. Any thread."""
-        self._files.submit(self.spool.disconnected)
 
     def _take_commands(self, events: list[core.Event]) -> None:
         for _ in range(MAX_COMMANDS_PER_TICK):
@@ -415,7 +411,7 @@ class Engine:
         for topic, data in waiting:
             self.publish(topic, data)
         self._publish_live()
-        self._files.submit(self.spool.connected)
+        self._files.submit(self.spool.resend)
 
     # --------------------------------------------------------------- output
     def publish(self, topic: str, data: Message) -> bool:
@@ -469,6 +465,7 @@ class Engine:
             "now": self.unix_s,
             "uptime_s": self.now,
             "ports": len(self.table),
+            "sockets": [{"name": port.info.name, "kind": port.info.kind.value} for port in self.table.ports],
             "lost_cards": [self.boards[card].id for card in sorted(self.lost_cards)],
             "bridges": self.hands.bridges,
             "recordings": self.recorder.active,
@@ -481,9 +478,6 @@ class Engine:
     def _publish_live(self) -> None:
         if self._publish is not None:
             self.publish("live", self.snapshot())
-
-    def _publish_from_helper(self, topic: str, data: Message) -> None:
-        self.publish(topic, data)
 
     def _notice_from_helper(self, code: str, data: Message) -> None:
         self._helper_notices.append((code, data))

@@ -130,7 +130,7 @@ class Process:
         if found.code:
             self.engine.notice(found.code, found.data, "error")
         try:
-            self._server = LineServer(home.engine_socket, self._message, self._open, self._close)
+            self._server = LineServer(home.engine_socket, self._message, self._open)
             self._gate = self._office_gate(self._boards)
         except WireError as error:
             if self._server is not None:
@@ -196,10 +196,6 @@ class Process:
 
     def _open(self, client: Client) -> None:
         self.engine.connected()
-
-    def _close(self, client: Client) -> None:
-        if self._server is not None and not self._server.clients:
-            self.engine.disconnected()
 
     def _office_gate(self, boards: Sequence[Board]) -> OfficeGate | None:
         for board in boards:

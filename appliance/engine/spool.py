@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 WINDOW = 64
 """Records on their way to control at one time; the rest waits for acknowledgements."""
 
-Send = Callable[[str, dict[str, Any]], None]
+Send = Callable[[str, dict[str, Any]], bool]
 
 
 @dataclass
@@ -36,12 +36,12 @@ class Spool:
     """Records waiting for control."""
 
     def __init__(self, folder: Path, send: Send, notice: Callable[[str, dict[str, Any]], None]) -> None:
-        """`send(topic, data)` hands a message to whoever is connected; `notice(code, data)` tells people."""
+        """`send(topic, data)` hands a message to whoever is connected, False when nobody is;
+        `notice(code, data)` tells people."""
         self._folder = folder
         self._send = send
         self._notice = notice
         self._entries: dict[str, _Entry] = {}
-        self._connected = False
         self._failing = False
 
     @property
@@ -80,26 +80,14 @@ class Spool:
         entry = _Entry(record, final, earlier.unacknowledged if earlier else 0)
         self._entries[call] = entry
         self._write(call, entry)
-        if self._connected and self._in_flight() < WINDOW:
+        if self._in_flight() < WINDOW:
             self._send_entry(call, entry)
 
-    def connected(self) -> None:
-        """Control is there (again): everything is sent anew."""
-        self._connected = True
+    def resend(self) -> None:
+        """Send again what has not been acknowledged: control is there (again), or time has passed."""
         for entry in self._entries.values():
             entry.unacknowledged = 0
         self._pump()
-
-    def disconnected(self) -> None:
-        """Nobody listens."""
-        self._connected = False
-
-    def retry(self) -> None:
-        """Send again what has not been acknowledged since the last round."""
-        if self._connected:
-            for entry in self._entries.values():
-                entry.unacknowledged = 0
-            self._pump()
 
     def acknowledge(self, call: str) -> None:
         """Control has stored one version of this record."""
@@ -120,19 +108,19 @@ class Spool:
         return sum(1 for entry in self._entries.values() if entry.unacknowledged > 0)
 
     def _pump(self) -> None:
-        if not self._connected:
-            return
         room = WINDOW - self._in_flight()
         for call, entry in list(self._entries.items()):
             if room <= 0:
                 return
             if entry.unacknowledged <= 0:
-                self._send_entry(call, entry)
+                if not self._send_entry(call, entry):
+                    return
                 room -= 1
 
-    def _send_entry(self, call: str, entry: _Entry) -> None:
-        entry.unacknowledged += 1
-        self._send("record", {"id": call, "record": entry.record, "final": entry.final})
+    def _send_entry(self, call: str, entry: _Entry) -> bool:
+        sent = self._send("record", {"id": call, "record": entry.record, "final": entry.final})
+        entry.unacknowledged += sent
+        return sent
 
     def _path(self, call: str) -> Path:
         return self._folder / f"{call}.json"

@@ -1,0 +1,172 @@
+"""Recordings: valid at every moment, and never the reason why a call fails."""
+
+import errno
+
+import numpy as np
+import pytest
+import soundfile
+
+from appliance.engine import wavfile
+from appliance.engine.recorder import FLUSH_BLOCKS, Recorder
+from appliance.engine.worker import Worker
+from appliance.paths import Home
+
+NOON = 1_700_000_000.0
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(tmp_path)
+    home.create()
+    return home
+
+
+def make(home, rows=4):
+    return Recorder(home.root, home.recordings, home.spool, rows, Worker("files", threaded=False))
+
+
+def tap(recorder, blocks, heard, said):
+    rows = 4
+    for _ in range(blocks):
+        recorder.tap(np.full((rows, 160), heard, np.float32), np.full((rows, 160), said, np.float32))
+
+
+def read(home, described):
+    samples, rate = soundfile.read(home.root / described["recording"], dtype="int16")
+    assert rate == 8000
+    return samples
+
+
+def test_both_parties_are_in_the_file_and_it_does_not_wrap_around(home):
+    recorder = make(home)
+    recorder.start("20231114-a", 2, NOON)
+    tap(recorder, 60, 1000, 500)
+    tap(recorder, 15, 30000, 30000)
+    recorder.stop("20231114-a")
+    found = recorder.describe("20231114-a", forget=True)
+    assert found == {"recording": "recordings/2023/11/14/20231114-a.wav", "recording_s": 1.5}
+    samples = read(home, found)
+    assert (samples[: 60 * 160] == 1500).all() and (samples[60 * 160 :] == 32767).all()
+
+
+def test_the_file_is_playable_while_it_is_written(home):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    path = home.recordings / "2023/11/14/a.wav"
+    assert len(soundfile.read(path)[0]) == 0
+    for second in range(1, 4):
+        tap(recorder, FLUSH_BLOCKS, 100, 0)
+        assert len(soundfile.read(path)[0]) == second * 8000
+
+
+def test_pause_is_silence_of_the_same_length(home):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, 10, 100, 0)
+    recorder.pause("a", True)
+    tap(recorder, 10, 100, 0)
+    recorder.pause("a", False)
+    tap(recorder, 10, 100, 0)
+    recorder.stop("a")
+    samples = read(home, recorder.describe("a", True)).reshape(30, 160)
+    assert [int(block[0]) for block in samples[[0, 9, 10, 19, 20, 29]]] == [100, 100, 0, 0, 100, 100]
+
+
+def test_one_call_stays_one_file_when_its_port_changes(home):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    recorder.tap(np.full((4, 160), 1, np.float32) * np.arange(4)[:, None], np.zeros((4, 160), np.float32))
+    recorder.start("a", 3, NOON + 5)
+    recorder.tap(np.full((4, 160), 1, np.float32) * np.arange(4)[:, None], np.zeros((4, 160), np.float32))
+    recorder.stop("a")
+    samples = read(home, recorder.describe("a", True))
+    assert samples[0] == 0 and samples[-1] == 3 and len(samples) == 320
+
+
+def test_several_calls_at_once_do_not_mix(home):
+    recorder = make(home)
+    for row in range(4):
+        recorder.start(f"call-{row}", row, NOON)
+    heard = np.repeat(np.arange(1, 5, dtype=np.float32)[:, None] * 100, 160, axis=1)
+    for _ in range(70):
+        recorder.tap(heard, np.zeros_like(heard))
+    for row in range(4):
+        recorder.stop(f"call-{row}")
+        assert (read(home, recorder.describe(f"call-{row}", True)) == 100 * (row + 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "disk is read-only")]
+)
+def test_a_disk_that_refuses_to_open_costs_the_recording_only(home, monkeypatch, number, words):
+    def refuse(self, path):
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(wavfile.GrowingWav, "__init__", refuse)
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, 60, 100, 0)
+    recorder.stop("a")
+    found = recorder.describe("a", True)
+    assert found["recording"] == "" and words in found["problem"]
+    assert [(call, words in reason) for call, reason in recorder.problems] == [("a", True)]
+
+
+def test_a_disk_that_fills_up_leaves_what_was_written_and_says_where_it_stops(home, monkeypatch):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+
+    def full(self, samples):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wavfile.GrowingWav, "append", full)
+        tap(recorder, 2 * FLUSH_BLOCKS, 100, 0)
+    recorder.stop("a")
+    found = recorder.describe("a", True)
+    assert found["recording_s"] == 1.0 and "stops at 1.0 s" in found["problem"]
+    assert len(read(home, found)) == 8000
+    assert len(recorder.problems) == 1
+    recorder.start("b", 0, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    assert recorder.problems[-1] == ("b", "")
+
+
+def test_a_slow_disk_cannot_eat_the_memory(home, monkeypatch):
+    monkeypatch.setattr("appliance.engine.recorder.MAX_WAITING_BYTES", 3 * FLUSH_BLOCKS * 320)
+    stuck = []
+    worker = Worker("files", threaded=False)
+    monkeypatch.setattr(worker, "submit", stuck.append)
+    recorder = Recorder(home.root, home.recordings, home.spool, 4, worker)
+    recorder.start("a", 0, NOON)
+    tap(recorder, 10 * FLUSH_BLOCKS, 100, 0)
+    assert recorder.lost_blocks > 0
+    for job in stuck:
+        job()
+    assert "too slow" in recorder.describe("a", True)["problem"]
+
+
+def test_a_power_cut_leaves_a_file_that_the_next_start_mends(home):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    path = home.recordings / "2023/11/14/a.wav"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20] + b"\0" * 24 + whole[44:-1])
+    again = make(home)
+    again.repair()
+    samples, rate = soundfile.read(path, dtype="int16")
+    assert rate == 8000 and len(samples) == 7999 and (samples == 100).all()
+    assert not list(home.spool.iterdir())
+
+
+def test_more_samples_than_header_is_what_a_cut_leaves(tmp_path):
+    """The samples are written before the header speaks of them, so every prefix of the writes is playable."""
+    wav = wavfile.GrowingWav(tmp_path / "x.wav")
+    wav.append(b"\1\0" * 800)
+    wav.close()
+    with (tmp_path / "x.wav").open("ab") as file:
+        file.write(b"\1\0" * 100)
+    assert len(soundfile.read(tmp_path / "x.wav")[0]) == 800
+    assert wavfile.repair(tmp_path / "x.wav") == 900 / 8000
