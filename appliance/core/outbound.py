@@ -308,7 +308,6 @@ def far_answered(world: World, call: Call, args: Args) -> None:
         world.cancel_timer(call, E.STEP_TIMER)
     call.note(world.now, "answer", how=record.answer_seen)
     world.watch(call.far, "disconnect")
-    world.call_timer(call, E.TOO_LONG, call.plan.max_call_s)
     waiting.now_connected(world, call)
 
 

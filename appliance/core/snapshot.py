@@ -6,8 +6,8 @@ from typing import Any
 
 from appliance.core import agent as agents
 from appliance.core.agent import AgentState
-from appliance.core.call import PUBLIC_STATE, Call, CallState
-from appliance.core.port import Line, LineState
+from appliance.core.call import CONNECTED, PUBLIC_STATE, Call, CallState
+from appliance.core.port import Line, LineState, Phone, PhoneState
 from appliance.core.world import World
 
 
@@ -20,7 +20,7 @@ def take(world: World, now: float) -> dict[str, Any]:
             {
                 "ext": phone.key,
                 "label": phone.plan.label,
-                "state": phone.state.value,
+                "state": _phone_state(world, phone),
                 "since": phone.since,
                 "agent": sitting.key if (sitting := world.agent_at(phone.key)) else "",
             }
@@ -30,6 +30,14 @@ def take(world: World, now: float) -> dict[str, Any]:
         "queues": [_queue(world, queue.id, queue.name) for queue in world.plan.queues],
         "calls": [_call(world, call) for call in world.calls.values()],
     }
+
+
+def _phone_state(world: World, phone: Phone) -> str:
+    """A telephone whose call is not answered yet is still dialling."""
+    call = world.calls.get(phone.call)
+    if phone.state is PhoneState.IN_CALL and call is not None and call.state not in CONNECTED:
+        return PhoneState.COLLECTING.value
+    return phone.state.value
 
 
 def public_state(call: Call) -> str:

@@ -250,7 +250,10 @@ def connect(world: World, call: Call, ext: str) -> None:
 def now_connected(world: World, call: Call) -> None:
     """State, step and first record of a conversation."""
     record = call.record
-    record.connected_at = world.now if record.connected_at is None else record.connected_at
+    if record.connected_at is None:
+        record.connected_at = world.now
+        if call.direction != "in":  # an answered caller has had his limit running since the answer
+            world.call_timer(call, E.TOO_LONG, call.plan.max_call_s)
     world.move(call, S.TALKING)
     call.note(world.now, "connect", phone=record.phone, agent=record.agent)
     world.emit(SaveRecord(call.id, record.as_dict(), False))

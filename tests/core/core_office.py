@@ -6,6 +6,8 @@ import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 import appliance
 from appliance.core import actions as act
 from appliance.core import events as ev
@@ -202,7 +204,8 @@ class Office:
     @staticmethod
     def check_record(record, wanted):
         got = {key: record[key] for key in wanted}
-        assert got == wanted
+        times = {key: pytest.approx(want) for key, want in wanted.items() if isinstance(want, float)}
+        assert got == {**wanted, **times}
 
     def agent(self, number):
         return next(one for one in self.picture()["agents"] if one["number"] == number)

@@ -1,8 +1,9 @@
 """A call from outside: ring, caller ID, menu, queue, talk, end."""
 
+from core_office import Office
+
 from appliance.core import actions as act
 from appliance.core import events as ev
-from core_office import Office
 
 
 def test_a_caller_reaches_an_agent_and_the_record_tells_all():
@@ -48,7 +49,19 @@ def test_a_caller_reaches_an_agent_and_the_record_tells_all():
     assert abs(record["wait_s"] - 3.1) < 1e-6
     assert record["ended_at"] == office.now - 2.0
     whats = [step["what"] for step in record["steps"]]
-    assert whats == "ring callerid answer node node key node queue offer connect hangup".split()
+    assert whats == [
+        "ring",
+        "callerid",
+        "answer",
+        "node",
+        "node",
+        "key",
+        "node",
+        "queue",
+        "offer",
+        "connect",
+        "hangup",
+    ]
     assert not office.bridges and not office.off_hook_lines
     office.then_tone("801", "busy")
     assert office.agent_state("1001") == "wrap_up"
