@@ -11,7 +11,7 @@ from board.api import BoardError
 from board.sim.country import COUNTRIES, Country
 
 
-class OfficeError(BoardError):
+class OfficeError(BoardError, ValueError):
     """A setting or a use of the simulated office that makes no sense; the text says what to do."""
 
 
@@ -112,7 +112,7 @@ class LineConfig:
             _check_value(where, f.name, getattr(self, f.name), f.default)
         _choice(where, "disconnect_tone", self.disconnect_tone, DISCONNECT_TONES)
         _choice(where, "callerid", self.callerid, CALLERID_METHODS)
-        if self.number and not self.number.isdigit():
+        if self.number and not (self.number.isascii() and self.number.isdigit()):
             raise OfficeError(f"{where}: number is {self.number!r}; write digits only")
         if len(self.callerid_frame) != 2 or any(key not in "ABCD#" for key in self.callerid_frame):
             raise OfficeError(f"{where}: callerid_frame is {self.callerid_frame!r}; write two of A B C D #")

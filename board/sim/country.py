@@ -113,7 +113,7 @@ _US = Country(
         "howler": pulsed(1400, 2060, 2450, 2600, cadence_ms=(100, 100), level_dbm0=-6),
     },
     ring_cadence_ms=(2000, 4000),
-    release_ms=1200,
+    release_ms=1100,
     hum_hz=60,
     numbering=(r"[2-9]11", r"1[2-9]\d{9}", r"[2-9]\d{9}"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from board.sim.config import OfficeError
 from board.sim.levels import RATE_HZ, Float, peak_of, samples_of_ms
 
 ROWS_HZ = (697, 770, 852, 941)
@@ -19,11 +20,11 @@ PAIRS: dict[str, tuple[int, int]] = {
 
 
 def check_keys(keys: str) -> str:
-    """The keys in capitals; "," is a pause of 0.5 s. ValueError names what cannot be pressed."""
+    """The keys in capitals; "," is a pause of 0.5 s. OfficeError names what cannot be pressed."""
     upper = keys.upper()
     for key in upper:
         if key not in PAIRS and key != ",":
-            raise ValueError(f"key {key!r} cannot be pressed: use 0-9, *, #, A-D and ',' for a pause")
+            raise OfficeError(f"key {key!r} cannot be pressed: use 0-9, *, #, A-D and ',' for a pause")
     return upper
 
 

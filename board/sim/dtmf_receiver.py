@@ -12,7 +12,7 @@ _WINDOW = 160
 _ON_HOPS = 3
 """Hops of 10 ms that must agree before a key counts (a 40 ms tone gives at least three)."""
 _OFF_HOPS = 2
-_MIN_PEAK = peak_of(-30.0)
+_MIN_PEAK = peak_of(-38.0)
 _TWIST = 10.0 ** (10.0 / 20.0)
 _SHARE = 0.6
 """Least part of the energy in the window that the two tones must hold."""
@@ -40,8 +40,8 @@ class DtmfReceiver:
         self._past = np.zeros(_HOP, dtype=np.float32)
         self._candidate = ""
         self._on = 0
-        self._off = _OFF_HOPS
-        self._reported = False
+        self._sounding = ""
+        self._off = 0
 
     def hear(self, block: Int16) -> str:
         """One block int16 [BLOCK]; returns the keys recognised in it (mostly "")."""
@@ -67,19 +67,16 @@ class DtmfReceiver:
         return KEYS[row][column]
 
     def _hop(self, key: str) -> str:
+        """Follow one hop of 10 ms; returns the key when it is first certain."""
         if key and key == self._candidate:
             self._on += 1
-            self._off = 0
-            if self._on >= _ON_HOPS and not self._reported:
-                self._reported = True
-                return key
-            return ""
-        if key and self._reported:
-            # Another key without a gap between: the tone in between may look like either.
-            self._off += 1
-        elif not key:
-            self._off += 1
-        if self._off >= _OFF_HOPS or not self._reported:
-            self._candidate, self._on, self._reported = key, 1 if key else 0, False
-            self._off = 0 if key else self._off
+        else:
+            self._candidate, self._on = key, 1
+        if self._sounding:
+            self._off = 0 if key == self._sounding else self._off + 1
+            if self._off >= _OFF_HOPS:
+                self._sounding = ""
+        if not self._sounding and self._candidate and self._on >= _ON_HOPS:
+            self._sounding, self._off = self._candidate, 0
+            return self._candidate
         return ""

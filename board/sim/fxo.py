@@ -29,6 +29,7 @@ LOOP_MA = 25.0
 PULSE_BREAK_MS = 60
 PULSE_MAKE_MS = 40
 PULSE_GAP_MS = 700
+MOST_PULSE_DIGITS = 32
 
 
 class Loop(Protocol):
@@ -89,8 +90,9 @@ class FxoPort:
             self._dial(number, what.digits, t)
 
     def _dial(self, number: int, digits: str, t: int) -> None:
-        if not digits or not digits.isascii() or not digits.isdigit():
-            self._failed(number, t, f"{digits!r} cannot be dialled by pulses: use digits 0-9")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_PULSE_DIGITS):
+            most = f"1 to {MOST_PULSE_DIGITS} digits 0-9"
+            self._failed(number, t, f"{digits!r} cannot be dialled by pulses: use {most}")
             return
         self._interrupt(t)
         self._running = number
@@ -159,6 +161,7 @@ class FxoPort:
             return
         self.reversed_ = reversed_
         if self.sensing:
+            self._world.click(self._index, t)
             self._world.emit(PolarityReversed(self._index, t, reversed_))
 
     def feed(self, on: bool, t: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from board.sim import dtmf
+from board.sim.config import OfficeError
 from board.sim.levels import BLOCK, RATE_HZ, Float, Int16
 
 _SILENCE: Int16 = np.zeros(BLOCK, dtype=np.int16)
@@ -33,7 +34,7 @@ class Mouth:
     def say(self, samples: NDArray[np.int16]) -> None:
         """Queue int16 speech at 8000 samples per second."""
         if samples.ndim != 1 or samples.dtype != np.int16:
-            raise ValueError(f"say needs int16 samples in one row, not {samples.dtype} {samples.shape}")
+            raise OfficeError(f"say needs int16 samples in one row, not {samples.dtype} {samples.shape}")
         if samples.size:
             self._queue.append(samples.copy())
 
@@ -54,7 +55,7 @@ class Mouth:
     def feed(self, block: NDArray[np.int16]) -> None:
         """Add one live block, int16 [BLOCK]."""
         if block.shape != (BLOCK,) or block.dtype != np.int16:
-            raise ValueError(f"feed needs {BLOCK} int16 samples, not {block.dtype} {block.shape}")
+            raise OfficeError(f"feed needs {BLOCK} int16 samples, not {block.dtype} {block.shape}")
         self._live.append(block.copy())
 
     def clear(self) -> None:

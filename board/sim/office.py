@@ -13,14 +13,19 @@ from board.sim.config import LineConfig, OfficeConfig, OfficeError
 from board.sim.exchange import ExchangeLine, LineState, Party
 from board.sim.fxo import FxoPort
 from board.sim.fxs import FxsPort
-from board.sim.levels import BLOCK, Float, Int16, gain_of, samples_of_ms
+from board.sim.levels import BLOCK, Float, Int16, gain_of, samples_of_ms, to_int16
 from board.sim.outside import BEHAVIOURS, OutsidePhone, Script
 from board.sim.sound import SoundPath
 from board.sim.telephone import TelephoneSet
+from board.sim.tones import Player
 from board.sim.world import World
 
 _SILENCE: Int16 = np.zeros(BLOCK, dtype=np.int16)
 _SILENCE.setflags(write=False)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 class FarEcho:
@@ -118,6 +123,8 @@ class Office:
         self._active_lines: list[ExchangeLine] = []
         self._active_phones: list[TelephoneSet] = []
         self._place = [-1] * ports
+        self._late_clicks: list[tuple[int, Player]] = []
+        """Clicks of the last block, whose end may lie in this one."""
         self._far_echo: dict[int, FarEcho] = {}
         for i in range(lines):
             self.echo_changed(i)
@@ -138,19 +145,24 @@ class Office:
         """All telephone sets, in port order."""
         return self._phones
 
-    def outside(self, name_or_number: str) -> OutsidePhone:
+    def outside(self, name_or_number: str, number: str = "") -> OutsidePhone:
         """The outside telephone with this name or number; made when there is none.
 
-        A text of digits is a number, anything else a name (with no number of its own).
+        A text of digits is a number, anything else a name. number: the number of a named
+        telephone, needed only if the box is to call it.
         """
-        known = self._by_number.get(name_or_number) or self._by_name.get(name_or_number)
-        if known is not None:
-            return known
         if not name_or_number:
             raise OfficeError("an outside telephone needs a name or a number")
-        if name_or_number.isascii() and name_or_number.isdigit():
+        known = self._by_number.get(name_or_number) or self._by_name.get(name_or_number)
+        if known is not None:
+            if number and known.number != number:
+                raise OfficeError(f"{name_or_number} has the number {known.number or '(none)'}, not {number}")
+            return known
+        if _is_number(name_or_number):
             return self._new_outside("", name_or_number)
-        return self._new_outside(name_or_number, "")
+        if number and not _is_number(number):
+            raise OfficeError(f"number is {number!r}; write digits only")
+        return self._new_outside(name_or_number, number)
 
     def subscriber(
         self,
@@ -170,7 +182,7 @@ class Office:
         """
         if behaviour not in BEHAVIOURS:
             raise OfficeError(f"behaviour is {behaviour!r}; choose one of {', '.join(BEHAVIOURS)}")
-        if not (number.isascii() and number.isdigit()):
+        if not _is_number(number):
             raise OfficeError(f"number is {number!r}; write digits only")
         phone = self._by_number.get(number) or self._new_outside(name, number)
         phone.behaviour = behaviour
@@ -236,6 +248,9 @@ class Office:
         self._world.emit(failure)
 
     def _new_outside(self, name: str, number: str) -> OutsidePhone:
+        for taken in (name in self._by_name and name, number in self._by_number and number):
+            if taken:
+                raise OfficeError(f"there is already an outside telephone {taken!r}")
         phone = OutsidePhone(self._world, self, name, number)
         self._outside.append(phone)
         if name:
@@ -282,6 +297,11 @@ class Office:
         audio = np.zeros(out.shape, dtype=np.int16)
         if rows.size:
             audio[rows] = to_box
+        for port, click in self._late_clicks + (new := world.take_clicks()):
+            if place[port] >= 0:
+                click.fill(self._scratch, clock)
+                audio[port] = to_int16(audio[port] + self._scratch)
+        self._late_clicks = new
         for telephone in self._active_phones:
             telephone.ear.hear(to_far[place[telephone.index]])
         for phone in awake:

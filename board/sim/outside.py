@@ -24,6 +24,8 @@ BEHAVIOURS = ("answer", "manual", "busy", "no_answer", "congestion", "unobtainab
 AUTO_HANG_UP_MS = 2000
 """How long a subscriber who answers by himself listens to busy tone before he hangs up."""
 
+MOST_DIGITS = 24
+
 _CALLERIDS = (*CALLERID_METHODS, "withheld", "unavailable")
 
 
@@ -79,8 +81,9 @@ class OutsidePhone:
         if callerid is not None and callerid not in _CALLERIDS:
             raise OfficeError(f"callerid is {callerid!r}; choose one of {', '.join(_CALLERIDS)}")
         shown = self.number if number is None else number
-        if shown and not (shown.isascii() and shown.lstrip("+").isdigit()):
-            raise OfficeError(f"number is {shown!r}; write digits only")
+        digits = shown.removeprefix("+")
+        if digits and not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS):
+            raise OfficeError(f"number is {shown!r}; write at most {MOST_DIGITS} digits")
         line = self._office.line_at(line_index)
         presentation = Presentation.SHOWN
         method = line.config.callerid
@@ -90,7 +93,7 @@ class OutsidePhone:
             presentation = Presentation.UNAVAILABLE
         elif callerid is not None:
             method = callerid
-        who = Identity(shown.lstrip("+"), (self.name if name is None else name), presentation)
+        who = Identity(digits, (self.name if name is None else name), presentation)
         delay_ms = line.config.ring_delay_ms if ring_delay_ms is None else ring_delay_ms
         self.mouth.clear()
         self._timers.cancel()

@@ -61,11 +61,13 @@ class TimerGroup:
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._timers: list[Timer] = []
+        self._prune_at = 16
 
     def at(self, due: int, what: Due) -> Timer:
         """Like `Schedule.at`."""
-        if len(self._timers) > 16:
+        if len(self._timers) >= self._prune_at:
             self._timers = [timer for timer in self._timers if not timer.cancelled]
+            self._prune_at = max(16, 2 * len(self._timers))
         timer = self._schedule.at(due, what)
         self._timers.append(timer)
         return timer

@@ -37,6 +37,11 @@ class TelephoneSet:
 
     # --------------------------------------------------------- for people
     @property
+    def state(self) -> str:
+        """ "off_hook", "ringing" or "idle"."""
+        return "off_hook" if self.off_hook else "ringing" if self.ringing else "idle"
+
+    @property
     def ringing(self) -> bool:
         """The box rings this telephone (between bursts too)."""
         return self.port.ringing
@@ -45,6 +50,8 @@ class TelephoneSet:
         """Pick the handset up; answers when ringing. Nothing happens when it is up already."""
         if not self.off_hook:
             self.off_hook = True
+            # What is left of the bounce of hanging up must not open the loop again.
+            self._edges.cancel()
             self._edge(True, self._world.clock)
 
     def hang_up(self) -> None:
@@ -77,6 +84,11 @@ class TelephoneSet:
         self._need_up("dial")
         if not digits.isascii() or not digits.isdigit():
             raise OfficeError(f"{digits!r} cannot be dialled with a rotary dial: use digits 0-9")
+        if not 15 <= break_ms <= 80 or not 15 <= make_ms <= 150 or gap_ms < 250:
+            raise OfficeError(
+                f"{break_ms}/{make_ms} ms, gap {gap_ms} ms is no dial: breaks last 15 to 80 ms, "
+                "makes 15 to 150 ms, the gap between digits at least 250 ms"
+            )
         at = self._free()
         for digit in digits:
             for _ in range(int(digit) or 10):
@@ -88,6 +100,8 @@ class TelephoneSet:
     def flash(self, duration_ms: float = 100.0) -> None:
         """Break the loop for `duration_ms`, after what is under way."""
         self._need_up("flash")
+        if not 10 <= duration_ms <= 10000:
+            raise OfficeError(f"a flash of {duration_ms} ms is not between 10 and 10000 ms")
         at = self._free()
         self._break(at, duration_ms)
         self._free_at = at + samples_of_ms(duration_ms + 200)

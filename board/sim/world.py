@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import numpy as np
+
 from board.api import PortEvent
 from board.sim.config import OfficeConfig
-from board.sim.levels import RATE_HZ
+from board.sim.levels import BLOCK, RATE_HZ, Float
 from board.sim.schedule import Schedule, TimerGroup
 from board.sim.tones import Player, ToneTable
+
+
+def _click() -> Float:
+    """Samples of one click: a pulse that dies away within some milliseconds."""
+    n = np.arange(BLOCK - 1)
+    return np.asarray(6000.0 * np.exp(-n / 12.0) * np.cos(0.6 * n), dtype=np.float32)
 
 
 class World:
@@ -26,6 +34,8 @@ class World:
         }
         self._start = datetime.fromisoformat(config.local_time)
         self._events: list[PortEvent] = []
+        self._clicks: list[tuple[int, Player]] = []
+        self._click = _click()
         self.active_changed = True
         """Some port has begun or ceased to carry sound."""
 
@@ -36,6 +46,15 @@ class World:
     def tone(self, name: str, start: int) -> Player:
         """The country's tone `name` from clock `start` on."""
         return Player(start, table=self._tables[name])
+
+    def click(self, port: int, t: int) -> None:
+        """The transient that a change of polarity leaves in the sound, at clock `t`."""
+        self._clicks.append((port, Player(t, burst=self._click)))
+
+    def take_clicks(self) -> list[tuple[int, Player]]:
+        """(port, burst) of all clicks since last time."""
+        clicks, self._clicks = self._clicks, []
+        return clicks
 
     def emit(self, event: PortEvent) -> None:
         """Tell the box."""
