@@ -169,13 +169,44 @@ def _peaks(values: Floats, limit: float) -> list[int]:
     return out
 
 
-def hears_loop(tape: Tape, sound: Samples, window_s: float = 1.2) -> float:
-    """How alike the newest second is to any place of a looped sound (music), 0 … 1."""
-    heard = tape.cut(tape.end - round(window_s * RATE_HZ), tape.end)
-    if level_dbm0(heard) < SILENCE_DBM0 - 10.0:
-        return 0.0
-    looped = np.concatenate((sound, sound[: len(heard)])).astype(np.float64)
-    return float(correlate(sharpen(looped), sharpen(heard)).max())
+class LoopListener:
+    """Recognises a looped sound (music) at any place of it.
+
+    The loop is cut into overlapping blocks whose spectra are made once; a look then costs one
+    transform of the newest sound and one backwards per block.
+    """
+
+    BLOCK_SAMPLES = 32768
+
+    def __init__(self, sound: Samples, window_s: float = 1.2) -> None:
+        self._window = round(window_s * RATE_HZ)
+        size, step = self.BLOCK_SAMPLES, self.BLOCK_SAMPLES - self._window
+        repeats = -(-(len(sound) + self._window) // len(sound))
+        looped = sharpen(np.tile(sound, repeats)[: len(sound) + self._window].astype(np.float64))
+        count = max(1, -(-(len(looped) - self._window + 1) // step))
+        padded = np.zeros(count * step + self._window)
+        padded[: len(looped)] = looped[: len(padded)]
+        blocks = np.lib.stride_tricks.sliding_window_view(padded, size)[::step] if len(padded) >= size else None
+        if blocks is None:
+            blocks = np.zeros((1, size))
+            blocks[0, : len(padded)] = padded
+        self._spectra = np.fft.rfft(blocks)
+        power = np.concatenate((np.zeros((len(blocks), 1)), np.cumsum(np.square(blocks), axis=1)), axis=1)
+        local = np.sqrt(np.maximum(power[:, self._window :] - power[:, : -self._window], 0.0))
+        self._local = np.maximum(local, np.sqrt(self._window) * 4.0)
+
+    def likeness(self, tape: Tape) -> float:
+        """How alike the newest second is to any place of the loop, 0 … 1."""
+        return self.likeness_of(tape.cut(tape.end - self._window, tape.end))
+
+    def likeness_of(self, heard: Floats) -> float:
+        """The same for a stretch of `window_s`."""
+        if len(heard) != self._window or level_dbm0(heard) < SILENCE_DBM0 - 10.0:
+            return 0.0
+        sharp = sharpen(heard)
+        spectrum = np.conj(np.fft.rfft(sharp, self.BLOCK_SAMPLES))
+        found = np.fft.irfft(self._spectra * spectrum, self.BLOCK_SAMPLES)[:, : self._local.shape[1]]
+        return float((found / self._local).max() / max(float(np.sqrt(np.sum(np.square(sharp)))), 1e-9))
 
 
 def hears_voice(mine: Tape, theirs: Tape, window_s: float = 0.8) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from appliance.scenario import sounds
 from appliance.scenario.ear import (
     KNOWN_AT,
+    LoopListener,
     SoundListener,
     Tape,
     correlate,
@@ -116,12 +117,9 @@ def _contains(stage: Stage, sound: sounds.Samples, kind: str, value: Any) -> boo
     if kind == "person":
         return _voice_in(audio, stage.actor(value).voice)
     if kind == "music":
-        step = RATE_HZ
-        windows = [audio[k : k + round(1.2 * RATE_HZ)] for k in range(0, len(audio) - step, step)]
-        looped = sharpen(np.concatenate((value, value[: 2 * RATE_HZ])).astype(np.float64))
-        return any(
-            sounds.level_dbm0(w) > -50.0 and float(correlate(looped, sharpen(w)).max()) >= KNOWN_AT for w in windows
-        )
+        music, step = LoopListener(value), RATE_HZ
+        windows = (audio[k : k + round(1.2 * RATE_HZ)] for k in range(0, len(audio) - step, step))
+        return any(music.likeness_of(window) >= KNOWN_AT for window in windows)
     listener = SoundListener(value[1], 0)
     tape = Tape(len(sound) / RATE_HZ + 4.0)
     tape.append(sound)

@@ -13,7 +13,7 @@ from appliance.paths import SHIPPED_PROMPTS
 from appliance.scenario import sounds
 from appliance.scenario.actors import TICK_S, Actor, Broken
 from appliance.scenario.box import Box
-from appliance.scenario.ear import Cadence
+from appliance.scenario.ear import Cadence, LoopListener
 from appliance.scenario.model import Person, Story
 from appliance.scenario.office import People, open_board
 from board.sim import OutsidePhone, TelephoneSet
@@ -42,6 +42,7 @@ class Stage:
         for actor in self.actors:
             self._handles[actor.person.title] = self._handle(actor.person)
         self.cadences = _cadences(story.box.country)
+        self._music: dict[str, LoopListener] = {}
         self._prompts: dict[str, sounds.Samples] = dict(story.box.prompts)
 
     @property
@@ -134,6 +135,12 @@ class Stage:
         if name not in self._prompts:
             self._prompts[name] = sounds.load(SHIPPED_PROMPTS / self.story.box.language / f"{name}.wav")
         return self._prompts[name]
+
+    def music(self, name: str) -> LoopListener:
+        """An ear for a looped prompt."""
+        if name not in self._music:
+            self._music[name] = LoopListener(self.prompt(name))
+        return self._music[name]
 
     def known_prompts(self) -> list[tuple[str, sounds.Samples]]:
         """All prompts that a person could recognise, by name."""

@@ -8,8 +8,8 @@ from appliance.scenario.actors import Actor, Broken
 from appliance.scenario.ear import (
     KNOWN_AT,
     SILENCE_DBM0,
+    LoopListener,
     SoundListener,
-    hears_loop,
     hears_tone,
     hears_voice,
     keys_heard,
@@ -20,15 +20,16 @@ from appliance.scenario.vocabulary import EARS, Args, Script, verb
 LOOK_BACK_S = 12.0
 EVERY_TICKS = 5
 """Ears are asked ten times a second: people are not faster, and correlation is not free."""
+MUSIC_EVERY_TICKS = 20
 
 
-def _now_and_then(a: Actor, look: Callable[[], bool]) -> Callable[[], bool]:
+def _now_and_then(a: Actor, look: Callable[[], bool], every: int = EVERY_TICKS) -> Callable[[], bool]:
     """`look` at most every 100 ms."""
     state = {"ticks": 0}
 
     def condition() -> bool:
         state["ticks"] += 1
-        return state["ticks"] % EVERY_TICKS == 1 and look()
+        return state["ticks"] % every == 1 and look()
 
     return condition
 
@@ -49,7 +50,7 @@ def describe(a: Actor) -> str:
     if level < SILENCE_DBM0:
         return f"heard silence ({level:.0f} dBm0)"
     for name, sound in a.stage.known_prompts():
-        if hears_loop(a.ear, sound) >= KNOWN_AT:
+        if LoopListener(sound).likeness(a.ear) >= KNOWN_AT:
             return f"heard prompt {name}"
     return f"heard something else ({level:.0f} dBm0)"
 
@@ -111,13 +112,13 @@ def not_hear_prompt(a: Actor, x: Args) -> Script:
 )
 def hear_music(a: Actor, x: Args) -> Script:
     """Wait for looped music."""
-    sound = a.stage.prompt(x.get("prompt") or "music")
+    music = a.stage.music(x.get("prompt") or "music")
     begin = a.ear.end
 
     def look() -> bool:
-        return a.ear.end - begin > 1.2 * RATE_HZ and hears_loop(a.ear, sound) >= KNOWN_AT
+        return a.ear.end - begin > 1.2 * RATE_HZ and music.likeness(a.ear) >= KNOWN_AT
 
-    yield from a.until(_now_and_then(a, look), "to hear waiting music", lambda: describe(a))
+    yield from a.until(_now_and_then(a, look, MUSIC_EVERY_TICKS), "to hear waiting music", lambda: describe(a))
     a.mark = a.ear.end
 
 
@@ -129,11 +130,13 @@ def hear_music(a: Actor, x: Args) -> Script:
 )
 def not_hear_music(a: Actor, x: Args) -> Script:
     """Watch that there is no music."""
-    sound = a.stage.prompt("music")
+    music = a.stage.music("music")
     begin = a.ear.end
     yield from a.never(
         _now_and_then(
-            a, lambda: a.ear.end - begin > 1.2 * RATE_HZ and hears_loop(a.ear, sound) >= KNOWN_AT
+            a,
+            lambda: a.ear.end - begin > 1.2 * RATE_HZ and music.likeness(a.ear) >= KNOWN_AT,
+            MUSIC_EVERY_TICKS,
         ),
         x["time"],
         f"not to hear music for {x['time']:g} s",
