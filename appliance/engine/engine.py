@@ -174,7 +174,7 @@ class Engine:
         watch.mark("echo")
         self._cancel_echo()
         watch.mark("hear")
-        events += self.hearing.listen(self._heard, self._said)
+        events += self.hearing.listen(self._heard, self._said, self.players.dialling)
         watch.mark("core")
         self._step(events)
         watch.mark("mix")
@@ -254,8 +254,6 @@ class Engine:
             if finished.dialled:
                 events.append(core.DialFinished(name, finished.token))
             else:
-                if finished.error:
-                    self.notice("prompt_failed", {"port": name, "reason": finished.error})
                 events.append(core.PlayFinished(name, finished.token, finished.error))
 
     def _cancel_echo(self) -> None:

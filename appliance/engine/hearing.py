@@ -47,6 +47,8 @@ class Hearing:
         self._keys: Bools = np.zeros(rows, np.bool_)
         self._tones: Bools = np.zeros(rows, np.bool_)
         self._talk: Bools = np.zeros(rows, np.bool_)
+        self._open: Bools = np.zeros(rows, np.bool_)
+        self._open_talk: Bools = np.zeros(rows, np.bool_)
         self._ids: Bools = np.zeros(rows, np.bool_)
         self._in_tone: Bools = np.zeros(rows, np.bool_)
         self._spoken = np.zeros(rows, np.int32)
@@ -95,15 +97,19 @@ class Hearing:
             idle_line = port.is_line and port.line is not None and port.line.inbound and not port.in_use
             self._ids[row] = usable and (idle_line or "callerid" in port.watch)
 
-    def listen(self, heard: Float, sent: Float) -> list[core.Event]:
-        """What one block shows. heard, sent: float32 [rows, 160] on the 16-bit scale."""
+    def listen(self, heard: Float, sent: Float, dialling: Bools) -> list[core.Event]:
+        """What one block shows. heard, sent: float32 [rows, 160] on the 16-bit scale.
+
+        On rows that are `dialling` the exchange hears digits, and what we hear is their echo:
+        no tone, voice or answer is looked for there.
+        """
         out: list[core.Event] = []
         if self._ids.any():
             self._hear_caller_ids(heard, out)
         if self._keys.any():
             self._hear_keys(heard, out)
         if self._tones.any():
-            self._hear_tones(heard, sent, out)
+            self._hear_tones(heard, sent, dialling, out)
         return out
 
     # ------------------------------------------------------------------ banks
@@ -120,11 +126,13 @@ class Hearing:
             if event.phase == "down" and self._keys[event.port]:
                 out.append(core.KeyPressed(self._ports[event.port].name, event.digit))
 
-    def _hear_tones(self, heard: Float, sent: Float, out: list[core.Event]) -> None:
+    def _hear_tones(self, heard: Float, sent: Float, dialling: Bools, out: list[core.Event]) -> None:
+        np.greater(self._tones, dialling, out=self._open)
         talking = bool(self._talk.any())
         if talking:
-            voice = self._voice.process(heard, self._talk)
-        for frame in self._progress.scan.process(heard, self._tones):
+            np.greater(self._talk, dialling, out=self._open_talk)
+            voice = self._voice.process(heard, self._open_talk)
+        for frame in self._progress.scan.process(heard, self._open):
             for event in self._progress.process_frame(frame):
                 port = self._ports[event.port]
                 self._in_tone[event.port] = event.phase == "start"
@@ -153,7 +161,7 @@ class Hearing:
 
     def _hear_voices(self, kind: NDArray[np.int8], voice: Bools, out: list[core.Event]) -> None:
         """Voice and silence as such, between the tones, told once each."""
-        for row in np.flatnonzero(self._talk & ~self._in_tone):
+        for row in np.flatnonzero(self._open_talk & ~self._in_tone):
             port = self._ports[row]
             if "progress" not in port.watch:
                 continue

@@ -55,6 +55,8 @@ class Players:
         self._tones = ToneGenerator(rows)
         self._toned: set[int] = set()
         self._finished: list[Finished] = []
+        self.dialling = np.zeros(rows, np.bool_)
+        """Rows on which digits are being sent."""
 
     def play(self, row: int, token: int, names: tuple[str, ...], loop: bool) -> None:
         """Play prompts one after the other; `loop` repeats them for ever."""
@@ -78,11 +80,13 @@ class Players:
         self.quiet(row)
         self._start_tone(row, spec)
         self._dialling[row] = token
+        self.dialling[row] = True
 
     def quiet(self, row: int) -> None:
         """Stop whatever this row plays; nothing is reported."""
         playlist = self._lists.pop(row, None)
         self._dialling.pop(row, None)
+        self.dialling[row] = False
         if row in self._toned:
             self._tones.stop(row)
         if playlist is not None and playlist.index < len(playlist.parts):
@@ -103,6 +107,7 @@ class Players:
                 self._toned.discard(row)
                 token = self._dialling.pop(row, None)
                 if token is not None:
+                    self.dialling[row] = False
                     self._finished.append(Finished(row, token, dialled=True))
         if self._tails:
             for row, tail in self._tails.items():

@@ -1,5 +1,6 @@
 """JSON lines over Unix sockets: what callers see when all is well, and when the other side is away."""
 
+import contextlib
 import socket
 import threading
 
@@ -36,10 +37,8 @@ class Server:
             except OSError:
                 return
             with Connection(sock, "the client") as connection:
-                try:
+                with contextlib.suppress(PeerAway):
                     self.answer(connection)
-                except PeerAway:
-                    pass
 
     def __enter__(self):
         return self
