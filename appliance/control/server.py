@@ -17,6 +17,7 @@ from appliance.client import LineReader, WireError, encode, listen
 from appliance.control.control import Control
 from appliance.control.effects import Effect, Stream, ToClient, ToEngine, Work
 from appliance.paths import Home
+from appliance.store.numbers import load_areas
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +95,13 @@ class Server:
 
     # --------------------------------------------------------------- the loops
     async def _clock(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             self._carry_out(self._control.tick(time.monotonic()))
             self._wake.clear()
             wait_s = max(0.0, self._control.due(time.monotonic()) - time.monotonic())
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
 
     async def _engine_link(self) -> None:
         while True:
@@ -210,4 +212,5 @@ def serve(home: Home) -> None:
 
     home.create()
     with only_one(home):
+        load_areas()
         asyncio.run(main())
