@@ -73,6 +73,7 @@ def _known(where: str, data: Mapping[str, Any], cls: type) -> None:
 class LineConfig:
     """One phone-company line and the hybrid of the FXO port it is plugged into.
 
+    number: its public number; the box reaches the line when it dials this on another one.
     far_echo_db: level of what returns of the box's sound from the other end of the
     call after `far_echo_ms`; 0 means none, otherwise negative.
     polarity_reversal: the exchange reverses on answer and turns back on hang-up.
@@ -183,6 +184,10 @@ class OfficeConfig:
             raise OfficeError("office: give it at least one line or telephone")
         for i, line in enumerate(self.lines):
             line.check(f"line {i}")
+        numbers = [line.number for line in self.lines if line.number]
+        for number in numbers:
+            if numbers.count(number) > 1:
+                raise OfficeError(f"office: two lines have the number {number}")
         for i, phone in enumerate(self.phones):
             phone.check(f"phone {i}")
         try:

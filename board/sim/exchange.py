@@ -107,9 +107,8 @@ class ExchangeLine:
         port.wire(self)
 
     # ------------------------------------------------------------- calls in
-    def offer(self, party: Party, who: Identity, method: str, ring_delay_ms: float) -> bool:
+    def offer(self, party: Party, who: Identity, method: str, ring_delay_ms: float, t: int) -> bool:
         """A call for this line; False when it is engaged. method: "fsk", "dtmf" or "none"."""
-        t = self._world.clock
         if self.config.glare and self.state is LineState.DIAL_TONE and self.source is None and self._closed:
             self.party = party
             self._connect(t)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from board.sim.fxo import FxoPort
 from board.sim.fxs import FxsPort
 from board.sim.levels import BLOCK, Float, Int16, gain_of, samples_of_ms, to_int16
 from board.sim.outside import BEHAVIOURS, OutsidePhone, Script
+from board.sim.own_lines import End
 from board.sim.sound import SoundPath
 from board.sim.telephone import TelephoneSet
 from board.sim.tones import Player
@@ -26,6 +28,25 @@ _SILENCE.setflags(write=False)
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+class Voice(Protocol):
+    """A party that the tick asks for sound and gives sound to."""
+
+    line: ExchangeLine | None
+
+    @property
+    def talking(self) -> bool:
+        """There is a talk path over `line`."""
+
+    def speak(self, out: Float) -> None:
+        """One block of what it says, into `out` [BLOCK]."""
+
+    def hear(self, block: Int16) -> None:
+        """One block of what the line brings."""
+
+    def hear_tone(self, scratch: Float) -> None:
+        """One block without a talk path; `scratch` [BLOCK] may be used."""
 
 
 class FarEcho:
@@ -116,10 +137,11 @@ class Office:
         ports = lines + len(config.phones)
         self._far: Float = np.zeros((ports, BLOCK), dtype=np.float32)
         self._scratch: Float = np.zeros(BLOCK, dtype=np.float32)
-        self._outside: list[OutsidePhone] = []
         self._by_name: dict[str, OutsidePhone] = {}
         self._by_number: dict[str, OutsidePhone] = {}
-        self._awake: dict[int, OutsidePhone] = {}
+        self._numbers = {line.number: i for i, line in enumerate(config.lines) if line.number}
+        self._awake: dict[Voice, None] = {}
+        """Who hears something; a dictionary for its order, which must not depend on addresses."""
         self._active_lines: list[ExchangeLine] = []
         self._active_phones: list[TelephoneSet] = []
         self._place = [-1] * ports
@@ -219,22 +241,23 @@ class Office:
         return self._lines[index]
 
     def find(self, number: str) -> Party | None:
-        """Who has this number."""
+        """Who has this number: an outside telephone, or one of the box's own lines."""
+        if number in self._numbers:
+            return End(self, self._lines[self._numbers[number]])
         return self._by_number.get(number)
 
     def is_whole(self, digits: str) -> bool:
         """Somebody has this number and nobody has a longer one that begins so."""
-        return digits in self._by_number and not any(
-            number != digits and number.startswith(digits) for number in self._by_number
-        )
+        taken = [*self._by_number, *self._numbers]
+        return digits in taken and not any(n != digits and n.startswith(digits) for n in taken)
 
-    def awake(self, phone: OutsidePhone) -> None:
-        """This outside telephone hears something from now on."""
-        self._awake[self._outside.index(phone)] = phone
+    def awake(self, voice: Voice) -> None:
+        """This party hears something from now on."""
+        self._awake[voice] = None
 
-    def asleep(self, phone: OutsidePhone) -> None:
-        """This outside telephone is idle."""
-        self._awake.pop(self._outside.index(phone), None)
+    def asleep(self, voice: Voice) -> None:
+        """This party is idle."""
+        self._awake.pop(voice, None)
 
     def echo_changed(self, index: int) -> None:
         """Settings of the far echo of a line may be new."""
@@ -248,11 +271,12 @@ class Office:
         self._world.emit(failure)
 
     def _new_outside(self, name: str, number: str) -> OutsidePhone:
-        for taken in (name in self._by_name and name, number in self._by_number and number):
-            if taken:
-                raise OfficeError(f"there is already an outside telephone {taken!r}")
+        for text, known in ((name, self._by_name), (number, self._by_number)):
+            if text in known:
+                raise OfficeError(f"there is already an outside telephone {text!r}")
+        if number in self._numbers:
+            raise OfficeError(f"{number} is the number of line {self._numbers[number]}, not of a caller")
         phone = OutsidePhone(self._world, self, name, number)
-        self._outside.append(phone)
         if name:
             self._by_name[name] = phone
         if number:
@@ -281,11 +305,10 @@ class Office:
                 line.send(row)
             else:
                 row[:] = 0.0
-        awake = list(self._awake.values())
-        for phone in awake:
-            if phone.state == "talking" and phone.line is not None:
-                index = phone.line.index
-                phone.speak(far[index] if place[index] >= 0 else self._scratch)
+        for voice in self._awake:
+            if voice.talking and voice.line is not None:
+                index = voice.line.index
+                voice.speak(far[index] if place[index] >= 0 else self._scratch)
         for index, echo in self._far_echo.items():
             if place[index] >= 0 and self._lines[index].state is LineState.TALKING:
                 echo.add(far[index])
@@ -304,12 +327,12 @@ class Office:
         self._late_clicks = new
         for telephone in self._active_phones:
             telephone.ear.hear(to_far[place[telephone.index]])
-        for phone in awake:
-            if phone.state == "talking" and phone.line is not None:
-                at = place[phone.line.index]
-                phone.ear.hear(to_far[at] if at >= 0 else _SILENCE)
+        for voice in self._awake:
+            if voice.talking and voice.line is not None:
+                at = place[voice.line.index]
+                voice.hear(to_far[at] if at >= 0 else _SILENCE)
             else:
-                phone.hear_tone(self._scratch)
+                voice.hear_tone(self._scratch)
         for index, echo in self._far_echo.items():
             echo.take(to_far[place[index]] if place[index] >= 0 else _SILENCE)
         for line in self._active_lines:

@@ -100,7 +100,7 @@ class OutsidePhone:
         self.line = line
         self._office.awake(self)
         self._set("calling", "ringback")
-        if not line.offer(self, who, method, delay_ms):
+        if not line.offer(self, who, method, delay_ms, self._world.clock):
             self.line = None
             self._set("busy_tone", "busy")
 
@@ -191,6 +191,15 @@ class OutsidePhone:
             self._timers.at(t + samples_of_ms(AUTO_HANG_UP_MS), self._hang_up)
 
     # ---------------------------------------------------------- for the tick
+    @property
+    def talking(self) -> bool:
+        """There is a talk path."""
+        return self.state == "talking"
+
+    def hear(self, block: Int16) -> None:
+        """What the line brings, int16 [BLOCK]; only while talking."""
+        self.ear.hear(block)
+
     def speak(self, out: Float) -> None:
         """One block from the mouth into `out` [BLOCK]; only while talking."""
         self.mouth.speak(out)

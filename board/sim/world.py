@@ -64,7 +64,7 @@ class World:
         """All events since last time, oldest first."""
         if not self._events:
             return ()
-        events = tuple(sorted(self._events, key=lambda event: event.clock))
+        events = tuple(self._events)
         self._events.clear()
         return events
 

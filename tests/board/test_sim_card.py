@@ -140,6 +140,17 @@ def test_a_line_port_that_vanishes_drops_its_call_and_comes_back_idle(bench):
     assert b.office.line(0).state == "idle"
 
 
+def test_a_port_that_vanishes_fails_the_dialling_under_way(bench):
+    b = bench()
+    b.take(0, 1)
+    number = b.do(0, DialPulses("5"))
+    b.run(0.3)
+    b.office.vanish(0)
+    b.run(2)
+    assert [e.command_id for e in b.seen(CommandFailed)] == [number]
+    assert b.office.line(0).state == "idle"
+
+
 def test_a_telephone_port_that_vanishes_is_quiet_and_notices_the_handset_later(bench):
     b = bench()
     phone = b.office.phone(2)
@@ -257,6 +268,8 @@ def test_no_sequence_of_commands_and_deeds_breaks_the_card(steps, ticks):
                 assert got.clock <= event.clock < clock
                 if isinstance(event, CommandDone | CommandFailed):
                     answers.append(event.command_id)
+            clocks = [event.clock for event in got.events]
+            assert clocks == sorted(clocks)
     # Longest command: three digits "0" by pulses; then every command has had exactly one result.
     for _ in range(300):
         answers += [e.command_id for e in board.read().events if isinstance(e, CommandDone | CommandFailed)]
@@ -351,6 +364,7 @@ def test_addresses_that_cannot_be_opened_say_why(address, options, says):
         ({"lines": [{"far_echo_db": 3.0}]}, "far_echo_db"),
         ({"line": {"noise_dbm0": 0}}, "line: noise_dbm0"),
         ({"line": 3}, "mapping"),
+        ({"lines": [{"number": "1"}, {"number": "1"}]}, "two lines have the number 1"),
         ({"phones": [{"flash_max_ms": 9}]}, "phone 0: flash_max_ms"),
         ({"local_time": "noon"}, "2026-01-05T09:00"),
         ({"seed": -1}, "seed"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sim_reference import level_dbm0, sound_segments_ms, tone_dbm0
+from sim_bench import Bench
+from sim_reference import fsk_octets, level_dbm0, mdmf, sound_segments_ms, tone_dbm0
 
 from board.api import (
     BatteryLost,
@@ -15,7 +16,7 @@ from board.api import (
     PolarityReversed,
     SetHook,
 )
-from board.sim import dtmf
+from board.sim import OfficeConfig, SimBoard, dtmf
 from board.sim.dtmf_receiver import DtmfReceiver
 from board.sim.levels import to_int16
 
@@ -145,6 +146,74 @@ def test_release_while_ringing_stops_the_ringing(bench):
     b.run(3)
     b.release(0)
     assert sub.state == "idle"
+
+
+def test_a_call_given_up_leaves_nothing_behind(bench):
+    b = bench()
+    b.office.subscriber("8001", "answer", answer_after_s=6)
+    other = b.office.subscriber("8002", "manual")
+    b.take(0, 1)
+    dial(b, "8001")
+    b.run(1)
+    b.release(0, 1)
+    b.take(0, 0.5)
+    dial(b, "8002")
+    b.run(8)
+    assert other.state == "ringing"
+
+
+def test_tones_of_an_exchange_may_be_off_nominal(bench):
+    b = Bench(SimBoard(OfficeConfig(tone_freq_error_percent=2.0, tone_cadence_error_percent=10.0)))
+    sound = b.take(0, 1)[0][4000:]
+    assert tone_dbm0(sound, 459) > tone_dbm0(sound, 450) + 3
+    dial(b, "2#")
+    assert sound_segments_ms(b.run(3)[0])[1] == (True, 110)
+
+
+# ------------------------------------------------------- between own lines
+def own_numbers(**line):
+    plain = {"lines": [{"number": "62345678", **line}, {"number": "62345679", **line}], "phones": 0}
+    return Bench(SimBoard(OfficeConfig.from_dict(plain)))
+
+
+def test_the_box_reaches_its_own_other_line(sine):
+    b = own_numbers()
+    b.take(0, 1)
+    dial(b, "62345679")
+    sound = b.run(4)
+    assert mdmf(fsk_octets(sound[1][8000:], 1200, 2200))[0x02] == b"62345678"
+    assert (True, 1000) in sound_segments_ms(sound[0])
+    b.take(1, 0.5)
+    sound = b.run(1, {0: sine(600, -10, 1), 1: sine(1500, -10, 1)})
+    assert tone_dbm0(sound[1][1600:7200], 600) == pytest.approx(-16, abs=0.5)
+    assert tone_dbm0(sound[0][1600:7200], 1500) == pytest.approx(-16, abs=0.5)
+    b.release(0)
+    assert [b.office.line(i).state for i in (0, 1)] == ["idle", "far_gone"]
+    b.release(1)
+    assert [b.office.line(i).state for i in (0, 1)] == ["idle", "idle"]
+
+
+def test_the_called_own_line_may_hang_up_first_or_be_left_ringing():
+    b = own_numbers()
+    for answered in (True, False):
+        b.take(0, 1)
+        dial(b, "62345679")
+        b.run(2)
+        if answered:
+            b.take(1, 1)
+            b.release(1)
+            assert [b.office.line(i).state for i in (0, 1)] == ["far_gone", "idle"]
+        b.release(0)
+        assert [b.office.line(i).state for i in (0, 1)] == ["idle", "idle"]
+
+
+@pytest.mark.parametrize("number", ["62345678", "62345679"])
+def test_own_line_that_is_engaged_is_busy(number):
+    b = own_numbers()
+    b.take(1, 1)
+    b.take(0, 1)
+    dial(b, number)
+    assert sound_segments_ms(b.run(3)[0])[1:3] == [(True, 350), (False, 350)]
 
 
 def test_dialling_nothing_ends_in_congestion_then_howler(bench):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sim_reference import level_dbm0, tone_dbm0
 
-from board.sim import OfficeError, alaw
+from board.sim import OfficeConfig, OfficeError, alaw
 from board.sim.country import COUNTRIES
+from board.sim.sound import SoundPath
 from board.sim.tones import Player, ToneTable
 
 QUIET = {"noise_dbm0": -110.0, "hum_dbm0": -110.0, "erl_db": 60.0}
@@ -38,6 +39,35 @@ def test_alaw_noise_is_that_of_the_standard():
         tone = 22827 * 10 ** (level / 20) * np.sin(2 * np.pi * 1020 * n / 8000)
         error = alaw.cross(tone.astype(np.float32)) - tone
         assert level_dbm0(tone) - level_dbm0(error) > 36  # G.712 asks for 33 dB
+
+
+def test_sound_crosses_alaw_once_each_way(bench, sine):
+    """Without loss, noise and echo only values of the law arrive."""
+    values = set(alaw.decode(np.arange(256, dtype=np.uint8)).tolist())
+    b = bench(loss_db=0.0, **QUIET)
+    anna = connected(b)
+    anna.say(sine(1020, -10, 1))
+    to_box = b.run(0.5)[0][800:]
+    # The rest of noise, hum and echo at -60 dB of nothing may move a sample by one.
+    near = {v + d for v in values for d in (-1, 0, 1)}
+    assert np.mean([int(v) in near for v in to_box]) > 0.99
+    b.run(0.5, {0: sine(700, -10, 0.5)})
+    assert set(anna.heard(0.4).tolist()) <= values
+
+
+def test_a_port_that_becomes_active_brings_no_sound_of_old():
+    config = OfficeConfig.from_dict(
+        {"lines": 0, "phones": 1, "phone": {"noise_dbm0": -120, "hum_dbm0": -120}}
+    )
+    path = SoundPath(config.lines, config.phones, seed=1, hum_hz=50)
+    path.set_active([0])
+    loud = np.full((1, 160), 20000, dtype=np.int16)
+    path.carry(0, loud.astype(np.float32), loud)
+    path.set_active([])
+    path.set_active([0])
+    _, to_box, to_far = path.carry(320, np.zeros((1, 160), dtype=np.float32), np.zeros_like(loud))
+    assert np.abs(to_box).max() <= 1
+    assert not to_far.any()
 
 
 # --------------------------------------------------------------------- path

@@ -60,7 +60,8 @@ def test_lifting_trips_the_ringing_within_200_ms(bench, ring_s):
     phone.lift()
     b.run(0.5)
     assert [e.port for e in b.seen(OffHook)] == [PORT]
-    assert 0 < (b.seen(OffHook)[0].clock - at) / 8 <= 200
+    # Not at once either: ring trip takes its time, here the configured 120 ms and a bounce.
+    assert 115 < (b.seen(OffHook)[0].clock - at) / 8 < 130
     assert not phone.ringing and not phone.bell_on
     b.run(5)
     assert not phone.bell_on
