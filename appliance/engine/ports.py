@@ -181,10 +181,9 @@ def _polarity(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
         return []
     if port.answered_by_reversal:
         return [core.FarEndGone(port.name, "polarity", 0.0)]
-    if "answer" in port.watch:
-        port.answered_by_reversal = True
-        return [core.FarEndAnswered(port.name, "polarity")]
-    return []
+    port.answered_by_reversal = True
+    # On a call from outside the reversal only confirms that we have answered.
+    return [core.FarEndAnswered(port.name, "polarity")] if "answer" in port.watch else []
 
 
 def _battery_lost(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:

@@ -113,7 +113,8 @@ class FxsPort:
         if not self.present:
             return "the port is gone"
         if isinstance(what, StartRinging):
-            if self.off_hook or self._closed:
+            # A loop that closed a moment ago is not off hook yet: ringing begins and trips at once.
+            if self.off_hook:
                 return "the telephone is off hook"
             cadence = what.cadence_ms
             if not cadence or len(cadence) % 2 or min(cadence) < 20 or max(cadence) > 60000:

@@ -183,6 +183,16 @@ def test_the_hybrid_returns_an_echo(bench, noise):
     assert gain_db == pytest.approx(-18, abs=1)
 
 
+def test_ringing_a_telephone_that_is_just_being_lifted_trips_at_once(bench):
+    b = bench()
+    b.office.phone(PORT).lift()
+    b.do(PORT, StartRinging())
+    b.run(0.5)
+    assert not b.seen(CommandFailed)
+    assert len(b.seen(OffHook)) == 1
+    assert not b.office.phone(PORT).ringing
+
+
 def test_ringing_a_lifted_telephone_fails(bench):
     b = bench()
     lifted(b)

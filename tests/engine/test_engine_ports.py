@@ -79,6 +79,15 @@ def test_reversal_is_the_answer_and_turning_back_the_hang_up():
     ]
 
 
+def test_on_a_call_from_outside_the_reversal_answers_nothing_but_turning_back_is_the_hang_up():
+    port = line(polarity=True)
+    port.in_use, port.watch = True, frozenset({"keys", "disconnect"})
+    assert ports.translate(port, api.PolarityReversed(0, 0, True), SECOND) == []
+    assert ports.translate(port, api.PolarityReversed(0, 0, False), 9 * SECOND) == [
+        core.FarEndGone("L1", "polarity", 0.0)
+    ]
+
+
 def test_a_vanished_port_is_lost_with_its_reason_and_comes_back():
     port = line()
     assert ports.translate(port, api.PortGone(0, 0, "pulled"), 0) == [core.PortLost("L1", "pulled")]
