@@ -56,9 +56,7 @@ def transfer(world: World, call: Call, args: Args) -> None:
         ext = ""
     else:
         queue_to = ""
-        ext = target_phone(world, to)
-        if ext in (call.near, call.far):
-            raise Refused("unknown_target")
+        ext = target_phone(world, call, to)
     if queue_to and call.direction == "internal":
         raise Refused("unknown_target")
     world.part(call)
@@ -77,15 +75,15 @@ def transfer(world: World, call: Call, args: Args) -> None:
     waiting.ring_at(world, call, ext, waiting.DIRECT_RING_S)
 
 
-def target_phone(world: World, to: str) -> str:
-    """The idle telephone of an extension or an agent. Raises Refused."""
+def target_phone(world: World, call: Call, to: str) -> str:
+    """The idle telephone of an extension or an agent outside the call. Raises Refused."""
     agent = world.agents.get(to)
     if agent is not None:
         if agent.state is AgentState.SIGNED_OUT:
             raise Refused("not_signed_in")
         to = agent.phone
     phone = world.phones.get(to)
-    if phone is None:
+    if phone is None or to in (call.near, call.far):
         raise Refused("unknown_target")
     if phone.state is PhoneState.FAULT:
         raise Refused("phone_not_connected")
@@ -164,11 +162,16 @@ def phone_lost(world: World, call: Call, args: Args) -> None:
     if call.direction != "in" or args["ext"] != call.near:
         end_call(world, call, "line_lost", detail="telephone lost")
         return
+    let_go(world, call, "line_lost")
+
+
+def let_go(world: World, call: Call, reason: str = "agent_hangup") -> None:
+    """The telephone leaves the call for something else; the caller waits for another one."""
     world.part(call)
     ext, call.near = call.near, ""
     world.move(call, S.TRANSFER)
     leave_phone(world, call, ext)
-    to_front(world, call, "line_lost")
+    to_front(world, call, reason)
 
 
 def line_lost(world: World, call: Call, args: Args) -> None:

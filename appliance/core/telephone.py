@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from appliance.core import desk, outbound
+from appliance.core import desk, outbound, talk
 from appliance.core.agent import AgentEvent, Refused
 from appliance.core.call import CallEvent, CallState
 from appliance.core.dialling import (
@@ -28,6 +28,9 @@ FIRST_DIGIT_S = 15.0
 HOWLER_AFTER_S = 60.0
 CODE_TONE_S = 5.0
 """After a code (confirm or error tone) the telephone should be hung up within this time."""
+
+REFUSED_TONE_S = 3.0
+"""So long the tone lasts that says a party cannot be handed over."""
 
 PIN_QUESTION_S = 3.0
 
@@ -186,8 +189,11 @@ def key(world: World, phone: Phone, args: Args) -> None:
 
 
 def digits_over(world: World, phone: Phone, args: Args) -> None:
-    """No further digit came."""
-    if phone.busy_with_code or not phone.digits:
+    """No further digit came. Somebody on hold is not left there: they talk on."""
+    held = world.calls.get(phone.call)
+    if held is not None and (phone.busy_with_code or not phone.digits):
+        world.fire(held, CallEvent.RETRIEVE, by=phone.key)
+    elif phone.busy_with_code or not phone.digits:
         unattended(world, phone, "congestion")
     else:
         act(world, phone, meaning(world.plan, phone.digits))
@@ -199,9 +205,7 @@ def act(world: World, phone: Phone, dialled: Dialled) -> None:
     held = world.calls.get(phone.call)
     if dialled.kind is Kind.EMERGENCY:
         if held is not None:
-            world.fire(held, CallEvent.NEAR_GONE, by=phone.key)
-            if phone.call:  # the call let go of the telephone; it is dialling for itself now
-                phone.call = ""
+            talk.let_go(world, held)
         outbound.call_outside(world, phone, dialled.value)
     elif held is not None:
         hand_over(world, phone, dialled)
@@ -216,7 +220,7 @@ def act(world: World, phone: Phone, dialled: Dialled) -> None:
 
 
 def hand_over(world: World, phone: Phone, dialled: Dialled) -> None:
-    """Digits after a flash: blind transfer. What cannot be rung gives a tone; flash brings the party back."""
+    """Digits after a flash: blind transfer. What cannot be rung gives a tone, then they talk on."""
     call = world.calls[phone.call]
     try:
         if dialled.kind is not Kind.INSIDE:
@@ -226,7 +230,7 @@ def hand_over(world: World, phone: Phone, dialled: Dialled) -> None:
         world.notice("info", "transfer_refused", call=call.id, why=refused.code)
         phone.digits, phone.busy_with_code = "", True
         world.tone(phone.key, "busy" if refused.code == "target_busy" else "error")
-        timer(world, phone, HOWLER_AFTER_S)
+        timer(world, phone, REFUSED_TONE_S)
 
 
 # -------------------------------------------------------------------- codes

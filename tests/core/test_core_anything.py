@@ -1,10 +1,9 @@
 """Whatever happens in whatever order: nothing breaks, and nothing is left over."""
 
-
 from core_office import Office, a_plan
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from appliance.core import actions as act
 from appliance.core import events as ev
@@ -27,6 +26,7 @@ PLAN = a_plan(
         QueuePlan("service", "Service", weight=2, wrap_up_s=0),
         QueuePlan("operator", "Operator", answer_when_nobody=False),
     ),
+    max_call_s=120.0,
     blocked=(BlockRule("4001"), BlockRule("955*", "message"), BlockRule("withheld", "drop")),
 )
 OTHER_PLAN = a_plan(
@@ -37,8 +37,23 @@ lines = st.sampled_from(LINES)
 phones = st.sampled_from(PHONES)
 keys = st.sampled_from("0123456789*#")
 dialled = st.sampled_from(
-    ["801", "802", "803", "1001", "1002", "9139#", "110", "911#", "900441#", "*12", "*13", "*141", "*111001#1#"]
+    [
+        "801",
+        "802",
+        "803",
+        "1001",
+        "1002",
+        "9139#",
+        "110",
+        "911#",
+        "900441#",
+        "*12",
+        "*13",
+        "*141",
+        "*111001#1#",
+    ]
 )
+TONES = ("dial", "ringback", "busy", "congestion", "sit", "voice", "silence")
 short = st.sampled_from([0.02, 0.3, 1.0, 4.0, 7.0])
 long_ = st.sampled_from([20.0, 61.0, 300.0])
 desk_args = st.sampled_from(
@@ -63,18 +78,78 @@ class Anything(RuleBasedStateMachine):
             if isinstance(action, act.PortAction):
                 assert action.port in LINES + PHONES
 
+    # ------------------------------------------- longer strings of what is usual
+    @initialize()
+    def morning(self):
+        for agent, phone in zip(AGENTS, PHONES, strict=True):
+            self.come_to_work(agent, phone)
+
+    @rule(line=lines, key=st.sampled_from("12"), phone=phones)
+    def conversation(self, line, key, phone):
+        self.whole_arrival(line, "13800001111", key)
+        if phone in self.office.ringing:
+            self.lift(phone)
+
+    @rule()
+    def whoever_rings_is_answered(self):
+        for phone in sorted(self.office.ringing):
+            self.lift(phone)
+
+    @rule(verb=st.sampled_from(["hold", "retrieve", "hang_up"]), agent=st.sampled_from(AGENTS))
+    def in_call(self, verb, agent):
+        self.office.desk(verb, agent)
+
+    @rule(agent=st.sampled_from(AGENTS), to=st.sampled_from([*PHONES, *AGENTS, "sales", "service"]))
+    def hand_over(self, agent, to):
+        self.office.desk("transfer", agent, to=to)
+
+    @rule(phone=phones, to=st.sampled_from([*PHONES, *AGENTS]))
+    def flash_and_dial(self, phone, to):
+        self.flash(phone)
+        if phone in self.lifted:
+            self.say(*(ev.KeyPressed(phone, key) for key in to))
+
+    @rule(agent=st.sampled_from(AGENTS), lift=st.booleans())
+    def click_to_dial(self, agent, lift):
+        self.office.desk("dial", agent, number="139")
+        if lift:
+            self.whoever_rings_is_answered()
+
+    @rule(phone=phones, how_far=st.integers(0, 3))
+    def call_outside(self, phone, how_far):
+        self.dial(phone, "9139#")
+        steps = (self.dial_tone_everywhere, self.digits_sent, self.answered_everywhere)
+        for step in steps[:how_far]:
+            step()
+
+    @rule()
+    def dial_tone_everywhere(self):
+        for line in LINES:
+            self.say(ev.ToneHeard(line, "dial"))
+
+    @rule()
+    def answered_everywhere(self):
+        for line in LINES:
+            self.say(ev.FarEndAnswered(line, "voice"))
+
+    @rule(which=st.integers(0, 9))
+    def supervisor_drops(self, which):
+        calls = self.office.calls()
+        if which < len(calls):
+            assert self.office.desk("drop_call", "", call=calls[which]["id"]) == ""
+
+    @rule(line=lines, latency_s=st.sampled_from([0.0, 2.5, 1e6]))
+    def outside_hangs_up(self, line, latency_s):
+        self.say(ev.FarEndGone(line, "tone", latency_s))
+
     # ------------------------------------------------------------- the outside
     @rule(line=lines)
     def ring(self, line):
         self.say(ev.RingStarted(line))
 
-    @rule(line=lines)
-    def ring_ends(self, line):
-        self.say(ev.RingStopped(line))
-
     @rule(line=lines, number=st.sampled_from(NUMBERS))
-    def caller_id(self, line, number):
-        self.say(ev.CallerIdSeen(line, number, "", "shown" if number else "withheld"))
+    def ring_ends_and_caller_id(self, line, number):
+        self.say(ev.RingStopped(line), ev.CallerIdSeen(line, number, "", "shown" if number else "withheld"))
 
     @rule(line=lines, number=st.sampled_from(NUMBERS), key=st.sampled_from("1203"))
     def whole_arrival(self, line, number, key):
@@ -86,11 +161,10 @@ class Anything(RuleBasedStateMachine):
     def caller_presses(self, line, key):
         self.say(ev.KeyPressed(line, key))
 
-    @rule(line=lines, cue=st.sampled_from(["tone", "battery"]), latency_s=st.sampled_from([0.0, 2.5, 1e6]))
-    def far_end_gone(self, line, cue, latency_s):
-        self.say(ev.FarEndGone(line, cue, latency_s))
-
-    @rule(line=lines, tone=st.sampled_from(["dial", "ringback", "busy", "congestion", "sit", "voice", "silence"]))
+    @rule(
+        line=lines,
+        tone=st.sampled_from(TONES),
+    )
     def tone(self, line, tone):
         self.say(ev.ToneHeard(line, tone))
 
@@ -98,15 +172,17 @@ class Anything(RuleBasedStateMachine):
     def far_end_answers(self, line, how):
         self.say(ev.FarEndAnswered(line, how))
 
-    @rule(port=st.sampled_from(LINES + PHONES))
-    def lost(self, port):
+    @rule(port=st.sampled_from(LINES + PHONES), for_long=st.booleans())
+    def lost(self, port, for_long):
         self.office.ringing.discard(port)
         self.lifted.discard(port)
         self.say(ev.PortLost(port, "pulled"))
+        if not for_long:
+            self.say(ev.PortReady(port))
 
-    @rule(port=st.sampled_from(LINES + PHONES))
-    def ready(self, port):
-        self.say(ev.PortReady(port))
+    @rule()
+    def all_ports_back(self):
+        self.say(*(ev.PortReady(port) for port in LINES + PHONES))
 
     # -------------------------------------------------------------- the engine
     @rule(port=st.sampled_from(LINES + PHONES), error=st.sampled_from(["", "", "no such file"]))
@@ -167,9 +243,11 @@ class Anything(RuleBasedStateMachine):
         error = self.office.desk(verb, agent, **args)
         assert error == "" or error in act.ERRORS
 
-    @rule(plan=st.sampled_from([PLAN, OTHER_PLAN]))
-    def new_plan(self, plan):
-        self.say(ev.PlanChanged(plan))
+    @rule(seconds=short)
+    def plan_without_much_and_back(self, seconds):
+        self.say(ev.PlanChanged(OTHER_PLAN))
+        self.office.pass_time(seconds)
+        self.say(ev.PlanChanged(PLAN))
 
     # --------------------------------------------------------------- the truth
     @invariant()
