@@ -31,19 +31,18 @@ def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C."""
     # Read by the matrix library when it is loaded: one thread computes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from appliance.engine.process import Process, Settings, StartError
+    from appliance.engine import process
 
-    settings = Settings(
+    settings = process.Settings(
         home=Home(args.home.resolve()) if args.home else Home.from_env(),
         boards=tuple(args.board or ("sim:",)),
         sim_config=_sim_config(args.sim_config),
         realtime=args.realtime,
     )
     try:
-        process = Process(settings)
-    except StartError as error:
+        return process.run(settings)
+    except process.StartError as error:
         raise UserError(str(error)) from error
-    return process.run()
 
 
 def _sim_config(path: Path | None) -> dict[str, Any] | None:

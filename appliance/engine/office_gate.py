@@ -191,6 +191,11 @@ class OfficeGate:
             kernel_buffer_bytes=KERNEL_BUFFER_BYTES,
         )
 
+    @property
+    def backlog(self) -> int:
+        """Messages that have arrived and not been dealt with."""
+        return len(self._inbox)
+
     def tick(self) -> None:
         """Between two ticks of the engine: do what hands want, pass sound both ways."""
         while self._inbox:

@@ -141,7 +141,6 @@ class Process:
     def run(self) -> int:
         """Ticks until told to stop; returns the exit status."""
         previous = {one: signal.signal(one, self._signal) for one in (signal.SIGTERM, signal.SIGINT)}
-        listener = log_from_helper()
         pace.hurry_threads()
         if self._settings.realtime:
             refused = pace.go_realtime()
@@ -159,7 +158,6 @@ class Process:
             log.info("engine stops: %s", self._stop or "failure")
             self.close()
             rubbish.close()
-            listener.stop()
             for one, handler in previous.items():
                 signal.signal(one, handler)
         return status
@@ -202,3 +200,12 @@ class Process:
             if isinstance(board, SimBoard):
                 return OfficeGate(self._settings.home.office_socket, board.office, self.engine.table)
         return None
+
+
+def run(settings: Settings) -> int:
+    """The whole life of the engine process; returns the exit status. Raises StartError."""
+    listener = log_from_helper()
+    try:
+        return Process(settings).run()
+    finally:
+        listener.stop()

@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.client import (
@@ -36,9 +36,8 @@ class Server:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            with Connection(sock, "the client") as connection:
-                with contextlib.suppress(PeerAway):
-                    self.answer(connection)
+            with Connection(sock, "the client") as connection, contextlib.suppress(PeerAway):
+                self.answer(connection)
 
     def __enter__(self):
         return self
@@ -130,6 +129,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(st.dictionaries(st.text(), JSON), max_size=5), st.integers(1, 40))
 def test_messages_survive_any_cutting(messages, step):
     stream = b"".join(encode(message) for message in messages)
