@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsp.countries import Tone
 from dsp.linescan import OFF, LineScan, Run
@@ -12,8 +14,19 @@ from dsp.linescan import OFF, LineScan, Run
 TOLERANCE = 0.17
 SLACK_MS = 35.0
 """A burst may be off by 15 %; its edges are seen to within a frame or two."""
-EDGE_MS = 13.0
-"""A burst is seen this much longer than it is (a frame half full of tone counts), a gap shorter."""
+LOOK_BACK = 640
+"""Frames that are looked back on (12.8 s): three bursts of the slowest busy tone."""
+UNDER_DB = 6.0
+"""A window half full of the tone has this much less than a full one."""
+OVER_DB = 3.0
+"""A voice in phase with the tone may add this much."""
+SHORTEST_BURST = 3
+SHORTEST_GAP = 3
+STEADY_DB = 0.2
+SAME_DB = 0.6
+SHAKEN_DB = 2.0
+"""What is left of a frame beside the tone shakes its level by up to this much."""
+MOST_REST = 0.6
 SHARE_NEAR = 0.12
 """Signatures within this share of the best one are not told apart by frequency."""
 
@@ -41,52 +54,101 @@ def cadence_error(cadence_ms: tuple[int, ...], runs: Sequence[Run], cut: bool = 
         worst = 0.0
         for i, run in enumerate(runs):
             running = i == last or (cut and i == 0)
-            ms = run.ms - EDGE_MS if i % 2 == 0 else run.ms + EDGE_MS
-            worst = max(worst, error(ms, cadence_ms[(shift + i) % size], running))
+            worst = max(worst, error(run.ms, cadence_ms[(shift + i) % size], running))
             if worst > 1.0:
                 break
         best = min(best, worst)
     return best
 
 
-def alternating(runs: Sequence[Run], kind: int = 1) -> list[Run]:
-    """The longest tail of `runs` that is bursts of `kind` and gaps in turn, starting with a burst."""
-    start = len(runs)
-    while start > 0 and runs[start - 1].kind in (kind, OFF):
-        if start < len(runs) and (runs[start - 1].kind == OFF) == (runs[start].kind == OFF):
-            break
-        start -= 1
-    tail = list(runs[start:])
-    return tail[1:] if tail and tail[0].kind == OFF else tail
-
-
 class Heard:
-    """What the latest bursts and gaps of a port can be, by frequency and cadence together."""
+    """The bursts and gaps of one tone on a port, seen through whatever else is on the line.
 
-    def __init__(self, scan: LineScan, port: int, runs: Sequence[Run]) -> None:
+    The tone's level and frequencies are taken from one burst, the anchor. Back
+    from now, a frame belongs to the tone when it has that level at those
+    frequencies: a voice over it, or in its gaps, has not.
+
+        level    ▁▇▇▇▇▁▁▂▃▁▇▇█▇▁▁▁▁▇▇▇▇▁▁   ▂▃ a weaker voice, █ a voice on top
+        bursts    ━━━━      ━━━━    ━━━━
+    """
+
+    def __init__(self, scan: LineScan, port: int, anchor: Run) -> None:
         self._scan = scan
         self._port = port
         self.net = scan.networks[port]
-        self.runs = list(runs)
-        self._shares: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
+        signature = scan.best_signature(port, anchor)
+        self._beat = self.net.beats[signature]
+        self._first, self._level = scan.track(port, signature, LOOK_BACK)
+        inside = self._inside(anchor)
+        self.level_dbm0 = float(np.median(inside)) if len(inside) else -99.0
+        self.runs = self._bursts()
+        """Bursts and gaps in turn, the first a burst, the last still running; empty when there is none."""
+        self._shares: dict[int, NDArray[np.float32]] = {}
 
-    def steady(self, run: Run, most_db: float) -> bool:
-        """Whether the tone kept its level all through a burst (a voice does not)."""
-        levels = self._scan.levels(self._port, run)
-        return bool(np.median(np.abs(levels - np.median(levels))) <= most_db)
+    def _bursts(self) -> list[Run]:
+        above = self._level - self.level_dbm0
+        on = (above > -UNDER_DB - self._beat.down_db) & (above < OVER_DB + self._beat.up_db)
+        _drop_short(on, SHORTEST_GAP, False)
+        _drop_short(on, SHORTEST_BURST, True)
+        edges = [0, *(np.flatnonzero(on[1:] != on[:-1]) + 1).tolist(), len(on)]
+        runs = [Run(1 if on[a] else OFF, self._first + a, b - a) for a, b in pairwise(edges) if b > a]
+        return runs[1:] if runs and runs[0].kind == OFF else runs
 
-    def frequencies_fit(self, signature: int, run: Run) -> bool:
-        """Whether a burst may be of this signature."""
+    def _inside(self, run: Run) -> NDArray[np.float32]:
+        first = min(max(run.start - self._first + 1, 0), len(self._level) - 1)
+        last = max(run.start - self._first + run.frames - 1, first + 1)
+        return self._level[first:last]
+
+    def quality(self, runs: Sequence[Run]) -> float:
+        """How far these bursts are from one unchanging tone: 0 perfect, over 1 something else.
+
+        A tone keeps its level within a burst and from burst to burst; what
+        noise or a voice over it may change follows from the share of power
+        that the tone leaves unexplained. A note of music decays, a syllable
+        moves.
+        """
+        medians = []
+        worst = 0.0
+        doubt = 0.0
+        for run in runs:
+            if run.kind == OFF:
+                continue
+            levels = self._inside(run)
+            median = float(np.median(levels))
+            rest = 1.0 - float(self.share_of(run).max())
+            half = len(levels) // 2
+            slope = abs(float(np.median(levels[:half]) - np.median(levels[-half:]))) if half else 0.0
+            spread = float(np.median(np.abs(levels - median)))
+            worst = max(worst, max(spread, slope) / (STEADY_DB + self._beat.spread_db + rest * SHAKEN_DB))
+            doubt = max(doubt, rest)
+            medians.append(median)
+        if len(medians) > 1:
+            worst = max(
+                worst, (max(medians) - min(medians)) / (SAME_DB + self._beat.spread_db + doubt * SHAKEN_DB)
+            )
+        return worst if doubt < MOST_REST else 9.0
+
+    def gap_depth_db(self, runs: Sequence[Run]) -> float:
+        """How much weaker than the bursts the tone's frequencies are in the loudest of the gaps."""
+        gaps = [float(np.median(self._inside(run))) for run in runs if run.kind == OFF]
+        return self.level_dbm0 - max(gaps) if gaps else 99.0
+
+    def share_of(self, run: Run) -> NDArray[np.float32]:
+        """Mean share of each signature in a burst."""
         if run.start not in self._shares:
-            self._shares[run.start] = self._scan.shares(self._port, run)[: self.net.progress]
-        share = self._shares[run.start]
-        return bool(share[signature] >= share.max() - SHARE_NEAR)
+            self._shares[run.start] = self._scan.shares(self._port, run)
+        return self._shares[run.start]
 
     def error(self, tone: Tone, signature: int, runs: Sequence[Run], cut: bool = False) -> float:
         """How badly these runs, the first a burst, keep to this tone; over 1: it is another."""
         wrong = cadence_error(tone.cadence_ms, runs, cut)
-        if wrong <= 1.0 and not all(self.frequencies_fit(signature, r) for r in runs if r.kind != OFF):
-            return 9.0
+        if wrong > 1.0:
+            return wrong
+        for run in runs:
+            if run.kind != OFF:
+                share = self.share_of(run)
+                if share[signature] < share.max() - SHARE_NEAR:
+                    return 9.0
         return wrong
 
     def best(self, runs: Sequence[Run], cut: bool = False) -> dict[str, float]:
@@ -97,3 +159,11 @@ class Heard:
             if wrong <= 1.0:
                 found[tone.name] = min(wrong, found.get(tone.name, 9.0))
         return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _drop_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:
+    """Turn over the stretches of `what` that are shorter than `frames`, those at the ends excepted."""
+    edges = (np.flatnonzero(on[1:] != on[:-1]) + 1).tolist()
+    for a, b in pairwise(edges):
+        if b - a < frames and on[a] == what:
+            on[a:b] = not what

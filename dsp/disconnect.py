@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard, alternating
+from dsp.cadence import Heard
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import HOP, OFF, Frame, LearnedTone, LineScan, Run
 
@@ -27,9 +27,7 @@ NEVER_THE_END = ("ringback", "dial")
 """Whatever may be one of these ends no call, even if it could be busy tone as well."""
 JUDGED = 6
 """Three bursts and their gaps, the last one still running."""
-BURST_LEVEL_DB = 3.0
-"""The bursts of one tone have the same level; the syllables of a voice have not."""
-STEADY_DB = 1.2
+LEAST_BURST_FRAMES = 4
 GAP_DB = 6.0
 """In a gap the tone must be at least this much weaker than in the bursts."""
 DIAL_MS = 2000.0
@@ -98,43 +96,35 @@ class DisconnectDetector:
         return found
 
     def _cause(self, port: int) -> tuple[str, int] | None:
-        tail = alternating(self.scan.runs[port])
-        if tail and tail[-1].kind != OFF:
-            return self._dial(port, tail[-1:])
-        if len(tail) < JUDGED:
+        runs = self.scan.runs[port]
+        if runs[-1].kind == 1:
+            return self._dial(port, runs[-1]) if runs[-1].ms >= DIAL_MS else None
+        if len(runs) < 2 or runs[-2].kind != 1 or runs[-2].frames < LEAST_BURST_FRAMES:
             return None
-        tail = tail[-JUDGED:]
-        heard = Heard(self.scan, port, tail)
+        heard = Heard(self.scan, port, runs[-2])
+        tail = heard.runs[-JUDGED:]
+        if len(tail) < JUDGED or tail[-1].kind != OFF:
+            return None
         found = heard.best(tail, cut=True)
-        for name in found:
-            if name in NEVER_THE_END:
-                return None
         causes = [REASONS[name] for name in found if name in REASONS]
-        if not causes or not self._same(heard, port, tail):
+        if not causes or any(name in NEVER_THE_END for name in found):
+            return None
+        if heard.quality(tail) > 1.0 or heard.gap_depth_db(tail) < GAP_DB:
             return None
         return causes[0], tail[0].start
 
-    def _same(self, heard: Heard, port: int, tail: list[Run]) -> bool:
-        """Whether the bursts are one tone: same level, steady, and gone in the gaps."""
-        medians = [float(np.median(self.scan.levels(port, run))) for run in tail[::2]]
-        if max(medians) - min(medians) > BURST_LEVEL_DB:
-            return False
-        if not all(heard.steady(run, STEADY_DB) for run in tail[::2]):
-            return False
-        gaps = [float(np.median(self.scan.levels(port, run))) for run in tail[1:-1:2]]
-        return max(gaps) < min(medians) - GAP_DB
-
-    def _dial(self, port: int, tail: list[Run]) -> tuple[str, int] | None:
+    def _dial(self, port: int, burst: Run) -> tuple[str, int] | None:
         """Dial tone that came back and lasts."""
-        if tail[0].ms < DIAL_MS:
-            return None
         if not (self._connected[port] or self._voice[port] >= VOICE_FRAMES):
             return None
-        heard = Heard(self.scan, port, tail)
+        heard = Heard(self.scan, port, burst)
+        if not heard.runs or heard.runs[-1].kind == OFF or heard.runs[-1].ms < DIAL_MS:
+            return None
+        tail = heard.runs[-1:]
         found = heard.best(tail)
         if not {"dial", "special_dial", "learned"} & set(found) or "ringback" in found:
             return None
-        return ("dialtone", tail[0].start) if heard.steady(tail[0], STEADY_DB / 2) else None
+        return ("dialtone", tail[0].start) if heard.quality(tail) <= 1.0 else None
 
 
 def hangup(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:

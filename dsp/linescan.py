@@ -54,6 +54,26 @@ def basis(lines_hz: tuple[float, ...], tolerance: float, window: int = WINDOW) -
     return np.ascontiguousarray(u[:, :keep], dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Beat:
+    """How far the level of a tone's frames strays (dB) because its frequencies beat with each other."""
+
+    down_db: float
+    up_db: float
+    spread_db: float
+
+
+def beat(lines_hz: tuple[float, ...]) -> Beat:
+    """The beat of equally strong frequencies seen through 40 ms windows, 20 ms apart."""
+    t = np.arange(400 * HOP) / SAMPLE_RATE_HZ
+    x = sum((np.sin(2 * np.pi * f * t + f) for f in lines_hz), np.zeros(len(t)))
+    power = (x * x).reshape(-1, HOP).sum(axis=1)
+    level = 10 * np.log10(np.maximum(power[1:] + power[:-1], 1e-3))
+    middle = float(np.median(level))
+    spread = float(np.median(np.abs(level - middle)))
+    return Beat(middle - float(level.min()), float(level.max()) - middle, spread)
+
+
 class Framer:
     """Cuts blocks of any length into 40 ms windows, one every 20 ms, for all ports at once."""
 
@@ -179,6 +199,7 @@ class Network:
         self.kinds = ("progress", *(n for n, _, _ in SPECIAL))
         self.kind_of = np.array([1] * len(lines) + list(range(2, len(SPECIAL) + 2)), np.int8)
         self.bank = Bank(tuple(signatures))
+        self.beats = [beat(hz) for hz in lines]
 
 
 PROGRESS_TONES = (
@@ -263,7 +284,8 @@ class LineScan:
         self._interesting = np.zeros(ports, np.bool_)
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
-        self._tone_level: Array = np.full((HISTORY, ports), -99.0, np.float32)
+        self._born = [0] * ports
+        self._level: Array = np.full((HISTORY, ports), -99.0, np.float32)
         self._share: Array = np.zeros((HISTORY, ports, MOST_SIGNATURES), np.float32)
 
     def set_country(self, ports: Sequence[int], country: str, learned: LearnedTone | None = None) -> None:
@@ -292,8 +314,8 @@ class LineScan:
         self._since[index] = self.number
         self._interesting[index] = False
         self._reference[index] = NO_REFERENCE
-        self._tone_level[:, index] = -99.0
         for port in index:
+            self._born[port] = self.number
             self.runs[port] = [Run(OFF, self.number)]
 
     def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> Iterator[Frame]:
@@ -307,21 +329,26 @@ class LineScan:
                 yield self._measure()
                 self.framer.step()
 
-    def levels(self, port: int, run: Run) -> Array:
-        """Level of the tone (dBm0) in each frame of a run, its edges left out."""
-        inside = range(run.start + 1, run.start + max(run.frames - 1, 2))
-        return np.asarray(self._tone_level[self._rows(inside), port])
+    def best_signature(self, port: int, run: Run) -> int:
+        """The call-progress signature that explains a burst best."""
+        rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
+        return int(self._share[rows, port, : self.networks[port].progress].mean(axis=0).argmax())
 
     def shares(self, port: int, run: Run) -> Array:
-        """Mean share of each signature over a run, its edges left out."""
-        inside = range(run.start + 1, run.start + max(run.frames - 1, 2))
-        mean: Array = self._share[self._rows(inside), port].mean(axis=0)
-        return mean
+        """Mean share of each call-progress signature over a burst, its edges left out."""
+        rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
+        return np.asarray(self._share[rows, port, : self.networks[port].progress].mean(axis=0))
 
-    def _rows(self, frames: range) -> NDArray[np.intp]:
-        last = min(frames.stop, self.number + 1)
-        first = max(frames.start, last - HISTORY, 0)
-        return np.arange(min(first, last - 1), last) % HISTORY
+    def track(self, port: int, signature: int, frames: int) -> tuple[int, Array]:
+        """Level (dBm0) of one signature in the last frames of a port, and the number of the first of them."""
+        first = max(self.number - frames, self._born[port], self.number - HISTORY + 1, 0)
+        rows = np.arange(first, self.number) % HISTORY
+        share = np.maximum(self._share[rows, port, signature], 0.001)
+        return first, np.asarray(self._level[rows, port] + 10 * np.log10(share))
+
+    def _rows(self, first: int, stop: int) -> NDArray[np.intp]:
+        stop = min(stop, self.number)
+        return np.arange(min(max(first, stop - HISTORY), stop - 1), stop) % HISTORY
 
     def _measure(self) -> Frame:
         window = self.framer.window
@@ -346,7 +373,7 @@ class LineScan:
         strength = share[self._all, best]
         level: Array = 10 * np.log10(power / np.float32(FULL_SCALE_DBM0_POWER))
         tone = level + 10 * np.log10(np.maximum(strength, 0.001))
-        self._tone_level[row] = tone
+        self._level[row] = level
         clear = strength > LEAST_SHARE
         near = (np.abs(tone - self._reference) < SAME_LEVEL_DB) & (strength > BURIED_SHARE)
         on = (clear | near) & (tone > LEAST_DBM0)

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard, alternating
+from dsp.cadence import Heard
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
 from dsp.voice import VoiceActivity
@@ -25,7 +25,7 @@ LEAST_DIAL_MS = 400.0
 FAX_MS = 400.0
 MOST_JUDGED = 10
 """Bursts and gaps that are looked at together."""
-STEADY_DB = 1.5
+LEAST_BURST_FRAMES = 4
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,12 @@ class ProgressDetector:
         heard_kinds = [k for k in kinds if k]
         if heard_kinds[-3:] == ["sit1", "sit2", "sit3"]:
             return "sit", runs[len(kinds) - 1 - kinds[::-1].index("sit1")].start
-        tail = alternating(runs)[-MOST_JUDGED:]
-        if tail and tail[0].kind == OFF:
-            tail = tail[1:]
-        heard = Heard(self.scan, port, tail)
+        anchor = next((run for run in reversed(runs) if run.kind == 1), None)
+        if anchor is None or anchor.frames < LEAST_BURST_FRAMES:
+            return None
+        heard = Heard(self.scan, port, anchor)
+        tail = heard.runs[-MOST_JUDGED:]
+        tail = tail[1:] if tail and tail[0].kind == OFF else tail
         while tail:
             found = heard.best(tail)
             if found:
@@ -128,10 +130,7 @@ class ProgressDetector:
 
     def _choose(self, heard: Heard, found: dict[str, float], tail: list[Run]) -> str | None:
         names = [name for name in found if name != "call_waiting" or len(tail) >= 3]
-        bursts = [run for run in tail if run.kind != OFF]
-        if not names or not all(heard.steady(run, STEADY_DB) for run in bursts):
-            return None
-        if len(tail) == 1 and tail[0].ms < LEAST_DIAL_MS:
+        if not names or (len(tail) == 1 and tail[0].ms < LEAST_DIAL_MS) or heard.quality(tail) > 1.0:
             return None
         alone = len({REPORTED_AS.get(name, name) for name in names}) == 1
         return names[0] if alone or len(tail) >= 4 else None
@@ -141,10 +140,14 @@ class ProgressDetector:
         forms = [(tone, signature) for tone, signature in net.forms if tone.name == name]
         if not forms:
             return bool(runs[-1].kind) and net.kinds[runs[-1].kind - 1] == name
-        tail = alternating(runs)
-        part = tail[-2:] if runs[-1].kind == OFF else tail[-1:]
-        heard = Heard(self.scan, port, part)
-        return bool(part) and any(heard.error(tone, s, part, cut=True) <= 1.0 for tone, s in forms)
+        anchor = next((run for run in reversed(runs) if run.kind == 1), None)
+        if anchor is None:
+            return False
+        heard = Heard(self.scan, port, anchor)
+        if not heard.runs:
+            return False
+        part = heard.runs[-2:] if heard.runs[-1].kind == OFF else heard.runs[-1:]
+        return any(heard.error(tone, s, part, cut=True) <= 1.0 for tone, s in forms)
 
     def _end_of(self, port: int, name: str, runs: list[Run]) -> int:
         """Frame at which a tone that no longer fits has ended, the gap of its last burst included."""
