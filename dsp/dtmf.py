@@ -83,9 +83,6 @@ class DtmfEvent:
     twist_db: float
 
 
-_EXAMINE_FRAMES = 3
-"""For how many frames after a passing one a port is examined: a tone that started
-late in one frame is long enough only in the third."""
 _MOST_BASS = 0.25
 _SLAB_FRAMES = 64
 
@@ -107,11 +104,12 @@ class DtmfReceiver:
         # The pair to examine and for how many more frames; the pair that is down.
         self._low = np.zeros(ports, np.intp)
         self._high = np.zeros(ports, np.intp)
-        self._pending = np.zeros(ports, np.intp)
+        self._waiting = np.zeros(ports, bool)
         self._strength = np.zeros(ports, np.float32)
         self._down = np.zeros(ports, bool)
         self._down_low = np.zeros(ports, np.intp)
         self._down_high = np.zeros(ports, np.intp)
+        self._down_strength = np.zeros(ports, np.float32)
         self._start = np.zeros(ports)
         self._end = np.zeros(ports)
         self._heard_until = np.zeros(ports)
@@ -122,7 +120,7 @@ class DtmfReceiver:
         """Forget everything heard on these ports."""
         self._history[ports] = 0.0
         self._partial[ports] = 0.0
-        self._pending[ports] = 0
+        self._waiting[ports] = False
         self._down[ports] = False
         self._heard_until[ports] = self._frames * FRAME_SAMPLES
 
@@ -175,26 +173,31 @@ class DtmfReceiver:
         alike, low, high = alike.reshape(shape), low.reshape(shape), high.reshape(shape)
         strength = strength.reshape(shape)
         for k in range(count):
-            frame = slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES]
             at = self._frames % (HISTORY_SAMPLES // FRAME_SAMPLES) * FRAME_SAMPLES
-            self._history[:, at : at + FRAME_SAMPLES] = frame
+            self._history[:, at : at + FRAME_SAMPLES] = slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES]
             self._frames += 1
-            if alike[:, k].any():
-                # The click at a tone's end may look like another pair, but a weaker one.
-                better = alike[:, k] & (
-                    (self._pending[rows] == 0) | (strength[:, k] > 0.5 * self._strength[rows])
-                )
-                hit = rows[better]
-                self._low[hit], self._high[hit] = low[better, k], high[better, k]
-                self._strength[hit] = strength[better, k]
-                self._pending[hit] = _EXAMINE_FRAMES
-            if self._down.any():
-                events += self._follow(np.flatnonzero(self._down))
-            if self._pending.any():
-                waiting = np.flatnonzero((self._pending > 0) & ~self._down & self._active)
-                self._pending = np.maximum(self._pending - 1, 0)
-                if len(waiting):
-                    events += self._examine(waiting)
+            waiting = self._waiting
+            if alike[:, k].any() or waiting.any():
+                # A pair is examined one frame after it was seen, when it may be long enough. The
+                # click at a tone's end may look like another pair, but a weaker one.
+                seen = rows[alike[:, k]]
+                better = ~waiting[seen] | (strength[alike[:, k], k] > 0.5 * self._strength[seen])
+                hit, chosen = seen[better], np.flatnonzero(alike[:, k])[better]
+                self._low[hit], self._high[hit] = low[chosen, k], high[chosen, k]
+                self._strength[hit] = strength[chosen, k]
+                self._waiting = np.zeros(self.ports, bool)
+                self._waiting[seen] = True
+                # Where the whole frame holds the key that is down there is nothing to follow.
+                same = (low[:, k] == self._down_low[rows]) & (high[:, k] == self._down_high[rows])
+                full = self._down[rows] & same & (strength[:, k] > 0.7 * self._down_strength[rows])
+                held = rows[full & alike[:, k]]
+                self._end[held] = self._frames * FRAME_SAMPLES
+            follow = self._down & (self._end < self._frames * FRAME_SAMPLES)
+            if follow.any():
+                events += self._follow(np.flatnonzero(follow))
+            waiting = np.flatnonzero(waiting & ~self._down)
+            if len(waiting):
+                events += self._examine(waiting)
         return events
 
     def _window(self, ports: NDArray[np.intp]) -> Samples:
@@ -218,14 +221,16 @@ class DtmfReceiver:
         events = []
         for index in np.flatnonzero(self._is_key(found, low[keep], high[keep])):
             row = keep[index]
-            if found.bass_peak[index] > _MOST_BASS:
-                weaker = min(found.low_peak[index], found.high_peak[index])
-                if not bank.bass_is_steady(history[row], runs.start[row], runs.end[row], weaker):
-                    continue
+            weaker = min(found.low_peak[index], found.high_peak[index])
+            noise = found.noise_to_weaker[index]
+            if found.bass_peak[index] > min(_MOST_BASS, 0.08 + 0.3 * noise) and not bank.bass_is_steady(
+                history[row], runs.start[row], runs.end[row], weaker
+            ):
+                continue
             port = int(ports[row])
             self._down[port] = True
             self._down_low[port], self._down_high[port] = low[row], high[row]
-            self._pending[port] = 0
+            self._down_strength[port] = self._strength[port]
             self._start[port] = origin + runs.start[row]
             self._end[port] = origin + runs.end[row]
             self._low_peak[port], self._high_peak[port] = low_peak[row], high_peak[row]
@@ -237,16 +242,34 @@ class DtmfReceiver:
         limit = 0.5 * (plan.accept_deviation + plan.reject_deviation)
         low_off = found.low_hz / np.array(LOW_HZ)[low] - 1.0
         high_off = found.high_hz / np.array(HIGH_HZ)[high] - 1.0
-        twist_db = 20.0 * np.log10(found.high_peak / found.low_peak)
+        low_peak, high_peak = found.low_peak, found.high_peak
+        twist_db = 20.0 * np.log10(high_peak / low_peak)
         least = peak_from_dbm0(plan.lowest_dbm0 - 2.0)
+        # Noise moves amplitude and phase of the weaker tone as far as it is loud. A residue
+        # that moves them less is made of steady tones; one that moves them more is none of
+        # noise; one that stands out of its spectrum is a harmonic.
+        noise = np.sqrt(found.noise_to_weaker)
+        least_stir = np.minimum(found.wobble_rad, found.unevenness)
+        most_stir = np.maximum(found.wobble_rad, found.unevenness)
+        organ = (found.residue > 0.015) & (least_stir < 0.05 * noise) & (found.residue_crest < 14.0)
+        restless = most_stir > 0.05 + 0.42 * noise
+        harmonic = ((found.residue > 0.08) & (found.residue_crest > 14.0)) | (
+            (found.residue > 0.03) & (found.residue_crest > 20.0)
+        )
+        # The quieter the noise, the surer the frequency.
+        limit = plan.accept_deviation + (limit - plan.accept_deviation) * (
+            0.25 + np.minimum(noise / 0.6, 0.75)
+        )
         verdict: NDArray[np.bool_] = (
-            (np.abs(low_off) < limit)
+            ~(organ | restless | harmonic)
+            & (found.lead < 0.4)
+            & (np.abs(low_off) < limit)
             & (np.abs(high_off) < limit)
             & (twist_db < plan.high_above_low_db + 1.5)
             & (twist_db > -plan.low_above_high_db - 1.5)
-            & (np.minimum(found.low_peak, found.high_peak) > least)
+            & (np.minimum(low_peak, high_peak) > least)
             & (found.wobble_rad < 0.3)
-            & (found.unevenness < 0.3)
+            & (found.unevenness < 0.26)
             & (found.residue < 0.42)
             & (found.residue_peak < 0.25)
         )
@@ -259,17 +282,12 @@ class DtmfReceiver:
         env = bank.envelopes(history, self._down_low[ports], self._down_high[ports])
         level = bank.relative_level(env, self._low_peak[ports], self._high_peak[ports])
         pause = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
-        events = []
-        for row, port in enumerate(ports):
-            end = bank.first_pause(level[row], self._end[port] - origin, pause)
-            if end.seen:
-                self._end[port] = origin + end.at
-                self._down[port] = False
-                self._heard_until[port] = self._end[port]
-                events.append(self._event(int(port), "up"))
-            else:
-                self._end[port] = max(self._end[port], origin + end.at)
-        return events
+        until, over = bank.first_pauses(level, self._end[ports] - origin, pause)
+        self._end[ports] = origin + until
+        gone = ports[over]
+        self._down[gone] = False
+        self._heard_until[gone] = self._end[gone]
+        return [self._event(int(port), "up") for port in gone]
 
     def _event(self, port: int, phase: Literal["down", "up"]) -> DtmfEvent:
         low_peak, high_peak = self._low_peak[port], self._high_peak[port]

@@ -65,7 +65,7 @@ class FrameBank:
             (np.minimum(best_low, best_high) > self._least)
             & (best_low < 25.0 * best_high)
             & (best_high < 25.0 * best_low)
-            & (best_low + best_high > 0.35 * energy)
+            & (best_low + best_high > 0.45 * energy)
         )
         return alike, low, high, np.minimum(best_low, best_high)
 
@@ -176,7 +176,17 @@ class Fit:
     unevenness: Floats
     residue: Floats
     residue_peak: Floats
+    residue_crest: Floats
     bass_peak: Floats
+    lead: Floats
+    """The louder tone shortly before the run, relative to itself; 0 when that was not heard."""
+
+    @property
+    def noise_to_weaker(self) -> Floats:
+        """What `residue` would be if both tones were as weak as the weaker."""
+        strong = np.maximum(self.low_peak, self.high_peak)
+        weak = np.minimum(self.low_peak, self.high_peak)
+        return self.residue * (1.0 + (strong / weak) ** 2) / 2.0
 
 
 def fit(history: Samples, env: Envelopes, level: Floats, low: Ints, high: Ints, runs: Runs) -> Fit:
@@ -224,8 +234,18 @@ def fit(history: Samples, env: Envelopes, level: Floats, low: Ints, high: Ints, 
         uneven,
         above.sum(1) * 2.0 / _FFT / np.maximum(tone_energy, 1e-6),
         above.max(1) / weaker,
+        above.max(1) / np.maximum(above.mean(1), 1e-9),
         left[:, 12:bass].max(1) / weaker,
+        np.maximum(_lead(env.low, low_peak, runs), _lead(env.high, high_peak, runs)),
     )
+
+
+def _lead(envelope: NDArray[np.complex64], tone_peak: Floats, runs: Runs) -> Floats:
+    """Mean amplitude from 16 to 7 ms before each run, relative to the tone's; 0 when not heard."""
+    steps = np.arange(STEPS) * STEP_SAMPLES
+    before = (steps > (runs.start - 128.0)[:, None]) & (steps < (runs.start - 56.0)[:, None])
+    mean = (np.abs(envelope) * before).sum(1) / np.maximum(before.sum(1), 1)
+    return np.where(runs.start < 160.0, 0.0, mean / tone_peak)
 
 
 def _away_from_holes(level: Floats, runs: Runs) -> Bools:
@@ -269,26 +289,25 @@ def _frequency(envelope: NDArray[np.complex64], inside: Bools) -> tuple[Floats, 
     return rough / (2 * np.pi) * SAMPLE_RATE_HZ / STEP_SAMPLES, wobble
 
 
-@dataclass(frozen=True)
-class Pause:
-    """Where the tone was last heard (history samples), and whether a long enough pause followed."""
+def first_pauses(level: Floats, heard_until: Floats, pause_samples: float) -> tuple[Floats, Bools]:
+    """Follow tones in `level` [ports, STEPS] from where they were last heard [ports].
 
-    at: float
-    seen: bool
-
-
-def first_pause(level: Floats, from_samples: float, pause_samples: float) -> Pause:
-    """Follow one port's `level` [STEPS] from a point where the tone sounded."""
-    step = max(int(from_samples // STEP_SAMPLES), 0)
-    at = from_samples
-    for k in range(step, STEPS):
-        if level[k] > 0.5:
-            after = level[k + 1] if k + 1 < STEPS else 0.0
-            part = 1.0 if after > 0.5 else (level[k] - 0.5) / max(level[k] - after, 1e-9)
-            at = min((k + part) * STEP_SAMPLES, float(HISTORY_SAMPLES))
-        elif k * STEP_SAMPLES - at >= pause_samples:
-            return Pause(at, True)
-    return Pause(at, HISTORY_SAMPLES - at >= pause_samples)
+    Answers, per port, where the tone was last heard before a pause of the given length,
+    or last of all, and whether there was such a pause; in samples of the history.
+    """
+    steps = np.arange(STEPS)
+    on = (level > 0.5) & (steps >= heard_until[:, None] // STEP_SAMPLES)
+    after = np.concatenate([level[:, 1:], np.zeros((len(level), 1))], axis=1)
+    part = np.where(after > 0.5, 1.0, (level - 0.5) / np.maximum(level - after, 1e-9))
+    edge = np.minimum((steps + part) * STEP_SAMPLES, HISTORY_SAMPLES)
+    last = np.maximum.accumulate(np.where(on, steps, -1), axis=1)
+    until = np.where(last >= 0, np.take_along_axis(edge, np.maximum(last, 0), axis=1), heard_until[:, None])
+    at_end = np.full((len(level), 1), float(HISTORY_SAMPLES))
+    moment = np.concatenate([np.broadcast_to(steps * float(STEP_SAMPLES), level.shape), at_end], axis=1)
+    until = np.concatenate([until, until[:, -1:]], axis=1)
+    over = moment - until >= pause_samples
+    place = np.where(over.any(1), over.argmax(1), STEPS)
+    return until[np.arange(len(level)), place], over.any(1)
 
 
 _MOST_BASS_TONES = 3
@@ -303,7 +322,12 @@ def bass_is_steady(x: Samples, start: float, end: float, weaker_peak: float) -> 
     `x` [HISTORY_SAMPLES]; the key sounds from `start` to `end`. Dial tone and hum were
     there before the key and stay as they are; the pitch of a voice does neither.
     """
-    first, last = int(max(start - 480.0, 0.0)), int(end - 16.0)
+    # A dial tone that began shortly before the key is judged by what there was of it.
+    return any(_is_steady(x, start - reach, start, end, weaker_peak) for reach in (480.0, 240.0))
+
+
+def _is_steady(x: Samples, since: float, start: float, end: float, weaker_peak: float) -> bool:
+    first, last = int(max(since, 0.0)), int(end - 16.0)
     if start - first < 160.0:
         return False
     piece = x[first:last].astype(float)
