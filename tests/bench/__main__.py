@@ -1,0 +1,218 @@
+"""Figures of the whole box on this machine. Run: python -m tests.bench [--minutes 10].
+
+Prints what was measured and nothing else: cost of a tick, speed of a busy
+simulated hour, punctuality and delay in real time with 16 talking calls, memory.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is loaded
+
+import argparse
+import logging
+import platform
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from appliance.engine import pace
+from appliance.engine.pace import Stopwatch
+from tests.bench.office import BenchBox, much_speech
+
+TALKING_CALLS = 16
+PIECE_S = 2.0
+
+
+def machine() -> str:
+    """Processor, cores, versions."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, numpy {np.__version__}"
+
+
+def percentiles(values: list[float]) -> str:
+    """Median, 99th percentile, maximum."""
+    ordered = np.sort(values)
+    return f"p50 {np.median(ordered):6.2f}  p99 {np.percentile(ordered, 99):6.2f}  max {ordered[-1]:6.2f}"
+
+
+def tick_cost(ports: int, seconds: float) -> None:
+    """Half of the ports lines, half telephones, all talking and recorded."""
+    calls = ports // 2
+    with tempfile.TemporaryDirectory() as root:
+        box = BenchBox(root, calls, calls, threaded=True)
+        words = much_speech(seconds + 2)
+        for caller, phone in box.connect_all(calls):
+            caller.say(words)
+            phone.say(words[::-1].copy())
+        with_office, engine_only = [], []
+        for _ in range(round(seconds * 50)):
+            begin_s = time.perf_counter()
+            box.engine.run_tick()
+            total_s = time.perf_counter() - begin_s
+            with_office.append(total_s * 1000)
+            engine_only.append((total_s - box.board.spent_s) * 1000)
+        box.close()
+    print(f"  {ports:3d} ports, {calls:2d} calls talking   engine alone: {percentiles(engine_only)} ms")
+    print(f"                               with the office: {percentiles(with_office)} ms")
+
+
+def busy_hour(minutes: float) -> None:
+    """8 lines and 16 agents: callers come, wait, talk for one to three minutes and go."""
+    rng = np.random.default_rng(7)
+    words = much_speech(180)
+    with tempfile.TemporaryDirectory() as root:
+        box = BenchBox(root, 8, 16)
+        callers = [box.office.outside(f"caller {i}") for i in range(8)]
+        due_s = rng.uniform(0, 20, 8)
+        talk_s = np.zeros(8)
+        pressed, talking = np.zeros(8, bool), np.zeros(8, bool)
+        lift_at_s: dict[int, float] = {}
+        begin_s = time.perf_counter()
+        while (now_s := box.engine.now) < minutes * 60:
+            box.engine.run_tick()
+            if box.engine.samples % 1600:
+                continue
+            for i, caller in enumerate(callers):
+                if caller.state == "idle" and now_s > due_s[i]:
+                    caller.call(i, number=f"139{i:08d}")
+                    pressed[i] = talking[i] = False
+                    due_s[i] = now_s + 180
+                elif caller.state == "talking" and not pressed[i]:
+                    pressed[i] = True
+                    caller.press(",,1")
+                    talk_s[i] = rng.uniform(60, 180)
+                    due_s[i] = now_s + talk_s[i]
+                elif caller.state == "talking" and not talking[i] and not caller.pending:
+                    talking[i] = True
+                    caller.say(words[: int(talk_s[i]) * 8000])
+                elif caller.state != "idle" and now_s > due_s[i]:
+                    caller.hang_up()
+                    due_s[i] = now_s + rng.uniform(5, 30)
+            for phone in box.office.phones:
+                if phone.ringing and not phone.off_hook:
+                    if now_s > lift_at_s.setdefault(phone.index, now_s + rng.uniform(2, 6)):
+                        phone.lift()
+                        phone.say(words[: 60 * 8000])
+                elif phone.off_hook:
+                    lift_at_s.pop(phone.index, None)
+                    if not box.engine.table.ports[phone.index].in_use or _alone(box, phone.index):
+                        phone.hang_up()
+        took_s = time.perf_counter() - begin_s
+        calls = box.records
+        box.close()
+    print(
+        f"  {minutes:g} simulated minutes, 8 lines, 16 agents, {calls} calls: {took_s:.1f} s, "
+        f"{minutes * 60 / took_s:.1f} times real time"
+    )
+
+
+def _alone(box: BenchBox, row: int) -> bool:
+    """The telephone is up and nobody talks with it any more."""
+    return not box.engine.mixer.matrix[row].any()
+
+
+def real_time(seconds: float) -> None:
+    """16 talking calls at the pace of real time: punctuality, delay, memory."""
+    with tempfile.TemporaryDirectory() as root:
+        box = BenchBox(root, TALKING_CALLS, TALKING_CALLS, threaded=True)
+        words = much_speech(240)
+        pairs = box.connect_all(TALKING_CALLS)
+        pace.hurry_threads()
+        rubbish = pace.Rubbish()
+        box.engine.stopwatch = watch = Stopwatch()
+        watch.beats = True
+        costs: list[float] = []
+        said_at = []
+        box.pace.go_wall()
+        for tick in range(round(seconds * 50)):
+            if tick % 10000 == 0:
+                said_at = [_say(words, i, *pair) for i, pair in enumerate(pairs)]
+            box.engine.run_tick()
+            costs.append((time.perf_counter() - box.pace.over_s) * 1000)
+            rubbish.tick_done(False, watch.left_s())
+        rubbish.close()
+        bridges = box.engine.hands.bridges
+        delays = [
+            delay
+            for (caller, phone), (clock, near, far) in zip(pairs, said_at, strict=True)
+            for delay in (
+                _delay_ms(box.office.clock, clock, near, phone.ear),
+                _delay_ms(box.office.clock, clock, far, caller.ear),
+            )
+        ]
+        report = watch.report()
+        box.close()
+    print(f"  {seconds:g} s, {bridges} talking calls, all recorded, {len(costs)} ticks")
+    print(f"  work per tick, office included: {percentiles(costs)} ms")
+    print(f"  ticks that ended more than 20 ms after their beat: {report['late']}, by {report['latest_ms']} ms")
+    print(f"  echo cancellation shed: {report['shed']} ticks")
+    found = sorted(delay for delay in delays if delay is not None)
+    print(
+        f"  mouth to ear: {len(found)} of {len(delays)} ways found, "
+        f"least {found[0]:.2f} ms, greatest {found[-1]:.2f} ms"
+    )
+
+
+def _say(words, i, caller, phone):
+    """Both talk at once, each other words; returns the clock at which they begin, and the words."""
+    near, far = np.roll(words, -i * 40000), np.roll(words, i * 40000 + 20000)
+    caller.mouth.clear()
+    phone.mouth.clear()
+    caller.say(near)
+    phone.say(far)
+    return caller._world.clock, near, far
+
+
+def _delay_ms(now, began, said, ear):
+    """How much later a piece of what was said is heard; None when it cannot be found."""
+    span = round(PIECE_S * 8000)
+    heard = ear.heard(3 * PIECE_S).astype(float)
+    first = now - len(heard)
+    piece = said[first - began + span // 2 : first - began + span // 2 + span].astype(float)
+    if len(piece) < span or not piece.any():
+        return None
+    size = 1 << int(np.ceil(np.log2(len(heard) + span)))
+    cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(piece, size)), size)
+    at = int(cross[: len(heard) - span].argmax())
+    window = heard[at : at + span]
+    if cross[at] < 0.5 * np.sqrt((window**2).sum() * (piece**2).sum()):
+        return None
+    return (at - span // 2) / 8
+
+
+def main() -> None:
+    """Print everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--minutes", type=float, default=1.0, help="real time with 16 talking calls (default: 1)"
+    )
+    parser.add_argument(
+        "--story", type=float, default=60.0, help="simulated minutes of the busy hour (default: 60)"
+    )
+    parser.add_argument("--cost", type=float, default=20.0, help="seconds per tick-cost figure (default: 20)")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    print(machine())
+    print("cost of a tick (20 ms of all ports)")
+    for ports in (8, 32, 64):
+        tick_cost(ports, args.cost)
+    print("busy hour, in memory")
+    busy_hour(args.story)
+    print("real time")
+    real_time(args.minutes * 60)
+    most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"  memory of this process, at most: {most_mb:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

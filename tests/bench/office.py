@@ -1,0 +1,185 @@
+"""A box full of talking calls, set up on the virtual clock, that can be switched to real time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from appliance.core.plan import Plan
+from appliance.engine.engine import Engine
+from appliance.paths import Home
+from board.sim import OfficeConfig, OutsidePhone, SimBoard, TelephoneSet
+from board.sim.pace import WallPace
+
+SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+START_UNIX_S = 1_700_000_000.0
+
+FLOW = {
+    "id": "main",
+    "start": "greeting",
+    "nodes": {
+        "greeting": {"type": "play", "prompt": "greeting", "next": "menu"},
+        "menu": {
+            "type": "menu",
+            "prompt": "menu",
+            "timeout_s": 5,
+            "keys": {"1": "sales"},
+            "on_fail": "sales",
+        },
+        "sales": {"type": "queue", "queue": "sales"},
+    },
+}
+
+
+def much_speech(seconds: float) -> np.ndarray:
+    """Real speech, int16 [seconds · 8000]."""
+    wanted, parts, have = round(seconds * 8000), [], 0
+    paths = sorted(SPEECH.glob("*.wav"), key=lambda path: (-path.stat().st_size, path.name))
+    while have < wanted:
+        for path in paths:
+            parts.append(soundfile.read(path, dtype="int16")[0])
+            have += len(parts[-1])
+            if have >= wanted:
+                break
+    return np.concatenate(parts)[:wanted]
+
+
+class BenchPace:
+    """Virtual until `go_wall`; notes when each wait was over, so that work can be told from waiting."""
+
+    def __init__(self) -> None:
+        self._wall: WallPace | None = None
+        self.over_s = 0.0
+
+    def go_wall(self) -> None:
+        """A block every 20 ms from now on."""
+        self._wall = WallPace()
+
+    def wait(self) -> None:
+        """The card's wait."""
+        if self._wall is not None:
+            self._wall.wait()
+        self.over_s = time.perf_counter()
+
+
+class TimedBoard(SimBoard):
+    """Knows how long the simulation itself took in this tick."""
+
+    def __init__(self, config: OfficeConfig, pace: BenchPace) -> None:
+        super().__init__(config, pace)
+        self.bench_pace = pace
+        self.spent_s = 0.0
+
+    def read(self):
+        """Next block, timed without the waiting."""
+        tick = super().read()
+        self.spent_s = time.perf_counter() - self.bench_pace.over_s
+        return tick
+
+    def write(self, audio) -> None:
+        """Timed as well."""
+        begin_s = time.perf_counter()
+        super().write(audio)
+        self.spent_s += time.perf_counter() - begin_s
+
+
+class BenchBox:
+    """Engine, core and office with agents signed in at all telephones."""
+
+    def __init__(self, root: str, lines: int, phones: int, threaded: bool = False) -> None:
+        self.home = Home(Path(root))
+        self.home.create()
+        self._write_prompts()
+        self.pace = BenchPace()
+        self.board = TimedBoard(OfficeConfig.from_dict({"lines": lines, "phones": phones}), self.pace)
+        self.office = self.board.office
+        self.records = 0
+        self.notices: list[dict] = []
+        plan = {
+            "language": "en",
+            "lines": [{"id": f"L{i + 1}", "port": f"sim/{i}"} for i in range(lines)],
+            "phones": [{"ext": str(801 + i), "port": f"sim/{lines + i}"} for i in range(phones)],
+            "agents": [
+                {"number": str(1001 + i), "name": f"Agent {i + 1}", "queues": ["sales"]}
+                for i in range(phones)
+            ],
+            "queues": [{"id": "sales", "name": "Sales", "wrap_up_s": 5, "announce_every_s": 0}],
+            "flows": [FLOW],
+        }
+        self.engine = Engine(
+            [self.board],
+            self.home,
+            Plan.from_dict(plan),
+            lambda: START_UNIX_S + self.office.clock / 8000,
+            self._publish,
+            threaded=threaded,
+        )
+        for i in range(phones):
+            agent = str(1001 + i)
+            for verb, args in (("sign_in", {"phone": str(801 + i)}), ("ready", {})):
+                message = {"cmd": "desk", "ref": i, "verb": verb, "agent": agent, "args": args}
+                self.engine.command(message)
+            self.engine.run_tick()
+
+    def _write_prompts(self) -> None:
+        folder = self.home.prompts / "en"
+        folder.mkdir(parents=True)
+        words = much_speech(40)
+        lengths = {"greeting": 2, "menu": 4, "music": 30, "no_key": 1, "invalid_key": 1, "please_wait": 2}
+        for name, seconds in lengths.items():
+            soundfile.write(folder / f"{name}.wav", words[: seconds * 8000], 8000)
+
+    def _publish(self, topic: str, data: dict) -> bool:
+        if topic == "record" and data["final"]:
+            self.records += 1
+            self.engine.command({"cmd": "ack", "id": data["id"]})
+        elif topic == "notice":
+            self.notices.append(data)
+        elif topic == "ask":
+            self.engine.command({"cmd": "answer", "ref": data["ref"], "data": None})
+        return True
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        for _ in range(round(seconds * 50)):
+            self.engine.run_tick()
+
+    def connect_all(self, calls: int) -> list[tuple[OutsidePhone, TelephoneSet]]:
+        """So many callers talk to an agent each; the pairs."""
+        callers = [self.office.outside(f"caller {i}") for i in range(calls)]
+        for i, caller in enumerate(callers):
+            caller.call(i, number=f"138{i:08d}")
+            self.run(0.1)
+        pressed: set[int] = set()
+        for _ in range(60 * 50):
+            self.engine.run_tick()
+            for i, caller in enumerate(callers):
+                if caller.state == "talking" and i not in pressed:
+                    pressed.add(i)
+                    caller.press(",,1")
+            for phone in self.office.phones:
+                if phone.ringing and not phone.off_hook:
+                    phone.lift()
+            if self.engine.hands.bridges == calls:
+                break
+        else:
+            raise RuntimeError(f"only {self.engine.hands.bridges} of {calls} calls were connected")
+        self.run(1.0)
+        return self.pairs(callers)
+
+    def pairs(self, callers: list[OutsidePhone]) -> list[tuple[OutsidePhone, TelephoneSet]]:
+        """Who talks with whom, by the live snapshot."""
+        live = self.engine.snapshot()
+        by_line = {call["line"]: call["phone"] for call in live["calls"]}
+        out = []
+        for i, caller in enumerate(callers):
+            port = self.engine.table.by_name(by_line[f"L{i + 1}"])
+            out.append((caller, self.office.phone(port.index)))
+        return out
+
+    def close(self) -> None:
+        """Stop."""
+        self.engine.close()
