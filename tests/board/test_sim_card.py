@@ -299,6 +299,13 @@ def test_wall_pace_keeps_absolute_deadlines():
         time.now_s += 0.003
 
 
+def test_wall_pace_waits_on_when_woken_early():
+    time = FakeTime()
+    pace = WallPace(time.now, lambda seconds: time.sleep(seconds / 2 + 1e-4))
+    pace.wait()
+    assert time.now_s >= 100.02
+
+
 def test_wall_pace_catches_up_without_sleeping():
     time = FakeTime()
     pace = WallPace(time.now, time.sleep)

@@ -57,7 +57,7 @@ def test_sound_crosses_alaw_once_each_way(bench, sine):
 
 def test_a_port_that_becomes_active_brings_no_sound_of_old():
     config = OfficeConfig.from_dict(
-        {"lines": 0, "phones": 1, "phone": {"noise_dbm0": -120, "hum_dbm0": -120}}
+        {"lines": 0, "phones": 1, "phone": {"noise_dbm0": -120, "hum_dbm0": -120, "tilt_db": 6}}
     )
     path = SoundPath(config.lines, config.phones, seed=1, hum_hz=50)
     path.set_active([0])
@@ -146,6 +146,16 @@ def test_lines_do_not_hear_each_other(bench, sine):
         for k in range(4):
             level = tone_dbm0(sound[i][800:7200], 500 + 400 * k)
             assert level > -14 if i == k else level < -50
+
+
+def test_a_change_of_polarity_clicks(bench):
+    b = bench(polarity_reversal=True, answer_reversal_ms=50, **QUIET)
+    b.office.outside("Anna").call(0)
+    b.run(0.5)
+    sound = np.abs(b.take(0, 0.5)[0].astype(int))
+    loud = np.flatnonzero(sound > 1000)
+    assert loud[0] == 400
+    assert loud[-1] < 400 + 160
 
 
 def test_changing_unknown_or_impossible_settings_is_refused(bench):
