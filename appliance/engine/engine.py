@@ -119,9 +119,8 @@ class Engine:
         self._heard = np.zeros((rows, BLOCK), np.float32)
         self._said = np.zeros((rows, BLOCK), np.float32)
         self._out = np.zeros((rows, BLOCK), np.int16)
-        self._is_line = np.array([port.is_line for port in self.table.ports], np.bool_)
-        self._line_in_use = self._is_line.copy()
-        self._echo = EchoCanceller(rows)
+        self._line_rows = np.array([port.row for port in self.table.ports if port.is_line], np.intp)
+        self._echo = EchoCanceller(len(self._line_rows))
         self._files = Worker("files", threaded)
         self._sounds = Worker("prompts", threaded)
         self.prompts = PromptStore(home.prompts, SHIPPED_PROMPTS, self._sounds, plan.language)
@@ -261,13 +260,10 @@ class Engine:
 
         The first thing to go when the engine is behind: a call with echo is still a call.
         """
-        np.copyto(self._line_in_use, self._is_line)
-        for port in self.table.ports:
-            if not port.in_use:
-                self._line_in_use[port.row] = False
-        if not self._line_in_use.any() or self.stopwatch.shed_now():
-            return
-        np.copyto(self._heard, self._echo.process(self._said, self._heard, self._line_in_use))
+        rows = self._line_rows
+        in_use = np.array([self.table.ports[row].in_use for row in rows], np.bool_)
+        if in_use.any() and not self.stopwatch.shed_now():
+            self._heard[rows] = self._echo.process(self._said[rows], self._heard[rows], in_use)
 
     def _write(self) -> None:
         for card, board in enumerate(self.boards):

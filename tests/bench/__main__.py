@@ -154,7 +154,8 @@ def real_time(seconds: float) -> None:
         box.close()
     print(f"  {seconds:g} s, {bridges} talking calls, all recorded, {len(costs)} ticks")
     print(f"  work per tick, office included: {percentiles(costs)} ms")
-    print(f"  ticks that ended more than 20 ms after their beat: {report['late']}, by {report['latest_ms']} ms")
+    late, latest_ms = report["late"], report["latest_ms"]
+    print(f"  ticks that ended more than 20 ms after their beat: {late}, by at most {latest_ms} ms")
     print(f"  echo cancellation shed: {report['shed']} ticks")
     found = sorted(delay for delay in delays if delay is not None)
     print(
