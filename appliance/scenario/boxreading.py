@@ -372,7 +372,10 @@ def _flows(story: Story, given: dict[str, Item]) -> None:
 
 def _flow(story: Story, name: str, item: Item) -> Row:
     plain: Any
-    if item.text is not None and not item.empty:
+    straight = re.fullmatch(r"queue\s+(\S+)", item.text.strip()) if item.text is not None else None
+    if straight is not None:
+        plain = {"start": "wait", "nodes": {"wait": {"type": "queue", "queue": straight[1]}}}
+    elif item.text is not None and not item.empty:
         path = story.path.parent / item.as_text(f"flow {name}")
         try:
             plain = _flow_data(read(path.read_text(encoding="utf-8")))

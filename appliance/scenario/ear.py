@@ -209,14 +209,20 @@ class LoopListener:
         return float((found / self._local).max() / max(float(np.sqrt(np.sum(np.square(sharp)))), 1e-9))
 
 
-def hears_voice(mine: Tape, theirs: Tape, window_s: float = 0.8) -> float | None:
+VOICE_WINDOW_S = 0.8
+
+
+def hears_voice(mine: Tape, theirs: Tape, since: int = 0) -> float | None:
     """How alike the newest sound at my ear is to what the other has just said, 0 … 1.
 
-    None: the other has not spoken loudly enough in that time to tell.
+    since: nothing older than this position counts. None: the other has not spoken loudly enough to tell.
     """
-    window = round(window_s * RATE_HZ)
+    window = round(VOICE_WINDOW_S * RATE_HZ)
     delay = round(PERSON_DELAY_S * RATE_HZ)
-    said = theirs.cut(theirs.end - window - delay, theirs.end - delay)
+    begin = theirs.end - window - delay
+    if begin < since:
+        return None
+    said = theirs.cut(begin, theirs.end - delay)
     if level_dbm0(said) < -32.0:
         return None
     heard = mine.cut(mine.end - window - delay, mine.end)

@@ -260,14 +260,15 @@ def not_hear_tone(a: Actor, x: Args) -> Script:
     EARS,
     "(not hear|do not hear) [person ]{person} for {time}",
     like="not hear person Wang for 5 s",
-    does="Fails if the voice of somebody who speaks in that time gets through.",
+    does="Fails if the voice of somebody who speaks in that time gets through; watches for 1.4 s at least.",
 )
 def not_hear_person(a: Actor, x: Args) -> Script:
     """Watch that a voice does not get through."""
     other = a.stage.actor(x["person"])
+    begin = a.ear.end
     yield from a.never(
-        _now_and_then(a, lambda: (hears_voice(a.ear, other.voice) or 0.0) >= KNOWN_AT),
-        x["time"],
+        _now_and_then(a, lambda: (hears_voice(a.ear, other.voice, begin) or 0.0) >= KNOWN_AT),
+        max(x["time"], 1.4),
         f"not to hear {other.person.title} for {x['time']:g} s",
         "the voice got through",
     )
@@ -287,9 +288,10 @@ def hear_person(a: Actor, x: Args) -> Script:
     if other is a:
         raise Broken(f"{a.person.title} to hear somebody else", "nobody waits for the own voice")
     best = {"likeness": 0.0, "spoke": 0.0}
+    since = a.mark
 
     def look() -> bool:
-        likeness = hears_voice(a.ear, other.voice)
+        likeness = hears_voice(a.ear, other.voice, since)
         if likeness is not None:
             best["spoke"] = 1.0
             best["likeness"] = max(best["likeness"], likeness)

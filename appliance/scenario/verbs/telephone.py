@@ -6,6 +6,10 @@ from appliance.scenario.actors import Actor, Broken
 from appliance.scenario.vocabulary import EARS, TELEPHONE, Args, Script, verb
 
 
+JUST_LIFTED_S = 1.0
+"""So long after a receiver was lifted there may be no call yet that could end."""
+
+
 @verb(
     TELEPHONE,
     "wait for (ringing|[the |a ]ring|[the ](phone|telephone) to ring)",
@@ -119,6 +123,9 @@ def dial_pulses(a: Actor, x: Args) -> Script:
 )
 def wait_for_end(a: Actor, x: Args) -> Script:
     """Wait until the call at this telephone has ended."""
+    begin_s = a.now_s
+    while not a.stage.phone_in_call(a) and a.now_s < begin_s + JUST_LIFTED_S:
+        yield
     yield from a.until(
         lambda: not a.stage.phone_in_call(a) or None,
         f"the call at telephone {a.person.ext} to end",
