@@ -83,7 +83,7 @@ def import_csv(customers: Customers, database: Database, text: str) -> dict[str,
         raise InvalidRow(["this file is no CSV text; save the sheet as CSV in UTF-8"])
     first_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         headings = next(reader, [])
         columns = [_heading(heading) for heading in headings]

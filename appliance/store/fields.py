@@ -74,7 +74,7 @@ class Field:
             return text
         if _CONTROL.search(text):
             raise ValueError("must not contain control characters")
-        if len(text) < self.low:
+        if len(text) < self.low or (not text and self.default is None):
             raise ValueError("must not be empty")
         limit = self.high if math.isfinite(self.high) else 500
         if len(text) > limit:

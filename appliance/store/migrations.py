@@ -74,7 +74,7 @@ CUSTOMERS: Migration = (
         normal TEXT NOT NULL, spellings TEXT NOT NULL) STRICT""",
     "CREATE INDEX customer_phones_normal ON customer_phones (normal)",
     "CREATE INDEX customer_phones_customer ON customer_phones (customer_id)",
-    "CREATE VIRTUAL TABLE customers_fts USING fts5 (body, tokenize = 'unicode61 remove_diacritics 2')",
+    "CREATE VIRTUAL TABLE customers_fts USING fts5 (body, tokenize = 'ascii')",
 )
 
 CALLS: Migration = (

@@ -47,7 +47,8 @@ class Customers(CustomerTable):
 
     def export_csv(self) -> str:
         """All customers as CSV text."""
-        return "".join(customer_csv.export_csv(self))
+        with self._database.frozen():
+            return "".join(customer_csv.export_csv(self))
 
 
 class Store:
