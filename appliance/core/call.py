@@ -116,7 +116,6 @@ class Call:
     """Reference of the open question to control; 0 when none is open."""
     block: BlockRule | None = None
     vip: bool = False
-    last_agent: str = ""
 
     # menu and queue
     run: FlowRun | None = None

@@ -113,7 +113,6 @@ def routed(world: World, call: Call, args: Args) -> None:
         customer = data.get("customer")
         call.record.customer = customer if isinstance(customer, int) else None
         call.record.caller_name = str(data.get("name") or call.record.caller_name)
-        call.last_agent = str(data.get("last_agent") or "")
         if data.get("blocked") and call.block is None:
             call.block = BlockRule(call.record.caller_number)
     if call.state is S.RINGING:

@@ -71,6 +71,7 @@ def click_to_dial(world: World, phone: Phone, number: str, customer: int | None)
     waiting.note_agent(world, call, phone.key)
     world.move(call, S.PHONE_FIRST)
     world.fire_agent_at(phone.key, AgentEvent.DIALS, call=call.id, inside=False)
+    world.pop(call, phone.key)
     world.ring(call, phone.key, number, "")
     world.call_timer(call, E.RANG_OUT, OWN_PHONE_RING_S)
     return call
@@ -81,6 +82,7 @@ def dial_now(world: World, phone: Phone, number: str, customer: int | None) -> C
     call = begin(world, phone, "out", number)
     call.record.customer = customer
     world.fire_agent_at(phone.key, AgentEvent.DIALS, call=call.id, inside=False)
+    world.pop(call, phone.key)
     go_out(world, call)
     return call
 
