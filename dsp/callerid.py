@@ -208,7 +208,10 @@ class CallerIdReceiver:
 
     def _find_header(self, port: int, capture: _Capture) -> bool:
         origin, x = self._past(port, max(capture.mark_start, capture.last_mark - 2 * TICK_SAMPLES))
-        for standard in fsk.MARK_SPACE_HZ:
+        likely = fsk.likely_standard(
+            self._past(port, capture.mark_start)[1][: capture.last_mark - self._now or None]
+        )
+        for standard in _likely_first(likely):
             demodulator = fsk.Demodulator(x, standard)
             at = demodulator.find_header(0, len(x), frames.TYPES)
             if at is None:
@@ -226,13 +229,14 @@ class CallerIdReceiver:
     def _decode(self, port: int, capture: _Capture) -> CallerIdMessage | None:
         origin, x = self._past(port, int(capture.header_at) - 4 * TICK_SAMPLES)
         best: CallerIdMessage | None = None
-        for standard in (capture.standard, *(s for s in fsk.MARK_SPACE_HZ if s != capture.standard)):
+        likely, other = _likely_first(capture.standard)
+        for standard, coherent in ((likely, False), (likely, True), (other, False)):
             demodulator = fsk.Demodulator(x, standard)
             near = capture.header_at - origin
             at = demodulator.find_header(int(near - 40), int(near + 40), frames.TYPES)
             if at is None:
                 continue
-            heard = demodulator.read(at, None)
+            heard = demodulator.read(at, None, coherent)
             if not heard.complete:
                 needed = origin + heard.end
                 if best is None and needed - capture.header_at < HISTORY_SAMPLES - 8 * TICK_SAMPLES:
@@ -278,6 +282,10 @@ class CallerIdReceiver:
                         CallerIdMessage(event.port, "dtmf", "dtmf", *contents, True, spelling.start, end)
                     )
         return messages
+
+
+def _likely_first(likely: fsk.Standard) -> tuple[fsk.Standard, ...]:
+    return (likely, *(standard for standard in fsk.MARK_SPACE_HZ if standard != likely))
 
 
 def fsk_samples(

@@ -28,6 +28,8 @@ BAUD = 1200.0
 BIT_SAMPLES = SAMPLE_RATE_HZ / BAUD
 SEIZURE_BITS = 300
 MARK_BITS = 180
+_LONGEST_GAP_BITS = 20.0
+"""Marks that may stand between two characters (GR-30 allows 10)."""
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +74,29 @@ class Characters:
     complete: bool
 
 
+_CHARACTERS = np.concatenate(
+    [
+        np.zeros((256, 1), bool),
+        np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(bool),
+        np.ones((256, 1), bool),
+    ],
+    axis=1,
+)
+"""Every character as its ten bits, [256, 10]."""
+
+
+def likely_standard(mark: Samples) -> Standard:
+    """Whose mark tone a piece [n] of pure mark is."""
+    n = np.arange(len(mark))
+    windowed = mark * (0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / max(len(mark), 1)))
+    turn = -2j * np.pi / SAMPLE_RATE_HZ * n
+
+    def power(standard: Standard) -> float:
+        return float(np.abs(windowed @ np.exp(turn * MARK_SPACE_HZ[standard][0])))
+
+    return max(MARK_SPACE_HZ, key=power)
+
+
 class Demodulator:
     """Reads one recording `x` [n] that holds a mark tone and characters after it."""
 
@@ -80,6 +105,7 @@ class Demodulator:
         turn = np.arange(self._n) * (-2j * np.pi / SAMPLE_RATE_HZ)
         zero = np.zeros(1, complex)
         mark_hz, space_hz = MARK_SPACE_HZ[standard]
+        self._apart_rad = 2 * np.pi / SAMPLE_RATE_HZ * (mark_hz - space_hz)
         self._mark = np.concatenate([zero, np.cumsum(x * np.exp(turn * mark_hz))])
         self._space = np.concatenate([zero, np.cumsum(x * np.exp(turn * space_hz))])
         self._mark_level = self._space_level = 1.0
@@ -126,8 +152,27 @@ class Demodulator:
                 best, best_at = float(match[place]), float(at[place])
         return best_at
 
-    def read(self, start: float, count: int | None) -> Characters:
-        """Read `count` characters from `start`, or as many as the second one says plus three."""
+    def _likeliest(self, edges: Floats) -> int:
+        """The character between eleven `edges` that fits best as one wave of continuous phase.
+
+        Where mark turns to space, the phase that both are measured against jumps by their
+        difference in frequency times the moment; with that undone, the ten bits add up
+        coherently for the right character only.
+        """
+        mark = np.diff(self._integral(self._mark, edges))
+        space = np.diff(self._integral(self._space, edges))
+        a, b = self._mark_level, self._space_level
+        parts = np.where(_CHARACTERS, a * mark, b * space)
+        turns = np.diff(_CHARACTERS.astype(float), axis=1) * (-self._apart_rad * edges[1:-1])
+        parts[:, 1:] *= np.exp(-1j * np.cumsum(turns, axis=1))
+        energy = np.where(_CHARACTERS, a * a, b * b).sum(1) * (BIT_SAMPLES / 4.0)
+        return int((np.abs(parts.sum(1)) - energy).argmax())
+
+    def read(self, start: float, count: int | None, coherent: bool = False) -> Characters:
+        """Read `count` characters from `start`, or as many as the second one says plus three.
+
+        `coherent` weighs each character as a whole: slower, and about 3 dB better in noise.
+        """
         octets = bytearray()
         fitted = 0
         bit = BIT_SAMPLES
@@ -144,6 +189,9 @@ class Demodulator:
             best = int(score.argmax())
             good = bits[best, 0] > 0 and bits[best, 9] < 0
             if not good:
+                if at + (_LONGEST_GAP_BITS + 11.0) * bit > self._n:
+                    further = at + need * 10.0 * bit + (_LONGEST_GAP_BITS + 2.0) * bit
+                    return Characters(bytes(octets), start, further, 0.0, False)
                 shifted = self._after_marks(at, bit)
                 if shifted is not None:
                     at = shifted
@@ -151,7 +199,10 @@ class Demodulator:
                     score = bits[:, 0] - bits[:, 9] + np.abs(bits[:, 1:9]).sum(1)
                     best, good = int(score.argmax()), True
             fitted += good
-            octets.append(sum(int(bits[best, 1 + i] < 0) << i for i in range(8)))
+            if coherent:
+                octets.append(self._likeliest(at + step[best] + ticks * bit))
+            else:
+                octets.append(sum(int(bits[best, 1 + i] < 0) << i for i in range(8)))
             end = at + step[best] + 10.0 * bit
             at += 0.6 * step[best]
             bit = float(np.clip(bit + 0.015 * step[best], 0.98 * BIT_SAMPLES, 1.02 * BIT_SAMPLES))
@@ -162,10 +213,7 @@ class Demodulator:
 
     def _after_marks(self, at: float, bit: float) -> float | None:
         """The next start bit, when marks stand between two characters."""
-        room = min(20.0 * bit, self._n - at - 11.0 * bit)
-        if room <= bit:
-            return None
-        places = at + np.arange(0.0, room, 1.0)
+        places = at + np.arange(0.0, _LONGEST_GAP_BITS * bit, 1.0)
         bits = self._spaceness(places[:, None] + np.arange(-1, 11) * bit)
         fits = (bits[:, 0] < -0.2) & (bits[:, 1] > 0.2) & (bits[:, 10] < -0.2)
         if not fits.any():
