@@ -212,7 +212,6 @@ class Box:
         self._control.close()
         self._control = None
         self._from_engine.clear()
-        self.engine.disconnected()
         for done in self._requests.values():
             done("engine_away")
         self._requests.clear()

@@ -15,6 +15,7 @@ from appliance.scenario.boxreading import read_agents, read_box, read_flows
 from appliance.scenario.matching import Match, read_match
 from appliance.scenario.model import Person, Row, Step, Story, Wanted, WantedRecord
 from appliance.scenario.text import Item, StoryError, closest, known_keys, read
+from appliance.scenario.verbs.desk import REFUSALS
 from appliance.scenario.vocabulary import ROLES, Args, NotUnderstood, seconds, understand, unquote
 
 TOP_KEYS = ("story", "seed", "box", "agents", "people", "expect", "should fail", "longest", "settle", "about")
@@ -81,12 +82,31 @@ def parse_story(text: str, path: Path) -> Story:
             numbers[person.number] = person
     for person, (_, _, _, value) in zip(story.people, headings, strict=True):
         person.steps = list(_steps(story, person, _script(value)))
+    _own_numbers(story)
     if "expect" in top:
         story.wanted = _wanted(story, top["expect"])
     return story
 
 
 # --------------------------------------------------------------------- people
+def _own_numbers(story: Story) -> None:
+    """`wait for a call to NUMBER` says what number somebody has."""
+    for person in story.people:
+        for step in person.steps:
+            if step.verb.name != "wait_for_call":
+                continue
+            number = step.args["number"] or person.number
+            if not number:
+                raise StoryError(
+                    step.line, "the box needs a number to call: write `wait for a call to 13800138000`."
+                )
+            other = next((p for p in story.people if p.number == number and p is not person), None)
+            if other is not None or person.number not in ("", number):
+                owner = f"{other.title} has {number}" if other is not None else f"{person.title} has {person.number}"
+                raise StoryError(step.line, f"{number} cannot ring here: a number belongs to one person and a person has one ({owner}).")
+            person.number = number
+
+
 def _headings(people: Item) -> list[tuple[str, str, int, Item]]:
     out: list[tuple[str, str, int, Item]] = []
     for key, value in people.as_pairs("people"):
@@ -184,6 +204,11 @@ def _step(story: Story, person: Person, item: Item, text: str) -> Step:
     for name, raw in sentence.blanks.items():
         kind = name.rstrip("0123456789")
         args[name] = None if raw is None else convert(story, item, kind, raw.strip())
+    code = args.get("state")
+    if code is not None and "but is refused" in bare.lower() and code not in REFUSALS:
+        raise item.fail(
+            f"`{code}` is not a code of refusal.{closest(code, REFUSALS)} Codes: {', '.join(sorted(REFUSALS))}."
+        )
     within_s = sentence.within_s if sentence.within_s is not None else sentence.verb.default_within_s
     if sentence.within_s is not None and sentence.verb.default_within_s is None:
         raise item.fail(f"`{bare}` happens at once; `within` has no meaning here. Leave it out.")
