@@ -1,0 +1,33 @@
+"""`zongji web`: the web pages alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from appliance.cli.main import UserError
+from appliance.paths import Home
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `zongji web`."""
+    parser.add_argument("--home", type=Path, help="data directory (default: $ZONGJI_HOME or ./var)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address the pages are served on (default: this machine only)"
+    )
+    parser.add_argument("--port", type=int, default=8080, help="port the pages are served on (default: 8080)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until asked to stop."""
+    home = Home(args.home.resolve()) if args.home else Home.from_env()
+    try:
+        home.create()
+        from webui.server import serve
+
+        serve(home, args.host, args.port)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is missing: run `make setup` first") from error
+    except OSError as error:
+        raise UserError(f"cannot write to the data directory {home.root}: {error.strerror}") from error
+    return 0

@@ -1,0 +1,174 @@
+"""Doubles that speak the same socket protocols as control and the simulated office."""
+
+import base64
+import json
+import socket
+import threading
+from contextlib import suppress
+
+from appliance.client import LineReader, encode, listen
+
+
+class SocketDouble:
+    """Accepts connections and hands each to `serve(connection)` on its own thread."""
+
+    def __init__(self, path):
+        self.path = path
+        self._listener = listen(path)
+        self._connections = set()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._connections.add(connection)
+            thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _run(self, connection):
+        lines = LineReader()
+        with suppress(OSError):
+            while data := connection.recv(65536):
+                for message in lines.feed(data):
+                    self.take(connection, message)
+        with self._lock:
+            self._connections.discard(connection)
+        self.gone(connection)
+        connection.close()
+
+    def take(self, connection, message):
+        raise NotImplementedError
+
+    def gone(self, connection):
+        pass
+
+    def close(self):
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(2)
+        self.path.unlink(missing_ok=True)
+
+
+class FakeControl(SocketDouble):
+    """control.sock: answers from `live`, `status`, `problems`; remembers what was asked."""
+
+    def __init__(self, path, live=None):
+        self.live = live or {}
+        self.status = {}
+        self.flow_problems = []
+        self.plan = {"published": True, "problems": [], "warnings": []}
+        self.prompts = [{"name": "greeting", "languages": ["zh", "en"], "own": []}]
+        self.refuse = {}
+        self.calls = []
+        self.on_desk = None
+        self._subscribers = set()
+        self._changed = threading.Condition()
+        super().__init__(path)
+
+    def take(self, connection, message):
+        method, params = message["method"], message["params"]
+        with self._changed:
+            self.calls.append((method, params))
+            self._changed.notify_all()
+        if method == "subscribe":
+            connection.sendall(encode({"id": message["id"], "result": {}}))
+            with self._changed:
+                self._subscribers.add(connection)
+                self._changed.notify_all()
+            connection.sendall(encode({"event": "live", "data": self.live}))
+            return
+        answers = {
+            "snapshot": lambda: self.live,
+            "status": lambda: self.status,
+            "plan_changed": lambda: self.plan,
+            "flow_check": lambda: {"problems": self.flow_problems},
+            "prompts": lambda: {"prompts": self.prompts},
+            "desk": lambda: {"error": self.refuse.get(params["verb"], ""), "data": {}},
+        }
+        connection.sendall(encode({"id": message["id"], "result": answers[method]()}))
+        if method == "desk" and self.on_desk:
+            self.on_desk(params)
+
+    def gone(self, connection):
+        with self._changed:
+            self._subscribers.discard(connection)
+
+    def push(self, topic, data):
+        """Send an event to every subscriber; `live` becomes the snapshot too."""
+        if topic == "live":
+            self.live = data
+        with self._changed:
+            subscribers = list(self._subscribers)
+        for connection in subscribers:
+            connection.sendall(encode({"event": topic, "data": data}))
+
+    def wait_for(self, method, count=1, timeout_s=5.0):
+        """Parameters of the calls of a method, once there are `count` of them."""
+        with self._changed:
+            done = self._changed.wait_for(
+                lambda: sum(m == method for m, _ in self.calls) >= count, timeout_s
+            )
+            assert done, f"{method} was not called {count} times: {self.calls}"
+            return [p for m, p in self.calls if m == method]
+
+    def wait_for_subscriber(self, timeout_s=5.0):
+        with self._changed:
+            assert self._changed.wait_for(lambda: bool(self._subscribers), timeout_s)
+
+
+class FakeOffice(SocketDouble):
+    """office.sock: every telephone can be lifted and sends back the sound it is given."""
+
+    def __init__(self, path):
+        self.done = []
+        self.sound = []
+        self.actors = {}
+        self._states = {}
+        self.changed = threading.Condition()
+        super().__init__(path)
+
+    def take(self, connection, message):
+        if "attach" in message:
+            self.actors[connection] = message["attach"]
+            self._tell(connection, "idle")
+        elif "audio" in message:
+            with self.changed:
+                self.sound.append(base64.b64decode(message["audio"]))
+                self.changed.notify_all()
+            if self._states.get(connection) not in ("idle", "ringing"):
+                connection.sendall((json.dumps({"audio": message["audio"]}) + "\n").encode())
+        else:
+            with self.changed:
+                self.done.append((self.actors[connection], message))
+                self.changed.notify_all()
+            new = {"call": "calling", "lift": "off_hook", "answer": "talking", "hang_up": "idle"}.get(message["do"])
+            if new:
+                self._tell(connection, new)
+
+    def ring(self, actor, bell=True):
+        for connection, name in list(self.actors.items()):
+            if name == actor:
+                self._states[connection] = "ringing"
+                connection.sendall(encode({"state": "ringing", "bell": bell}))
+
+    def _tell(self, connection, state):
+        self._states[connection] = state
+        extra = {"number": "13900000001"} if self.actors[connection].startswith("caller") else {"bell": False}
+        connection.sendall(encode({"state": state, **extra}))
+
+    def gone(self, connection):
+        self.actors.pop(connection, None)

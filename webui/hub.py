@@ -1,0 +1,173 @@
+"""One ear at control for all browsers: the live state, and who wants to hear of it.
+
+A single thread holds the subscription, keeps the last snapshot and copies each
+message into the queue of every listening page. A page that reads too slowly
+loses old messages, never the newest snapshot; nothing here can hold up control.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from appliance.client import CallFailed, WireError
+
+RETRY_S = 1.0
+IDLE_S = 0.5
+"""How often the listening thread looks whether it shall end."""
+WAITING_MESSAGES = 64
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something for the pages: `topic` as in the control protocol, or "away" / "back" / "closing"."""
+
+    topic: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Control(Protocol):
+    """What the hub needs of `appliance.client.ControlClient`."""
+
+    def call(self, method: str, **params: Any) -> Any: ...
+
+    def subscribe(self, idle_s: float = ...) -> Iterator[dict[str, Any] | None]: ...
+
+
+class Hub:
+    """Fan-out of control's stream."""
+
+    def __init__(self, control: Control, retry_s: float = RETRY_S) -> None:
+        self._control = control
+        self._retry_s = retry_s
+        self._lock = threading.Lock()
+        self._listeners: set[queue.Queue[Message]] = set()
+        self._snapshot: dict[str, Any] | None = None
+        self._snapshot_at = 0.0
+        self._pops: dict[str, dict[str, Any]] = {}
+        self._connected = False
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # ------------------------------------------------------------ life
+    def start(self) -> None:
+        """Begin listening to control; calling it again does nothing."""
+        with self._lock:
+            if self._thread is None and not self._closing.is_set():
+                self._thread = threading.Thread(target=self._run, name="live-hub", daemon=True)
+                self._thread.start()
+
+    def close(self, wait_s: float = 2.0) -> None:
+        """Stop, and tell every page that the web server is going. Idempotent."""
+        self._closing.set()
+        self._send(Message("closing"))
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(wait_s)
+
+    @property
+    def closing(self) -> bool:
+        """Is the web server going down?"""
+        return self._closing.is_set()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._hear_control()
+            except WireError:
+                self._lost()  # shown as a banner on every page; tried again below
+            self._closing.wait(self._retry_s)
+
+    def _hear_control(self) -> None:
+        """Take messages until control goes away (WireError) or we are closing."""
+        stream = self._control.subscribe(idle_s=IDLE_S)
+        with self._lock:
+            self._connected = True
+            self._pops.clear()
+        self._send(Message("back"))
+        try:
+            self._take("live", self._control.call("snapshot"))
+        except CallFailed:
+            self._take("live", {})  # control is there, the engine is not: the stream will tell when it is back
+        for message in stream:
+            if self._closing.is_set():
+                return
+            if message is not None:
+                self._take(str(message.get("event", "")), message.get("data") or {})
+
+    def _lost(self) -> None:
+        with self._lock:
+            was, self._connected = self._connected, False
+        if was and not self._closing.is_set():
+            self._send(Message("away"))
+
+    def _take(self, topic: str, data: dict[str, Any]) -> None:
+        with self._lock:
+            if topic == "live":
+                self._snapshot = data
+                self._snapshot_at = time.monotonic()
+            elif topic == "pop":
+                self._pops[str(data.get("agent", ""))] = data
+            elif topic == "pop_end":
+                self._end_pop(str(data.get("agent", "")), str(data.get("why", "")))
+        self._send(Message(topic, data))
+
+    def _end_pop(self, agent: str, why: str) -> None:
+        """A call that was talked keeps its card for the wrap-up; one that went elsewhere does not."""
+        pop = self._pops.pop(agent, None)
+        if pop is not None and why == "ended":
+            self._pops[agent] = {**pop, "ended": True}
+
+    # ------------------------------------------------------------ reading
+    @property
+    def connected(self) -> bool:
+        """Is control being heard?"""
+        with self._lock:
+            return self._connected
+
+    @property
+    def snapshot(self) -> dict[str, Any] | None:
+        """The last live state, None when none was heard yet."""
+        with self._lock:
+            return self._snapshot
+
+    def pop_of(self, agent: str) -> dict[str, Any] | None:
+        """The call to show to this agent, if any: offered, talked, or being wrapped up."""
+        with self._lock:
+            pop = self._pops.get(agent)
+            agents = (self._snapshot or {}).get("agents", [])
+        if pop is not None and pop.get("ended"):
+            wrapping = any(a.get("number") == agent and a.get("state") == "wrap_up" for a in agents)
+            return pop if wrapping else None
+        return pop
+
+    @contextmanager
+    def listen(self) -> Iterator[queue.Queue[Message]]:
+        """A queue that receives every message from now on."""
+        mailbox: queue.Queue[Message] = queue.Queue(WAITING_MESSAGES)
+        with self._lock:
+            self._listeners.add(mailbox)
+        try:
+            yield mailbox
+        finally:
+            with self._lock:
+                self._listeners.discard(mailbox)
+
+    def _send(self, message: Message) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for mailbox in listeners:
+            while True:
+                try:
+                    mailbox.put_nowait(message)
+                    break
+                except queue.Full:
+                    try:
+                        mailbox.get_nowait()
+                    except queue.Empty:
+                        continue

@@ -1,0 +1,159 @@
+"""Words for the codes that the call core uses; one table per kind of code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+ROLE = {"admin": _l("Administrator"), "supervisor": _l("Supervisor"), "agent": _l("Agent")}
+
+LINE_STATE = {
+    "idle": _l("Idle"),
+    "ringing": _l("Ringing"),
+    "ivr": _l("Menu"),
+    "queued": _l("Waiting"),
+    "offered": _l("Offered"),
+    "talking": _l("Talking"),
+    "held": _l("On hold"),
+    "dialling": _l("Dialling"),
+    "out_ringing": _l("Calling out"),
+    "out_talking": _l("Talking (out)"),
+    "blocked": _l("Blocked caller"),
+    "fault": _l("Fault"),
+}
+PHONE_STATE = {
+    "idle": _l("On hook"),
+    "ringing": _l("Ringing"),
+    "off_hook": _l("Off hook"),
+    "dialling": _l("Dialling"),
+    "talking": _l("Talking"),
+    "howler": _l("Left off hook"),
+    "fault": _l("Fault"),
+}
+AGENT_STATE = {
+    "signed_out": _l("Signed out"),
+    "not_ready": _l("Not ready"),
+    "ready": _l("Ready"),
+    "ringing": _l("Ringing"),
+    "talking": _l("Talking"),
+    "hold": _l("On hold"),
+    "consult": _l("Consulting"),
+    "conference": _l("Conference"),
+    "wrap_up": _l("Wrap-up"),
+    "outbound": _l("Outbound call"),
+    "internal": _l("Internal call"),
+    "phone_off": _l("Telephone off"),
+}
+REASON = {
+    "lunch": _l("Lunch"),
+    "break": _l("Break"),
+    "training": _l("Training"),
+    "paperwork": _l("Paperwork"),
+    "meeting": _l("Meeting"),
+    "no_answer": _l("No answer"),
+    "rejected": _l("Rejected"),
+    "phone_unavailable": _l("Telephone unavailable"),
+    "forced": _l("Set by supervisor"),
+    "rest": _l("Rest"),
+    "sign_in": _l("Just signed in"),
+}
+DIRECTION = {"in": _l("Incoming"), "out": _l("Outgoing"), "internal": _l("Internal")}
+END_REASON = {
+    "caller_hangup": _l("Other party hung up"),
+    "agent_hangup": _l("Agent hung up"),
+    "abandoned_ringing": _l("Gave up while ringing"),
+    "abandoned_ivr": _l("Gave up in the menu"),
+    "abandoned_queue": _l("Gave up in the queue"),
+    "blocked": _l("Blocked"),
+    "flow_end": _l("Ended by the menu"),
+    "no_answer": _l("No answer"),
+    "busy": _l("Busy"),
+    "congestion": _l("Network busy"),
+    "barred": _l("Number not allowed"),
+    "no_line": _l("No free line"),
+    "no_dial_tone": _l("No dial tone"),
+    "cancelled": _l("Cancelled"),
+    "line_lost": _l("Line lost"),
+    "max_length": _l("Length limit reached"),
+    "forced": _l("Ended by supervisor"),
+    "error": _l("Fault of the box"),
+}
+CUE = {
+    "tone": _l("disconnect tone"),
+    "battery": _l("line power dropped"),
+    "polarity": _l("polarity reversal"),
+    "dialtone": _l("dial tone came back"),
+}
+STEP = {
+    "ring": _l("Line rings"),
+    "callerid": _l("Caller ID received"),
+    "answer": _l("Box answers"),
+    "node": _l("Menu"),
+    "key": _l("Key pressed"),
+    "queue": _l("Enters queue"),
+    "offer": _l("Offered to agent"),
+    "miss": _l("Agent did not answer"),
+    "connect": _l("Connected"),
+    "hold": _l("On hold"),
+    "retrieve": _l("Taken back from hold"),
+    "transfer": _l("Transferred"),
+    "hangup": _l("Hang-up"),
+    "dial": _l("Dialled"),
+    "record_pause": _l("Recording paused"),
+    "record_resume": _l("Recording resumed"),
+}
+PRESENTATION = {"withheld": _l("Number withheld"), "unavailable": _l("Number unavailable")}
+BLOCK_ACTION = {
+    "ignore": _l("Never answer (caller hears ringing)"),
+    "drop": _l("Answer and hang up"),
+    "message": _l("Answer, play a message, hang up"),
+}
+CUSTOMER_KIND = {"potential": _l("Potential customer"), "new": _l("New customer"), "old": _l("Old customer")}
+DESK_ERROR = {
+    "engine_away": _l("The call engine is away. Your telephone still works; try again in a few seconds."),
+    "store_away": _l("The database cannot be opened. Calls go on; try again later."),
+    "unknown_agent": _l("This work number is not set up. Ask the administrator."),
+    "unknown_phone": _l("There is no telephone with this extension. Choose one from the list."),
+    "phone_in_use": _l("Another agent is signed in to this telephone. Choose another one."),
+    "already_signed_in": _l("You are signed in already. Sign out first to change the telephone."),
+    "not_signed_in": _l("Sign in to a telephone first."),
+    "phone_off_hook": _l("The telephone is off the hook. Hang it up and try again."),
+    "busy": _l("You are in a call. Finish it first."),
+    "no_call": _l("There is no call to do this with."),
+    "not_allowed_in_state": _l("This is not possible in your present state."),
+    "unknown_target": _l("There is no such extension or agent. Check the number."),
+    "target_busy": _l("The other telephone is busy or its agent cannot take a call now. Try another one."),
+    "no_free_line": _l("All lines are in use. Try again in a moment."),
+    "number_barred": _l("This number may not be dialled. Ask the administrator."),
+    "unknown_verb": _l("The box does not know this action. Reload the page."),
+    "bad_request": _l("Something is missing in the request. Check what you entered."),
+    "port_lost": _l("The telephone or the line has no contact. Check its cable."),
+    "phone_not_connected": _l("No telephone is connected at this extension. Check its cable."),
+}
+
+
+def label(table: dict[str, Any], code: str | None) -> str:
+    """The word for `code`; a code that has none yet is shown as it is."""
+    if not code:
+        return ""
+    return str(table.get(code, code))
+
+
+def desk_error(code: str) -> str:
+    """A sentence for the agent about a refused request."""
+    return str(DESK_ERROR.get(code, "")) or _("The box refused: %(code)s", code=code)
+
+
+def for_scripts() -> dict[str, dict[str, str]]:
+    """The tables that live pages need, in the language in force."""
+    return {
+        "line": {k: str(v) for k, v in LINE_STATE.items()},
+        "phone": {k: str(v) for k, v in PHONE_STATE.items()},
+        "agent": {k: str(v) for k, v in AGENT_STATE.items()},
+        "reason": {k: str(v) for k, v in REASON.items()},
+        "direction": {k: str(v) for k, v in DIRECTION.items()},
+        "end": {k: str(v) for k, v in END_REASON.items()},
+        "presentation": {k: str(v) for k, v in PRESENTATION.items()},
+    }

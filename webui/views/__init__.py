@@ -1,0 +1,44 @@
+"""The pages, one module per area."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+
+def all_blueprints() -> list[Blueprint]:
+    """Every blueprint of the application."""
+    from webui.views import (
+        admin,
+        api,
+        audit_log,
+        blacklist,
+        board,
+        calls,
+        customers,
+        desk,
+        entry,
+        events,
+        flows,
+        office,
+        settings,
+        tables,
+        users,
+    )
+
+    return [
+        entry.blueprint,
+        events.blueprint,
+        board.blueprint,
+        desk.blueprint,
+        calls.blueprint,
+        customers.blueprint,
+        admin.blueprint,
+        *tables.blueprints(),
+        flows.blueprint,
+        blacklist.blueprint,
+        users.blueprint,
+        settings.blueprint,
+        audit_log.blueprint,
+        office.blueprint,
+        api.blueprint,
+    ]

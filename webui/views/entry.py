@@ -1,0 +1,223 @@
+"""The door: claiming a new box, sign-in, sign-out, own password, language."""
+
+from __future__ import annotations
+
+import re
+import time
+from urllib.parse import urlsplit
+
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user, login_user, logout_user
+
+from appliance.store import InvalidRow
+from webui import accounts, audit
+from webui.accounts import MAX_PASSWORD, MIN_PASSWORD, LockOut, User
+from webui.box import box, store
+from webui.i18n import LANGUAGES, language
+from webui.limits import CLAIM_LIMIT, SIGN_IN_LIMIT, limiter
+from webui.roles import ANYONE, STAFF, allow
+
+blueprint = Blueprint("entry", __name__)
+
+USERNAME_MAX = 40
+USERNAME = re.compile(rf"[^\s/:]{{1,{USERNAME_MAX}}}")
+
+
+def inside(target: str) -> str:
+    """A path on this box to go on to; anything else becomes the home page."""
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return url_for("entry.home")
+    return target.rstrip("?")
+
+
+def claimed() -> bool:
+    """Does the box have an administrator?"""
+    return store().users.count() > 0
+
+
+def password_problem(password: str, again: str, username: str) -> str:
+    """Why this password cannot be taken; "" when it can."""
+    if len(password) < MIN_PASSWORD:
+        return _("The password needs at least %(count)s characters.", count=MIN_PASSWORD)
+    if len(password) > MAX_PASSWORD:
+        return _("The password may have at most %(count)s characters.", count=MAX_PASSWORD)
+    if username and username.casefold() in password.casefold():
+        return _("The password must not contain the user name.")
+    if len(set(password)) < 5:
+        return _("The password repeats too few characters. Use a sentence or several words.")
+    if password != again:
+        return _("The two passwords differ. Type the same one twice.")
+    return ""
+
+
+def enter(row: dict[str, object]) -> None:
+    """Begin a session as this user."""
+    chosen = session.get("language")
+    session.clear()
+    if chosen:
+        session["language"] = chosen
+    session.permanent = True
+    user = User(row)
+    session["stamp"] = user.stamp
+    login_user(user)
+
+
+@blueprint.get("/")
+@allow(ANYONE)
+def home() -> ResponseReturnValue:
+    """The right first page for whoever comes."""
+    if not claimed():
+        return redirect(url_for("entry.claim"))
+    if not current_user.is_authenticated:
+        return redirect(url_for("entry.sign_in"))
+    if current_user.role == "agent":
+        return redirect(url_for("desk.show"))
+    return redirect(url_for("board.show"))
+
+
+@blueprint.route("/claim", methods=["GET", "POST"])
+@allow(ANYONE)
+@limiter.limit(CLAIM_LIMIT, methods=["POST"])
+def claim() -> ResponseReturnValue:
+    """Make the first administrator, with the one-time code that only the box itself shows."""
+    if claimed():
+        return redirect(url_for("entry.home"))
+    problem = ""
+    if request.method == "POST":
+        username = request.form.get("username", "").strip()
+        password = request.form.get("password", "")
+        if not USERNAME.fullmatch(username):
+            problem = _("Choose a user name of 1 to %(count)s characters, without blanks, / and :", count=USERNAME_MAX)
+        problem = problem or password_problem(password, request.form.get("again", ""), username)
+        if not problem:
+            problem = _use_code(request.form.get("code", ""))
+        if not problem:
+            try:
+                row = store().users.create(
+                    username, accounts.hash_password(password), "admin", language=language()
+                )
+            except InvalidRow as error:
+                problem = str(error)
+            else:
+                audit.note("claim", f"administrator {username}", who=username)
+                enter(row)
+                flash(_("The box is yours. Next: check the lines and add your agents."), "success")
+                return redirect(url_for("admin.start"))
+    return render_template("auth/claim.html", problem=problem, form=request.form), 400 if problem else 200
+
+
+def _use_code(code: str) -> str:
+    """Try the claim code; the reason why it was refused, "" when it was right."""
+    if store().claim.use("".join(code.split())):
+        return ""
+    audit.note("claim refused", "wrong code", who="-")
+    if store().claim.locked_s() > 0:
+        return _("Too many wrong codes. Wait ten minutes; the box then shows a new code.")
+    return _("This code is not right. It is shown where the box was started, or with “zongji claim-code”.")
+
+
+@blueprint.route("/sign-in", methods=["GET", "POST"])
+@allow(ANYONE)
+@limiter.limit(SIGN_IN_LIMIT, methods=["POST"])
+def sign_in() -> ResponseReturnValue:
+    """User name and password."""
+    if not claimed():
+        return redirect(url_for("entry.claim"))
+    if current_user.is_authenticated:
+        return redirect(url_for("entry.home"))
+    problem = ""
+    username = request.form.get("username", "").strip()[:USERNAME_MAX]
+    if request.method == "POST":
+        lockout: LockOut = current_app.extensions["lockout"]
+        locked_s = lockout.locked_for_s(username)
+        row = store().users.by_username(username) if username else None
+        if locked_s > 0:
+            problem = _locked(locked_s)
+        elif (
+            accounts.password_fits(row["password_hash"] if row else None, request.form.get("password", ""))
+            and row is not None
+        ):
+            lockout.good(username)
+            if row.get("disabled"):
+                audit.note("sign-in refused", "disabled user", who=username)
+                problem = _("This user has been disabled. Ask an administrator.")
+            else:
+                enter(row)
+                store().users.update(int(row["id"]), {"last_login_at": time.time()})
+                audit.note("sign-in")
+                return redirect(inside(request.args.get("next", "/")))
+        elif lockout.bad(username):
+            audit.note("locked out", username, who=username or "-")
+            problem = _locked(accounts.LOCK_S)
+        else:
+            audit.note("sign-in refused", "wrong password", who=username or "-")
+            problem = _("User name or password is wrong. Check capital letters and try again.")
+    return render_template("auth/sign_in.html", problem=problem, username=username), 401 if problem else 200
+
+
+def _locked(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    return ngettext(
+        "Too many wrong passwords. This name is locked for another minute.",
+        "Too many wrong passwords. This name is locked for another %(num)d minutes.",
+        minutes,
+    )
+
+
+@blueprint.post("/sign-out")
+@allow(*STAFF)
+def sign_out() -> ResponseReturnValue:
+    """End the session. The agent stays signed in to the telephone: that is the desk's matter."""
+    audit.note("sign-out")
+    logout_user()
+    session.clear()
+    flash(_("You have signed out."), "success")
+    return redirect(url_for("entry.sign_in"))
+
+
+@blueprint.route("/password", methods=["GET", "POST"])
+@allow(*STAFF)
+@limiter.limit(SIGN_IN_LIMIT, methods=["POST"])
+def password() -> ResponseReturnValue:
+    """Change the own password; other sessions of the user end."""
+    problem = ""
+    if request.method == "POST":
+        row = store().users.get(int(current_user.id))
+        if row is None:
+            abort(401)
+        new = request.form.get("password", "")
+        if not accounts.password_fits(row["password_hash"], request.form.get("old", "")):
+            problem = _("The present password is wrong.")
+            audit.note("password change refused")
+        problem = problem or password_problem(new, request.form.get("again", ""), current_user.username)
+        if not problem:
+            changed = store().users.update(int(current_user.id), {"password_hash": accounts.hash_password(new)})
+            session["stamp"] = accounts.session_stamp(changed)
+            audit.note("password changed")
+            flash(_("Your password has been changed. Other browsers have been signed out."), "success")
+            return redirect(url_for("entry.home"))
+    return render_template("auth/password.html", problem=problem), 400 if problem else 200
+
+
+@blueprint.post("/language")
+@allow(ANYONE)
+def set_language() -> ResponseReturnValue:
+    """Choose the language: remembered for the user, and in this browser before the sign-in."""
+    chosen = request.form.get("language", "")
+    if chosen not in LANGUAGES:
+        abort(400)
+    session["language"] = chosen
+    if current_user.is_authenticated:
+        store().users.update(int(current_user.id), {"language": chosen})
+    return redirect(inside(request.form.get("next", "/")))
+
+
+@blueprint.get("/health")
+@allow(ANYONE)
+def health() -> ResponseReturnValue:
+    """For watchdogs: is the web server alive, does it hear control?"""
+    return {"web": "ok", "control": box().hub.connected}
