@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.countries import Tone
 from dsp.linescan import OFF, LineScan, Run
 
 TOLERANCE = 0.17
@@ -26,7 +25,9 @@ STEADY_DB = 0.2
 SAME_DB = 0.6
 SHAKEN_DB = 2.0
 """What is left of a frame beside the tone shakes its level by up to this much."""
-MOST_REST = 0.6
+MOST_REST = 0.5
+MEAN_REST = 0.28
+"""Noise 5 dB under the tone, or a voice; music with a note at the tone's frequency leaves more."""
 SHARE_NEAR = 0.12
 """Signatures within this share of the best one are not told apart by frequency."""
 
@@ -59,6 +60,17 @@ def cadence_error(cadence_ms: tuple[int, ...], runs: Sequence[Run], cut: bool = 
                 break
         best = min(best, worst)
     return best
+
+
+def hear(scan: LineScan, port: int, anchor: Run) -> Heard:
+    """`Heard`, shared by all detectors that ask in the same frame."""
+    key = (scan.number, anchor.start)
+    kept = scan.kept.get(port)
+    if kept is None or kept[0] != key:
+        kept = scan.kept[port] = (key, Heard(scan, port, anchor))
+    heard = kept[1]
+    assert isinstance(heard, Heard)
+    return heard
 
 
 class Heard:
@@ -108,8 +120,8 @@ class Heard:
         moves.
         """
         medians = []
+        rests = []
         worst = 0.0
-        doubt = 0.0
         for run in runs:
             if run.kind == OFF:
                 continue
@@ -120,13 +132,14 @@ class Heard:
             slope = abs(float(np.median(levels[:half]) - np.median(levels[-half:]))) if half else 0.0
             spread = float(np.median(np.abs(levels - median)))
             worst = max(worst, max(spread, slope) / (STEADY_DB + self._beat.spread_db + rest * SHAKEN_DB))
-            doubt = max(doubt, rest)
+            rests.append(rest)
             medians.append(median)
+        if not rests or max(rests) > MOST_REST or sum(rests) > MEAN_REST * len(rests):
+            return 9.0
         if len(medians) > 1:
-            worst = max(
-                worst, (max(medians) - min(medians)) / (SAME_DB + self._beat.spread_db + doubt * SHAKEN_DB)
-            )
-        return worst if doubt < MOST_REST else 9.0
+            allowed = SAME_DB + self._beat.spread_db + max(rests) * SHAKEN_DB
+            worst = max(worst, (max(medians) - min(medians)) / allowed)
+        return worst
 
     def gap_depth_db(self, runs: Sequence[Run]) -> float:
         """How much weaker than the bursts the tone's frequencies are in the loudest of the gaps."""
@@ -139,9 +152,11 @@ class Heard:
             self._shares[run.start] = self._scan.shares(self._port, run)
         return self._shares[run.start]
 
-    def error(self, tone: Tone, signature: int, runs: Sequence[Run], cut: bool = False) -> float:
-        """How badly these runs, the first a burst, keep to this tone; over 1: it is another."""
-        wrong = cadence_error(tone.cadence_ms, runs, cut)
+    def error(
+        self, cadence_ms: tuple[int, ...], signature: int, runs: Sequence[Run], cut: bool = False
+    ) -> float:
+        """How badly these runs, the first a burst, keep to a tone; over 1: it is another."""
+        wrong = cadence_error(cadence_ms, runs, cut)
         if wrong > 1.0:
             return wrong
         for run in runs:
@@ -154,10 +169,10 @@ class Heard:
     def best(self, runs: Sequence[Run], cut: bool = False) -> dict[str, float]:
         """The tones that these runs can be, with how far each is off, the nearest first."""
         found: dict[str, float] = {}
-        for tone, signature in self.net.forms:
-            wrong = self.error(tone, signature, runs, cut)
+        for name, cadence_ms, signature in self.net.forms:
+            wrong = self.error(cadence_ms, signature, runs, cut)
             if wrong <= 1.0:
-                found[tone.name] = min(wrong, found.get(tone.name, 9.0))
+                found[name] = min(wrong, found.get(name, 9.0))
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
 

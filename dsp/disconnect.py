@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard
+from dsp.cadence import hear
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import HOP, OFF, Frame, LearnedTone, LineScan, Run
 
@@ -27,7 +27,6 @@ NEVER_THE_END = ("ringback", "dial")
 """Whatever may be one of these ends no call, even if it could be busy tone as well."""
 JUDGED = 6
 """Three bursts and their gaps, the last one still running."""
-LEAST_BURST_FRAMES = 4
 GAP_DB = 6.0
 """In a gap the tone must be at least this much weaker than in the bursts."""
 DIAL_MS = 2000.0
@@ -87,7 +86,7 @@ class DisconnectDetector:
         self._voice += (frame.kind == OFF) & (frame.level_dbm0 > -42.0)
         found = []
         for port in (*frame.changed, *frame.due):
-            if self._told[port]:
+            if self._told[port] or (port in frame.due and self.scan.runs[port][-1].kind == OFF):
                 continue
             cause = self._cause(port)
             if cause is not None:
@@ -99,17 +98,17 @@ class DisconnectDetector:
         runs = self.scan.runs[port]
         if runs[-1].kind == 1:
             return self._dial(port, runs[-1]) if runs[-1].ms >= DIAL_MS else None
-        if len(runs) < 2 or runs[-2].kind != 1 or runs[-2].frames < LEAST_BURST_FRAMES:
+        if len(runs) < 2 or runs[-2].kind != 1 or not self.scan.is_clear(port, runs[-2]):
             return None
-        heard = Heard(self.scan, port, runs[-2])
+        heard = hear(self.scan, port, runs[-2])
         tail = heard.runs[-JUDGED:]
         if len(tail) < JUDGED or tail[-1].kind != OFF:
+            return None
+        if heard.quality(tail) > 1.0 or heard.gap_depth_db(tail) < GAP_DB:
             return None
         found = heard.best(tail, cut=True)
         causes = [REASONS[name] for name in found if name in REASONS]
         if not causes or any(name in NEVER_THE_END for name in found):
-            return None
-        if heard.quality(tail) > 1.0 or heard.gap_depth_db(tail) < GAP_DB:
             return None
         return causes[0], tail[0].start
 
@@ -117,7 +116,9 @@ class DisconnectDetector:
         """Dial tone that came back and lasts."""
         if not (self._connected[port] or self._voice[port] >= VOICE_FRAMES):
             return None
-        heard = Heard(self.scan, port, burst)
+        if not self.scan.is_clear(port, burst):
+            return None
+        heard = hear(self.scan, port, burst)
         if not heard.runs or heard.runs[-1].kind == OFF or heard.runs[-1].ms < DIAL_MS:
             return None
         tail = heard.runs[-1:]

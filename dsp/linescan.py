@@ -177,21 +177,22 @@ class Network:
         self.table: ToneTable = tone_table(country)
         self.learned = learned
         lines: list[tuple[float, ...]] = []
-        self.forms: list[tuple[Tone, int]] = []
-        """Every form of every call-progress tone, with the index of its signature."""
+        forms: list[tuple[Tone, int]] = []
         for name in PROGRESS_TONES:
             for tone in self.table.variants.get(name, ()):
                 if tone.lines_hz not in lines:
                     lines.append(tone.lines_hz)
-                self.forms.append((tone, lines.index(tone.lines_hz)))
+                forms.append((tone, lines.index(tone.lines_hz)))
         if learned is not None:
             if learned.frequencies_hz not in lines:
                 lines.append(learned.frequencies_hz)
             on, off = round(learned.on_ms), round(learned.off_ms)
             steps = [Step(learned.frequencies_hz, on)] + ([Step((), off)] if off else [])
-            self.forms.append((Tone("learned", tuple(steps)), lines.index(learned.frequencies_hz)))
+            forms.append((Tone("learned", tuple(steps)), lines.index(learned.frequencies_hz)))
         if len(lines) + len(SPECIAL) > MOST_SIGNATURES:
             raise ValueError(f"country {country}: more than {MOST_SIGNATURES} different tones")
+        self.forms = [(tone.name, tone.cadence_ms, signature) for tone, signature in forms]
+        """Every form of every call-progress tone: name, cadence, index of its signature."""
         self.progress = len(lines)
         """How many of the signatures are call-progress tones."""
         signatures = [Signature("progress", hz) for hz in lines]
@@ -284,7 +285,10 @@ class LineScan:
         self._interesting = np.zeros(ports, np.bool_)
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
+        self.kept: dict[int, tuple[tuple[int, int], object]] = {}
+        """What one detector has worked out about a port and the next may use: see `cadence.hear`."""
         self._born = [0] * ports
+        self._strength: Array = np.zeros((HISTORY, ports), np.float32)
         self._level: Array = np.full((HISTORY, ports), -99.0, np.float32)
         self._share: Array = np.zeros((HISTORY, ports, MOST_SIGNATURES), np.float32)
 
@@ -328,6 +332,13 @@ class LineScan:
             if whole:
                 yield self._measure()
                 self.framer.step()
+
+    def is_clear(self, port: int, run: Run) -> bool:
+        """The cheap test of a burst: long enough, and mostly tone. What fails it is not looked at."""
+        if run.frames < SHORTEST_FRAMES:
+            return False
+        rows = self._rows(run.start + 1, run.start + run.frames - 1)
+        return float(self._strength[rows, port].mean()) > CLEAR_SHARE
 
     def best_signature(self, port: int, run: Run) -> int:
         """The call-progress signature that explains a burst best."""
@@ -374,6 +385,7 @@ class LineScan:
         level: Array = 10 * np.log10(power / np.float32(FULL_SCALE_DBM0_POWER))
         tone = level + 10 * np.log10(np.maximum(strength, 0.001))
         self._level[row] = level
+        self._strength[row] = strength
         clear = strength > LEAST_SHARE
         near = (np.abs(tone - self._reference) < SAME_LEVEL_DB) & (strength > BURIED_SHARE)
         on = (clear | near) & (tone > LEAST_DBM0)
@@ -412,6 +424,8 @@ class LineScan:
         self._interesting[port] |= kind != OFF
 
 
+SHORTEST_FRAMES = 4
+CLEAR_SHARE = 0.6
 MOST_RUNS = 40
 MOST_SIGNATURES = 18
 HISTORY = 1024

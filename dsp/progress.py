@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard
+from dsp.cadence import Heard, hear
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
 from dsp.voice import VoiceActivity
@@ -25,7 +25,6 @@ LEAST_DIAL_MS = 400.0
 FAX_MS = 400.0
 MOST_JUDGED = 10
 """Bursts and gaps that are looked at together."""
-LEAST_BURST_FRAMES = 4
 
 
 @dataclass(frozen=True)
@@ -115,10 +114,12 @@ class ProgressDetector:
         if heard_kinds[-3:] == ["sit1", "sit2", "sit3"]:
             return "sit", runs[len(kinds) - 1 - kinds[::-1].index("sit1")].start
         anchor = next((run for run in reversed(runs) if run.kind == 1), None)
-        if anchor is None or anchor.frames < LEAST_BURST_FRAMES:
+        if anchor is None or not self.scan.is_clear(port, anchor):
             return None
-        heard = Heard(self.scan, port, anchor)
+        heard = hear(self.scan, port, anchor)
         tail = heard.runs[-MOST_JUDGED:]
+        if heard.quality(tail[-2:]) > 1.0:
+            return None
         tail = tail[1:] if tail and tail[0].kind == OFF else tail
         while tail:
             found = heard.best(tail)
@@ -137,17 +138,17 @@ class ProgressDetector:
 
     def _may_continue(self, port: int, name: str, runs: list[Run]) -> bool:
         net = self.scan.networks[port]
-        forms = [(tone, signature) for tone, signature in net.forms if tone.name == name]
+        forms = [(cadence_ms, signature) for known, cadence_ms, signature in net.forms if known == name]
         if not forms:
             return bool(runs[-1].kind) and net.kinds[runs[-1].kind - 1] == name
         anchor = next((run for run in reversed(runs) if run.kind == 1), None)
         if anchor is None:
             return False
-        heard = Heard(self.scan, port, anchor)
+        heard = hear(self.scan, port, anchor)
         if not heard.runs:
             return False
         part = heard.runs[-2:] if heard.runs[-1].kind == OFF else heard.runs[-1:]
-        return any(heard.error(tone, s, part, cut=True) <= 1.0 for tone, s in forms)
+        return any(heard.error(cadence_ms, s, part, cut=True) <= 1.0 for cadence_ms, s in forms)
 
     def _end_of(self, port: int, name: str, runs: list[Run]) -> int:
         """Frame at which a tone that no longer fits has ended, the gap of its last burst included."""
