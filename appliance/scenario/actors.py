@@ -109,7 +109,9 @@ class Actor:
                 raise Broken(f"{expected} within {within_s:g} s", happened())
             yield
 
-    def never(self, condition: Callable[[], object], duration_s: float, expected: str, happened: str) -> Script:
+    def never(
+        self, condition: Callable[[], object], duration_s: float, expected: str, happened: str
+    ) -> Script:
         """Watch for a while that `condition` gives nothing. Raises Broken."""
         end_s = self.now_s + duration_s
         while self.now_s < end_s - 1e-9:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from appliance.engine import plans
 from appliance.engine.engine import Engine
 from appliance.paths import SHIPPED_PROMPTS, Home
 from appliance.scenario import disk
-from appliance.scenario.boxreading import known_prompts
+from appliance.scenario.flows import known_prompts
 from appliance.scenario.model import Row, Story
 from appliance.scenario.sounds import RATE_HZ
 from appliance.scenario.text import StoryError
@@ -65,7 +66,7 @@ class Box:
         told: Told,
         now_s: Callable[[], float],
     ) -> None:
-        """`told(topic, data)` gets what browsers would get. Raises StoryError for settings that are refused."""
+        """`told(topic, data)` gets what browsers would get. Raises StoryError for settings refused."""
         self.home = Home(home)
         self.home.create()
         self._now_s = now_s
@@ -100,25 +101,25 @@ class Box:
         for percent, value in (("disk.alarm_percent", 99), ("disk.warn_percent", 98)):
             store.settings.set(percent, value, who)
         for key, row in box.settings.items():
-            self._put(row, lambda row=row, key=key: store.settings.set(key, row.values["value"], who))
+            self._put(row, partial(store.settings.set, key, row.values["value"], who))
         for name, row in box.queues.items():
-            self._put(row, lambda row=row, name=name: store.queues.put({"id": name, **row.values}))
+            self._put(row, partial(store.queues.put, {"id": name, **row.values}))
         for name, row in box.flows.items():
             definition = {"start": row.values.get("start"), "nodes": row.values.get("nodes")}
             flow = {"id": name, "title": row.values.get("title", ""), "definition": definition}
-            self._put(row, lambda flow=flow: store.flows.put(flow, who))
+            self._put(row, partial(store.flows.put, flow, who))
             store.flows.publish(name, who=who)
         for name, row in box.lines.items():
-            self._put(row, lambda row=row, n=name: store.lines.put({"id": n, "port": port_name(n), **row.values}))
+            self._put(row, partial(store.lines.put, {"id": name, "port": port_name(name), **row.values}))
         for ext, row in box.phones.items():
-            self._put(row, lambda ext=ext: store.phones.put({"ext": ext, "port": port_name(ext)}))
+            self._put(row, partial(store.phones.put, {"ext": ext, "port": port_name(ext)}))
         for row in box.agents.values():
             values = {key: value for key, value in row.values.items() if key != "phone"}
-            self._put(row, lambda values=values: store.agents.put(values))
+            self._put(row, partial(store.agents.put, values))
         for row in box.blacklist:
-            self._put(row, lambda row=row: store.blacklist.put(row.values))
+            self._put(row, partial(store.blacklist.put, row.values))
         for row in box.customers:
-            self._put(row, lambda row=row: store.customers.add(row.values))
+            self._put(row, partial(store.customers.add, row.values))
 
     def _put(self, row: Row, put: Callable[[], Any]) -> None:
         try:
@@ -129,7 +130,8 @@ class Box:
     def _compile(self, story: Story) -> None:
         compiled = compile_plan(self.store, known_prompts(story))
         if compiled.plan is None or compiled.warnings:
-            raise StoryError(1, f"the box refuses these settings: {'; '.join([*compiled.problems, *compiled.warnings])}.")
+            problems = "; ".join([*compiled.problems, *compiled.warnings])
+            raise StoryError(1, f"the box refuses these settings: {problems}.")
         write_plan(self.home.plan, compiled.plan)
         Plan.from_dict(compiled.plan)
 

@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
-from appliance.core.flow import FIELDS as NODE_FIELDS
-from appliance.core.flow import validate_flow
-from appliance.paths import SHIPPED_PROMPTS
 from appliance.scenario import sounds
+from appliance.scenario.circuits import CIRCUITS, SHORT_CIRCUITS, circuit_name, circuit_values
 from appliance.scenario.model import Row, Story
-from appliance.scenario.text import Item, StoryError, closest, known_keys, read, read_quantity
+from appliance.scenario.text import Item, StoryError, closest, known_keys, read_quantity
 from appliance.store.fields import Field
 from appliance.store.settings import SETTINGS
 from appliance.store.tables import AGENTS, LINES, QUEUES
-from board.sim.config import LineConfig, OfficeConfig, OfficeError
+from board.sim.config import OfficeConfig, OfficeError
 
 MAX_LINES = 64
 MAX_PHONES = 96
 
-
-CIRCUITS: dict[str, Any] = {f.name: f.default for f in fields(LineConfig) if f.name != "number"}
-"""What may be said of a line's copper and exchange, with the default: the settings of the simulated line."""
-
-SHORT_CIRCUITS = {
-    "loss": "loss_db",
-    "noise": "noise_dbm0",
-    "hum": "hum_dbm0",
-    "tilt": "tilt_db",
-    "echo": "erl_db",
-    "far_echo": "far_echo_db",
-    "reversal": "polarity_reversal",
-    "dial_tone_delay": "dial_tone_delay_ms",
-    "disconnect_delay": "disconnect_delay_ms",
-    "battery_drop": "battery_drop_ms",
-}
-"""Short names of line settings; the long ones are understood too."""
-
-DISCONNECTS: dict[str, dict[str, Any]] = {
-    "tone": {"disconnect_tone": "busy", "battery_drop_ms": 0, "polarity_reversal": False},
-    "congestion": {"disconnect_tone": "congestion", "battery_drop_ms": 0, "polarity_reversal": False},
-    "dial": {"disconnect_tone": "dial", "battery_drop_ms": 0, "polarity_reversal": False},
-    "battery": {"disconnect_tone": "none", "battery_drop_ms": 500, "polarity_reversal": False},
-    "polarity": {"disconnect_tone": "none", "battery_drop_ms": 0, "polarity_reversal": True},
-    "none": {"disconnect_tone": "none", "battery_drop_ms": 0, "polarity_reversal": False},
-}
-"""`disconnect:`: how the exchange shows that the other side has gone."""
 
 OFFICE_FIELDS = ("tone_freq_error_percent", "tone_cadence_error_percent", "unknown_numbers", "local_time")
 
@@ -72,20 +42,15 @@ BOX_KEYS = (
 ALIASES = {"ring": "ring_s", "wrap_up": "wrap_up_s", "misses": "misses_allowed", "max_wait": "max_wait_s"}
 
 
-def read_flows(story: Story, item: Item | None) -> None:
-    """Fill `story.box.flows`, once queues and telephones are known. Raises StoryError."""
-    if item is not None:
-        _flows(story, {key: value for key, value, _ in known_keys(item, "box", BOX_KEYS)})
-    if "main" not in story.box.flows:
-        story.box.flows["main"] = default_flow(story)
+def box_parts(item: Item | None) -> dict[str, Item]:
+    """The parts of `box:` by name. Raises StoryError for one that does not exist."""
+    return {} if item is None else {key: value for key, value, _ in known_keys(item, "box", BOX_KEYS)}
 
 
 def read_box(story: Story, item: Item | None) -> None:
     """Fill `story.box`, with defaults where the file is silent; the flows come later. Raises StoryError."""
     box = story.box
-    given: dict[str, Item] = {}
-    if item is not None:
-        given = {key: value for key, value, _ in known_keys(item, "box", BOX_KEYS)}
+    given = box_parts(item)
     for key in ("country", "language"):
         if key in given:
             setattr(box, key, checked(SETTINGS[key].field, given[key], key))
@@ -218,60 +183,26 @@ def _line(key: str, value: Item) -> tuple[Row, dict[str, Any]]:
         else:
             known = [*table, "disconnect", *SHORT_CIRCUITS, *CIRCUITS]
             raise StoryError(
-                value.key_lines[name], f"a line has no `{name}`.{closest(name, known)} Known: {', '.join(known)}."
+                value.key_lines[name],
+                f"a line has no `{name}`.{closest(name, known)} Known: {', '.join(known)}.",
             )
     return Row(value.line, values), circuit
 
 
-def circuit_name(name: str) -> str | None:
-    """The full name of a line setting given in full, in short or as `disconnect`; None when unknown."""
-    folded = re.sub(r"[\s-]+", "_", name.strip().lower())
-    if folded == "disconnect":
-        return folded
-    folded = SHORT_CIRCUITS.get(folded, folded)
-    return folded if folded in CIRCUITS else None
-
-
-def circuit_values(name: str, item: Item) -> dict[str, Any]:
-    """Settings of the simulated line for one `name: value`. Raises StoryError for a value that cannot be."""
-    full = circuit_name(name)
-    if full == "disconnect":
-        word = item.as_text("disconnect").lower()
-        if word not in DISCONNECTS:
-            raise item.fail(f"disconnect is one of {', '.join(DISCONNECTS)}, not `{word}`.")
-        return DISCONNECTS[word]
-    if full is None:
-        known = ["disconnect", *SHORT_CIRCUITS, *CIRCUITS]
-        raise item.fail(f"a line has no `{name}`.{closest(name, known)} Known: {', '.join(known)}.")
-    like = CIRCUITS[full]
-    value: Any
-    if isinstance(like, bool):
-        value = item.as_bool(name)
-    elif isinstance(like, str):
-        value = item.as_text(name)
-    else:
-        value = item.as_number(name)
-        if full.endswith("_ms") and item.text is not None and re.search(r"\d\s*(s|min)\b", item.text):
-            value *= 1000.0
-        if isinstance(like, int):
-            value = round(value)
-    try:
-        LineConfig(**{full: value}).check("line")
-    except OfficeError as error:
-        raise item.fail(f"{error}.".replace("line: ", "", 1)) from error
-    return {full: value}
-
-
 def _phones(story: Story, item: Item | None) -> None:
     phones = story.box.phones
-    if item is None or (item.text is not None and read_quantity(item.text) is not None and "," not in item.text):
+    if item is None or (
+        item.text is not None and read_quantity(item.text) is not None and "," not in item.text
+    ):
         count = 2 if item is None else item.as_int("phones", 0, MAX_PHONES)
         for n in range(count):
             phones[str(801 + n)] = Row(1 if item is None else item.line, {})
         return
     for ext in item.words("phones"):
         if not re.fullmatch(r"\d{2,6}", ext):
-            raise item.fail(f"`{ext}` is not an extension; write for example `phones: 2` or `phones: [801, 805]`.")
+            raise item.fail(
+                f"`{ext}` is not an extension; write for example `phones: 2` or `phones: [801, 805]`."
+            )
         phones[ext] = Row(item.line, {})
 
 
@@ -294,7 +225,10 @@ def _queues(story: Story, item: Item | None) -> None:
 
 
 def read_agents(
-    story: Story, item: Item | None, taking_part: Sequence[str], headings: Sequence[tuple[str, str, int, Item]]
+    story: Story,
+    item: Item | None,
+    taking_part: Sequence[str],
+    headings: Sequence[tuple[str, str, int, Item]],
 ) -> None:
     """Fill `story.box.agents`; whoever is not described gets the next free number and telephone."""
     box = story.box
@@ -302,13 +236,15 @@ def read_agents(
     if item is not None and item.pairs is not None:
         described = {key: (item.key_lines[key], value) for key, value in item.pairs}
     elif item is not None:
-        described = {name: (item.line, None) for name in item.words("agents")}
+        described = dict.fromkeys(item.words("agents"), (item.line, None))
     if item is None:
         described = {name: (line, None) for role, name, line, _ in headings if role == "agent"}
     for role, name, line, _ in headings:
         if role == "agent" and name not in described:
             raise StoryError(
-                line, f"agent {name} is not among `agents:`.{closest(name, described)} Known: {', '.join(described)}."
+                line,
+                f"agent {name} is not among `agents:`.{closest(name, described)} "
+                f"Known: {', '.join(described)}.",
             )
     if not box.queues:
         named = {
@@ -354,101 +290,21 @@ def _agent(story: Story, name: str, line: int, value: Item | None) -> Row:
         free = [ext for ext in box.phones if ext not in used]
         if not free:
             raise StoryError(
-                line, f"no telephone is left for agent {name}; write more `phones:` under `box:` or `phone:` here."
+                line,
+                f"no telephone is left for agent {name}; write more `phones:` under `box:` or `phone:` here.",
             )
         phone = free[0]
     return Row(line, values | {"phone": phone})
 
 
 # ----------------------------------------------------- flows, rules, customers
-def _flows(story: Story, given: dict[str, Item]) -> None:
-    flows = story.box.flows
-    if "flow" in given:
-        flows["main"] = _flow(story, "main", given["flow"])
-    if "flows" in given:
-        for name, value in given["flows"].as_pairs("flows"):
-            flows[name] = _flow(story, name, value)
-
-
-def _flow(story: Story, name: str, item: Item) -> Row:
-    plain: Any
-    straight = re.fullmatch(r"queue\s+(\S+)", item.text.strip()) if item.text is not None else None
-    if straight is not None:
-        plain = {"start": "wait", "nodes": {"wait": {"type": "queue", "queue": straight[1]}}}
-    elif item.text is not None and not item.empty:
-        path = story.path.parent / item.as_text(f"flow {name}")
-        try:
-            plain = _flow_data(read(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise item.fail(f"flow {name}: cannot read {path} ({error.strerror}).") from error
-        except (StoryError, UnicodeDecodeError) as error:
-            raise item.fail(f"flow {name}: {path.name}: {error}") from error
-    else:
-        plain = _flow_data(item)
-    if not isinstance(plain, dict):
-        raise item.fail(f"flow {name} needs `start:` and `nodes:`; docs/scenarios.md shows one.")
-    problems = validate_flow({**plain, "id": name}, known_prompts(story), box_queues(story), story.box.phones)
-    if problems:
-        raise item.fail("; ".join(problems) + ".")
-    return Row(item.line, {"title": str(plain.get("title", name)), "start": plain["start"], "nodes": plain["nodes"]})
-
-
-def _flow_data(item: Item) -> Any:
-    """Plain data in which only the fields that hold numbers are numbers: an extension is a text."""
-    plain = item.plain()
-
-    def mend(value: Any, holds: str) -> Any:
-        if isinstance(value, dict):
-            return {key: mend(inner, holds) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [mend(inner, holds) for inner in value]
-        return value if holds in ("seconds", "count") or value is None else str(value)
-
-    if not isinstance(plain, dict) or not isinstance(plain.get("nodes"), dict):
-        return plain
-    for node in plain["nodes"].values():
-        if isinstance(node, dict):
-            known = NODE_FIELDS.get(str(node.get("type")), {})
-            for key in node:
-                node[key] = mend(node[key], known.get(key, ("", False))[0])
-    return plain
-
-
-def known_prompts(story: Story) -> set[str]:
-    """Names of the shipped prompts of the box's language and of the story's own."""
-    return {p.stem for p in (SHIPPED_PROMPTS / story.box.language).glob("*.wav")} | set(story.box.prompts)
-
-
-def box_queues(story: Story) -> set[str]:
-    """Ids of the queues."""
-    return set(story.box.queues)
-
-
-def default_flow(story: Story) -> Row:
-    """The flow of a story that brings none: greeting, a menu with a key for each queue, then the first queue."""
-    queues = list(story.box.queues)
-    keys = {str(n): f"to_{queue}" for n, queue in enumerate(queues[:9], 1)}
-    keys["0"] = f"to_{queues[0]}"
-    nodes: dict[str, Any] = {
-        "hello": {"type": "play", "prompt": "greeting", "next": "choose"},
-        "choose": {
-            "type": "menu",
-            "prompt": "menu_main",
-            "timeout_s": 5,
-            "repeats": 2,
-            "keys": keys,
-            "on_fail": f"to_{queues[0]}",
-        },
-    }
-    nodes |= {f"to_{queue}": {"type": "queue", "queue": queue} for queue in queues[:9]}
-    return Row(1, {"title": "main", "start": "hello", "nodes": nodes})
-
-
 def _block(item: Item) -> Row:
     if item.text is not None:
         return Row(item.line, {"pattern": item.as_text("blacklist")})
     values: dict[str, Any] = {}
-    for key, value, _ in known_keys(item, "a blacklist entry", ("number", "pattern", "action", "prompt", "note")):
+    for key, value, _ in known_keys(
+        item, "a blacklist entry", ("number", "pattern", "action", "prompt", "note")
+    ):
         values["pattern" if key == "number" else key] = value.as_text(key)
     if "pattern" not in values:
         raise item.fail("a blacklist entry needs `number:`, for example `{number: 139*, action: drop}`.")

@@ -105,7 +105,7 @@ def pieces(sound: Samples) -> list[tuple[int, Floats]]:
 
 @dataclass(frozen=True)
 class Found:
-    """Where a sound was: positions of its beginning and of the last sample compared, and how alike (0 … 1)."""
+    """Where a sound was: its beginning, the end of what was compared, and how alike they are (0 … 1)."""
 
     begin: int
     end: int
@@ -186,7 +186,9 @@ class LoopListener:
         count = max(1, -(-(len(looped) - self._window + 1) // step))
         padded = np.zeros(count * step + self._window)
         padded[: len(looped)] = looped[: len(padded)]
-        blocks = np.lib.stride_tricks.sliding_window_view(padded, size)[::step] if len(padded) >= size else None
+        blocks = (
+            np.lib.stride_tricks.sliding_window_view(padded, size)[::step] if len(padded) >= size else None
+        )
         if blocks is None:
             blocks = np.zeros((1, size))
             blocks[0, : len(padded)] = padded
@@ -343,7 +345,9 @@ def keys_heard(audio: Floats) -> str:
     row, column = power[:, :4].argmax(axis=1), power[:, 4:].argmax(axis=1)
     pair = power[:, :4].max(axis=1) + power[:, 4:].max(axis=1)
     weak = np.minimum(power[:, :4].max(axis=1), power[:, 4:].max(axis=1))
-    present = (pair > 0.6 * total) & (weak > np.square(22827.0 * 10.0 ** (-40.0 / 20.0))) & (weak > 0.02 * pair)
+    present = (
+        (pair > 0.6 * total) & (weak > np.square(22827.0 * 10.0 ** (-40.0 / 20.0))) & (weak > 0.02 * pair)
+    )
     out = ""
     held, length = -1, 0
     for here, r, c in zip(present, row, column, strict=True):

@@ -32,7 +32,11 @@ def check(stage: Stage, records: list[dict[str, Any]], root: Path) -> None:
     if wanted.records is not None:
         _records(stage, wanted.records, records, root)
     if wanted.record_count is not None and not wanted.record_count.fits(len(records)):
-        stage.fail(f"{wanted.record_count.shown} call records", f"there were {len(records)}", wanted.record_count.line)
+        stage.fail(
+            f"{wanted.record_count.shown} call records",
+            f"there were {len(records)}",
+            wanted.record_count.line,
+        )
     boxed = [_flat(e) for e in stage.events if e["source"] == "box"]
     for line, fields in wanted.events:
         if not any(not mismatches(fields, event) for event in boxed):
@@ -74,7 +78,9 @@ def _records(stage: Stage, wanted: list[WantedRecord], records: list[dict[str, A
                            f"was {sentence.split(', was ')[1]}", one.line)  # fmt: skip
     if left_over and not stage.story.wanted.more_records:
         rest = [records[n] for n in left_over]
-        stage.fail(f"{len(wanted)} call record(s)", f"there were more: {_brief(rest)}", stage.story.wanted.line)
+        stage.fail(
+            f"{len(wanted)} call record(s)", f"there were more: {_brief(rest)}", stage.story.wanted.line
+        )
 
 
 def _details(stage: Stage, wanted: WantedRecord, record: dict[str, Any], root: Path) -> None:
@@ -88,7 +94,9 @@ def _details(stage: Stage, wanted: WantedRecord, record: dict[str, Any], root: P
         happened = [str(step.get("what")) for step in record["steps"]]
         rest = iter(happened)
         if not all(step in rest for step in wanted.steps):
-            stage.fail(f"the steps {', '.join(wanted.steps)}", f"they were {', '.join(happened)}", wanted.line)
+            stage.fail(
+                f"the steps {', '.join(wanted.steps)}", f"they were {', '.join(happened)}", wanted.line
+            )
     if not (wanted.hears or wanted.lacks):
         return
     if path is None:
@@ -185,5 +193,7 @@ def _brief(records: list[dict[str, Any]]) -> str:
         return "there was none"
     parts = []
     for record in records:
-        parts.append("{" + ", ".join(f"{k}: {show(record[k])}" for k in BRIEF if record[k] not in ("", None)) + "}")
+        parts.append(
+            "{" + ", ".join(f"{k}: {show(record[k])}" for k in BRIEF if record[k] not in ("", None)) + "}"
+        )
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""What a story writes where a value is expected: `5..30`, `>= 3`, `139*`, `/regex/`, `none`, a plain value."""
+"""What a story writes where a value is expected: `5..30`, `>= 3`, `139*`, `/regex/`, `none`, a value."""
 
 from __future__ import annotations
 

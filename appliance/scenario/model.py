@@ -76,7 +76,7 @@ class Box:
     prompts: dict[str, Samples] = field(default_factory=dict)
     """The story's own prompts."""
     numbers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Outside number → {"fate": "answers"|"busy"|"no answer"|"congestion"|"unobtainable", "after_s", "says"}."""
+    """Outside number → {"fate" (a key of `office.FATES`), "after_s", "says" (samples or None)}."""
 
 
 @dataclass(frozen=True)

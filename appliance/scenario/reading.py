@@ -9,9 +9,10 @@ from typing import Any
 
 from appliance.core.record import CallRecord
 from appliance.paths import SHIPPED_PROMPTS
-from appliance.scenario import verbs as _verbs  # noqa: F401 (fills the table of verbs)
 from appliance.scenario import sounds
-from appliance.scenario.boxreading import read_agents, read_box, read_flows
+from appliance.scenario import verbs as _verbs  # noqa: F401 (fills the table of verbs)
+from appliance.scenario.boxreading import box_parts, read_agents, read_box
+from appliance.scenario.flows import read_flows
 from appliance.scenario.matching import Match, read_match
 from appliance.scenario.model import Person, Row, Step, Story, Wanted, WantedRecord
 from appliance.scenario.text import Item, StoryError, closest, known_keys, read
@@ -65,11 +66,15 @@ def parse_story(text: str, path: Path) -> Story:
         if not story.should_fail:
             raise top["should fail"].fail("`should fail:` needs the text that must appear in the failure.")
     if "people" not in top:
-        raise StoryError(root.line, "nobody takes part: add `people:` with for example `caller Li:` below it.")
+        raise StoryError(
+            root.line, "nobody takes part: add `people:` with for example `caller Li:` below it."
+        )
     headings = _headings(top["people"])
     read_box(story, top.get("box"))
-    read_agents(story, top.get("agents"), [name for role, name, _, _ in headings if role == "agent"], headings)
-    read_flows(story, top.get("box"))
+    read_agents(
+        story, top.get("agents"), [name for role, name, _, _ in headings if role == "agent"], headings
+    )
+    read_flows(story, box_parts(top.get("box")))
     for role, name, line, value in headings:
         story.people.append(_person(story, role, name, line, value))
     numbers: dict[str, Person] = {}
@@ -77,7 +82,8 @@ def parse_story(text: str, path: Path) -> Story:
         if person.role == "caller" and person.number:
             if person.number in numbers:
                 raise StoryError(
-                    person.line, f"{person.title} has the number of {numbers[person.number].title}; give another."
+                    person.line,
+                    f"{person.title} has the number of {numbers[person.number].title}; give another.",
                 )
             numbers[person.number] = person
     for person, (_, _, _, value) in zip(story.people, headings, strict=True):
@@ -102,8 +108,16 @@ def _own_numbers(story: Story) -> None:
                 )
             other = next((p for p in story.people if p.number == number and p is not person), None)
             if other is not None or person.number not in ("", number):
-                owner = f"{other.title} has {number}" if other is not None else f"{person.title} has {person.number}"
-                raise StoryError(step.line, f"{number} cannot ring here: a number belongs to one person and a person has one ({owner}).")
+                owner = (
+                    f"{other.title} has {number}"
+                    if other is not None
+                    else f"{person.title} has {person.number}"
+                )
+                raise StoryError(
+                    step.line,
+                    f"{number} cannot ring here: a number belongs to one person, and a person has one "
+                    f"({owner}).",
+                )
             person.number = number
 
 
@@ -120,7 +134,9 @@ def _headings(people: Item) -> list[tuple[str, str, int, Item]]:
                 "Write `caller NAME`, `agent NAME`, `phone EXTENSION`, `supervisor NAME` or `office`.",
             )
         if not name and role != "office":
-            raise StoryError(line, f"`{key}` needs a name, for example `{role} {'801' if role == 'phone' else 'Li'}`.")
+            raise StoryError(
+                line, f"`{key}` needs a name, for example `{role} {'801' if role == 'phone' else 'Li'}`."
+            )
         if any(role == r and name.lower() == n.lower() for r, n, _, _ in out):
             raise StoryError(line, f"`{key}` takes part twice; put all steps under one heading.")
         out.append((role, name, line, value))
@@ -207,7 +223,8 @@ def _step(story: Story, person: Person, item: Item, text: str) -> Step:
     code = args.get("state")
     if code is not None and "but is refused" in bare.lower() and code not in REFUSALS:
         raise item.fail(
-            f"`{code}` is not a code of refusal.{closest(code, REFUSALS)} Codes: {', '.join(sorted(REFUSALS))}."
+            f"`{code}` is not a code of refusal.{closest(code, REFUSALS)} "
+            f"Codes: {', '.join(sorted(REFUSALS))}."
         )
     within_s = sentence.within_s if sentence.within_s is not None else sentence.verb.default_within_s
     if sentence.within_s is not None and sentence.verb.default_within_s is None:
@@ -266,10 +283,14 @@ def _port(story: Story, item: Item, kind: str, text: str) -> str:
     lines, phones = story.box.lines, story.box.phones
     if kind == "line" or (kind == "port" and f"L{name}" in lines and name not in phones):
         if f"L{name}" not in lines:
-            raise item.fail(f"the box has no line {name}; it has {', '.join(lines)}. See `lines:` under `box:`.")
+            raise item.fail(
+                f"the box has no line {name}; it has {', '.join(lines)}. See `lines:` under `box:`."
+            )
         return f"L{name}"
     if name not in phones:
-        raise item.fail(f"the box has no telephone {name}; it has {', '.join(phones)}. See `phones:` under `box:`.")
+        raise item.fail(
+            f"the box has no telephone {name}; it has {', '.join(phones)}. See `phones:` under `box:`."
+        )
     return name
 
 
@@ -287,7 +308,11 @@ def prompt_sound(story: Story, item: Item, name: str) -> sounds.Samples:
         return story.box.prompts[name]
     folder = SHIPPED_PROMPTS / story.box.language
     try:
-        return sounds.load(folder / f"{name}.wav") if (folder / f"{name}.wav").is_file() else _no_prompt(story, item, name)
+        return (
+            sounds.load(folder / f"{name}.wav")
+            if (folder / f"{name}.wav").is_file()
+            else _no_prompt(story, item, name)
+        )
     except sounds.NoSound as error:
         raise item.fail(str(error)) from error
 
@@ -332,7 +357,11 @@ def _record(story: Story, part: Item) -> WantedRecord:
     lacks: tuple[tuple[int, str, Any], ...] = ()
     steps: tuple[str, ...] = ()
     for key, value, _ in known_keys(part, "a record", (*RECORD_FIELDS, *SPECIAL_FIELDS[1:3])):
-        if key == "recording" and value.text is not None and value.text.lower() in ("yes", "no", "true", "false"):
+        if (
+            key == "recording"
+            and value.text is not None
+            and value.text.lower() in ("yes", "no", "true", "false")
+        ):
             recording = value.as_bool(key)
         elif key == "recording_has":
             hears = tuple(_sound(story, one) for one in value.as_list(key))
@@ -369,9 +398,7 @@ def _sound(story: Story, item: Item) -> tuple[int, str, Any]:
     text = item.as_text("a sound of a recording")
     found = _SOUND.fullmatch(text)
     if found is None:
-        raise item.fail(
-            f"`{text}`: write `person NAME`, `prompt NAME`, `keys 123`, `tone busy` or `music`."
-        )
+        raise item.fail(f"`{text}`: write `person NAME`, `prompt NAME`, `keys 123`, `tone busy` or `music`.")
     kind = (found[1] or found[3]).lower()
     if kind == "music":
         return item.line, kind, prompt_sound(story, item, "music")

@@ -55,7 +55,7 @@ def load(path: Path) -> Samples:
     mono = audio.mean(axis=1)
     if rate_hz != RATE_HZ:
         mono = resample(mono, rate_hz)
-    return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+    return to_int16(mono * 32768.0)
 
 
 def resample(audio: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64]:
@@ -69,12 +69,17 @@ def resample(audio: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64]:
     return np.asarray(np.fft.irfft(cut, count) * (count / len(audio)), dtype=np.float64)
 
 
+def to_int16(audio: NDArray[np.float64]) -> Samples:
+    """Rounded and clipped to 16 bits."""
+    return np.asarray(np.clip(np.rint(audio), -32768, 32767), dtype=np.int16)
+
+
 def tone(frequencies_hz: tuple[float, ...], level_dbm0: float, duration_s: float) -> Samples:
     """Sines added up, each at `level_dbm0`; 0 dBm0 has a peak of 22827."""
     t = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
     peak = 22827.0 * 10.0 ** (level_dbm0 / 20.0)
     total = np.sum([peak * np.sin(2.0 * np.pi * f * t) for f in frequencies_hz], axis=0)
-    return np.clip(np.rint(total), -32768, 32767).astype(np.int16)
+    return to_int16(np.asarray(total, dtype=np.float64))
 
 
 def level_dbm0(audio: Samples | NDArray[np.float64]) -> float:

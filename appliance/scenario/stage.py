@@ -1,6 +1,6 @@
 """The stage: box, office and people on one virtual clock, tick by tick.
 
-    mouths ─► office ─► box (one tick) ─► office ─► ears ─► scripts
+mouths ─► office ─► box (one tick) ─► office ─► ears ─► scripts
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Stage:
             actor.act()
         except Broken as broken:
             step = actor.step
-            self.fail(broken.expected, broken.happened, step.line if step else actor.person.line, actor.person.title)
+            self.fail(
+                broken.expected, broken.happened, step.line if step else actor.person.line, actor.person.title
+            )
             actor.finished = True
             self.leave(actor)
 
@@ -107,7 +109,9 @@ class Stage:
 
     def notice_codes(self) -> list[str]:
         """Codes of all notices so far, in order."""
-        return [e["data"].get("code", "") for e in self.events if e["source"] == "box" and e["topic"] == "notice"]
+        return [
+            e["data"].get("code", "") for e in self.events if e["source"] == "box" and e["topic"] == "notice"
+        ]
 
     def snapshot(self) -> dict[str, Any]:
         """The live board as it is now."""
@@ -183,7 +187,9 @@ class Stage:
             return handle.state not in ("idle", "ringing")
         return handle is not None and handle.off_hook
 
-    def place_call(self, a: Actor, line: str, number: str, name: str, cid: str | None, presentation: str) -> str:
+    def place_call(
+        self, a: Actor, line: str, number: str, name: str, cid: str | None, presentation: str
+    ) -> str:
         """An outside call to the box; returns what went wrong, or ""."""
         phone = self._outside(a)
         index = self.people.line_index(line)
@@ -280,7 +286,11 @@ class Stage:
         rows = [row for row in self.snapshot()["agents"] if row["number"] == a.person.number]
         call = rows[0].get("call") if rows else None
         if not call:
-            calls = [e["data"]["call"] for e in self.events if e["topic"] == "pop" and e["data"].get("agent") == a.person.number]
+            calls = [
+                e["data"]["call"]
+                for e in self.events
+                if e["topic"] == "pop" and e["data"].get("agent") == a.person.number
+            ]
             call = calls[-1] if calls else None
         if not call:
             return f"{a.person.title} has had no call"

@@ -56,8 +56,10 @@ class Item:
     def as_text(self, what: str) -> str:
         """The scalar text. Raises StoryError for lists and mappings."""
         if self.text is None:
-            raise self.fail(f"{what} is a single text, but here is {self.what()}. "
-                            "If the text contains `: ` put it in quotes.")
+            raise self.fail(
+                f"{what} is a single text, but here is {self.what()}. "
+                "If the text contains `: ` put it in quotes."
+            )
         return "" if self.empty else self.text.strip()
 
     def as_number(self, what: str, low: float = float("-inf"), high: float = float("inf")) -> float:
@@ -109,7 +111,7 @@ class Item:
         return tuple(part.as_text(what) for part in self.as_list(what))
 
     def plain(self) -> object:
-        """The piece as plain YAML data (numbers and yes/no resolved), for data that is not ours, like a flow."""
+        """The piece as plain YAML data (numbers and yes/no resolved), for data such as a flow."""
         if self.parts is not None:
             return [part.plain() for part in self.parts]
         if self.pairs is not None:
@@ -132,7 +134,7 @@ _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "秒": 1
 
 
 def read_quantity(text: str) -> float | None:
-    """`5`, `5 s`, `300 ms`, `2 min`, `-45 dBm0`, `10 %` as a number in base units; None when it is not one."""
+    """`5`, `5 s`, `300 ms`, `2 min`, `-45 dBm0`, `10 %` as a number in base units; None: it is none."""
     found = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?)\s*([^\d\s]*)\s*", text)
     if found is None or found[2].lower() not in _UNITS:
         return None
@@ -200,7 +202,7 @@ def closest(word: str, known: Iterable[str]) -> str:
 
 
 def known_keys(item: Item, what: str, known: Iterable[str]) -> Iterator[tuple[str, Item, int]]:
-    """The pairs of a mapping as (key, value, line of the key); an unknown key raises with the nearest known one.
+    """The pairs of a mapping as (key, value, line of the key); an unknown key raises, naming the nearest.
 
     Keys are compared without regard to case, and space, `-` and `_` are the same.
     """

@@ -73,7 +73,7 @@ BLANKS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Verb:
-    """One thing that can be done. `perform(actor, args)` is a script; `check(story, args)` sees names early."""
+    """One thing that can be done. `perform(actor, args)` is its script."""
 
     name: str
     who: frozenset[str]
@@ -168,7 +168,15 @@ def seconds(text: str) -> float:
     if found is None:
         raise ValueError(f"`{text}` is not a duration; write for example `5 s`")
     unit = found[2].lower()
-    scale = 0.001 if unit == "ms" else 60.0 if unit.startswith(("min", "分")) else 3600.0 if unit[:1] == "h" else 1.0
+    scale = (
+        0.001
+        if unit == "ms"
+        else 60.0
+        if unit.startswith(("min", "分"))
+        else 3600.0
+        if unit[:1] == "h"
+        else 1.0
+    )
     return float(found[1]) * scale
 
 
@@ -199,8 +207,7 @@ def understand(sentence: str, role: str) -> Sentence:
     if elsewhere is not None:
         who = ", ".join(sorted(elsewhere.who))
         raise NotUnderstood(
-            f"`{sentence}` is something for {_article(who)}, not for {_article(role)}."
-            f" {_role_hint(role)}"
+            f"`{sentence}` is something for {_article(who)}, not for {_article(role)}. {_role_hint(role)}"
         )
     raise NotUnderstood(f"`{sentence}` is not understood.{_near(rest, role)}")
 

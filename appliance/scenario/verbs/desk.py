@@ -84,7 +84,12 @@ def wrap_up_done(a: Actor, x: Args) -> Script:
     yield from _ask(a, "wrap_up_done", x, {})
 
 
-@verb(DESK, "extend wrap(-up| up)" + REFUSED, like="extend wrap-up", does="Asks for more time for wrap-up, once.")
+@verb(
+    DESK,
+    "extend wrap(-up| up)" + REFUSED,
+    like="extend wrap-up",
+    does="Asks for more time for wrap-up, once.",
+)
 def extend_wrap_up(a: Actor, x: Args) -> Script:
     """More wrap-up."""
     yield from _ask(a, "wrap_up_extend", x, {})
@@ -153,7 +158,7 @@ def pause_recording(a: Actor, x: Args) -> Script:
     DESK,
     "note {rest}",
     like='note "wants a quote by Friday"',
-    does="Writes a note into the agent's call, the one in progress or the last one; it is kept in the call's row.",
+    does="Writes a note into the agent's call, the one in progress or the last one.",
 )
 def note(a: Actor, x: Args) -> Script:
     """Save a note with the call."""
@@ -174,8 +179,8 @@ def note(a: Actor, x: Args) -> Script:
         'see the pop from 13912345678 name "Li Lei" customer "李雷" line 1 queue sales keys 1',
         "see pop withheld",
     ),
-    does="Waits until a call pops up on the agent's screen, and compares what it shows. `customer` is the name "
-    "in the customer table.",
+    does="Waits until a call pops up on the agent's screen, and compares what it shows. `customer` is the "
+    "name in the customer table.",
     within_s=40.0,
 )
 def see_pop(a: Actor, x: Args) -> Script:

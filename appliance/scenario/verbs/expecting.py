@@ -32,7 +32,9 @@ def expect_agent(a: Actor, x: Args) -> Script:
         return row.get("state") == x["state"] and x["reason"] in (None, row.get("reason"))
 
     because = f" because {x['reason']}" if x["reason"] else ""
-    yield from a.until(look, f"{x['person'].title} to be {x['state']}{because}", lambda: f"the state was {now()}")
+    yield from a.until(
+        look, f"{x['person'].title} to be {x['state']}{because}", lambda: f"the state was {now()}"
+    )
 
 
 @verb(
@@ -52,7 +54,8 @@ def expect_line(a: Actor, x: Args) -> Script:
     ANYONE,
     "(expect|see) phone {ext} (is |to be |)[in ]{state}",
     like="expect phone 801 is off_hook",
-    does="Waits until the telephone is in that state: idle, ringing, off_hook, dialling, talking, howler or fault.",
+    does="Waits until the telephone is in that state: idle, ringing, off_hook, dialling, talking, howler "
+    "or fault.",
     within_s=SOON_S,
 )
 def expect_phone(a: Actor, x: Args) -> Script:

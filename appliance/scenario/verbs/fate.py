@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from appliance.scenario.actors import Actor, Broken
-from appliance.scenario.boxreading import circuit_values, fate_of
+from appliance.scenario.boxreading import fate_of
+from appliance.scenario.circuits import circuit_values
 from appliance.scenario.text import Item, StoryError
 from appliance.scenario.vocabulary import ANYONE, Args, Script, unquote, verb
 
@@ -49,7 +50,11 @@ def port_returns(a: Actor, x: Args) -> Script:
 @verb(
     ANYONE,
     "set {text} of line {line} to {rest}",
-    like=("set noise of line 1 to -40 dBm0", "set disconnect of line 2 to battery", "set loss_db of line 1 to 12"),
+    like=(
+        "set noise of line 1 to -40 dBm0",
+        "set disconnect of line 2 to battery",
+        "set loss_db of line 1 to 12",
+    ),
     does="Changes a line's copper or exchange from now on; what can be set is listed under `lines:`.",
 )
 def set_line(a: Actor, x: Args) -> Script:
@@ -81,7 +86,8 @@ def no_dial_tone(a: Actor, x: Args) -> Script:
     ANYONE,
     "[outside ]number {number} (is {fate}|answers[ after {time}][ and says {file}])",
     like=("number 13800138000 is busy", "number 13800138000 answers after 5 s and says demo-thanks"),
-    does="What happens from now on when the box calls this number. It may also be said under `numbers:` in `box:`.",
+    does="What happens from now on when the box calls this number. It may also be said under `numbers:` in "
+    "`box:`.",
 )
 def number_fate(a: Actor, x: Args) -> Script:
     """Change what an outside number does."""
@@ -132,7 +138,9 @@ def recording_directory(a: Actor, x: Args) -> Script:
     """Spoil or mend the disk."""
     assert a.step is not None
     text = a.step.text.lower()
-    a.stage.box.recordings_are("read-only" if "read-only" in text else "full" if "full" in text else "writable")
+    a.stage.box.recordings_are(
+        "read-only" if "read-only" in text else "full" if "full" in text else "writable"
+    )
     yield
 
 

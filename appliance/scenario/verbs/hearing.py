@@ -58,7 +58,11 @@ def describe(a: Actor) -> str:
 @verb(
     EARS,
     "hear [the ][whole ]prompt {prompt}[ to its end]",
-    like=("hear prompt greeting within 10 s", "hear whole prompt goodbye", "hear prompt menu_main to its end"),
+    like=(
+        "hear prompt greeting within 10 s",
+        "hear whole prompt goodbye",
+        "hear prompt menu_main to its end",
+    ),
     does="Waits until a prompt of the box is heard from its beginning: about its first two seconds, or all "
     "of it with `whole` or `to its end`. Looks back to the end of what was heard before, so that nothing "
     "spoken while the script did something else is missed.",
@@ -118,7 +122,9 @@ def hear_music(a: Actor, x: Args) -> Script:
     def look() -> bool:
         return a.ear.end - begin > 1.2 * RATE_HZ and music.likeness(a.ear) >= KNOWN_AT
 
-    yield from a.until(_now_and_then(a, look, MUSIC_EVERY_TICKS), "to hear waiting music", lambda: describe(a))
+    yield from a.until(
+        _now_and_then(a, look, MUSIC_EVERY_TICKS), "to hear waiting music", lambda: describe(a)
+    )
     a.mark = a.ear.end
 
 
@@ -176,7 +182,9 @@ def hear_something(a: Actor, x: Args) -> Script:
     """Wait for any sound."""
     begin = a.ear.end
     yield from a.until(
-        lambda: a.ear.end - begin >= 1600 and level_dbm0(a.ear.cut(a.ear.end - 1600, a.ear.end)) > SILENCE_DBM0,
+        lambda: (
+            a.ear.end - begin >= 1600 and level_dbm0(a.ear.cut(a.ear.end - 1600, a.ear.end)) > SILENCE_DBM0
+        ),
         "to hear something",
         lambda: describe(a),
     )

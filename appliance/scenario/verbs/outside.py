@@ -10,7 +10,8 @@ from appliance.scenario.vocabulary import CALLER, Args, Script, verb
     CALLER,
     "call [line ]{line} [from|with number ](withheld|unavailable)[ by {cid}]",
     like=("call line 1 withheld", "call line 1 with number withheld by dtmf", "call L2 unavailable"),
-    does="Like `call`, but the caller's number is kept back (withheld) or not known to the exchange (unavailable).",
+    does="Like `call`, but the caller's number is kept back (withheld) or not known to the exchange "
+    "(unavailable).",
     within_s=5.0,
 )
 def call_withheld(a: Actor, x: Args) -> Script:
@@ -30,10 +31,10 @@ def call_withheld(a: Actor, x: Args) -> Script:
         'call line 1 from 13912345678 name "Li Lei" by fsk',
         "call L2 from 010-66554433 by dtmf",
     ),
-    does="Calls the box on a line. The exchange sends the caller's number (and name) as FSK between the first "
-    "two rings, as DTMF before the first ring, or not at all (`none`); without `by`, in the way the line is "
-    "set (`callerid:`), which is FSK. Without `from`, the caller's `number:` is sent. Goes on at once: "
-    "the line may still be ringing. Fails when the line is taken.",
+    does="Calls the box on a line. The exchange sends the caller's number (and name) as FSK between the "
+    "first two rings, as DTMF before the first ring, or not at all (`none`); without `by`, in the way the "
+    "line is set (`callerid:`), which is FSK. Without `from`, the caller's `number:` is sent. Goes on at "
+    "once: the line may still be ringing. Fails when the line is taken.",
     within_s=5.0,
 )
 def call(a: Actor, x: Args) -> Script:
@@ -62,7 +63,9 @@ def _place(a: Actor, line: str, number: str, name: str, cid: str | None, present
 def wait_for_answer(a: Actor, x: Args) -> Script:
     """Wait until the box answers."""
     yield from a.until(
-        lambda: a.stage.caller_connected(a) or None, "an answer", lambda: f"the call is {a.stage.caller_state(a)}"
+        lambda: a.stage.caller_connected(a) or None,
+        "an answer",
+        lambda: f"the call is {a.stage.caller_state(a)}",
     )
 
 
@@ -92,7 +95,9 @@ def wait_for_call(a: Actor, x: Args) -> Script:
     yield from a.until(
         lambda: a.stage.caller_rings(a) or None,
         f"the box to call {a.person.number}",
-        lambda: f"the telephone is {a.stage.caller_state(a)}; numbers dialled so far: {a.stage.dialled_so_far()}",
+        lambda: (
+            f"the telephone is {a.stage.caller_state(a)}; numbers dialled so far: {a.stage.dialled_so_far()}"
+        ),
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from appliance.scenario import sounds
 from appliance.scenario.actors import Actor, Broken
 from appliance.scenario.vocabulary import EARS, Args, Script, verb
@@ -15,7 +13,7 @@ def _level(sound: sounds.Samples, level_dbm0: float | None) -> sounds.Samples:
     if level_dbm0 is None:
         return sound
     gain = 10.0 ** ((level_dbm0 - sounds.level_dbm0(sound)) / 20.0)
-    return np.clip(np.rint(sound * gain), -32768, 32767).astype(np.int16)
+    return sounds.to_int16(sound.astype("float64") * gain)
 
 
 def _say(a: Actor, sound: sounds.Samples) -> Script:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from appliance.scenario.actors import Actor, Broken
 from appliance.scenario.vocabulary import EARS, TELEPHONE, Args, Script, verb
 
-
 JUST_LIFTED_S = 1.0
 """So long after a receiver was lifted there may be no call yet that could end."""
 
@@ -46,7 +45,7 @@ def not_ring(a: Actor, x: Args) -> Script:
     TELEPHONE,
     "wait for (ringing|[the ](phone|telephone)) to stop[ ringing]",
     like="wait for ringing to stop within 30 s",
-    does="Waits until the own telephone has been quiet for six seconds (longer than the pause between rings).",
+    does="Waits until the own telephone has not been rung for six seconds.",
     within_s=60.0,
 )
 def wait_for_quiet(a: Actor, x: Args) -> Script:
@@ -118,7 +117,7 @@ def dial_pulses(a: Actor, x: Args) -> Script:
     TELEPHONE,
     "wait for [a |the ](hang-up|hangup|hang up|end of the call)",
     like=("wait for hang-up within 20 s", "wait for the end of the call"),
-    does="Waits until the call at the own telephone is over, because the other side has gone or the box ended it.",
+    does="Waits until the call at the own telephone is over: the other side has gone or the box ended it.",
     within_s=90.0,
 )
 def wait_for_end(a: Actor, x: Args) -> Script:
