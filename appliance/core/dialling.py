@@ -13,6 +13,8 @@ FEATURE_READY = "*13"
 FEATURE_NOT_READY = "*14"
 FEATURES = (FEATURE_SIGN_IN, FEATURE_SIGN_OUT, FEATURE_READY, FEATURE_NOT_READY)
 
+DIGITS = "0123456789"
+
 AMBIGUOUS_EMERGENCY_S = 2.0
 """An emergency number that may also be the beginning of another (9-110 begins with 911) waits so long."""
 
@@ -45,7 +47,7 @@ def meaning(plan: Plan, digits: str) -> Dialled:
         return _feature(digits, wait_s)
     ended = digits.endswith("#")
     number = digits.rstrip("#")
-    if "*" in number or "#" in number or not number:
+    if set(number) - set(DIGITS) or not number:
         return Dialled(Kind.WRONG)
     outside = plan.outside
     inside = [phone.ext for phone in plan.phones] + [agent.number for agent in plan.agents]

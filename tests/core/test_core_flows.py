@@ -97,6 +97,7 @@ def test_goto_leads_into_another_flow():
         ("7", Kind.WRONG, "", False),
         ("#", Kind.WRONG, "", False),
         ("9*1", Kind.WRONG, "", False),
+        ("9A", Kind.WRONG, "", False),
         ("*", Kind.NOTHING, "", True),
         ("*9", Kind.WRONG, "", False),
         ("*11", Kind.NOTHING, "", True),
