@@ -189,10 +189,11 @@ class DtmfReceiver:
                 self._waiting[seen] = True
                 # Where the whole frame holds the key that is down there is nothing to follow.
                 same = (low[:, k] == self._down_low[rows]) & (high[:, k] == self._down_high[rows])
-                full = self._down[rows] & same & (strength[:, k] > 0.7 * self._down_strength[rows])
+                full = self._down[rows] & same & (strength[:, k] > 0.8 * self._down_strength[rows])
                 held = rows[full & alike[:, k]]
-                self._end[held] = self._frames * FRAME_SAMPLES
-            follow = self._down & (self._end < self._frames * FRAME_SAMPLES)
+                # A window weighs its last 6 ms too little to tell whether they sound.
+                self._end[held] = np.maximum(self._end[held], self._frames * FRAME_SAMPLES - 48)
+            follow = self._down & (self._end < self._frames * FRAME_SAMPLES - 48)
             if follow.any():
                 events += self._follow(np.flatnonzero(follow))
             waiting = np.flatnonzero(waiting & ~self._down)

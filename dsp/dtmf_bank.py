@@ -24,7 +24,10 @@ _FFT = 1024
 _BIN_HZ = SAMPLE_RATE_HZ / _FFT
 _SLICE = _FFT // STEP_SAMPLES
 _HALF_WIDTH_HZ = 200.0
-_DIAL_TONE_HZ = (300.0, 350.0, 400.0, 450.0, 500.0, 550.0)
+_BESIDE_HZ = (0.0, 50.0, 100.0, 150.0, 300.0, 350.0, 400.0, 450.0, 500.0, 550.0)
+"""Offset, hum and dial tone: loud, but nothing to do with keys."""
+_BESIDE_SHARE = np.array([1.0 / 3.0] + [1.0 / 1.5] * 9, np.float32)
+"""What each of these filters counts, so that together they count a tone between two of them once."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -36,14 +39,14 @@ class FrameBank:
 
     A Hann-windowed frame has lobes wide enough (±100 Hz) for one filter per tone,
     and side lobes low enough (-50 dB at 200 Hz) that a dial tone needs no filter
-    in front. What the dial tone's band holds is left out of the sum that the pair
-    is compared with.
+    in front. What offset, hum and dial tone hold is left out of the sum that the
+    pair is compared with.
     """
 
     def __init__(self, lowest_dbm0: float) -> None:
         n = np.arange(FRAME_SAMPLES)
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / FRAME_SAMPLES)).astype(np.float32)
-        freqs_hz = np.array(LOW_HZ + HIGH_HZ + _DIAL_TONE_HZ)
+        freqs_hz = np.array(LOW_HZ + HIGH_HZ + _BESIDE_HZ)
         turn = 2 * np.pi / SAMPLE_RATE_HZ * n[:, None] * freqs_hz
         self._bank = np.concatenate([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
         # Half of the amplitude, because the edge of a tone may lie in the frame.
@@ -60,7 +63,7 @@ class FrameBank:
         low, high = lows.argmax(1), highs.argmax(1)
         best_low, best_high = lows.max(1), highs.max(1)
         energy = np.einsum("fn,fn->f", windowed, windowed) * (FRAME_SAMPLES / 3.0)
-        energy -= power[:, 8:].sum(1) / 1.5
+        energy -= power[:, 8:] @ _BESIDE_SHARE
         alike = (
             (np.minimum(best_low, best_high) > self._least)
             & (best_low < 25.0 * best_high)
@@ -235,7 +238,7 @@ def fit(history: Samples, env: Envelopes, level: Floats, low: Ints, high: Ints, 
         above.sum(1) * 2.0 / _FFT / np.maximum(tone_energy, 1e-6),
         above.max(1) / weaker,
         above.max(1) / np.maximum(above.mean(1), 1e-9),
-        left[:, 12:bass].max(1) / weaker,
+        left[:, 4:bass].max(1) / weaker,
         np.maximum(_lead(env.low, low_peak, runs), _lead(env.high, high_peak, runs)),
     )
 
@@ -310,14 +313,14 @@ def first_pauses(level: Floats, heard_until: Floats, pause_samples: float) -> tu
     return until[np.arange(len(level)), place], over.any(1)
 
 
-_MOST_BASS_TONES = 3
+_MOST_BASS_TONES = 4
 _BASS_FFT = 4096
-_BASS_LOWEST_HZ = 90.0
+_BASS_LOWEST_HZ = 30.0
 _BASS_HIGHEST_HZ = 600.0
 
 
 def bass_is_steady(x: Samples, start: float, end: float, weaker_peak: float) -> bool:
-    """Whether what one port hears under 600 Hz is up to three tones that go on unchanged.
+    """Whether what one port hears under 600 Hz is up to four tones that go on unchanged.
 
     `x` [HISTORY_SAMPLES]; the key sounds from `start` to `end`. Dial tone and hum were
     there before the key and stay as they are; the pitch of a voice does neither.
@@ -330,7 +333,7 @@ def _is_steady(x: Samples, since: float, start: float, end: float, weaker_peak: 
     first, last = int(max(since, 0.0)), int(end - 16.0)
     if start - first < 160.0:
         return False
-    piece = x[first:last].astype(float)
+    piece = x[first:last] - x[first:last].mean(dtype=float)
     n = np.arange(len(piece))
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / len(n))
     rest = piece.copy()
@@ -376,7 +379,7 @@ def _without_tones(x: Floats, window: Floats, freqs_hz: list[float]) -> Floats:
 
 
 def _bass_peak(x: Floats) -> float:
-    """Amplitude of the strongest tone between 90 and 600 Hz in a piece [n]."""
+    """Amplitude of the strongest tone between 30 and 600 Hz in a piece [n]."""
     if len(x) < 16:
         return float("inf")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(len(x)) + 0.5) / len(x))

@@ -54,7 +54,8 @@ def rms_dbm0(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
     power = np.einsum("pn,pn->p", wide, wide) / x.shape[1]
     floor = rms_from_dbm0(SILENCE_DBM0) ** 2
     power = np.where(np.isfinite(power), np.maximum(power, floor), floor)
-    return (10.0 * np.log10(power / RMS_AT_0_DBM0**2)).astype(np.float32)
+    level: Samples = (10.0 * np.log10(power / RMS_AT_0_DBM0**2)).astype(np.float32)
+    return np.maximum(level, np.float32(SILENCE_DBM0))
 
 
 def clean(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:

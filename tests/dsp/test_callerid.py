@@ -1,0 +1,280 @@
+"""Caller identification: FSK by level, twist, noise and clock; DTMF forms; garbage.
+
+Frames and FSK are made in signals.py, at ten times the sample rate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dsp import callerid_frames
+from dsp.callerid import CallerIdReceiver, fsk_samples
+from dsp.callerid_frames import Contents
+from tests.dsp import corpora, signals
+
+STANDARDS = {"bell202": signals.BELL202, "v23": signals.V23}
+
+
+def on_line(wave, rng, snr_db=None):
+    """A burst with silence (and noise, relative to the burst) around it, as int16."""
+    x = np.concatenate([np.zeros(rng.integers(1600, 2400)), wave, np.zeros(2000)])
+    if snr_db is not None:
+        x = x + rng.normal(size=len(x)) * np.sqrt(np.mean(wave**2)) * 10 ** (-snr_db / 20)
+    return signals.pcm(x)
+
+
+def receive(rows):
+    x = np.zeros((len(rows), max(map(len, rows)) + 2000), np.int16)
+    for row, samples in zip(x, rows, strict=True):
+        row[: len(samples)] = samples
+    heard = [[] for _ in rows]
+    for message in CallerIdReceiver(len(rows)).process(x):
+        heard[message.port].append(message)
+    return heard
+
+
+def right_of(count, standard, seed=5, snr_db=None, **shape):
+    """How many of `count` frames, half SDMF and half MDMF, arrive once and with equal contents."""
+    rng = np.random.default_rng(seed)
+    rows, wanted = [], []
+    for index in range(count):
+        number = "".join(rng.choice(list("0123456789"), size=rng.integers(5, 13)))
+        name = b"" if index % 2 else b"LI WEI"
+        raw = signals.sdmf(number) if index % 2 else signals.mdmf(number, name)
+        wave = signals.fsk(raw, STANDARDS[standard], **shape)
+        rows.append(on_line(wave, rng, snr_db))
+        wanted.append((standard, "sdmf" if index % 2 else "mdmf", number, name.decode(), "11212305", True))
+    got = [
+        [(m.standard, m.format, m.number, m.name, m.time, m.valid) for m in messages]
+        for messages in receive(rows)
+    ]
+    assert not any(m[5] and m != w for messages, w in zip(got, wanted, strict=True) for m in messages)
+    return sum(messages == [w] for messages, w in zip(got, wanted, strict=True))
+
+
+# --------------------------------------------------------------------- FSK
+@pytest.mark.parametrize("standard", STANDARDS)
+class TestFsk:
+    def test_1_nominal(self, standard):
+        assert right_of(20, standard) == 20
+
+    @pytest.mark.parametrize("dbm0", [-3, -30, -44])
+    def test_2_level(self, standard, dbm0):
+        assert right_of(20, standard, snr_db=25, mark_dbm0=dbm0) == 20
+
+    @pytest.mark.parametrize(("mark_dbm0", "space_dbm0"), [(-13, -23), (-23, -13)])
+    def test_3_twist_of_10_db(self, standard, mark_dbm0, space_dbm0):
+        assert right_of(20, standard, snr_db=25, mark_dbm0=mark_dbm0, space_dbm0=space_dbm0) >= 19
+
+    def test_4_signal_to_noise_of_10_db(self, standard):
+        assert right_of(40, standard, snr_db=10) >= 39
+
+    @pytest.mark.parametrize("clock", [0.99, 1.01])
+    def test_5_clock_off_by_1_percent(self, standard, clock):
+        assert right_of(20, standard, snr_db=20, clock=clock) == 20
+
+    def test_6_short_mark_and_no_seizure(self, standard):
+        assert right_of(10, standard, marks=80) == 10
+        assert right_of(10, standard, marks=80, seizure=0) == 10
+
+    def test_7_marks_between_characters(self, standard):
+        assert right_of(10, standard, snr_db=20, gap_bits=4) == 10
+
+    def test_8_a_wrong_checksum_is_reported_without_contents(self, standard):
+        rng = np.random.default_rng(2)
+        raw = signals.mdmf("13800138000", b"ZHANG", wrong=1)
+        [messages] = receive([on_line(signals.fsk(raw, STANDARDS[standard]), rng)])
+        assert [(m.valid, m.number, m.name, m.time) for m in messages] == [(False, "", "", "")]
+
+    def test_9_two_frames_one_after_the_other(self, standard):
+        rng = np.random.default_rng(3)
+        first = signals.fsk(signals.sdmf("5551234"), STANDARDS[standard])
+        second = signals.fsk(signals.mdmf("02112345678", b"B"), STANDARDS[standard])
+        [messages] = receive([on_line(np.concatenate([first, np.zeros(2400), second]), rng)])
+        assert [m.number for m in messages] == ["5551234", "02112345678"]
+        assert messages[0].start_samples < messages[0].end_samples < messages[1].start_samples
+
+    def test_10_a_frame_that_breaks_off_says_nothing(self, standard):
+        rng = np.random.default_rng(4)
+        wave = signals.fsk(signals.mdmf("13800138000", b"ZHANG"), STANDARDS[standard])
+        [messages] = receive([on_line(wave[: len(wave) - 1600], rng)])
+        assert not any(m.valid for m in messages)
+
+
+def test_the_message_is_there_as_soon_as_it_has_ended():
+    """Screen pop waits for this: at most 60 ms after the last bit."""
+    wave = signals.fsk(signals.mdmf("13800138000", b"ZHANG SAN"))
+    x = signals.row(np.concatenate([np.zeros(4000), wave, np.zeros(4000)]))
+    receiver = CallerIdReceiver(1)
+    for at in range(0, x.shape[1], 160):
+        if receiver.process(x[:, at : at + 160]):
+            break
+    assert at + 160 - (4000 + len(wave)) <= 480
+
+
+@pytest.mark.parametrize(
+    ("body", "contents"),
+    [
+        (signals.parameter(4, b"P") + signals.parameter(8, b"P"), ("", "", "", "withheld")),
+        (signals.parameter(4, b"O"), ("", "", "", "unavailable")),
+        (signals.parameter(1, b"02300101") + signals.parameter(2, b"10086"), ("10086", "", "02300101", "")),
+        (signals.parameter(2, b"1") + signals.parameter(7, "张三".encode("gb2312")), ("1", "张三", "", "")),
+        (signals.parameter(2, b"1") + signals.parameter(7, "朱镕基".encode("gbk")), ("1", "朱镕基", "", "")),
+        (signals.parameter(2, b"1") + signals.parameter(7, b"Caf\xe9"), ("1", "Café", "", "")),
+        (signals.parameter(0x11, b"\x01") + signals.parameter(2, b"17"), ("17", "", "", "")),
+    ],
+)
+def test_mdmf_parameters(body, contents):
+    form, found = callerid_frames.decode(signals.frame(0x80, body))
+    assert form == "mdmf" and tuple(found) == contents
+
+
+def test_sdmf_reasons_and_impossible_dates():
+    assert callerid_frames.decode(signals.sdmf("P"))[1] == Contents("", "", "11212305", "withheld")
+    assert callerid_frames.decode(signals.sdmf("O"))[1] == Contents("", "", "11212305", "unavailable")
+    assert callerid_frames.decode(signals.sdmf("123", "99999999"))[1] == Contents("123")
+
+
+@given(st.binary(max_size=40))
+def test_any_octets_decode_to_contents_or_nothing(octets):
+    form, contents = callerid_frames.decode(octets)
+    assert form in ("sdmf", "mdmf")
+    framed = bytes([0x80, len(octets)]) + octets
+    callerid_frames.decode(framed + bytes([-sum(framed) & 0xFF]))
+    assert contents is None or isinstance(contents, Contents)
+
+
+NAMES = st.text(alphabet="ABC xyz.-0123456789张三李四王总机", max_size=12).map(str.strip)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.text(alphabet="0123456789", min_size=1, max_size=20),
+    NAMES,
+    st.sampled_from(["", "01010000", "12312359"]),
+    st.sampled_from(sorted(STANDARDS)),
+    st.floats(-35, -5),
+)
+def test_what_the_sender_says_the_receiver_hears(number, name, time, standard, dbm0):
+    x = fsk_samples(number, name, time, "", standard, "mdmf", dbm0)
+    [[message]] = receive([np.concatenate([np.zeros(2000), x])])
+    assert (message.number, message.name, message.time) == (number, name, time)
+    assert (message.standard, message.format, message.valid) == (standard, "mdmf", True)
+
+
+@pytest.mark.parametrize("reason", ["unavailable", "withheld"])
+@pytest.mark.parametrize("form", ["sdmf", "mdmf"])
+def test_the_sender_can_withhold(reason, form):
+    x = fsk_samples(reason=reason, form=form)
+    [[message]] = receive([np.concatenate([np.zeros(2000), x])])
+    assert (message.number, message.reason, message.format) == ("", reason, form)
+
+
+def test_the_sender_refuses_what_a_format_cannot_carry():
+    with pytest.raises(ValueError, match="use MDMF"):
+        fsk_samples("1", "Anna", form="sdmf")
+    with pytest.raises(ValueError, match="not a number"):
+        fsk_samples("one")
+    with pytest.raises(ValueError, match="not a time"):
+        fsk_samples("1", time="99999999")
+
+
+# ---------------------------------------------------------------- DTMF forms
+@pytest.mark.parametrize(
+    ("keys", "number", "reason"),
+    [
+        ("A13800138000#", "13800138000", ""),
+        ("D13800138000C", "13800138000", ""),
+        ("D02155512345#", "02155512345", ""),
+        ("A13800138000D4008001234B00C", "13800138000", ""),
+        ("A13800138000C", "13800138000", ""),
+        ("5551234#", "5551234", ""),
+        ("B00C", "", "unavailable"),
+        ("B10C", "", "withheld"),
+        ("DB10C", "", "withheld"),
+        ("D1#", "", "withheld"),
+    ],
+)
+@pytest.mark.parametrize("on_off_ms", [(50, 50), (70, 70)])
+def test_dtmf_forms(keys, number, reason, on_off_ms):
+    [messages] = receive([signals.pcm(signals.keys(keys, *on_off_ms, low_dbm0=-14))])
+    assert [(m.standard, m.format, m.number, m.reason, m.valid) for m in messages] == [
+        ("dtmf", "dtmf", number, reason, True)
+    ]
+
+
+def test_dtmf_after_the_click_of_a_polarity_reversal():
+    click = np.concatenate([np.zeros(800), 20000 * np.exp(-np.arange(400) / 60.0), np.zeros(1200)])
+    rows = [
+        signals.pcm(np.concatenate([sign * click, signals.keys("D13800138000C", 50, 50)])) for sign in (1, -1)
+    ]
+    assert [[m.number for m in messages] for messages in receive(rows)] == [["13800138000"]] * 2
+
+
+def test_keys_that_are_no_form_say_nothing():
+    rows = [
+        signals.pcm(signals.keys(keys, 50, 50))
+        for keys in ("12345", "C", "#", "12#", "*99#", "1A2#", "D12C3"[:4])
+    ]
+    heard = receive(rows)
+    assert [bool(messages) for messages in heard[:6]] == [False] * 6
+
+
+def test_a_pause_of_a_second_begins_a_new_form():
+    x = np.concatenate([signals.keys("A1234", 50, 50), signals.silence(1500), signals.keys("A5678#", 50, 50)])
+    [messages] = receive([signals.pcm(x)])
+    assert [m.number for m in messages] == ["5678"]
+
+
+# --------------------------------------------------------------- bad input
+def test_no_frame_in_speech_and_music():
+    rows = corpora.in_rows(corpora.recordings(corpora.SPEECH, tuning=False), 32)
+    assert CallerIdReceiver(32).process(rows) == []
+
+
+@pytest.mark.parametrize("hz", [1200, 1250, 1300, 2100, 2200])
+def test_a_lasting_tone_is_no_frame_and_hides_none_after_it(hz):
+    rng = np.random.default_rng(6)
+    x = np.concatenate([signals.tone(hz, 3000, -10), np.zeros(1600)])
+    wave = on_line(signals.fsk(signals.sdmf("5551234")), rng)
+    [messages] = receive([signals.pcm(np.concatenate([x, wave]))])
+    assert [m.number for m in messages] == ["5551234"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 1.0, 32767.0, -32768.0])
+def test_constant_garbage_is_survived(value):
+    receiver = CallerIdReceiver(1)
+    assert receiver.process(np.full((1, 16000), value, np.float32)) == []
+    rng = np.random.default_rng(7)
+    wave = on_line(signals.fsk(signals.sdmf("5551234")), rng)
+    assert [m.number for m in receiver.process(signals.row(wave))] == ["5551234"]
+
+
+# -------------------------------------------------------------- ports, state
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 4000), min_size=1, max_size=10))
+def test_any_cutting_of_time_gives_the_same_messages(chunks):
+    rng = np.random.default_rng(8)
+    x = on_line(signals.fsk(signals.mdmf("13800138000", b"A")), rng, 20)[None, :]
+    whole = CallerIdReceiver(1).process(x)
+    receiver, at, pieces = CallerIdReceiver(1), 0, []
+    for n in [*chunks, x.shape[1]]:
+        pieces += receiver.process(x[:, at : at + n])
+        at += n
+    assert pieces == whole and len(whole) == 1
+
+
+def test_idle_ports_are_reset():
+    rng = np.random.default_rng(9)
+    wave = on_line(signals.fsk(signals.mdmf("13800138000", b"A")), rng)
+    x = np.stack([wave, wave])
+    receiver = CallerIdReceiver(2)
+    middle = 5800  # within the characters
+    messages = receiver.process(x[:, :middle])
+    messages += receiver.process(np.zeros((2, 160), np.int16), np.array([True, False]))[:0]
+    messages += receiver.process(x[:, middle:], np.array([False, True]))
+    assert messages == []
+    assert [m.port for m in receiver.process(x, np.array([False, True]))] == [1]

@@ -1,0 +1,289 @@
+"""The DTMF receiver by the numbered procedures of Q.24, ES 201 235-3 and the Bellcore talk-off test.
+
+Keys are synthesised in signals.py; the number of trials is small and the seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dsp.dtmf import KEYS, PLANS, DtmfReceiver, dtmf_samples
+from tests.dsp import corpora, signals
+
+DIAL_TONES = [(350, 440), (425,), (450,), (400,), (440, 480), (400, 450), (350, 450)]
+
+
+def hear(rows, plan="china"):
+    """Events per row; a quarter of a second of silence follows every row."""
+    x = np.zeros((len(rows), max(map(len, rows)) + 2000), np.float32)
+    for row, samples in zip(x, rows, strict=True):
+        row[: len(samples)] = samples
+    heard = [[] for _ in rows]
+    for event in DtmfReceiver(len(rows), plan).process(x):
+        heard[event.port].append(event)
+    return heard
+
+
+def digits(events, phase="up"):
+    return "".join(e.digit for e in events if e.phase == phase)
+
+
+def decoded(rows, wanted, plan="china"):
+    """Share of rows' keys that came out, in order and none too many (else 0 for the row)."""
+    right = total = 0
+    for events, keys in zip(hear(rows, plan), wanted, strict=True):
+        got = digits(events)
+        assert len(got) <= len(keys), f"{got} out of {keys}"
+        rest = iter(got)
+        position = next(rest, None)
+        for key in keys:
+            if key == position:
+                right += 1
+                position = next(rest, None)
+        total += len(keys)
+    return right / total
+
+
+def dialled(rows, seed=1, repeat=2, snr_db=None, extra=None, **shape):
+    """Rows of all keys in random order, with `signals.keys` shapes, noise and something on top."""
+    rng = np.random.default_rng(seed)
+    samples, wanted = [], []
+    for _ in range(rows):
+        order = "".join(rng.permutation(list(signals.ALL_KEYS * repeat)))
+        x = signals.keys(order, rng=rng, lead_ms=60 + rng.uniform(0, 20), **shape)
+        low = shape.get("low_dbm0", -10.0)
+        high = shape.get("high_dbm0", low)
+        if snr_db is not None:
+            both = 10 * np.log10(10 ** (low / 10) + 10 ** (high / 10))
+            x = x + signals.noise(len(x), both - snr_db, rng)
+        if extra is not None:
+            x = x + extra(len(x), rng)
+        samples.append(x)
+        wanted.append(order)
+    return samples, wanted
+
+
+# ------------------------------------------------------------- 1 bandwidth
+@pytest.mark.parametrize(("low", "high"), [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (1, 0)])
+def test_1_frequencies_off_by_1_8_percent_are_keys_and_by_3_5_percent_are_not(low, high):
+    assert decoded(*dialled(4, low_off=0.018 * low, high_off=0.018 * high)) == 1.0
+    assert decoded(*dialled(4, low_off=0.035 * low, high_off=0.035 * high)) == 0.0
+
+
+# ------------------------------------------------------------------ 2 twist
+@pytest.mark.parametrize(("low_dbm0", "high_dbm0"), [(-18, -10), (-10, -18), (-28, -20), (-8, 0)])
+def test_2_twist_of_8_db_either_way(low_dbm0, high_dbm0):
+    assert decoded(*dialled(8, low_dbm0=low_dbm0, high_dbm0=high_dbm0)) == 1.0
+
+
+# ---------------------------------------------------------- 3 dynamic range
+@pytest.mark.parametrize("dbm0", [0, -3, -12, -24, -36])
+def test_3_levels_from_0_to_minus_36_dbm0_even_where_the_converter_clips(dbm0):
+    rows, wanted = dialled(4, low_dbm0=dbm0)
+    assert decoded([signals.pcm(x) for x in rows], wanted) == 1.0
+
+
+def test_3_far_too_quiet_is_no_key():
+    assert decoded(*dialled(4, low_dbm0=-50)) == 0.0
+
+
+# ----------------------------------------------------------------- 4 timing
+def test_4_40_ms_always_and_under_20_ms_never():
+    assert decoded(*dialled(8, on_ms=40, off_ms=40)) == 1.0
+    for short_ms in (10, 15, 19):
+        assert decoded(*dialled(4, on_ms=short_ms, off_ms=60)) == 0.0
+        assert decoded(*dialled(4, on_ms=short_ms, off_ms=60, snr_db=12)) == 0.0
+
+
+@pytest.mark.parametrize("plan", sorted(PLANS))
+def test_4_every_plan_takes_what_it_must_and_leaves_what_it_must_not(plan):
+    limits = PLANS[plan]
+    assert decoded(*dialled(3, on_ms=limits.accept_tone_ms, off_ms=limits.accept_pause_ms), plan) == 1.0
+    assert decoded(*dialled(3, on_ms=limits.reject_tone_ms - 1, off_ms=60), plan) == 0.0
+
+
+@pytest.mark.parametrize(("on_ms", "gap_ms"), [(40, 10), (50, 10), (30, 5), (25, 10)])
+def test_4_an_interrupted_key_is_one_key(on_ms, gap_ms):
+    rng = np.random.default_rng(4)
+    parts = [signals.silence(33)]
+    for digit in signals.ALL_KEYS:
+        tone = signals.key(digit, 2 * on_ms + gap_ms, phase=rng.uniform(0, 6))
+        tone[on_ms * 8 : (on_ms + gap_ms) * 8] = 0
+        parts += [tone, signals.silence(60)]
+    assert digits(hear([np.concatenate(parts)])[0]) == signals.ALL_KEYS
+
+
+def test_4_the_same_key_after_40_ms_is_pressed_again():
+    assert digits(hear([signals.keys("5555**", 40, 40)])[0]) == "5555**"
+
+
+def test_4_down_comes_within_60_ms_and_up_carries_the_duration():
+    rng = np.random.default_rng(8)
+    for _ in range(12):
+        lead, on = rng.uniform(20, 60), float(rng.integers(40, 400))
+        x = signals.row(np.concatenate([signals.silence(lead), signals.key("7", on), signals.silence(200)]))
+        receiver, seen = DtmfReceiver(1), {}
+        for at in range(0, x.shape[1], 80):
+            for event in receiver.process(x[:, at : at + 80]):
+                seen[event.phase] = (at + 80, event)
+        start = round(lead * 8)
+        assert seen["down"][0] - start <= 60 * 8
+        assert abs(seen["up"][1].start_samples - start) <= 24
+        assert abs(seen["up"][1].duration_samples - on * 8) <= 32
+
+
+def test_4_a_key_held_for_a_minute_is_one_key():
+    events = hear([signals.keys("9", 60_000, 100)])[0]
+    assert [(e.digit, e.phase) for e in events] == [("9", "down"), ("9", "up")]
+    assert events[1].duration_samples == pytest.approx(480_000, abs=32)
+
+
+# ------------------------------------------------------------------ 5 noise
+def test_5_at_6_db_signal_to_noise_99_of_100_keys_of_40_ms():
+    assert decoded(*dialled(16, snr_db=6)) >= 0.99
+
+
+# --------------------------------------------------------------- 6 dial tone
+@pytest.mark.parametrize("freqs", DIAL_TONES)
+@pytest.mark.parametrize("dbm0", [-10, -22])
+def test_6_over_dial_tone_of_minus_15_dbm0_per_tone(freqs, dbm0):
+    def dial_tone(n, rng):
+        return sum(signals.tone(f, n / 8, -15, rng.uniform(0, 6))[:n] for f in freqs)
+
+    assert decoded(*dialled(3, low_dbm0=dbm0, extra=dial_tone)) == 1.0
+
+
+def test_6_over_mains_hum():
+    def hum(n, rng):
+        return sum(signals.tone(f, n / 8, -25, rng.uniform(0, 6))[:n] for f in (50, 100, 150))
+
+    assert decoded(*dialled(3, low_dbm0=-25, extra=hum)) == 1.0
+
+
+# ---------------------------------------------------------------- 7 talk-off
+def test_7_no_key_in_speech_and_music_that_was_not_used_for_tuning():
+    speech = corpora.in_rows(corpora.recordings(corpora.SPEECH, tuning=False), 32)
+    for rows in (speech, corpora.faster(speech, 1.12)):
+        assert DtmfReceiver(32).process(rows) == []
+
+
+# -------------------------------------------------------- what is reported
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(signals.ALL_KEYS),
+    st.floats(-30, -6),
+    st.floats(-7.5, 7.5),
+    st.floats(60, 200),
+)
+def test_level_and_twist_are_those_of_the_tones(digit, low_dbm0, twist_db, on_ms):
+    x = signals.keys(digit, on_ms, 60, low_dbm0=low_dbm0, high_dbm0=low_dbm0 + twist_db)
+    events = hear([x])[0]
+    assert digits(events) == digit
+    mean_dbm0 = 10 * np.log10((10 ** (low_dbm0 / 10) + 10 ** ((low_dbm0 + twist_db) / 10)) / 2)
+    assert events[-1].level_dbm0 == pytest.approx(mean_dbm0, abs=0.3)
+    assert events[-1].twist_db == pytest.approx(twist_db, abs=0.3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 1500), min_size=1, max_size=12), st.integers(0, 3))
+def test_any_cutting_of_time_gives_the_same_events(chunks, seed):
+    rng = np.random.default_rng(seed)
+    x = signals.keys("".join(rng.permutation(list(signals.ALL_KEYS))), rng=rng, lead_ms=rng.uniform(20, 50))
+    x = np.stack([x + signals.noise(len(x), -25, rng), np.zeros_like(x)]).astype(np.float32)
+    whole = DtmfReceiver(2).process(x)
+    receiver, at, pieces = DtmfReceiver(2), 0, []
+    for n in [*chunks, x.shape[1]]:
+        pieces += receiver.process(x[:, at : at + n])
+        at += n
+    assert pieces == whole and len(whole) == 32
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text(alphabet=signals.ALL_KEYS, min_size=1, max_size=8), st.floats(-24, -4), st.floats(-7, 7))
+def test_what_the_sender_dials_the_receiver_hears(keys, level_dbm0, twist_db):
+    x = dtmf_samples(keys, 45, 45, level_dbm0, twist_db)
+    assert digits(hear([np.concatenate([x, np.zeros(800)])])[0]) == keys
+
+
+def test_the_sender_sends_what_q23_says():
+    for row, keys in enumerate(KEYS):
+        for digit in keys:
+            x = dtmf_samples(digit, 500, 0, -9.0).astype(float)
+            for hz in signals.KEYPAD[digit]:
+                turn = np.exp(-2j * np.pi * hz / 8000 * np.arange(len(x))) * np.hanning(len(x))
+                level = np.abs(x @ turn) / (len(x) / 4) / signals.peak(0)
+                assert 20 * np.log10(level) == pytest.approx(-9, abs=0.1), (row, digit)
+    with pytest.raises(ValueError, match="not a key"):
+        dtmf_samples("12X")
+
+
+# -------------------------------------------------------------- ports, state
+def test_ports_are_independent_and_idle_ones_are_forgotten():
+    key = signals.row(signals.keys("1", 80, 60, lead_ms=0))
+    both = np.repeat(key, 2, axis=0)
+    receiver = DtmfReceiver(2)
+    only_second = np.array([False, True])
+    events = receiver.process(both, only_second)
+    assert {e.port for e in events} == {1} and digits(events) == "1"
+    receiver.process(both[:, :480])  # both hear the beginning of a key
+    receiver.reset([0])
+    assert {e.port for e in receiver.process(both[:, 480:]) if e.phase == "up"} == {1}
+
+
+def test_start_counts_from_the_first_sample_whatever_was_active():
+    receiver = DtmfReceiver(1)
+    receiver.process(np.zeros((1, 1234), np.float32), np.array([False]))
+    down = receiver.process(signals.row(signals.keys("3", 80, 60, lead_ms=50)), np.array([True]))[0]
+    assert down.start_samples == pytest.approx(1234 + 400, abs=24)
+
+
+# ---------------------------------------------------------------- bad input
+def hostile():
+    rng = np.random.default_rng(9)
+    n = 16000
+    impulses = np.zeros(n)
+    impulses[::800] = 32767
+    burst = np.zeros(n)
+    burst[8000:8400] = np.nan
+    return {
+        "constant": np.full(n, 20000.0),
+        "all ones": np.ones(n),
+        "overload": np.full(n, 32767.0),
+        "not a number": np.full(n, np.nan),
+        "infinite": np.full(n, np.inf),
+        "some not a number": burst,
+        "huge": rng.normal(size=n) * 1e30,
+        "impulses": impulses,
+        "square 697": 30000 * np.sign(np.sin(2 * np.pi * 697 / 8000 * np.arange(n) + 0.1)),
+        "square 450": 30000 * np.sign(np.sin(2 * np.pi * 450 / 8000 * np.arange(n) + 0.1)),
+        "square 1336": 30000 * np.sign(np.sin(2 * np.pi * 1336 / 8000 * np.arange(n) + 0.1)),
+        "alternating": 32767.0 * (-1.0) ** np.arange(n),
+        "clipped noise": np.clip(rng.normal(size=n) * 1e6, -32768, 32767),
+        "one tone": signals.tone(941, 2000, -5),
+        "one column": signals.tone(1477, 2000, -5),
+        "two rows": signals.tone(697, 2000, -9) + signals.tone(941, 2000, -9),
+        "sweep": 10000 * np.sin(np.cumsum(2 * np.pi * np.linspace(300, 3400, n) / 8000)),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.parametrize("name", sorted(hostile()))
+def test_bad_input_gives_no_key_and_leaves_no_state_behind(name):
+    receiver = DtmfReceiver(1)
+    with np.errstate(all="ignore"):
+        samples = signals.row(hostile()[name])
+    assert receiver.process(samples) == []
+    after = receiver.process(signals.row(signals.keys("42", 50, 50, lead_ms=150)))
+    assert digits(after) == "42"
+
+
+def test_impossible_arguments_are_refused_with_a_reason():
+    with pytest.raises(ValueError, match="unknown DTMF plan"):
+        DtmfReceiver(1, "mars")
+    with pytest.raises(ValueError, match=r"\[2, n\]"):
+        DtmfReceiver(2).process(np.zeros((1, 160), np.float32))
+    assert DtmfReceiver(2).process(np.zeros((2, 0), np.float32)) == []
