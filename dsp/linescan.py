@@ -64,14 +64,18 @@ class Beat:
 
 
 def beat(lines_hz: tuple[float, ...]) -> Beat:
-    """The beat of equally strong frequencies seen through 40 ms windows, 20 ms apart."""
-    t = np.arange(400 * HOP) / SAMPLE_RATE_HZ
-    x = sum((np.sin(2 * np.pi * f * t + f) for f in lines_hz), np.zeros(len(t)))
-    power = (x * x).reshape(-1, HOP).sum(axis=1)
-    level = 10 * np.log10(np.maximum(power[1:] + power[:-1], 1e-3))
-    middle = float(np.median(level))
-    spread = float(np.median(np.abs(level - middle)))
-    return Beat(middle - float(level.min()), float(level.max()) - middle, spread)
+    """The worst beat of equally strong frequencies seen through 40 ms windows, 20 ms apart."""
+    t = np.arange(200 * HOP) / SAMPLE_RATE_HZ
+    worst = [0.0, 0.0, 0.0]
+    for phase in (0.0, 0.7, 1.9, 2.6):
+        x = sum((np.cos(2 * np.pi * f * t + phase * i * i) for i, f in enumerate(lines_hz)), np.zeros(len(t)))
+        power = (x * x).reshape(-1, HOP).sum(axis=1)
+        level = 10 * np.log10(np.maximum(power[1:] + power[:-1], 1e-3))
+        middle = float(np.median(level))
+        spread = float(np.median(np.abs(level - middle)))
+        found = (middle - float(level.min()), float(level.max()) - middle, spread)
+        worst = [max(a, b) for a, b in zip(worst, found, strict=True)]
+    return Beat(*worst)
 
 
 class Framer:

@@ -23,6 +23,8 @@ from dsp.voice import VoiceActivity
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
 LEAST_DIAL_MS = 400.0
 FAX_MS = 400.0
+LEAST_RUNS = {"busy": 3, "congestion": 3, "unobtainable": 3, "call_waiting": 3, "learned": 3}
+"""Tones that are only believed when a second burst has begun: the first may be a cut ringback."""
 MOST_JUDGED = 10
 """Bursts and gaps that are looked at together."""
 
@@ -130,8 +132,10 @@ class ProgressDetector:
         return None
 
     def _choose(self, heard: Heard, found: dict[str, float], tail: list[Run]) -> str | None:
-        names = [name for name in found if name != "call_waiting" or len(tail) >= 3]
+        names = list(found)
         if not names or (len(tail) == 1 and tail[0].ms < LEAST_DIAL_MS) or heard.quality(tail) > 1.0:
+            return None
+        if len(tail) < LEAST_RUNS.get(names[0], 1):
             return None
         alone = len({REPORTED_AS.get(name, name) for name in names}) == 1
         return names[0] if alone or len(tail) >= 4 else None

@@ -1,0 +1,190 @@
+"""Was an outgoing call answered, on a line that does not reverse its polarity?
+
+Ringback that was there stops, and
+
+* somebody speaks: answered where the first word begins; or
+* a burst is cut short and nothing but quiet follows for `CUT_QUIET_MS`; or
+* the next burst does not come: answered when it is overdue; or
+* a fax machine answers with its tone.
+
+Busy, congestion or special information tone say the opposite. Without any
+ringback at all, a voice that goes on counts as an answer as well. All of these
+are inferences and are marked so by whoever passes them on.
+
+    ringback  ▇▇▇____▇▇▇____▇▇_h-e-l-l-o
+                              ^ answered
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.levels import SAMPLE_RATE_HZ
+from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
+from dsp.progress import ProgressDetector
+
+CUT_QUIET_MS = 1500.0
+CUT_SHARE = 0.8
+"""A burst shorter than this share of the country's shortest ringback burst was cut."""
+OVERDUE_SHARE = 1.17
+OVERDUE_MS = 300.0
+WORD_FRAMES = 4
+WORD_WITHIN = 10
+"""A word is 80 ms of sound within 200 ms; a click is shorter."""
+SPEECH_FRAMES = 30
+SPEECH_WITHIN = 64
+"""Without ringback a voice must be there for 0.6 s of 1.3 s."""
+ABOVE_FLOOR_DB = 9.0
+QUIETEST_DBM0 = -50.0
+MOVES_DB = 0.7
+"""A voice changes by more than this from frame to frame, a keypad or exchange tone does not."""
+EDGE_FRAMES = 2
+"""Frames beside a burst that may hold its edge."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The far side answered on `port` at `answered_samples`; decided at `at_samples`. `how`: "inferred"."""
+
+    port: int
+    answered_samples: int
+    at_samples: int
+    how: str = "inferred"
+
+
+@dataclass
+class _Call:
+    rung: bool = False
+    refused: bool = False
+    told: bool = False
+    shortest_ms: float = 0.0
+    longest_gap_ms: float = 0.0
+
+
+class AnswerDetector:
+    """Watches outgoing calls on all ports at once for the moment they are answered."""
+
+    def __init__(self, ports: int, country: str, progress: ProgressDetector | None = None) -> None:
+        self.ports = ports
+        self.progress = progress or ProgressDetector(ports, country)
+        self.scan: LineScan = self.progress.scan
+        self._calls = [_Call() for _ in range(ports)]
+        self._floor: NDArray[np.float32] = np.full(ports, -45.0, np.float32)
+        self._last: NDArray[np.float32] = np.full(ports, -99.0, np.float32)
+        self._sound = np.zeros(ports, np.uint64)
+        self._moving = np.zeros(ports, np.uint64)
+        self._tone_ago = np.full(ports, 99, np.int32)
+
+    def reset(self, ports: Sequence[int]) -> None:
+        """A new call begins on these ports."""
+        self.progress.reset(ports)
+        for port in ports:
+            self._calls[port] = _Call()
+        index = list(ports)
+        self._floor[index] = -45.0
+        self._last[index] = -99.0
+        self._sound[index] = 0
+        self._moving[index] = 0
+        self._tone_ago[index] = 99
+
+    def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> list[Answer]:
+        """Take a block `[P, n]` of what the line says; answers decided in it, at most one per call."""
+        found: list[Answer] = []
+        for frame in self.scan.process(x, active):
+            found += self.process_frame(frame)
+        return found
+
+    def process_frame(self, frame: Frame) -> list[Answer]:
+        """The same, from a frame of a shared scan; feeds `progress` as well."""
+        for event in self.progress.process_frame(frame):
+            call = self._calls[event.port]
+            if event.phase == "start":
+                if event.tone == "ringback":
+                    self._ring(event.port, call)
+                elif event.tone in ("busy", "congestion", "sit"):
+                    call.refused = True
+        self._listen(frame)
+        found = []
+        recent = np.uint64((1 << WORD_WITHIN) - 1)
+        word = np.bitwise_count(self._sound & recent) >= WORD_FRAMES
+        speech = np.bitwise_count(self._moving) >= SPEECH_FRAMES
+        for port in range(self.ports):
+            call = self._calls[port]
+            if call.told or call.refused:
+                continue
+            at = None
+            if call.rung and word[port]:
+                at = self._first(self._sound, port, WORD_WITHIN, frame.number)
+            elif speech[port]:
+                at = self._first(self._moving, port, SPEECH_WITHIN, frame.number)
+            elif call.rung:
+                at = self._ringing_stopped(port, call)
+            if at is not None:
+                call.told = True
+                found.append(Answer(port, at * HOP, frame.end_samples))
+        return found
+
+    def _ring(self, port: int, call: _Call) -> None:
+        call.rung = True
+        call.refused = False
+        forms = self.scan.networks[port].table.variants["ringback"]
+        cadences = [tone.cadence_ms for tone in forms if tone.cadence_ms]
+        call.shortest_ms = min((min(c[0::2]) for c in cadences), default=400.0)
+        call.longest_gap_ms = max((max(c[1::2]) for c in cadences), default=4000.0)
+
+    def _listen(self, frame: Frame) -> None:
+        tone = frame.kind != OFF
+        self._tone_ago = np.where(tone, 0, self._tone_ago + 1).astype(np.int32)
+        level = frame.level_dbm0
+        quiet = ~tone & (self._tone_ago > EDGE_FRAMES)
+        step = np.where(level < self._floor, 0.3, 0.01)
+        self._floor += np.where(quiet, step * (level - self._floor), 0.0).astype(np.float32)
+        np.clip(self._floor, -70.0, -35.0, out=self._floor)
+        sound = quiet & (level > self._floor + ABOVE_FLOOR_DB) & (level > QUIETEST_DBM0)
+        moving = sound & (np.abs(level - self._last) > MOVES_DB)
+        one = np.uint64(1)
+        self._sound = (self._sound << one) | sound.astype(np.uint64)
+        self._moving = (self._moving << one) | moving.astype(np.uint64)
+        self._last[:] = level
+
+    def _first(self, bits: NDArray[np.uint64], port: int, within: int, now: int) -> int:
+        """Number of the oldest frame that is set among the last `within`."""
+        recent = int(bits[port]) & ((1 << within) - 1)
+        return now - recent.bit_length() + 1
+
+    def _ringing_stopped(self, port: int, call: _Call) -> int | None:
+        runs = self.scan.runs[port]
+        if runs[-1].kind != OFF or len(runs) < 2:
+            return None
+        gap_ms = (self.scan.number - runs[-1].start) * FRAME_MS
+        ringing = [run for run in runs[:-1] if run.kind == 1 and run.frames > EDGE_FRAMES]
+        if gap_ms > CUT_QUIET_MS and len(ringing) > 1 and _is_cut(ringing[-1], call.shortest_ms):
+            return runs[-1].start
+        due_ms = call.longest_gap_ms
+        if gap_ms > due_ms * OVERDUE_SHARE + OVERDUE_MS:
+            return runs[-1].start + round(due_ms / FRAME_MS)
+        return None
+
+
+def _is_cut(run: Run, shortest_ms: float) -> bool:
+    return run.ms < shortest_ms * CUT_SHARE
+
+
+def answer(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:
+    """When the far side of a recorded outgoing call `[n]` answered: seconds, and how that is known.
+
+    An answer is taken back when ringback or a refusing tone goes on after it.
+    """
+    x = np.asarray(samples, np.float32)[None, :]
+    detector = AnswerDetector(1, country)
+    at: float | None = None
+    for start in range(0, x.shape[1], HOP):
+        for found in detector.process(x[:, start : start + HOP]):
+            at = found.answered_samples / SAMPLE_RATE_HZ
+    if at is None:
+        return {"answered_s": None, "how": "none"}
+    return {"answered_s": round(at, 3), "how": "inferred"}
