@@ -17,8 +17,22 @@ _NAMES = {
     "en": ("Alice", "Ben", "Carol", "David", "Emma", "Frank", "Grace", "Henry", "Ivy", "Jack", "Kate", "Leo"),
 }
 _WORDS = {
-    "zh": {"sales": "销售", "service": "客服", "line": "外线", "phone": "坐席电话", "agent": "坐席"},
-    "en": {"sales": "Sales", "service": "Service", "line": "Line", "phone": "Desk", "agent": "Agent"},
+    "zh": {
+        "sales": "销售",
+        "service": "客服",
+        "operator": "总机",
+        "line": "外线",
+        "phone": "坐席电话",
+        "agent": "坐席",
+    },
+    "en": {
+        "sales": "Sales",
+        "service": "Service",
+        "operator": "Operator",
+        "line": "Line",
+        "phone": "Desk",
+        "agent": "Agent",
+    },
 }
 
 
@@ -35,13 +49,15 @@ def seed_defaults(
     flows: Path = SHIPPED_FLOWS,
 ) -> bool:
     """Fill an empty store for a board with these ports (names such as "sim/0"): lines L1…, telephones
-    801…, queues sales and service, agents 1001… serving both, and the shipped flows, published.
+    801…, queues sales and service and what else the shipped flows name, agents 1001… serving all of
+    them, and the shipped flows, published.
 
     Returns False, changing nothing, when the store has any line, telephone, agent or queue already.
     Raises SeedError when a shipped flow cannot be read.
     """
     words, names = _WORDS[language], _NAMES[language]
     definitions = [_flow(path) for path in sorted(flows.glob("*.toml"))]
+    queues = list(dict.fromkeys(("sales", "service", *_queues_of(definitions))))
     if lines and not any(flow["id"] == "main" for flow in definitions):
         raise SeedError(f"{flows / 'main.toml'} is missing; install the product again")
     with store.transaction():
@@ -49,8 +65,8 @@ def seed_defaults(
             return False
         store.settings.set("country", country, "first start")
         store.settings.set("language", language, "first start")
-        for queue in ("sales", "service"):
-            store.queues.put({"id": queue, "name": words[queue]})
+        for queue in queues:
+            store.queues.put({"id": queue, "name": words.get(queue, queue)})
         for index, port in enumerate(lines, 1):
             store.lines.put({"id": f"L{index}", "port": port, "label": f"{words['line']} {index}"})
         for index, port in enumerate(phones):
@@ -58,11 +74,16 @@ def seed_defaults(
             store.phones.put({"ext": extension, "port": port, "label": f"{words['phone']} {extension}"})
             number = str(FIRST_AGENT + index)
             name = names[index] if index < len(names) else f"{words['agent']} {number}"
-            store.agents.put({"number": number, "name": name, "queues": ["sales", "service"]})
+            store.agents.put({"number": number, "name": name, "queues": queues})
         for flow in definitions:
             store.flows.put(flow, "first start")
             store.flows.publish(flow["id"], who="first start")
     return True
+
+
+def _queues_of(flows: Sequence[dict[str, Any]]) -> list[str]:
+    nodes = [node for flow in flows for node in flow["definition"].get("nodes", {}).values()]
+    return [node["queue"] for node in nodes if isinstance(node, dict) and isinstance(node.get("queue"), str)]
 
 
 def _flow(path: Path) -> dict[str, Any]:

@@ -1,8 +1,17 @@
 """Settings become the plan; one that cannot be used never replaces one that can."""
 
 import json
+import tomllib
+from pathlib import Path
 
+import pytest
 from control_bench import SOCKETS
+
+import appliance
+from appliance.control.compile import compile_plan
+from appliance.store import seed_defaults
+
+SENTENCES = Path(appliance.__path__[0]) / "prompts" / "sentences.toml"
 
 
 def last_plan(desk):
@@ -111,3 +120,11 @@ def test_a_disk_that_takes_no_plan_file_does_not_keep_the_plan_from_the_engine(d
     answer = desk.request("plan_changed")["result"]
     assert last_plan(desk)["outside"]["prefix"] == "7"
     assert "cannot be written" in answer["warnings"][-1]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_shipped_flow_and_the_set_up_of_a_new_box_fit_together(store, language):
+    assert seed_defaults(store, ["sim/0"], ["sim/1"], "CN", language)
+    prompts = set(tomllib.loads(SENTENCES.read_text(encoding="utf-8"))[language]["sentences"]) | {"music"}
+    compiled = compile_plan(store, prompts)
+    assert compiled.problems == [] and compiled.warnings == []

@@ -202,7 +202,7 @@ def flows(tmp_path):
     folder = tmp_path / "flows"
     folder.mkdir()
     (folder / "main.toml").write_text(
-        'title = "M"\nstart = "a"\n[nodes.a]\ntype = "hangup"\n', encoding="utf-8"
+        'title = "M"\nstart = "a"\n[nodes.a]\ntype = "queue"\nqueue = "operator"\n', encoding="utf-8"
     )
     return folder
 
@@ -213,7 +213,8 @@ def test_the_first_start_fills_an_empty_store_once(store, flows):
     assert [row["id"] for row in store.lines.list()] == [f"L{n}" for n in range(1, 9)]
     assert [row["ext"] for row in store.phones.list()] == [str(n) for n in range(801, 817)]
     assert [row["number"] for row in store.agents.list()] == [str(n) for n in range(1001, 1017)]
-    assert store.agents.get("1001")["queues"] == ["sales", "service"]
+    assert store.agents.get("1001")["queues"] == ["sales", "service", "operator"]
+    assert {row["id"]: row["name"] for row in store.queues.list()}["operator"] == "Operator"
     assert len({row["name"] for row in store.agents.list()}) == 16
     assert store.settings.get("country") == "US"
     assert store.flows.published()[0]["title"] == "M"
