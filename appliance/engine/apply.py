@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from appliance.core import actions as act
 from appliance.core import events as core
 from appliance.engine import sounds
@@ -34,6 +36,8 @@ class Hands:
         self._engine = engine
         self.country = "CN"
         self._bridges: set[tuple[int, int]] = set()
+        self.bridged = np.zeros(len(engine.table), np.bool_)
+        """Rows that hear another port."""
 
     def apply(self, actions: Iterable[act.Action]) -> None:
         """Carry out all actions in order."""
@@ -67,8 +71,8 @@ class Hands:
     def unbridge_all(self, row: int) -> None:
         """Take a row out of every bridge."""
         for pair in [pair for pair in self._bridges if row in pair]:
-            self._join(pair, 0.0)
             self._bridges.discard(pair)
+            self._join(pair, 0.0)
 
     @property
     def bridges(self) -> int:
@@ -79,6 +83,8 @@ class Hands:
         a, b = pair
         self._engine.mixer.set_pair(a, b, gain)
         self._engine.mixer.set_pair(b, a, gain)
+        for row in pair:
+            self.bridged[row] = any(row in bridge for bridge in self._bridges)
 
     # --------------------------------------------------------------- lines
     def _seize(self, action: act.Seize) -> None:

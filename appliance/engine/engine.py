@@ -256,14 +256,17 @@ class Engine:
                 events.append(core.PlayFinished(name, finished.token, finished.error))
 
     def _cancel_echo(self) -> None:
-        """Take what we said in the last tick out of what the lines bring back.
+        """Take our own prompts and music out of what the lines bring back: keys are heard through them.
 
-        The first thing to go when the engine is behind: a call with echo is still a call.
+        Not in a bridge: there what we say is what the other port returns of what we hear, and a
+        steady tone (busy) going round would teach the canceller to keep it alive.
+        The first thing to go when the engine is behind: keys are mostly heard without it.
         """
         rows = self._line_rows
-        in_use = np.array([self.table.ports[row].in_use for row in rows], np.bool_)
-        if in_use.any() and not self.stopwatch.shed_now():
-            self._heard[rows] = self._echo.process(self._said[rows], self._heard[rows], in_use)
+        in_use = [self.table.ports[row].in_use for row in rows]
+        active = np.array(in_use, np.bool_) & ~self.hands.bridged[rows]
+        if active.any() and not self.stopwatch.shed_now():
+            self._heard[rows] = self._echo.process(self._said[rows], self._heard[rows], active)
 
     def _write(self) -> None:
         for card, board in enumerate(self.boards):

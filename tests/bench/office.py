@@ -133,8 +133,8 @@ class BenchBox:
             soundfile.write(folder / f"{name}.wav", words[: seconds * 8000], 8000)
 
     def _publish(self, topic: str, data: dict) -> bool:
-        if topic == "record" and data["final"]:
-            self.records += 1
+        if topic == "record":
+            self.records += data["final"]
             self.engine.command({"cmd": "ack", "id": data["id"]})
         elif topic == "notice":
             self.notices.append(data)

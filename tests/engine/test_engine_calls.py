@@ -119,6 +119,19 @@ def test_battery_drop_ends_the_call(make):
     assert took_s < 1.5
 
 
+def test_a_busy_tone_that_comes_back_from_the_telephone_still_ends_the_call(make):
+    """The telephone's hybrid returns the tone to the line: whatever cancels echo must not keep it ringing."""
+    box = make(office={"phone": {"erl_db": 6.0}, "line": {"erl_db": 10.0}})
+    caller = connect(box)
+    words = speech("vm-options", "tt-weasels", "vm-intro", "vm-options", "tt-monkeysintro")
+    caller.say(words)
+    box.phone("801").say(np.roll(words, 40000))
+    box.run(20)
+    caller.hang_up()
+    box.until(lambda: box.records(), 3)
+    assert box.records()[0]["cue"] == "tone"
+
+
 def test_an_unplugged_line_is_told_and_comes_back(make):
     box = make()
     box.run(0.5)
