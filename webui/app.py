@@ -37,6 +37,7 @@ LABEL_TABLES: dict[str, dict[str, Any]] = {
     "step": labels.STEP,
     "presentation": labels.PRESENTATION,
     "block": labels.BLOCK_ACTION,
+    "audit": labels.AUDIT,
 }
 
 

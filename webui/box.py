@@ -53,6 +53,11 @@ def store() -> Store:
     return cast(Box, current_app.extensions["box"]).store()
 
 
+def company() -> str:
+    """The customer's name, as the settings have it."""
+    return str(store().settings.get("company"))
+
+
 def plan_changed() -> tuple[str, str]:
     """Tell control that settings were edited; returns (kind of message, sentence) for the user.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,7 +47,7 @@ class Hub:
         self._lock = threading.Lock()
         self._listeners: set[queue.Queue[Message]] = set()
         self._snapshot: dict[str, Any] | None = None
-        self._snapshot_at = 0.0
+        self._status: dict[str, Any] = {}
         self._pops: dict[str, dict[str, Any]] = {}
         self._connected = False
         self._closing = threading.Event()
@@ -110,7 +109,8 @@ class Hub:
         with self._lock:
             if topic == "live":
                 self._snapshot = data
-                self._snapshot_at = time.monotonic()
+            elif topic == "status":
+                self._status = data
             elif topic == "pop":
                 self._pops[str(data.get("agent", ""))] = data
             elif topic == "pop_end":
@@ -135,6 +135,12 @@ class Hub:
         """The last live state, None when none was heard yet."""
         with self._lock:
             return self._snapshot
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What control said last of the box's health; {} when nothing yet."""
+        with self._lock:
+            return self._status
 
     def pop_of(self, agent: str) -> dict[str, Any] | None:
         """The call to show to this agent, if any: offered, talked, or being wrapped up."""

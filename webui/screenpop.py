@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.store import StoreError
 from webui.box import store
 
 HISTORY = 12
@@ -25,5 +26,9 @@ def customer_card(number: str, customer_id: int | None = None) -> dict[str, Any]
 
 def enriched(pop: dict[str, Any]) -> dict[str, Any]:
     """A `pop` message with the customer, the history and the notes already written in this call."""
-    card = customer_card(str(pop.get("number", "")), pop.get("customer"))
-    return {**pop, **card, "notes": store().calls.notes(str(pop.get("call", "")))}
+    try:
+        card = customer_card(str(pop.get("number", "")), pop.get("customer"))
+        return {**pop, **card, "notes": store().calls.notes(str(pop.get("call", "")))}
+    except StoreError:
+        # The call matters more than the card: number and line are shown, and what control had joined.
+        return {**pop, "customer": None, "history": pop.get("contacts") or [], "notes": pop.get("notes") or []}

@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from appliance.client import CallFailed, PeerAway
 from webui import audit
-from webui.box import box
+from webui.box import box, company
 from webui.labels import desk_error
 from webui.roles import LEADERS, STAFF, allow
 
@@ -22,7 +22,7 @@ SUPERVISOR_VERBS = frozenset({"force_not_ready", "force_sign_out", "drop_call"})
 @allow(*STAFF)
 def show() -> ResponseReturnValue:
     """The board; `?tv=1` is the same without menus, for a screen on the wall."""
-    return render_template("board/board.html", tv=request.args.get("tv") == "1")
+    return render_template("board/board.html", tv=request.args.get("tv") == "1", company=company())
 
 
 @blueprint.post("/board/do")

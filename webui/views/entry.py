@@ -15,7 +15,7 @@ from flask_login import current_user, login_user, logout_user
 from appliance.store import InvalidRow
 from webui import accounts, audit
 from webui.accounts import MAX_PASSWORD, MIN_PASSWORD, LockOut, User
-from webui.box import box, store
+from webui.box import box, company, store
 from webui.i18n import LANGUAGES, language
 from webui.limits import CLAIM_LIMIT, SIGN_IN_LIMIT, limiter
 from webui.roles import ANYONE, STAFF, allow
@@ -156,7 +156,7 @@ def sign_in() -> ResponseReturnValue:
         else:
             audit.note("sign-in refused", "wrong password", who=username or "-")
             problem = _("User name or password is wrong. Check capital letters and try again.")
-    return render_template("auth/sign_in.html", problem=problem, username=username), 401 if problem else 200
+    return render_template("auth/sign_in.html", problem=problem, username=username, company=company()), 401 if problem else 200
 
 
 def _locked(seconds: float) -> str:

@@ -51,6 +51,8 @@ def stream(hub: Hub, role: str, agent: str) -> Iterator[str]:
     with hub.listen() as mailbox:
         yield "retry: 1000\n\n"
         yield line("back" if hub.connected else "away", {})
+        if hub.status:
+            yield line("status", hub.status)
         snapshot = hub.snapshot
         if snapshot:
             yield line("live", live_for(snapshot, role, agent))

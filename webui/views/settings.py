@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -27,7 +28,8 @@ def word(texts: dict[str, str]) -> str:
     """A setting's label or help in the page's language."""
     if language() == "zh_Hans":
         return texts["zh"]
-    return texts["en"] if language() == "en" else _(texts["en"])
+    english = texts["en"]
+    return english if language() == "en" else gettext(english)
 
 
 def sections() -> dict[str, str]:
@@ -60,8 +62,8 @@ def shown(setting: Setting, value: Any) -> str:
         return ", ".join(map(str, value)) or _("none")
     if setting.field.kind == "choice":
         return choice_words().get(str(value), str(value))
-    if isinstance(value, float):
-        return f"{value:g}"
+    if isinstance(value, int | float):
+        return f"{value:g} {units().get(setting.unit, setting.unit)}".strip()
     return str(value) if value != "" else _("empty")
 
 

@@ -78,7 +78,7 @@
 
   function callRow(call) {
     const cell = (name, extra = "") => h("td", { "data-part": name, class: extra });
-    return h("tr", {}, h("td", {}, h("span", { "data-part": "state" })), cell("who"), cell("queue"), cell("agent"), cell("line"),
+    return h("tr", {}, h("td", {}, h("span", { "data-part": "state" })), h("td", {}, h("div", { "data-part": "who", class: "nowrap" }), h("div", { "data-part": "line", class: "text-secondary small" })), cell("agent", "nowrap"),
       h("td", { class: "num" }, h("span", { "data-part": "time" })),
       Zongji.page.leader ? h("td", { class: "text-end" }, h("button", { class: "btn btn-sm btn-ghost-danger", type: "button", title: t("End this call"), onclick: () => {
         if (window.confirm(t("End this call? Both parties will be cut off."))) act("drop_call", call.agent, { call: call.id });
@@ -89,9 +89,8 @@
     badge(part(row, "state"), "line", call.state in (Zongji.page.words?.line ?? {}) ? call.state : "talking");
     const other = call.direction === "out" ? call.called_number : call.caller_number;
     text(part(row, "who"), [call.caller_name, other || t("Number unavailable")].filter(Boolean).join(" · "));
-    text(part(row, "queue"), queueName(call.queue) + (call.position ? ` · ${t("place %(place)s", { place: call.position })}` : ""));
     text(part(row, "agent"), call.agent ? agentName(call.agent) : call.phone ?? "");
-    text(part(row, "line"), call.line ?? "");
+    text(part(row, "line"), [call.line, queueName(call.queue), call.position ? t("place %(place)s", { place: call.position }) : ""].filter(Boolean).join(" · "));
     since(part(row, "time"), call.started);
   }
 
@@ -124,6 +123,7 @@
   live.on("live", show);
   live.connect();
   const clock = $("tv-clock");
-  if (clock) setInterval(() => text(clock, new Date().toTimeString().slice(0, 5)), 1000);
+  const showClock = () => text(clock, new Date().toTimeString().slice(0, 5));
+  if (clock) { showClock(); setInterval(showClock, 1000); }
   $("full-screen")?.addEventListener("click", () => document.documentElement.requestFullscreen());
 })();

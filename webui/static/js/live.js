@@ -7,6 +7,7 @@
   let skew = 0;
   let lost = 0;
   let away = false;
+  let engineAway = false;
 
   const banner = document.getElementById("away");
   const bannerText = document.getElementById("away-text");
@@ -14,9 +15,10 @@
   function show() {
     if (!banner) return;
     const noBox = lost && Date.now() - lost > 1500;
-    banner.hidden = !(noBox || away);
+    banner.hidden = !(noBox || away || engineAway);
     if (noBox) bannerText.textContent = t("No connection to the box: this page is standing still. Your phone still works; connecting again…");
     else if (away) bannerText.textContent = t("The call service is away: this page is standing still. Your phone still works; the box restarts the service by itself.");
+    else if (engineAway) bannerText.textContent = t("The call engine is away: this page is standing still. The box restarts it by itself.");
     document.body.classList.toggle("is-stale", !banner.hidden);
   }
 
@@ -43,7 +45,8 @@
     });
     on("away", (data) => { away = true; show(); emit("away", data); });
     on("back", (data) => { away = false; show(); emit("back", data); });
-    for (const topic of ["pop", "pop_end", "notice", "status", "call"]) on(topic, (data) => emit(topic, data));
+    on("status", (data) => { engineAway = data.engine?.up === false; show(); emit("status", data); });
+    for (const topic of ["pop", "pop_end", "notice", "call"]) on(topic, (data) => emit(topic, data));
     window.addEventListener("pagehide", () => source.close(), { once: true });
   }
 
@@ -55,7 +58,8 @@
     const moment = now();
     for (const element of document.querySelectorAll("[data-since]")) {
       const since = Number(element.dataset.since);
-      Zongji.text(element, since ? Zongji.length(moment - since) : "");
+      if (since) Zongji.text(element, Zongji.length(moment - since));
+      else if (element.textContent !== "–") Zongji.text(element, "");
     }
     for (const element of document.querySelectorAll("[data-until]")) {
       const until = Number(element.dataset.until);

@@ -226,7 +226,8 @@
       $("out-call").hidden = busy;
       $("out-answer").hidden = !ringing;
       $("out-hang-up").hidden = !busy;
-      for (const input of $("out-form").querySelectorAll("input, select")) input.disabled = busy;
+      $("out-fields").hidden = busy;
+      $("out-keypad").hidden = !busy || ringing;
       if (message.number) text($("out-number"), message.number);
       clearInterval(ringTimer);
       if (ringing) {

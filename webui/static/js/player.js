@@ -5,7 +5,7 @@
   const $ = (id) => document.getElementById(id);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const wave = WaveSurfer.create({
-    container: $("wave"), url: $("wave").dataset.url, height: 88, normalize: false, cspNonce: page.nonce,
+    container: $("wave"), url: $("wave").dataset.url, height: 88, normalize: true, cspNonce: page.nonce,
     waveColor: css("--z-wave"), progressColor: css("--z-brand"), cursorColor: css("--z-ink"), cursorWidth: 2,
     barWidth: 2, barGap: 1, barRadius: 1, dragToSeek: true, sampleRate: 8000,
   });
