@@ -134,7 +134,7 @@ class Desk(Event):
     verb: one of DESK_VERBS; agent: the agent's number; ref: correlates the `Reply`.
     args by verb:
       sign_in {phone}; sign_out {}; ready {}; not_ready {reason}; wrap_up_done {}; wrap_up_extend {};
-      hang_up {}; hold {}; retrieve {}; transfer {to} (extension, agent number or outside number);
+      hang_up {}; hold {}; retrieve {}; transfer {to} (extension, agent number or queue id);
       dial {number, customer?}; force_not_ready {reason}; force_sign_out {}; drop_call {call};
       record_pause {}; record_resume {}
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.core.agent import Agent, AgentEvent, AgentState
+from appliance.core.call import CallEvent, CallState
 from appliance.core.plan import Plan, PlanError
 from appliance.core.port import Line, LineState, Phone, PhoneState
 from appliance.core.world import World
@@ -40,6 +41,9 @@ def change(world: World, plan: Any) -> None:
         else:
             world.agents[agent.number] = Agent(agent, since=world.now)
     world.stale = True
+    for call in list(world.calls.values()):
+        if call.state is CallState.QUEUED and world.queue(call.record.queue) is None:
+            world.fire(call, CallEvent.WAITED_OUT)
 
 
 def sweep(world: World) -> None:

@@ -109,10 +109,12 @@ def queue_key(world: World, call: Call, args: Args) -> None:
 
 
 def waited_out(world: World, call: Call, args: Args) -> None:
-    """The wait is over its limit. A call that rings somewhere is given its chance first."""
+    """The wait is over its limit, or the queue has gone with a new plan."""
     queue = world.queue(call.record.queue)
     if queue is not None:
         leave_queue(world, call, queue, "on_timeout")
+    else:
+        back_in_queue(world, call, None)
 
 
 def offer(world: World, call: Call, args: Args) -> None:

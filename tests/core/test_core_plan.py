@@ -294,6 +294,18 @@ def test_a_changed_plan_keeps_agents_and_calls():
     assert office.line_state("L1") == "ivr"
 
 
+def test_callers_of_a_queue_that_is_taken_away_are_told():
+    office = Office()
+    office.given_caller_in_queue("L1")
+    office.given_signed_in(("1003", "803"))
+    office.given_caller_in_queue("L2", key="2")
+    office.step(ev.PlanChanged(a_plan(queues=office.plan.queues[2:], flows=(), lines=office.plan.lines)))
+    office.then_plays("L1", "sorry_busy")
+    assert office.ringing == {"803"}
+    office.pass_time(20.1)
+    office.then_plays("L2", "sorry_busy")
+
+
 def test_a_bad_plan_is_refused_and_the_old_one_stays():
     office = Office()
     office.step(ev.PlanChanged({**GOOD, "language": "xx"}))

@@ -52,7 +52,18 @@ def test_an_important_caller_goes_first():
     assert (pop["line"], pop["name"], pop["customer"]) == ("L2", "Mrs Wu", 5)
 
 
-def test_who_let_it_ring_comes_after_the_others_and_the_wait_is_kept():
+def test_who_let_a_caller_ring_is_tried_again_after_the_others():
+    office = Office()
+    office.given_signed_in(("1001", "801"), ("1002", "802"))
+    office.given_caller_in_queue("L1")
+    rung = []
+    for _ in range(3):
+        rung += office.ringing
+        office.pass_time(20.0)
+    assert rung == ["801", "802", "801"]
+
+
+def test_an_unanswered_call_keeps_its_wait():
     office = Office()
     office.given_signed_in(("1001", "801"), ("1002", "802"))
     office.given_caller_in_queue("L1")
