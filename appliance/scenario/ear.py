@@ -23,6 +23,8 @@ PIECE_SAMPLES = 3200
 KNOWN_AT = 0.40
 """Normalised correlation (after pre-emphasis) above which a piece counts as the same sound.
 Different speech stays below 0.25 over 0.4 s; the same speech at 6 dB signal-to-noise is at 0.9."""
+KNOWN_BY_ONE_PIECE_AT = 0.58
+"""The same for sounds so short that a single piece has to tell."""
 PERSON_DELAY_S = 0.4
 """A voice is looked for up to this long after it was spoken."""
 
@@ -122,6 +124,7 @@ class SoundListener:
         self._pieces = pieces(sound)
         if not whole:
             self._pieces = [p for p in self._pieces if p[0] < 1.6 * RATE_HZ] or self._pieces[:1]
+        self.needed = KNOWN_AT if len(self._pieces) > 1 else KNOWN_BY_ONE_PIECE_AT
         self._from = begin
         self._candidates: list[int] = []
         self.best = 0.0
@@ -144,7 +147,7 @@ class SoundListener:
                 continue
             self._candidates.remove(candidate)
             likeness = self._compare(tape, candidate)
-            if likeness >= KNOWN_AT:
+            if likeness >= self.needed:
                 return Found(candidate, candidate + last_offset + len(last), likeness)
         return None
 

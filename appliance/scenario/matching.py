@@ -70,7 +70,8 @@ class Match:
             number = read_quantity(self.literal)
             if number is None:
                 return False
-            decimals = len(self.literal.partition(".")[2].rstrip(" smindBzH%0")) if "." in self.literal else 0
+            fraction = re.search(r"\.(\d+)", self.literal)
+            decimals = len(fraction[1]) if fraction is not None else 0
             return abs(float(value) - number) <= 0.5 * 10.0**-decimals
         return str(value) == self.literal
 
@@ -86,7 +87,7 @@ def read_match(item: Item, what: str, globs: bool = True) -> Match:
         return Match(item.line, "[" + ", ".join(o.shown for o in options) + "]", one_of=options)
     text = "" if item.empty else item.as_text(what)
     shown = text or "none"
-    if item.quoted and text and not (globs and text.endswith("*")):
+    if item.quoted and text.lower() in ("none", "nothing", "empty", "any", "something"):
         return Match(item.line, shown, literal=text)
     if text.lower() in ("", "none", "nothing", "empty", "无"):
         return Match(item.line, shown, empty=True)

@@ -264,7 +264,8 @@ def convert(story: Story, item: Item, kind: str, raw: str) -> Any:
         person = story.person(text)
         if person is None:
             who = [p.title for p in story.people]
-            raise item.fail(f"there is nobody called `{text}`.{closest(text, who)} People: {', '.join(who)}.")
+            near = closest(text, [*who, *(p.name for p in story.people if p.name)])
+            raise item.fail(f"there is nobody called `{text}`.{near} People: {', '.join(who)}.")
         return person
     if kind == "queue":
         if text not in box.queues:

@@ -41,7 +41,7 @@ def find(name: str, beside: Path) -> Path:
             f"no audio file `{name}` {where}. That folder comes with Debian's package {PACKAGE}: "
             f"sudo apt-get install {PACKAGE}"
         )
-    raise NoSound(f"no audio file `{name}` {where}. `ls {SPOKEN_SOUNDS}` shows what there is.")
+    raise NoSound(f"no audio file `{name}` {where} (package {PACKAGE}): `ls` there shows what there is.")
 
 
 def load(path: Path) -> Samples:

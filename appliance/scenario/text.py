@@ -135,10 +135,11 @@ _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "秒": 1
 
 def read_quantity(text: str) -> float | None:
     """`5`, `5 s`, `300 ms`, `2 min`, `-45 dBm0`, `10 %` as a number in base units; None: it is none."""
-    found = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?)\s*([^\d\s]*)\s*", text)
-    if found is None or found[2].lower() not in _UNITS:
+    found = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?)\s*([^\d\s]\S*)?\s*", text)
+    unit = (found[2] or "").lower() if found is not None else None
+    if found is None or unit not in _UNITS:
         return None
-    return round(float(found[1]) * _UNITS[found[2].lower()], 9)
+    return round(float(found[1]) * _UNITS[unit], 9)
 
 
 def read(text: str) -> Item:
@@ -166,6 +167,8 @@ def _yaml_hint(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
         return f"two colons in `{here}`: put a sentence that contains `: ` in quotes."
     if "alias" in problem or here.lstrip("- ").startswith("*"):
         return f'`{here}`: a text that begins with `*` needs quotes: "{here.lstrip("- ")}".'
+    if re.search(r":\s*>=?\s*\d", here):
+        return f'`{here}`: a comparison that begins with `>` needs quotes, such as ">= 3".'
     return f"YAML cannot read `{here}` ({problem}). Check indentation, quotes and brackets around this line."
 
 

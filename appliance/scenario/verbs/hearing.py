@@ -85,7 +85,7 @@ def hear_prompt(a: Actor, x: Args) -> Script:
     yield from a.until(
         _now_and_then(a, look),
         f"to hear {'the whole ' if whole else ''}prompt {x['prompt']}",
-        lambda: f"{describe(a)} (best likeness {listener.best:.2f}, {KNOWN_AT} is needed)",
+        lambda: f"{describe(a)} (best likeness {listener.best:.2f}, {listener.needed} is needed)",
     )
 
 
