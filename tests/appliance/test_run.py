@@ -1,0 +1,127 @@
+"""`make run` as a newcomer meets it: one command, three processes, Ctrl-C."""
+
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+from appliance.client import ControlClient, OfficeClient, PeerAway
+from appliance.paths import Home
+from appliance.store import open_store
+from tests.appliance.running_box import PATIENCE_S, ZONGJI, free_port, processes_of
+
+pytestmark = pytest.mark.process
+
+
+def until(condition, what, patience_s=PATIENCE_S):
+    """Wait for a condition that other processes bring about; each look is a round trip to them."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            result = condition()
+        except PeerAway:
+            result = None
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        subprocess.run(["true"], check=True)
+
+
+def test_prints_address_and_code_and_ctrl_c_ends_everything(start):
+    box = start()
+    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    with urllib.request.urlopen(address) as page:
+        assert page.status == 200
+    assert len(code) >= 6
+    assert {"engine", "control", "web"} <= set(processes_of(box.home))
+    assert box.interrupt() == 0
+    assert processes_of(box.home) == {}
+    assert "Traceback" not in box.printed
+    assert "SIGKILL" not in box.printed
+    assert not list((box.home / "run").glob("*.sock"))
+
+    again = start()
+    assert again.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1] == code
+    assert again.interrupt() == 0
+
+
+def test_second_start_is_refused_with_one_sentence(box):
+    for arguments, sentence in (
+        (["--home", str(box.home), "--port", str(free_port())], "already running"),
+        (["--home", str(box.home.parent / "other"), "--port", str(box.port)], "--port"),
+    ):
+        second = subprocess.run([ZONGJI, "run", *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
+        assert second.returncode == 2
+        assert sentence in second.stderr
+        assert second.stderr.count("\n") == 1
+    for part in ("engine", "control"):
+        second = subprocess.run([ZONGJI, part, "--home", str(box.home)], capture_output=True, text=True, timeout=PATIENCE_S)
+        assert second.returncode == 2, second.stderr
+        assert "already" in second.stderr
+        assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("name", ["web", "control", "engine"])
+def test_a_killed_process_comes_back(box, name):
+    pid = box.kill(name)
+    until(lambda: processes_of(box.home).get(name, pid) != pid, f"{name} started again")
+    control = ControlClient(Home(box.home).control_socket)
+    until(lambda: control.call("status")["engine"]["up"], "control sees the engine")
+    until(lambda: answers(f"http://127.0.0.1:{box.port}/"), "the pages answer")
+    assert box.interrupt() == 0
+    assert "Traceback" not in box.printed
+
+
+def answers(address):
+    try:
+        with urllib.request.urlopen(address, timeout=5) as page:
+            return page.status == 200
+    except OSError:
+        return False
+
+
+def test_a_call_goes_on_while_web_and_control_are_dead(box):
+    home = Home(box.home)
+    control = ControlClient(home.control_socket)
+    until(lambda: control.call("snapshot")["lines"], "the engine has its plan")
+    with OfficeClient(home.office_socket, "caller:Anna") as caller:
+        caller.do("call", line="L1", number="13912345678", name="", callerid="fsk")
+        until(lambda: state_of(caller) == "talking", "the box answers")
+        box.kill("web")
+        old = box.kill("control")
+        loudness = sum(sum(block) for block in heard(caller, 100))
+        assert loudness > 100_000, "the greeting goes on"
+        until(lambda: processes_of(box.home).get("control", old) != old, "control started again")
+        caller.do("hang_up")
+        store = open_store(home.database)
+        rows, _ = until(lambda: found(store.calls.search(number="13912345678")), "the record arrives")
+    assert rows[0]["end_reason"] == "abandoned_ivr"
+    assert (home.recordings / rows[0]["recording"]).stat().st_size > 8000
+
+
+def found(result):
+    rows, total = result
+    return (rows, total) if total and rows[0].get("ended_at") else None
+
+
+def state_of(client):
+    message = client.receive(timeout_s=1.0)
+    if message and "state" in message:
+        state = message["state"]
+        return state if isinstance(state, str) else state.get("state")
+    return None
+
+
+def heard(client, blocks):
+    """Absolute sample values of the next blocks of sound."""
+    import base64
+
+    import numpy as np
+
+    while blocks:
+        message = client.receive(timeout_s=5.0)
+        if message and "audio" in message:
+            blocks -= 1
+            yield np.abs(np.frombuffer(base64.b64decode(message["audio"]), "<i2").astype(int))
