@@ -22,6 +22,7 @@ _TIMES = ["answered_at", "queued_at", "connected_at", "ended_at"]
 _SECONDS = ["wait_s", "talk_s", "hold_s", "recording_s"]
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 MAX_NOTE_CHARS = 20_000
+RENUMBERED_AT_A_TIME = 500
 
 
 class Calls:
@@ -46,8 +47,6 @@ class Calls:
                 return self._typed(old)
             row["customer"] = self._customer(record.get("customer"), row["normal"], old)
             row |= {"final": int(final), "saved_at": self._clock()}
-            if old is not None:
-                row |= {"starred": old["starred"], "outcome": old["outcome"]}
             db.table("calls").upsert(row, pk="id")
             stored = self._database.one("SELECT * FROM calls WHERE id = ?", [row["id"]])
             assert stored is not None
@@ -188,15 +187,24 @@ class Calls:
         return [row | {"recorded": bool(row["recorded"]), "notes": self.notes(row["id"])} for row in rows]
 
     def renumber(self) -> None:
-        """Normalise all numbers anew (the country or area code has changed)."""
+        """Normalise all numbers anew (the country or area code has changed), some at a time."""
         numbering = self._numbering()
-        with self._database.write() as db:
-            for row in list(db.query("SELECT DISTINCT number FROM calls WHERE number != ''")):
-                number = row["number"]
-                db.execute(
-                    "UPDATE calls SET normal = ?, spellings = ? WHERE number = ?",
-                    [numbering.normalise(number), numbering.spellings(number), number],
+        last = ""
+        while True:
+            with self._database.write() as db:
+                rows = self._database.read(
+                    "SELECT DISTINCT number FROM calls WHERE number > ? ORDER BY number LIMIT ?",
+                    [last, RENUMBERED_AT_A_TIME],
                 )
+                for row in rows:
+                    number = row["number"]
+                    db.execute(
+                        "UPDATE calls SET normal = ?, spellings = ? WHERE number = ?",
+                        [numbering.normalise(number), numbering.spellings(number), number],
+                    )
+            if not rows:
+                return
+            last = rows[-1]["number"]
 
     # ------------------------------------------------------------------ inside
     def _text_condition(self, term: str) -> tuple[Any, ...]:

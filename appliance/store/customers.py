@@ -21,6 +21,7 @@ FIELDS = (
     Field("kind", "text", "", high=40, help="Type or stage: potential, new, old, …"),
 )
 MAX_PHONES = 20
+RENUMBERED_AT_A_TIME = 500
 NAMES = frozenset(field.name for field in FIELDS)
 
 
@@ -105,14 +106,23 @@ class Customers:
         return int(row["n"]) if row else 0
 
     def renumber(self) -> None:
-        """Normalise all numbers anew (the country or area code has changed)."""
+        """Normalise all numbers anew (the country or area code has changed), some at a time."""
         numbering = self._numbering()
-        with self._database.write() as db:
-            for row in list(db.query("SELECT id, number FROM customer_phones")):
-                db.execute(
-                    "UPDATE customer_phones SET normal = ?, spellings = ? WHERE id = ?",
-                    [numbering.normalise(row["number"]), numbering.spellings(row["number"]), row["id"]],
+        last = 0
+        while True:
+            with self._database.write() as db:
+                rows = self._database.read(
+                    "SELECT id, number FROM customer_phones WHERE id > ? ORDER BY id LIMIT ?",
+                    [last, RENUMBERED_AT_A_TIME],
                 )
+                for row in rows:
+                    db.execute(
+                        "UPDATE customer_phones SET normal = ?, spellings = ? WHERE id = ?",
+                        [numbering.normalise(row["number"]), numbering.spellings(row["number"]), row["id"]],
+                    )
+            if not rows:
+                return
+            last = rows[-1]["id"]
 
     # ------------------------------------------------------------------ inside
     def _where(self, text: str) -> tuple[str, list[Any]]:

@@ -92,6 +92,7 @@ CALLS: Migration = (
         starred INTEGER NOT NULL DEFAULT 0, outcome TEXT NOT NULL DEFAULT '',
         saved_at REAL NOT NULL) STRICT""",
     "CREATE INDEX calls_started ON calls (started_at)",
+    "CREATE INDEX calls_number ON calls (number)",
     "CREATE INDEX calls_normal ON calls (normal, started_at)",
     "CREATE INDEX calls_customer ON calls (customer, started_at)",
     "CREATE INDEX calls_agent ON calls (agent, started_at)",

@@ -235,7 +235,7 @@ class Settings:
         self._database = database
         self._clock = clock
         self.changed: Callable[[str], None] = lambda key: None
-        """Called inside the transaction with the key that changed."""
+        """Called with the key that changed, after it has been stored."""
 
     def get(self, key: str) -> Any:
         """The value, or its default. Raises InvalidRow for an unknown key or a damaged value."""
@@ -277,8 +277,8 @@ class Settings:
                     "new": text,
                 }
             )
-            self.changed(key)
-            return typed
+        self.changed(key)
+        return typed
 
     def history(self, key: str = "", limit: int = 100) -> list[dict[str, Any]]:
         """{key, at, who, old, new} of past changes, newest first."""

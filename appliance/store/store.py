@@ -22,6 +22,9 @@ from appliance.store.numbers import Numbering
 from appliance.store.settings import Settings
 from appliance.store.users import Audit, Claim, Users
 
+_NUMBERED_FOR = "_numbered_for"
+"""Row of the settings table: for which country and area code the stored numbers are normalised."""
+
 
 class Customers(CustomerTable):
     """Customers with their calls and with CSV."""
@@ -113,10 +116,21 @@ class Store:
         """Close all connections. Idempotent."""
         self._database.close()
 
+    def renumber(self) -> None:
+        """Normalise all stored numbers for the present country and area code, unless that has been done.
+        What a power cut interrupts is done by the next `open_store`."""
+        state = f"{self.settings.get('country')}/{self.settings.get('area_code')}"
+        done = self._database.one("SELECT value FROM settings WHERE key = ?", [_NUMBERED_FOR])
+        if done is not None and done["value"] == state:
+            return
+        self.customers.renumber()
+        self.calls.renumber()
+        with self._database.write() as db:
+            db.table("settings").upsert({"key": _NUMBERED_FOR, "value": state, "changed_at": 0.0}, pk="key")
+
     def _setting_changed(self, key: str) -> None:
         if key in ("country", "area_code"):
-            self.customers.renumber()
-            self.calls.renumber()
+            self.renumber()
 
 
 def open_store(
@@ -146,7 +160,10 @@ def open_store(
             _create(path, migrations)
         _check_file(path)
         _migrate(path, copies, migrations, busy_timeout_s)
-    return Store(Database(path, busy_timeout_s), clock)
+    store = Store(Database(path, busy_timeout_s), clock)
+    if len(migrations) >= len(MIGRATIONS):
+        store.renumber()
+    return store
 
 
 def _create(path: Path, migrations: Sequence[Migration]) -> None:

@@ -62,6 +62,7 @@ def test_a_plan_that_cannot_be_used_leaves_the_last_good_one(desk, store, home):
     assert len(desk.commands("plan")) == sent
     assert home.plan.read_text(encoding="utf-8") == good
     assert desk.topics("status")[-1]["plan"]["problems"] == answer["problems"]
+    desk.engine.clear()
     desk.lose_engine()
     desk.connect()
     assert last_plan(desk)["lines"][0]["extension"] == ""

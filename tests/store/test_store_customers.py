@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_store_numbers import MOBILE
 
-from appliance.store import InvalidRow, NotFound
+from appliance.store import InvalidRow, NotFound, open_store
 
 
 @pytest.fixture
@@ -136,6 +136,19 @@ def test_a_new_area_code_finds_local_numbers(store, wang):
     assert store.customers.by_phone("5555 1234")["id"] == wang
     store.settings.set("area_code", "", "admin")
     assert store.customers.by_phone("5555 1234") is None
+
+
+def test_a_power_cut_while_numbers_are_read_anew_is_made_good_by_the_next_start(
+    store, wang, path, monkeypatch
+):
+    store.calls.save({"id": "c1", "direction": "in", "caller_number": "5555 1234", "started_at": 1.0})
+    monkeypatch.setattr(store.calls, "renumber", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        store.settings.set("area_code", "021", "admin")
+    again = open_store(path)
+    assert again.settings.get("area_code") == "021"
+    assert again.calls.search(number="+86 21 5555 1234")[1] == 1
+    again.close()
 
 
 @pytest.mark.parametrize(
