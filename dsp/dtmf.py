@@ -215,19 +215,21 @@ class DtmfReceiver:
         runs = bank.newest_runs(level, _samples(self.plan.bridge_pause_ms + 5))
         least = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
         fresh = origin + runs.start > self._heard_until[ports] - 40
-        keep = np.flatnonzero((runs.sounding >= least) & fresh)
+        keep = np.flatnonzero(
+            (runs.sounding >= least) & fresh & bank.roughly_steady(env, level, low, high, runs)
+        )
         if not len(keep):
             return []
         found = bank.fit(history[keep], env.of(keep), level[keep], low[keep], high[keep], runs.of(keep))
         events = []
         for index in np.flatnonzero(self._is_key(found, low[keep], high[keep])):
             row = keep[index]
-            weaker = min(found.low_peak[index], found.high_peak[index])
             noise = found.noise_to_weaker[index]
-            if found.bass_peak[index] > min(_MOST_BASS, 0.08 + 0.3 * noise) and not bank.bass_is_steady(
-                history[row], runs.start[row], runs.end[row], weaker
-            ):
-                continue
+            if found.bass_peak[index] > min(_MOST_BASS, 0.08 + 0.2 * noise):
+                voiced = found.residue[index] > 0.03 and found.residue_crest[index] > 12.0
+                weaker = min(found.low_peak[index], found.high_peak[index])
+                if voiced or not bank.bass_is_steady(history[row], runs.start[row], runs.end[row], weaker):
+                    continue
             port = int(ports[row])
             self._down[port] = True
             self._down_low[port], self._down_high[port] = low[row], high[row]
@@ -252,7 +254,7 @@ class DtmfReceiver:
         noise = np.sqrt(found.noise_to_weaker)
         least_stir = np.minimum(found.wobble_rad, found.unevenness)
         most_stir = np.maximum(found.wobble_rad, found.unevenness)
-        organ = (found.residue > 0.015) & (least_stir < 0.05 * noise) & (found.residue_crest < 14.0)
+        organ = (found.residue > 0.004) & (least_stir < 0.05 * noise) & (found.residue_crest < 14.0)
         restless = most_stir > 0.05 + 0.42 * noise
         harmonic = ((found.residue > 0.08) & (found.residue_crest > 14.0)) | (
             (found.residue > 0.03) & (found.residue_crest > 20.0)

@@ -66,8 +66,10 @@ class FrameBank:
         energy -= power[:, 8:] @ _BESIDE_SHARE
         alike = (
             (np.minimum(best_low, best_high) > self._least)
-            & (best_low < 25.0 * best_high)
-            & (best_high < 25.0 * best_low)
+            & (best_low < 16.0 * best_high)
+            & (best_high < 16.0 * best_low)
+            & (lows.sum(1) < 1.5 * best_low)
+            & (highs.sum(1) < 1.5 * best_high)
             & (best_low + best_high > 0.45 * energy)
         )
         return alike, low, high, np.minimum(best_low, best_high)
@@ -94,6 +96,7 @@ def _slice_table(freqs_hz: tuple[float, ...]) -> tuple[Ints, NDArray[np.float32]
     return bins, (shape * 2.0 / STEP_SAMPLES).astype(np.float32), centre * _BIN_HZ
 
 
+TONE_HZ = np.array(LOW_HZ + HIGH_HZ)
 _BINS, _SHAPE, CENTRE_HZ = _slice_table(LOW_HZ + HIGH_HZ)
 
 
@@ -165,6 +168,24 @@ def _fraction(level: Floats, rows: Ints, step: Ints, way: int) -> Floats:
     beside = step + way
     outer = np.where((beside >= 0) & (beside < STEPS), level[rows, np.clip(beside, 0, STEPS - 1)], 0.0)
     return np.clip((inner - 0.5) / np.maximum(inner - outer, 1e-9), 0.0, 1.0)
+
+
+def roughly_steady(env: Envelopes, level: Floats, low: Ints, high: Ints, runs: Runs) -> Bools:
+    """Whether both tones of each run are near their frequencies and of even loudness: the quick look."""
+    steps = np.arange(STEPS) * STEP_SAMPLES
+    inside = (steps >= (runs.start + 32.0)[:, None]) & (steps <= (runs.end - 32.0)[:, None])
+    inside &= level > 0.7
+    count = np.maximum(inside.sum(1), 1)
+    steady = np.ones(len(low), bool)
+    for envelope, tone in ((env.low, low), (env.high, high + 4)):
+        z = np.where(inside, envelope, 0)
+        turn = np.angle((z[:, 1:] * z[:, :-1].conj()).sum(1)) * (SAMPLE_RATE_HZ / STEP_SAMPLES / (2 * np.pi))
+        off_hz = turn + CENTRE_HZ[tone] - TONE_HZ[tone]
+        amplitude = np.abs(z)
+        mean = amplitude.sum(1) / count
+        steady &= np.abs(off_hz) < 0.045 * TONE_HZ[tone]
+        steady &= (amplitude**2).sum(1) / count < 1.2 * mean**2
+    return steady
 
 
 @dataclass(frozen=True)

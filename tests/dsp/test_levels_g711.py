@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.dsp import signals
 from dsp import g711, levels
+from tests.dsp import signals
 
 OCTETS = np.arange(256, dtype=np.uint8)
 LINEAR = np.arange(-32768, 32768).astype(np.int16)

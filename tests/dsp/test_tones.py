@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dsp import signals
 from dsp.tones import ToneGenerator, ToneSpec, sequence_samples
+from tests.dsp import signals
 
 BUSY = ToneSpec((((450.0,), -10.0, 350.0), ((), -10.0, 350.0)), repeat=True)
 DIAL = ToneSpec((((350.0, 440.0), -13.0, None),))
