@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +19,19 @@ from appliance.store import open_store
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database as it is made on the first start; copied, because making one waits for the disk."""
+    path = tmp_path_factory.mktemp("empty") / "zongji.db"
+    open_store(path).close()
+    return path
+
+
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, empty_database):
     home = Home(tmp_path / "box")
     home.create()
+    shutil.copy(empty_database, home.database)
     return home
 
 
