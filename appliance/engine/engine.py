@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -25,6 +24,7 @@ from appliance.core.switch import Switch
 from appliance.engine import plans, ports, unixtime
 from appliance.engine.apply import Hands
 from appliance.engine.hearing import Hearing
+from appliance.engine.mailbox import Mailbox, Message, Publish
 from appliance.engine.pace import Stopwatch
 from appliance.engine.players import Players
 from appliance.engine.ports import Port, PortTable
@@ -34,6 +34,7 @@ from appliance.engine.spool import Spool
 from appliance.engine.worker import Worker
 from appliance.paths import SHIPPED_PROMPTS, Home
 from board import api
+from board.sim import SimBoard
 from dsp.echo import EchoCanceller
 from dsp.mix import Mixer
 
@@ -44,13 +45,8 @@ BLOCK = api.BLOCK_SAMPLES
 LIVE_EVERY_S = 0.2
 HEALTH_EVERY_S = 1.0
 RETRY_RECORDS_EVERY_S = 30.0
-MAX_COMMANDS_PER_TICK = 64
 WALL_STEP_S = 0.25
 """Wall clock and sample clock may drift apart by this much before dates are moved."""
-
-Message = dict[str, Any]
-Publish = Callable[[str, dict[str, Any]], bool]
-"""`publish(topic, data)`; False when nobody listened."""
 
 
 class CallCore(Protocol):
@@ -101,10 +97,7 @@ class Engine:
         self.samples = 0
         self.table = PortTable(self.boards)
         self.stopwatch = Stopwatch()
-        self._publish = publish
-        self._undelivered: deque[tuple[str, Message]] = deque(maxlen=200)
-        self._inbox: deque[Message] = deque()
-        self._asks: dict[int, float] = {}
+        self._mail = Mailbox(publish)
         self._events: list[core.Event] = []
         self._live_due_s = 0.0
         self._live_changed = True
@@ -128,8 +121,7 @@ class Engine:
         self.mixer = Mixer(max(rows, 1))
         self.hearing = Hearing(self.table.ports, plan.country)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
-        self.spool = Spool(home.spool, self.publish, self._notice_from_helper)
-        self._helper_notices: deque[tuple[str, Message]] = deque(maxlen=200)
+        self.spool = Spool(home.spool, self.publish, self._mail.notice_later)
         self.hands = Hands(self)
         self.hands.country = plan.country
         self.switch = make_core(plan, self._call_ids())
@@ -168,8 +160,8 @@ class Engine:
         for port in self.table.ports:
             if port.battery_lost_at is not None:
                 events += self._due(port)
-        if self._inbox:
-            self._take_commands(events)
+        for message in self._mail.take():
+            self._take_command(message, events)
         watch.mark("echo")
         self._cancel_echo()
         watch.mark("hear")
@@ -279,10 +271,10 @@ class Engine:
     # ------------------------------------------------------ between the ticks
     def _keep_house(self) -> None:
         now = self.now
-        self._close_asks(now)
-        if self._helper_notices:
-            code, data = self._helper_notices.popleft()
-            self.notice(code, data, "error")
+        for ref in self._mail.overdue(now):
+            self.feed(core.Answered(ref, None))
+        if (later := self._mail.take_later()) is not None:
+            self.notice(*later, "error")
         if self.recorder.problems:
             self._tell_recording_problems()
         if self._live_changed and now >= self._live_due_s and not self.stopwatch.behind:
@@ -295,12 +287,6 @@ class Engine:
         if now >= self._retry_due_s:
             self._retry_due_s = now + RETRY_RECORDS_EVERY_S
             self._files.submit(self.spool.resend)
-
-    def _close_asks(self, now: float) -> None:
-        if self._asks:
-            for ref in [ref for ref, due_s in self._asks.items() if due_s <= now]:
-                del self._asks[ref]
-                self.feed(core.Answered(ref, None))
 
     def _tell_recording_problems(self) -> None:
         """One message for a disk that fails, however many calls are being recorded."""
@@ -330,23 +316,19 @@ class Engine:
 
     def command(self, message: Message) -> None:
         """A command of control (docs/architecture.md, engine.sock). May be called from any thread."""
-        self._inbox.append(message)
+        self._mail.put(message)
 
     def connected(self) -> None:
         """Somebody listens (again): what nobody has heard is told, records are sent. Any thread."""
-        self._inbox.append({"cmd": "connected"})
+        self._mail.put({"cmd": "connected"})
 
-    def _take_commands(self, events: list[core.Event]) -> None:
-        for _ in range(MAX_COMMANDS_PER_TICK):
-            if not self._inbox:
-                return
-            message = self._inbox.popleft()
-            try:
-                self._obey(message, events)
-            except (KeyError, TypeError, ValueError) as error:
-                log.error("a command was refused: %s: %s", type(error).__name__, error)
-                if message.get("cmd") == "desk" and isinstance(message.get("ref"), int):
-                    self.publish("reply", {"ref": message["ref"], "error": "bad_request", "data": {}})
+    def _take_command(self, message: Message, events: list[core.Event]) -> None:
+        try:
+            self._obey(message, events)
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("a command was refused: %s: %s", type(error).__name__, error)
+            if message.get("cmd") == "desk" and isinstance(message.get("ref"), int):
+                self.publish("reply", {"ref": message["ref"], "error": "bad_request", "data": {}})
 
     def _obey(self, message: Message, events: list[core.Event]) -> None:
         match message.get("cmd"):
@@ -356,7 +338,7 @@ class Engine:
                 events.append(desk)
             case "answer":
                 ref = int(message["ref"])
-                if self._asks.pop(ref, None) is not None:
+                if self._mail.close_question(ref):
                     data = message.get("data")
                     events.append(core.Answered(ref, dict(data) if data is not None else None))
             case "ack":
@@ -403,36 +385,22 @@ class Engine:
         return [*found, *ready]
 
     def _welcome(self) -> None:
-        waiting = list(self._undelivered)
-        self._undelivered.clear()
-        for topic, data in waiting:
-            self.publish(topic, data)
+        self._mail.deliver()
         self._publish_live()
         self._files.submit(self.spool.resend)
 
     # --------------------------------------------------------------- output
     def publish(self, topic: str, data: Message) -> bool:
         """Tell whoever listens; False when nobody does."""
-        return self._publish(topic, data) if self._publish is not None else False
+        return self._mail.publish(topic, data)
 
     def notice(self, code: str, data: Message, level: str = "warning") -> None:
         """Tell supervisors; kept for the next listener when there is none now."""
-        message = {"level": level, "code": code, "data": data, "at": self.unix_s}
-        log.warning("notice %s: %s", code, data)
-        if not self.publish("notice", message):
-            self._undelivered.append(("notice", message))
+        self._mail.notice(code, data, level, self.unix_s)
 
     def ask(self, action: act.Ask) -> None:
         """Put a question to control; without control the answer is None at once."""
-        data = {
-            "ref": action.ref,
-            "question": action.question,
-            "data": action.data,
-            "deadline_s": action.deadline_s,
-        }
-        self._asks[action.ref] = self.now + action.deadline_s
-        if not self.publish("ask", data):
-            self._asks.pop(action.ref, None)
+        if not self._mail.ask(action.ref, action.question, action.data, action.deadline_s, self.now):
             self.feed(core.Answered(action.ref, None))
 
     def save_record(self, call: str, data: dict[str, Any], final: bool) -> None:
@@ -463,6 +431,7 @@ class Engine:
             "uptime_s": self.now,
             "ports": len(self.table),
             "sockets": [{"name": port.info.name, "kind": port.info.kind.value} for port in self.table.ports],
+            "country": self._country(),
             "lost_cards": [self.boards[card].id for card in sorted(self.lost_cards)],
             "bridges": self.hands.bridges,
             "recordings": self.recorder.active,
@@ -472,12 +441,13 @@ class Engine:
             "files_backlog": self._files.backlog,
         }
 
-    def _publish_live(self) -> None:
-        if self._publish is not None:
-            self.publish("live", self.snapshot())
+    def _country(self) -> str | None:
+        """Country of the exchange, where a card knows it: only the simulated office does."""
+        return next((b.office.config.country for b in self.boards if isinstance(b, SimBoard)), None)
 
-    def _notice_from_helper(self, code: str, data: Message) -> None:
-        self._helper_notices.append((code, data))
+    def _publish_live(self) -> None:
+        if self._mail.listened:
+            self.publish("live", self.snapshot())
 
     # ------------------------------------------------------------------- ids
     def _call_ids(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from appliance.engine.worker import Worker
+from dsp.resample import resample
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def read_prompt(path: Path) -> Speech:
         raise PromptError(f"prompt file {path} cannot be read as sound: {error}") from error
     mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
     if rate_hz != RATE_HZ:
-        raise PromptError(f"prompt file {path} has {rate_hz} samples a second: make it {RATE_HZ}")
+        mono = np.clip(np.rint(resample(mono.astype(np.float32), rate_hz, RATE_HZ)), -32768, 32767)
     return np.ascontiguousarray(mono, dtype=np.int16)
 
 

@@ -165,6 +165,18 @@ def test_stereo_becomes_one_channel_and_names_cannot_leave_the_folder(store, tmp
         store.get("../../secret")
 
 
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+def test_other_rates_become_8000_samples_a_second(store, tmp_path, rate):
+    folder = tmp_path / "own/zh"
+    folder.mkdir(parents=True)
+    tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+    soundfile.write(folder / "tone.wav", tone.astype(np.int16), rate)
+    samples = store.get("tone").astype(float)
+    assert abs(len(samples) - 8000) <= 1
+    spectrum = np.abs(np.fft.rfft(samples[:8000] * np.hanning(len(samples[:8000]))))
+    assert abs(int(spectrum.argmax()) - 440) <= 1
+
+
 def test_what_is_no_sound_is_an_error_that_names_the_file(store, tmp_path):
     (tmp_path / "own/zh").mkdir(parents=True)
     (tmp_path / "own/zh/bad.wav").write_bytes(b"not a wave file")
