@@ -20,8 +20,10 @@ PROGRAMS = ("engine", "control", "web")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `zongji run`."""
-    parser.add_argument("--board", default="sim:", help="address of the line card (default: sim:, the simulated office)")
-    parser.add_argument("--host", default="127.0.0.1", help="address the pages are served on (default: this machine only)")
+    parser.add_argument("--board", default="sim:", help="address of the line card (default: sim:)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address of the pages (default: this machine only)"
+    )
     parser.add_argument("--port", type=int, default=8080, help="port the pages are served on (default: 8080)")
     parser.add_argument("--home", type=Path, help="data directory (default: $ZONGJI_HOME or ./var)")
 
@@ -66,7 +68,8 @@ def refuse_taken_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise UserError(
-                f"cannot serve pages on {host}:{port}: {error.strerror}. Another program may use it; choose another with --port"
+                f"cannot serve pages on {host}:{port}: {error.strerror}. "
+                "Another program may use it; choose another with --port"
             ) from error
 
 

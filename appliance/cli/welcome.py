@@ -49,5 +49,7 @@ def wait_for(address: str) -> None:
             return  # an error page is an answer too
         except OSError as error:
             if time.monotonic() > deadline_s:
-                raise UserError(f"the pages do not answer at {address}: {error}. The messages above say why") from error
+                raise UserError(
+                    f"the pages do not answer at {address}: {error}. The messages above say why"
+                ) from error
             time.sleep(0.2)

@@ -44,7 +44,11 @@ class Box:
         self.home, self.port = home, port or free_port()
         command = [ZONGJI, "run", "--home", str(home), "--port", str(self.port), *more]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self.printed = ""
 
@@ -81,10 +85,8 @@ class Box:
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.finish()
-            except subprocess.TimeoutExpired:
-                pass
         for pid in processes_of(self.home).values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

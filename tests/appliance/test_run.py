@@ -4,6 +4,7 @@ import subprocess
 import time
 import urllib.request
 
+import numpy as np
 import pytest
 
 from appliance.client import ControlClient, OfficeClient, PeerAway
@@ -52,12 +53,16 @@ def test_second_start_is_refused_with_one_sentence(box):
         (["--home", str(box.home), "--port", str(free_port())], "already running"),
         (["--home", str(box.home.parent / "other"), "--port", str(box.port)], "--port"),
     ):
-        second = subprocess.run([ZONGJI, "run", *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
+        second = subprocess.run(
+            [ZONGJI, "run", *arguments], capture_output=True, text=True, timeout=PATIENCE_S
+        )
         assert second.returncode == 2
         assert sentence in second.stderr
         assert second.stderr.count("\n") == 1
     for part in ("engine", "control"):
-        second = subprocess.run([ZONGJI, part, "--home", str(box.home)], capture_output=True, text=True, timeout=PATIENCE_S)
+        second = subprocess.run(
+            [ZONGJI, part, "--home", str(box.home)], capture_output=True, text=True, timeout=PATIENCE_S
+        )
         assert second.returncode == 2, second.stderr
         assert "already" in second.stderr
         assert "Traceback" not in second.stderr
@@ -91,14 +96,14 @@ def test_a_call_goes_on_while_web_and_control_are_dead(box):
         until(lambda: state_of(caller) == "talking", "the box answers")
         box.kill("web")
         old = box.kill("control")
-        loudness = sum(sum(block) for block in heard(caller, 100))
-        assert loudness > 100_000, "the greeting goes on"
+        loudness = sum(int(block.sum()) for block in heard(caller, 100))
+        assert loudness > 1_000_000, "the greeting goes on"
         until(lambda: processes_of(box.home).get("control", old) != old, "control started again")
         caller.do("hang_up")
         store = open_store(home.database)
         rows, _ = until(lambda: found(store.calls.search(number="13912345678")), "the record arrives")
     assert rows[0]["end_reason"] == "abandoned_ivr"
-    assert (home.recordings / rows[0]["recording"]).stat().st_size > 8000
+    assert (home.root / rows[0]["recording"]).stat().st_size > 8000
 
 
 def found(result):
@@ -116,12 +121,8 @@ def state_of(client):
 
 def heard(client, blocks):
     """Absolute sample values of the next blocks of sound."""
-    import base64
-
-    import numpy as np
-
     while blocks:
         message = client.receive(timeout_s=5.0)
         if message and "audio" in message:
             blocks -= 1
-            yield np.abs(np.frombuffer(base64.b64decode(message["audio"]), "<i2").astype(int))
+            yield np.abs(np.frombuffer(message["audio"], "<i2").astype(int))

@@ -14,7 +14,16 @@ ALLOWED = {
     "dsp": {"dsp", "numpy"},
     "board": {"board", "numpy"},
     "appliance.core": {"appliance.core"},
-    "appliance.engine": {"appliance.engine", "appliance.core", "appliance.client", "appliance.paths", "dsp", "board", "numpy", "soundfile"},
+    "appliance.engine": {
+        "appliance.engine",
+        "appliance.core",
+        "appliance.client",
+        "appliance.paths",
+        "dsp",
+        "board",
+        "numpy",
+        "soundfile",
+    },
     "appliance.store": {"appliance.store", "sqlite_utils", "phonenumbers"},
     "appliance.services": {"appliance.services", "appliance.store", "appliance.paths"},
     "appliance.control": {
@@ -105,7 +114,10 @@ def test_every_room_is_there_and_says_what_it_is(room):
 
 def test_the_walker_sees_a_forbidden_arrow(tmp_path):
     sample = tmp_path / "bad.py"
-    sample.write_text("from appliance.store import open_store\nimport flask\nfrom .core import x\nfrom appliance import paths\n")
+    sample.write_text(
+        "from appliance.store import open_store\nimport flask\n"
+        "from .core import x\nfrom appliance import paths\n"
+    )
     seen = {name for name, _ in imports("appliance.bad", sample)}
     assert seen == {"appliance.store", "flask", "appliance.core", "appliance.paths"}
     assert not any(within("flask", place) for place in allowed_for("appliance.core.call"))
