@@ -77,7 +77,8 @@ class MarkBank:
         mark = power[:, :3].max(1)
         energy = np.einsum("fn,fn->f", windowed, windowed) * (TICK_SAMPLES / 3.0)
         energy -= power[:, 3:].sum(1) / 1.5
-        return (mark > self._least) & (mark > 0.6 * energy)
+        found: NDArray[np.bool_] = (mark > self._least) & (mark > 0.6 * energy)
+        return found
 
 
 @dataclass
@@ -193,10 +194,9 @@ class CallerIdReceiver:
                 return None
             if capture.mark_frames < _MARK_FRAMES or quiet > _PATIENCE_FRAMES * TICK_SAMPLES:
                 del self._captures[port]
-            elif self._find_header(port, capture):
-                return self._follow(port) if capture.decode_at <= self._now else None
-            return None
-        if capture.decode_at > self._now:
+                return None
+            capture.decode_at = self._find_header(port, capture)
+        if capture.decode_at is None or capture.decode_at > self._now:
             return None
         return self._decode(port, capture)
 
@@ -206,7 +206,8 @@ class CallerIdReceiver:
         index = np.arange(self._now - length, self._now) % HISTORY_SAMPLES
         return self._now - length, self._history[port, index]
 
-    def _find_header(self, port: int, capture: _Capture) -> bool:
+    def _find_header(self, port: int, capture: _Capture) -> int | None:
+        """When the frame after a mark will have ended; None if no header follows it."""
         origin, x = self._past(port, max(capture.mark_start, capture.last_mark - 2 * TICK_SAMPLES))
         likely = fsk.likely_standard(
             self._past(port, capture.mark_start)[1][: capture.last_mark - self._now or None]
@@ -222,9 +223,8 @@ class CallerIdReceiver:
             capture.standard = standard
             capture.header_at = origin + at
             count = header.octets[1] + 3
-            capture.decode_at = int(capture.header_at + (count + 1) * 10.0 * fsk.BIT_SAMPLES)
-            return True
-        return False
+            return int(capture.header_at + (count + 1) * 10.0 * fsk.BIT_SAMPLES)
+        return None
 
     def _decode(self, port: int, capture: _Capture) -> CallerIdMessage | None:
         origin, x = self._past(port, int(capture.header_at) - 4 * TICK_SAMPLES)

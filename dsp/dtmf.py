@@ -242,7 +242,7 @@ class DtmfReceiver:
 
     def _is_key(self, found: bank.Fit, low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.bool_]:
         plan = self.plan
-        limit = 0.5 * (plan.accept_deviation + plan.reject_deviation)
+        middle = 0.5 * (plan.accept_deviation + plan.reject_deviation)
         low_off = found.low_hz / np.array(LOW_HZ)[low] - 1.0
         high_off = found.high_hz / np.array(HIGH_HZ)[high] - 1.0
         low_peak, high_peak = found.low_peak, found.high_peak
@@ -260,7 +260,7 @@ class DtmfReceiver:
             (found.residue > 0.03) & (found.residue_crest > 20.0)
         )
         # The quieter the noise, the surer the frequency.
-        limit = plan.accept_deviation + (limit - plan.accept_deviation) * (
+        limit = plan.accept_deviation + (middle - plan.accept_deviation) * (
             0.25 + np.minimum(noise / 0.6, 0.75)
         )
         verdict: NDArray[np.bool_] = (

@@ -88,12 +88,12 @@ class Envelopes:
 
 
 def _slice_table(freqs_hz: tuple[float, ...]) -> tuple[Ints, NDArray[np.float32], Floats]:
-    centre = np.round(np.array(freqs_hz) / _BIN_HZ).astype(np.intp)
+    centre: Ints = np.round(np.array(freqs_hz) / _BIN_HZ).astype(np.intp)
     offset = np.fft.fftfreq(_SLICE, 1.0 / _SLICE).astype(np.intp)
-    bins = centre[:, None] + offset
+    bins: Ints = centre[:, None] + offset
     away_hz = np.abs(bins * _BIN_HZ - np.array(freqs_hz)[:, None])
     shape = np.where(away_hz < _HALF_WIDTH_HZ, np.cos(np.pi / 2 * away_hz / _HALF_WIDTH_HZ) ** 2, 0.0)
-    return bins, (shape * 2.0 / STEP_SAMPLES).astype(np.float32), centre * _BIN_HZ
+    return bins, (shape * 2.0 / STEP_SAMPLES).astype(np.float32), np.asarray(centre * _BIN_HZ, float)
 
 
 TONE_HZ = np.array(LOW_HZ + HIGH_HZ)
@@ -106,7 +106,8 @@ def envelopes(history: Samples, low: Ints, high: Ints) -> Envelopes:
     rows = np.arange(len(history))[:, None]
 
     def cut(tone: Ints) -> NDArray[np.complex64]:
-        return np.fft.ifft(spectrum[rows, _BINS[tone]] * _SHAPE[tone])[:, :STEPS]
+        wave = np.fft.ifft(spectrum[rows, _BINS[tone]] * _SHAPE[tone])
+        return wave[:, :STEPS].astype(np.complex64, copy=False)
 
     return Envelopes(cut(low), cut(high + 4))
 
@@ -121,7 +122,8 @@ def relative_level(env: Envelopes, low_peak: Floats, high_peak: Floats) -> Float
 def plateau(envelope: NDArray[np.complex64]) -> Floats:
     """Mean of the 16 loudest ms of the last 60 ms of each port, [ports]."""
     recent = np.sort(np.abs(envelope[:, -30:]), axis=1)
-    return np.maximum(recent[:, -8:].mean(1), 1e-6).astype(float)
+    loud: Floats = np.maximum(recent[:, -8:].mean(1), 1e-6).astype(float)
+    return loud
 
 
 @dataclass(frozen=True)
@@ -331,7 +333,8 @@ def first_pauses(level: Floats, heard_until: Floats, pause_samples: float) -> tu
     until = np.concatenate([until, until[:, -1:]], axis=1)
     over = moment - until >= pause_samples
     place = np.where(over.any(1), over.argmax(1), STEPS)
-    return until[np.arange(len(level)), place], over.any(1)
+    seen: Bools = np.asarray(over.any(axis=1), bool)
+    return until[np.arange(len(level)), place], seen
 
 
 _MOST_BASS_TONES = 4
@@ -396,7 +399,8 @@ def _without_tones(x: Floats, window: Floats, freqs_hz: list[float]) -> Floats:
     weighted = columns * window
     gram = weighted @ columns.T
     gram[np.diag_indices_from(gram)] *= 1.0 + 1e-6
-    return x - np.linalg.solve(gram, weighted @ x) @ columns
+    rest: Floats = x - np.linalg.solve(gram, weighted @ x) @ columns
+    return rest
 
 
 def _bass_peak(x: Floats) -> float:

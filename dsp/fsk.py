@@ -44,7 +44,8 @@ def modulate(bits: NDArray[np.bool_], standard: Standard, level_dbm0: float) -> 
     advance = np.where(bits, mark_hz, space_hz) * (2 * np.pi / BAUD)
     edges = np.concatenate([[0.0], np.cumsum(advance)])
     phase = np.interp(np.arange(n), np.arange(len(edges)) * BIT_SAMPLES, edges)
-    return (peak_from_dbm0(level_dbm0) * np.sin(phase)).astype(np.float32)
+    wave: Samples = (peak_from_dbm0(level_dbm0) * np.sin(phase)).astype(np.float32)
+    return wave
 
 
 def frame_bits(

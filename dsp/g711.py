@@ -42,7 +42,8 @@ def _compress_alaw() -> Octets:
         segment += magnitude >= 1 << top
     step = (magnitude >> np.maximum(segment - 1, 0)) & 15
     sign = np.where(linear < 0, 0, 0x80)
-    return ((sign | segment << 4 | step) ^ _ALAW_MASK).astype(np.uint8)
+    octets: Octets = ((sign | segment << 4 | step) ^ _ALAW_MASK).astype(np.uint8)
+    return octets
 
 
 def _compress_ulaw() -> Octets:
@@ -53,7 +54,8 @@ def _compress_ulaw() -> Octets:
         segment += magnitude >= 1 << top
     step = (magnitude >> (segment + 1)) & 15
     sign = np.where(linear < 0, 0x80, 0)
-    return (~(sign | segment << 4 | step) & 0xFF).astype(np.uint8)
+    octets: Octets = (~(sign | segment << 4 | step) & 0xFF).astype(np.uint8)
+    return octets
 
 
 _FROM_ALAW = _expand_alaw()

@@ -69,4 +69,5 @@ def _weights(phases: int, half: int, stretch: float) -> NDArray[np.float32]:
     shape = np.i0(_KAISER_BETA * np.sqrt(inside)) / np.i0(_KAISER_BETA) * (np.abs(away) < half)
     weights = cut * np.sinc(cut * away) * shape
     # Every phase passes a constant unchanged.
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    table: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return table

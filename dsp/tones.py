@@ -127,8 +127,11 @@ def _sound(freqs_hz: tuple[float, ...], level_dbm0: float, spec: ToneSpec, at: i
     if spec.modulated:
         carrier_hz, modulator_hz = freqs_hz
         envelope = (1.0 + spec.modulation_depth * np.sin(modulator_hz * t)) / (1.0 + spec.modulation_depth)
-        return (peak * envelope * np.sin(carrier_hz * t)).astype(np.float32)
-    return (peak * np.sin(np.asarray(freqs_hz)[:, None] * t).sum(0)).astype(np.float32)
+        wave = envelope * np.sin(carrier_hz * t)
+    else:
+        wave = np.sin(np.asarray(freqs_hz)[:, None] * t).sum(0)
+    sound: Samples = (peak * wave).astype(np.float32)
+    return sound
 
 
 class ToneGenerator:

@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 
 from appliance.cli.main import UserError
-from appliance.cli.wavfile import read_wav
-from dsp import disconnect, progress
+from appliance.cli.wavfile import read_wav, write_wav
+from dsp import amd, answer, disconnect, learn, progress
 from dsp.callerid import CallerIdReceiver
 from dsp.countries import UnknownCountry
 from dsp.dtmf import PLANS, DtmfReceiver
-from dsp.levels import SAMPLE_RATE_HZ, Samples
+from dsp.echo import EchoCanceller
+from dsp.levels import SAMPLE_RATE_HZ, TICK_SAMPLES, Samples, rms_dbm0
 
 Answer = dict[str, Any]
 
+_NO_ECHO_DBM0 = -65.0
 _LINGER_SAMPLES = SAMPLE_RATE_HZ // 5
 """Silence after a recording, so that a key held to its end is reported."""
 
@@ -67,6 +69,30 @@ def callerid(x: Samples) -> Answer:
     }
 
 
+def echo(far: Samples, near: Samples, taps: int) -> tuple[Answer, Samples]:
+    """Take the echo of `far` [n] out of `near` [m]; the answer, and near's m samples without it."""
+    ticks = -(-len(near) // TICK_SAMPLES)
+    sent, heard = (_exactly(x, ticks * TICK_SAMPLES) for x in (far, near))
+    canceller = EchoCanceller(1, taps)
+    clean = np.zeros_like(heard)
+    for at in range(0, heard.shape[1], TICK_SAMPLES):
+        tick = slice(at, at + TICK_SAMPLES)
+        clean[:, tick] = canceller.process(sent[:, tick], heard[:, tick])
+    clean = clean[:, : len(near)]
+    erle_db = []
+    for at in range(0, len(near), SAMPLE_RATE_HZ):
+        second = slice(at, min(at + SAMPLE_RATE_HZ, len(near)))
+        before, after = float(rms_dbm0(heard[:, second])[0]), float(rms_dbm0(clean[:, second])[0])
+        # Where nothing comes back there is nothing to take away.
+        erle_db.append(round(before - after, 1) if before > _NO_ECHO_DBM0 else 0.0)
+    return {"erle_db_by_second": erle_db}, clean[0]
+
+
+def _exactly(x: Samples, n: int) -> Samples:
+    """The recording as [1, n]: cut, or silence put after it."""
+    return np.concatenate([x[:n], np.zeros(max(n - len(x), 0), np.float32)])[None, :]
+
+
 def _with_silence(x: Samples) -> Samples:
     return np.concatenate([x, np.zeros(_LINGER_SAMPLES, np.float32)])[None, :]
 
@@ -96,6 +122,28 @@ def _file_and_plan(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE.wav", nargs="+", help="recordings of whole calls")
+
+
+def _echo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("far", metavar="FAR.wav", help="what was sent to the line")
+    parser.add_argument("near", metavar="NEAR.wav", help="what came from the line at the same time")
+    parser.add_argument("out", metavar="OUT.wav", help="where to write NEAR without the echo")
+    parser.add_argument(
+        "--taps", type=int, default=256, help="longest echo in samples of 1/8 ms (default: 256)"
+    )
+
+
+def _answer_echo(args: argparse.Namespace) -> Answer:
+    try:
+        found, clean = echo(read_wav(args.far), read_wav(args.near), args.taps)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    write_wav(args.out, clean)
+    return found
+
+
 def _file_and_country(parser: argparse.ArgumentParser) -> None:
     _file(parser)
     parser.add_argument("--country", default="CN", help="whose tones to expect, two letters (default: CN)")
@@ -115,6 +163,18 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "when and why the call was over",
         _file_and_country,
         lambda a: dict(disconnect.hangup(read_wav(a.file), a.country)),
+    ),
+    "learn": Subcommand(
+        "the disconnect tone that recorded calls end with",
+        _files,
+        lambda a: dict(learn.learn([read_wav(file) for file in a.files])),
+    ),
+    "echo": Subcommand("take the echo out of a recording", _echo_arguments, _answer_echo),
+    "amd": Subcommand("person or answering machine", _file, lambda a: dict(amd.amd(read_wav(a.file)))),
+    "answer": Subcommand(
+        "when the far side of an outgoing call answered",
+        _file_and_country,
+        lambda a: dict(answer.answer(read_wav(a.file), a.country)),
     ),
 }
 
