@@ -61,6 +61,9 @@ class CallCore(Protocol):
     def snapshot(self, now: float) -> dict[str, Any]:
         """The live snapshot, in the core's seconds."""
 
+    def busy_ports(self) -> frozenset[str]:
+        """Names of ports in a call."""
+
 
 MakeCore = Callable[[Plan, Iterator[str]], CallCore]
 
@@ -233,6 +236,8 @@ class Engine:
         if actions:
             self._live_changed = True
             self.hands.apply(actions)
+            if self.table.held and self.table.held - self.switch.busy_ports():
+                self._events += self._use(self._plan)
 
     def _speak(self, events: list[core.Event]) -> None:
         self.mixer.process(self._heard, out=self._said)
@@ -366,8 +371,9 @@ class Engine:
         self._files.submit(lambda: plans.keep(self.home, data))
 
     def _use(self, plan: Plan) -> list[core.Event]:
-        before = {port.name for port in self.table.ports if port.name}
-        found = self.table.use(plan)
+        self._plan = plan
+        before = {port.name: port.row for port in self.table.ports if port.name}
+        found = self.table.use(plan, self.switch.busy_ports())
         self._events += found if not self.samples else []
         self.hands.country = plan.country
         self.hearing.set_country(plan.country)
@@ -380,7 +386,7 @@ class Engine:
         ready = [
             core.PortReady(port.name)
             for port in self.table.ports
-            if port.name and port.name not in before and port.name not in lost
+            if port.name and port.name not in lost and before.get(port.name) != port.row
         ]
         return [*found, *ready]
 

@@ -80,6 +80,8 @@ class PortTable:
                 self.ports.append(Port(len(self.ports), card, info.index, info))
             self.card_rows.append(slice(first, len(self.ports)))
         self._by_name: dict[str, Port] = {}
+        self.held: frozenset[str] = frozenset()
+        """Names that keep a socket, because of a call, which the plan wants otherwise."""
 
     def __len__(self) -> int:
         return len(self.ports)
@@ -92,31 +94,52 @@ class PortTable:
         """Port of a card by its index there."""
         return self.ports[int(self.card_rows[card].start) + index]
 
-    def use(self, plan: Plan) -> list[core.Event]:
-        """Name the ports as the plan does; returns the events for those that are missing or unusable."""
+    def use(self, plan: Plan, busy: frozenset[str] = frozenset()) -> list[core.Event]:
+        """Name the ports as the plan does; returns the events for those that are missing or unusable.
+
+        Names that are `busy` keep their sockets although the plan wants it otherwise: a call must be
+        able to end where it is. They are in `held`; call again when they are free.
+        """
         sockets = {port.info.name: port for port in self.ports}
-        self._by_name = {}
+        kept = {name: port for name, port in self._by_name.items() if name in busy}
+        taken = {port.row for port in kept.values()}
+        held = set(kept)
+        self._by_name = dict(kept)
         out: list[core.Event] = []
         for port in self.ports:
-            port.name, port.line = "", None
+            if port.row not in taken:
+                port.name, port.line = "", None
         kinds = ((plan.lines, api.PortKind.FXO), (plan.phones, api.PortKind.FXS))
         for things, kind in kinds:
             for thing in things:
                 name = thing.id if isinstance(thing, LinePlan) else thing.ext
+                line = thing if isinstance(thing, LinePlan) else None
+                if name in kept:
+                    if kept[name].info.name == thing.port:
+                        kept[name].line = line
+                        held.discard(name)
+                    continue
                 found = sockets.get(thing.port)
-                if found is None:
-                    out.append(core.PortLost(name, NO_SUCH_PORT.format(port=thing.port)))
+                problem = _problem(found, thing.port, kind, taken)
+                if problem:
+                    out.append(core.PortLost(name, problem))
+                if found is None or (problem and problem != found.gone):
                     continue
-                if found.info.kind is not kind:
-                    what = "for lines" if found.is_line else "for telephones"
-                    out.append(core.PortLost(name, f"the socket {thing.port} is {what}: change the port"))
-                    continue
-                found.name = name
-                found.line = thing if isinstance(thing, LinePlan) else None
+                found.name, found.line = name, line
                 self._by_name[name] = found
-                if found.gone:
-                    out.append(core.PortLost(name, found.gone))
+        self.held = frozenset(held)
         return out
+
+
+def _problem(port: Port | None, socket: str, kind: api.PortKind, taken: set[int]) -> str:
+    """Why the plan cannot have this socket now; "" when it can."""
+    if port is None:
+        return NO_SUCH_PORT.format(port=socket)
+    if port.info.kind is not kind:
+        return f"the socket {socket} is {'for lines' if port.is_line else 'for telephones'}: change the port"
+    if port.row in taken:
+        return f"the socket {socket} is still in a call: it is taken over when the call ends"
+    return port.gone
 
 
 def translate(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:

@@ -315,6 +315,34 @@ def test_a_new_plan_takes_effect_and_is_kept_as_the_last_good_one(make):
     assert json.loads(box.home.good_plan.read_text()) == data
 
 
+def test_a_line_moved_from_a_dead_socket_to_a_live_one_works_at_once(make):
+    box = make()
+    box.office.line(0).unplug()
+    box.until(lambda: box.line_state("L1") == "fault", 3)
+    data = plan_data()
+    data["lines"] = [{"id": "L1", "port": "sim/1"}]
+    box.engine.command({"cmd": "plan", "plan": data})
+    box.run(0.1)
+    assert box.line_state("L1") == "idle"
+
+
+def test_a_line_taken_out_of_the_plan_in_a_call_ends_its_call_first(make):
+    box = make()
+    caller = connect(box)
+    data = plan_data()
+    data["lines"][0]["id"] = "L9"
+    box.engine.command({"cmd": "plan", "plan": data})
+    box.run(0.5)
+    assert travel_ms(box, caller, box.phone("801"), speech(CALLER_SAYS)) <= 60
+    caller.hang_up()
+    box.until(lambda: box.records(), 5)
+    box.until(lambda: box.office.line(0).state == "idle", 2)
+    box.phone("801").hang_up()
+    assert box.records()[0]["line"] == "L1"
+    caller.call(0, number="13800138000")
+    box.until(lambda: box.line_state("L9") == "ivr", 12)
+
+
 def test_commands_that_make_no_sense_hurt_nobody(make):
     box = make()
     for message in ({}, {"cmd": "desk"}, {"cmd": "what"}, {"cmd": "answer", "ref": "x"}, {"cmd": "plan"}):
