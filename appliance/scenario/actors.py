@@ -41,7 +41,7 @@ class Actor:
         self.stage = stage
         self.ear = Tape()
         """What arrives at the receiver, silence while on hook."""
-        self.voice = Tape()
+        self.voice = Tape(600.0)
         """What was said into the transmitter (not the keys)."""
         self.mark = 0
         """Prompts are looked for from this position: the end of what was recognised last."""

@@ -72,7 +72,12 @@ def read_box(story: Story, item: Item | None) -> None:
         box.customers.append(_customer(part))
     if "numbers" in given:
         for number, value in given["numbers"].as_pairs("numbers"):
-            box.numbers[re.sub(r"[\s-]", "", number)] = fate_of(story, value)
+            digits = re.sub(r"[\s-]", "", number)
+            if not re.fullmatch(r"\d{1,20}", digits):
+                raise StoryError(
+                    given["numbers"].key_lines[number], f"`{number}` is not a telephone number: write digits."
+                )
+            box.numbers[digits] = fate_of(story, value)
 
 
 def _office(item: Item) -> dict[str, Any]:

@@ -10,13 +10,12 @@ import numpy as np
 from appliance.scenario import sounds
 from appliance.scenario.ear import (
     KNOWN_AT,
+    VOICE_WINDOW_S,
     LoopListener,
     SoundListener,
     Tape,
-    correlate,
     hears_tone,
     keys_heard,
-    sharpen,
 )
 from appliance.scenario.matching import Match, mismatches, pair_up, show
 from appliance.scenario.model import WantedRecord
@@ -123,7 +122,7 @@ def _contains(stage: Stage, sound: sounds.Samples, kind: str, value: Any) -> boo
     if kind == "tone":
         return hears_tone(audio, stage.cadence(value), stage.cadences)
     if kind == "person":
-        return _voice_in(audio, stage.actor(value).voice)
+        return _voice_in(sound, stage.actor(value).voice)
     if kind == "music":
         music, step = LoopListener(value), RATE_HZ
         windows = (audio[k : k + round(1.2 * RATE_HZ)] for k in range(0, len(audio) - step, step))
@@ -135,16 +134,15 @@ def _contains(stage: Stage, sound: sounds.Samples, kind: str, value: Any) -> boo
     return listener.listen(tape) is not None
 
 
-def _voice_in(audio: np.ndarray[Any, np.dtype[np.float64]], voice: Tape) -> bool:
-    """Is any loud second of what somebody said to be found in the recording?"""
-    sharp = sharpen(audio)
-    second = round(0.8 * RATE_HZ)
-    for begin in range(voice.start, voice.end - second, second):
-        said = voice.cut(begin, begin + second)
-        if sounds.level_dbm0(said) < -32.0:
-            continue
-        alike = correlate(sharp, sharpen(said))
-        if len(alike) and float(alike.max()) >= KNOWN_AT:
+def _voice_in(sound: sounds.Samples, voice: Tape) -> bool:
+    """Is any loud piece of what somebody said to be found in the recording?"""
+    if not len(sound):
+        return False
+    recording = LoopListener(sound, VOICE_WINDOW_S)
+    window = round(VOICE_WINDOW_S * RATE_HZ)
+    for begin in range(voice.start, voice.end - window, window):
+        said = voice.cut(begin, begin + window)
+        if sounds.level_dbm0(said) > -32.0 and recording.likeness_of(said) >= KNOWN_AT:
             return True
     return False
 

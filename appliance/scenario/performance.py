@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,13 @@ def perform(story: Story, home: Path) -> Outcome:
     begin_s = time.perf_counter()
     stage = Stage(story, home)
     try:
-        _play(stage)
-        _finish(stage)
+        try:
+            _play(stage)
+            _finish(stage)
+        except Exception as error:
+            # a defect of the box is a failure of the story like any other, with its trace for who mends it
+            traceback.print_exc()
+            stage.fail("the box to keep running", f"it broke down: {type(error).__name__}: {error}", 1)
         records = _records(stage)
         expecting.check(stage, records, home)
         found = [home / r["recording"] for r in records if r["recording"]]
@@ -113,7 +119,7 @@ def _play(stage: Stage) -> None:
                     at = f"`{step.text}`" if step else "the beginning"
                     stage.fail(
                         f"the story to be over after {stage.story.longest_s:g} s",
-                        f"{actor.person.title} was still at {at}",
+                        f"{actor.person.title} was still at {at} (`longest: 20 min` gives more time)",
                         line,
                         actor.person.title,
                     )

@@ -12,11 +12,12 @@ from appliance.paths import SHIPPED_PROMPTS
 from appliance.scenario import sounds
 from appliance.scenario import verbs as _verbs  # noqa: F401 (fills the table of verbs)
 from appliance.scenario.boxreading import box_parts, read_agents, read_box
-from appliance.scenario.flows import read_flows
+from appliance.scenario.flows import known_prompts, read_flows
 from appliance.scenario.matching import Match, read_match
 from appliance.scenario.model import Person, Row, Step, Story, Wanted, WantedRecord
 from appliance.scenario.text import Item, StoryError, closest, known_keys, read
 from appliance.scenario.verbs.desk import REFUSALS
+from appliance.scenario.verbs.expecting import STATES
 from appliance.scenario.vocabulary import ROLES, Args, NotUnderstood, seconds, understand, unquote
 
 TOP_KEYS = ("story", "seed", "box", "agents", "people", "expect", "should fail", "longest", "settle", "about")
@@ -226,6 +227,11 @@ def _step(story: Story, person: Person, item: Item, text: str) -> Step:
             f"`{code}` is not a code of refusal.{closest(code, REFUSALS)} "
             f"Codes: {', '.join(sorted(REFUSALS))}."
         )
+    known = STATES.get(sentence.verb.name)
+    if known is not None and args["state"] not in known:
+        raise item.fail(
+            f"`{args['state']}` is not a state.{closest(args['state'], known)} States: {', '.join(known)}."
+        )
     within_s = sentence.within_s if sentence.within_s is not None else sentence.verb.default_within_s
     if sentence.within_s is not None and sentence.verb.default_within_s is None:
         raise item.fail(f"`{bare}` happens at once; `within` has no meaning here. Leave it out.")
@@ -265,6 +271,8 @@ def convert(story: Story, item: Item, kind: str, raw: str) -> Any:
         if person is None:
             who = [p.title for p in story.people]
             near = closest(text, [*who, *(p.name for p in story.people if p.name)])
+            if text in known_prompts(story):
+                near = f" If the prompt is meant, write `prompt {text}`."
             raise item.fail(f"there is nobody called `{text}`.{near} People: {', '.join(who)}.")
         return person
     if kind == "queue":

@@ -16,7 +16,7 @@ from appliance.scenario.box import Box
 from appliance.scenario.ear import Cadence, LoopListener
 from appliance.scenario.model import Person, Story
 from appliance.scenario.office import People, open_board
-from board.sim import OutsidePhone, TelephoneSet
+from board.sim import OfficeError, OutsidePhone, TelephoneSet
 from board.sim.country import COUNTRIES
 
 TONES = ("dial", "ringback", "busy", "congestion", "howler")
@@ -71,12 +71,16 @@ class Stage:
         try:
             actor.act()
         except Broken as broken:
+            self._give_up(actor, broken.expected, broken.happened)
+        except OfficeError as error:
             step = actor.step
-            self.fail(
-                broken.expected, broken.happened, step.line if step else actor.person.line, actor.person.title
-            )
-            actor.finished = True
-            self.leave(actor)
+            self._give_up(actor, f"`{step.text if step else 'the script'}` to be possible", str(error))
+
+    def _give_up(self, actor: Actor, expected: str, happened: str) -> None:
+        line = actor.step.line if actor.step else actor.person.line
+        self.fail(expected, happened, line, actor.person.title)
+        actor.finished = True
+        self.leave(actor)
 
     def leave(self, actor: Actor) -> None:
         """Somebody whose script has failed goes home, so that the others can come to their end."""

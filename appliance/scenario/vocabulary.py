@@ -195,21 +195,36 @@ def understand(sentence: str, role: str) -> Sentence:
     if limit is not None:
         within_s, rest = seconds(limit["time"]), limit["rest"]
     elsewhere: Verb | None = None
-    for one in TABLE.values():
-        for expression in one.expressions:
-            found = expression.fullmatch(rest)
-            if found is None:
-                continue
-            if role not in one.who:
-                elsewhere = one
-                continue
-            return Sentence(one, found.groupdict(), at_s, after_s, within_s)
+    for wording in (rest, _imperative(rest)):
+        for one in TABLE.values():
+            for expression in one.expressions:
+                found = expression.fullmatch(wording)
+                if found is not None and role in one.who:
+                    return Sentence(one, found.groupdict(), at_s, after_s, within_s)
+                if found is not None:
+                    elsewhere = one
     if elsewhere is not None:
         who = ", ".join(sorted(elsewhere.who))
         raise NotUnderstood(
             f"`{sentence}` is something for {_article(who)}, not for {_article(role)}. {_role_hint(role)}"
         )
     raise NotUnderstood(f"`{sentence}` is not understood.{_near(rest, role)}")
+
+
+_THIRD_PERSON = re.compile(
+    r"(call|hear|say|lift|pick|hang|wait|sign|hold|retrieve|transfer|answer|dial|expect|see|give|start|stop|"
+    r"force|drop|note|flash|repeat|unplug|plug|pause|resume|extend|put|set)s\b|(press|flash)es\b",
+    re.IGNORECASE,
+)
+
+
+def _imperative(sentence: str) -> str:
+    """`hears prompt greeting` is as good as `hear prompt greeting`."""
+    return (
+        _THIRD_PERSON.sub(lambda found: found[1] or found[2], sentence, count=1)
+        if (_THIRD_PERSON.match(sentence))
+        else sentence
+    )
 
 
 def _article(word: str) -> str:

@@ -73,6 +73,20 @@ def test_the_json_document(tmp_path, capsys):
     assert main(["scenario", "--keep", str(keep), story(tmp_path, GOOD)]) == 0
 
 
+def test_a_box_that_breaks_down_is_a_failure_with_its_trace(tmp_path, capsys, monkeypatch):
+    from appliance.engine.engine import Engine
+
+    def broken(self, events):
+        if self.now > 3:
+            raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(Engine, "_step", broken)
+    assert main(["scenario", story(tmp_path, GOOD)]) == 1
+    printed = capsys.readouterr()
+    assert "expected the box to keep running; it broke down: ZeroDivisionError: a defect" in printed.out
+    assert "Traceback" in printed.err
+
+
 def test_a_folder_of_somebody_else_is_not_removed(tmp_path, capsys):
     (tmp_path / "keep" / "01-one" / "precious").mkdir(parents=True)
     assert main(["scenario", "--keep", str(tmp_path / "keep"), story(tmp_path, GOOD)]) == 2

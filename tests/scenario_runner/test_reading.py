@@ -35,6 +35,7 @@ BAD = [
     (steps("sign in"), 4, "something for an agent, not for a caller"),
     (steps("call line 1", who="agent Wang"), 4, "something for a caller, not for an agent"),
     (steps("hear person Wnag", who="caller Wang"), 4, "Did you mean `Wang`?"),
+    (steps("hear greeting"), 4, "write `prompt greeting`"),
     (steps("say no-such-sound"), 4, "asterisk-core-sounds-en-wav"),
     (steps("hear prompt greting"), 4, "Did you mean `greeting`?"),
     (steps("answer within 5 s"), 4, "`within` has no meaning here"),
@@ -42,6 +43,9 @@ BAD = [
     (steps("[press 1]"), 4, "a step is one sentence"),
     (steps("expect queue salse has 2 waiting"), 4, "Did you mean `sales`?"),
     (steps("transfer to 802 but is refused with busi", who="agent Wang"), 4, "Did you mean `busy`?"),
+    (steps("expect agent Wang is redy", who="agent Wang"), 4, "Did you mean `ready`?"),
+    (steps("expect line 1 is bsy"), 4, "States: idle, ringing"),
+    (steps("wait 1 s", rest="box: {numbers: {abc: busy}}\n"), 2, "write digits"),
     (steps("wait for a call"), 4, "the box needs a number to call"),
     (steps("wait 1 s", rest="box: {lines: {L1: {nois: -40}}}\n"), 2, "Did you mean `noise`?"),
     (steps("wait 1 s", rest="box: {lines: {L1: {noise: -400}}}\n"), 2, "between -120.0 and -20.0"),
@@ -135,6 +139,18 @@ def test_forgiving_spellings():
     assert press.at_s == 2.0
     assert len(say.args["file"]) > 1000
     assert hear.within_s == 120.0
+
+
+def test_the_third_person_is_as_good():
+    story = parse_story(
+        steps("calls line 1 from 139", "hears prompt greeting", "presses 1", "hangs up"), HERE
+    )
+    assert [step.verb.name for step in story.people[0].steps] == [
+        "call",
+        "hear_prompt",
+        "press",
+        "hang_up_outside",
+    ]
 
 
 def test_repeat_is_written_out():

@@ -14,10 +14,7 @@ from appliance.store.tables import LINES, QUEUES
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "scenarios.md"
 TEXT = DOCS.read_text(encoding="utf-8")
-SECTIONS = {
-    title: body
-    for title, body in re.findall(r"^#### (.+?)\n(.*?)(?=^####? |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-}
+SECTIONS = dict(re.findall(r"^#### (.+?)\n(.*?)(?=^####? |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 
 
 def blocks(kind):

@@ -7,6 +7,39 @@ from typing import Any
 from appliance.scenario.actors import Actor
 from appliance.scenario.vocabulary import ANYONE, Args, Script, verb
 
+STATES = {
+    "expect_agent": [
+        "signed_out",
+        "not_ready",
+        "ready",
+        "ringing",
+        "talking",
+        "hold",
+        "consult",
+        "conference",
+        "wrap_up",
+        "outbound",
+        "internal",
+        "phone_off",
+    ],
+    "expect_line": [
+        "idle",
+        "ringing",
+        "ivr",
+        "queued",
+        "offered",
+        "talking",
+        "held",
+        "dialling",
+        "out_ringing",
+        "out_talking",
+        "blocked",
+        "fault",
+    ],
+    "expect_phone": ["idle", "ringing", "off_hook", "dialling", "talking", "howler", "fault"],
+}
+"""Words of the live board, see docs/architecture.md."""
+
 SOON_S = 1.0
 """The live board may lag behind by so much; without `within`, an expectation must hold by then."""
 

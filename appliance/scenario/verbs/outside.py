@@ -103,8 +103,8 @@ def wait_for_call(a: Actor, x: Args) -> Script:
 
 @verb(
     CALLER,
-    "answer",
-    like="answer",
+    "(answer|lift|pick up)[ the (call|phone|receiver|telephone)]",
+    like=("answer", "pick up"),
     does="Lifts the ringing telephone and so answers the box's call.",
 )
 def answer(a: Actor, x: Args) -> Script:
