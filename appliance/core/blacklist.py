@@ -13,8 +13,6 @@ def blocked_by(rules: Iterable[BlockRule], number: str, presentation: str) -> Bl
         if rule.pattern == "withheld":
             if presentation == "withheld":
                 return rule
-        elif not number:
-            continue
         elif rule.pattern.endswith("*"):
             if number.startswith(rule.pattern[:-1]):
                 return rule

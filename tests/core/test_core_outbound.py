@@ -206,6 +206,15 @@ def test_a_line_that_rang_just_now_is_not_taken():
     assert out_lines(office) == ["L2"]
 
 
+def test_a_line_between_two_rings_is_not_taken_though_its_caller_seems_gone():
+    office = Office()
+    office.when_call_arrives("L1")
+    office.when_caller_hangs_up("L1")
+    office.pass_time(2.0)
+    office.when_dials("801", "9139#")
+    assert out_lines(office) == ["L1", "L2"]  # L1 was taken for the caller only
+
+
 def test_no_free_line_is_congestion():
     office = Office(a_plan(lines=(LinePlan("L1", "sim/0"), LinePlan("L2", "sim/1", outbound=False))))
     given_outside_call(office)
