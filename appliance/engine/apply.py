@@ -95,7 +95,7 @@ class Hands:
         port.battery_told = False
         port.answered_by_reversal = False
         self._engine.hearing.restart(port)
-        self._engine.hearing.refresh()
+        self._engine.hearing.gate(port)
         self.command(port, api.SetHook(True))
 
     def _release(self, action: act.Release) -> None:

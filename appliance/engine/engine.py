@@ -204,13 +204,13 @@ class Engine:
         if isinstance(event, api.PortGone):
             self.players.quiet(port.row)
             self.hands.unbridge_all(port.row)
-        self.hearing.refresh()
+        self.hearing.gate(port)
         events += found
 
     def _due(self, port: Port) -> list[core.Event]:
         found = ports.due(port, self.samples)
         if found:
-            self.hearing.refresh()
+            self.hearing.gate(port)
         return found
 
     def lose_card(self, card: int, reason: str) -> None:

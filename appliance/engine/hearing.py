@@ -85,17 +85,22 @@ class Hearing:
             self._spoken[port.row] = 0
             self._in_tone[port.row] = False
         self._answer.watch(port.row, "answer" in wanted)
-        self.refresh()
+        self.gate(port)
 
     def refresh(self) -> None:
-        """Gates of the banks, after a change of what is watched, named or in use."""
-        for row, port in enumerate(self._ports):
-            usable = bool(port.name) and not port.gone
-            self._keys[row] = usable and "keys" in port.watch
-            self._tones[row] = usable and not port.watch.isdisjoint(("progress", "disconnect", "answer"))
-            self._talk[row] = usable and not port.watch.isdisjoint(("progress", "answer"))
-            idle_line = port.is_line and port.line is not None and port.line.inbound and not port.in_use
-            self._ids[row] = usable and (idle_line or "callerid" in port.watch)
+        """Gates of all rows, after a new plan."""
+        for port in self._ports:
+            self.gate(port)
+
+    def gate(self, port: Port) -> None:
+        """Open and close the banks for one row, after a change of what is watched, usable or in use there."""
+        row, watch = port.row, port.watch
+        usable = bool(port.name) and not port.gone
+        self._keys[row] = usable and "keys" in watch
+        self._tones[row] = usable and not watch.isdisjoint(("progress", "disconnect", "answer"))
+        self._talk[row] = usable and not watch.isdisjoint(("progress", "answer"))
+        idle_line = port.is_line and port.line is not None and port.line.inbound and not port.in_use
+        self._ids[row] = usable and (idle_line or "callerid" in watch)
 
     def listen(self, heard: Float, sent: Float, dialling: Bools) -> list[core.Event]:
         """What one block shows. heard, sent: float32 [rows, 160] on the 16-bit scale.

@@ -24,6 +24,8 @@ WINDOW = 50
 """Ticks in one report (a second)."""
 DRIFT_PER_TICK_S = TICK_S * 200e-6
 """A card's clock may run 200 ppm slower than ours without its ticks being called late."""
+TELL_EVERY_S = 1.0
+"""A machine in trouble gets one line a second, not fifty."""
 BEHIND_S = 2 * TICK_S
 COLLECT_EVERY_S = 300.0
 SWITCH_INTERVAL_S = 0.0005
@@ -46,6 +48,7 @@ class Stopwatch:
         self._beat_s: float | None = None
         self._begin_s = 0.0
         self._due_s = 0.0
+        self._told_s = -TELL_EVERY_S
         self._marks: list[tuple[str, float]] = []
 
     @property
@@ -86,7 +89,10 @@ class Stopwatch:
         if late_ms > 0:
             self.late += 1
             self.latest_ms = max(self.latest_ms, late_ms)
-            log.warning("tick %d is %.1f ms late: %s", self.ticks, late_ms, self._story(end_s))
+            if end_s - self._told_s > TELL_EVERY_S:
+                self._told_s = end_s
+                text = "tick %d is %.1f ms late (%d late ones so far): %s"
+                log.warning(text, self.ticks, late_ms, self.late, self._story(end_s))
 
     def left_s(self) -> float:
         """Time until the next block is due."""

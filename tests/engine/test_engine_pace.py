@@ -1,0 +1,119 @@
+"""Which ticks are late, what is said about them, and what is left out when behind."""
+
+import gc
+import logging
+import os
+
+import pytest
+
+from appliance.engine import pace
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(pace.time, "perf_counter", clock)
+    return clock
+
+
+def tick(watch, clock, n, begins_s, hear_s=0.001):
+    """Tick `n` whose block is read `begins_s` after its beat."""
+    clock.now_s = 100.0 + n * 0.02 + begins_s
+    watch.start(n * 160)
+    watch.mark("hear")
+    clock.now_s += hear_s
+    watch.mark("mix")
+    watch.stop()
+
+
+def started(clock):
+    watch = pace.Stopwatch()
+    watch.beats = True
+    tick(watch, clock, 0, 0.0)
+    return watch
+
+
+def test_ticks_that_end_before_the_next_beat_are_on_time(clock):
+    watch = started(clock)
+    for n in range(1, 100):
+        tick(watch, clock, n, 0.004, 0.015)
+    assert watch.report()["late"] == 0
+    assert watch.report()["p50_ms"] == pytest.approx(15.0)
+
+
+def test_a_late_tick_is_counted_and_its_story_told(clock, caplog):
+    watch = started(clock)
+    with caplog.at_level(logging.WARNING):
+        tick(watch, clock, 1, 0.005, 0.030)
+    report = watch.report()
+    assert report["late"] == 1
+    assert report["latest_ms"] == pytest.approx(15.0, abs=0.1)
+    assert "hear 30.0 ms" in caplog.text and "5.0 ms after its beat" in caplog.text
+
+
+def test_a_machine_in_trouble_does_not_flood_the_log(clock, caplog):
+    watch = started(clock)
+    with caplog.at_level(logging.WARNING):
+        for n in range(1, 101):
+            tick(watch, clock, n, 0.030)
+    assert watch.late == 100
+    assert 1 < len(caplog.records) < 5
+
+
+def test_a_card_that_runs_a_little_slow_has_no_late_ticks(clock):
+    watch = started(clock)
+    for n in range(1, 20_000):
+        tick(watch, clock, n, n * 0.02 * 100e-6)
+    assert watch.late == 0
+
+
+def test_echo_goes_first_when_the_engine_is_behind(clock):
+    watch = started(clock)
+    clock.now_s = 100.0 + 0.02 + 0.05
+    watch.start(160)
+    assert watch.shed_now() and watch.shed == 1
+    clock.now_s = 100.0 + 0.04
+    watch.start(320)
+    assert not watch.shed_now() and watch.shed == 1
+
+
+def test_on_the_virtual_clock_nothing_is_late(clock):
+    watch = pace.Stopwatch()
+    for n in range(10):
+        tick(watch, clock, n, n * 1.0, 0.5)
+    assert watch.report()["late"] == 0 and not watch.behind
+
+
+def test_rubbish_is_collected_when_idle_only(monkeypatch):
+    moments = iter([0.0, 31.0, 31.0, 32.0])
+    monkeypatch.setattr(pace.time, "monotonic", lambda: next(moments))
+    rubbish = pace.Rubbish()
+    try:
+        collected = []
+        monkeypatch.setattr(pace.gc, "collect", lambda *args: collected.append(args))
+        assert not gc.isenabled()
+        rubbish.tick_done(idle=False, left_s=0.015)
+        assert collected == []
+        rubbish.tick_done(idle=True, left_s=0.015)
+        assert collected == [()]
+        rubbish.tick_done(idle=True, left_s=0.001)
+        assert collected == [()]
+    finally:
+        rubbish.close()
+    assert gc.isenabled()
+
+
+def test_real_time_that_is_not_permitted_says_what_to_do(monkeypatch):
+    def refuse(*args):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert "start as root" in pace.go_realtime()
