@@ -140,6 +140,9 @@ class CallerIdReceiver:
             self.reset(np.flatnonzero(self._active & ~now_active))
             self._active = now_active.copy()
         messages: list[CallerIdMessage] = []
+        if not now_active.any():
+            self._skip(x)
+            return messages
         done = 0
         while done < x.shape[1]:
             take = min(TICK_SAMPLES - self._filled, x.shape[1] - done)
@@ -154,6 +157,11 @@ class CallerIdReceiver:
                 self._filled = 0
                 messages += self._tick(self._partial)
         return messages
+
+    def _skip(self, x: NDArray[np.float32] | NDArray[np.int16]) -> None:
+        self._dtmf.process(x, self._active)
+        self._frame += (self._filled + x.shape[1]) // TICK_SAMPLES
+        self._filled = (self._filled + x.shape[1]) % TICK_SAMPLES
 
     @property
     def _now(self) -> int:

@@ -254,12 +254,15 @@ class DtmfReceiver:
         noise = np.sqrt(found.noise_to_weaker)
         least_stir = np.minimum(found.wobble_rad, found.unevenness)
         most_stir = np.maximum(found.wobble_rad, found.unevenness)
-        organ = (found.residue > 0.004) & (least_stir < 0.05 * noise) & (found.residue_crest < 14.0)
+        both_stir = np.hypot(least_stir, most_stir)
+        lifeless = (least_stir < 0.025 * noise) | (both_stir < 0.09 * noise)
+        organ = lifeless & (found.residue > 0.004) & (found.residue_crest < 14.0)
         restless = most_stir > 0.05 + 0.42 * noise
         harmonic = ((found.residue > 0.08) & (found.residue_crest > 14.0)) | (
             (found.residue > 0.03) & (found.residue_crest > 20.0)
         )
-        # The quieter the noise, the surer the frequency.
+        # The quieter the noise, the surer are twist and frequency.
+        margin_db = 1.0 + 2.0 * noise
         limit = plan.accept_deviation + (middle - plan.accept_deviation) * (
             0.25 + np.minimum(noise / 0.6, 0.75)
         )
@@ -268,8 +271,8 @@ class DtmfReceiver:
             & (found.lead < 0.4)
             & (np.abs(low_off) < limit)
             & (np.abs(high_off) < limit)
-            & (twist_db < plan.high_above_low_db + 1.5)
-            & (twist_db > -plan.low_above_high_db - 1.5)
+            & (twist_db < plan.high_above_low_db + margin_db)
+            & (twist_db > -plan.low_above_high_db - margin_db)
             & (np.minimum(low_peak, high_peak) > least)
             & (found.wobble_rad < 0.3)
             & (found.unevenness < 0.26)

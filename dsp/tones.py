@@ -12,12 +12,14 @@ Edges are raised cosines of 2.5 ms, so that neither a cadence nor a stop clicks:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dsp.levels import SAMPLE_RATE_HZ, Samples, peak_from_dbm0
+from dsp.levels import SAMPLE_RATE_HZ, TICK_SAMPLES, Samples, peak_from_dbm0
 
 RAMP_SAMPLES = 20
 _RAMP = (0.5 - 0.5 * np.cos(np.pi * (np.arange(RAMP_SAMPLES) + 0.5) / RAMP_SAMPLES)).astype(np.float32)
@@ -100,7 +102,7 @@ def _render(plan: _Plan, at_samples: int, n: int) -> Samples:
                 break
             first_round = now < plan.total_samples
         place = now if plan.total_samples is None else now % plan.total_samples
-        index = int(np.searchsorted(plan.starts_samples, place, side="right")) - 1
+        index = bisect_right(plan.starts_samples, place) - 1
         last = index + 1 == len(plan.starts_samples)
         end = plan.total_samples if last else plan.starts_samples[index + 1]
         count = n - done if end is None else min(n - done, end - place)
@@ -112,7 +114,7 @@ def _render(plan: _Plan, at_samples: int, n: int) -> Samples:
             if ramp_in and into < RAMP_SAMPLES:
                 m = min(count, RAMP_SAMPLES - into)
                 piece[:m] *= _RAMP[into : into + m]
-            if end is not None and plan.ramp_out[index]:
+            if end is not None and plan.ramp_out[index] and place + count > end - RAMP_SAMPLES:
                 left = np.minimum(end - 1 - (place + np.arange(count)), RAMP_SAMPLES)
                 near = left < RAMP_SAMPLES
                 piece[near] *= _RAMP[left[near]]
@@ -122,12 +124,31 @@ def _render(plan: _Plan, at_samples: int, n: int) -> Samples:
 
 
 def _sound(freqs_hz: tuple[float, ...], level_dbm0: float, spec: ToneSpec, at: int, n: int) -> Samples:
-    t = np.arange(at, at + n, dtype=np.float64) * (2.0 * np.pi / SAMPLE_RATE_HZ)
+    """A steady tone from `at` samples after its start; whole hertz come out of a table of a second."""
+    shape = (freqs_hz, level_dbm0, spec.modulation_depth if spec.modulated else None)
+    if not all(float(hz).is_integer() for hz in freqs_hz):
+        return _wave(*shape, np.arange(at, at + n))
+    table = _second(*shape)
+    first = at % SAMPLE_RATE_HZ
+    if first + n <= len(table):
+        return table[first : first + n].copy()
+    return table[(first + np.arange(n)) % SAMPLE_RATE_HZ]
+
+
+@lru_cache(maxsize=256)
+def _second(freqs_hz: tuple[float, ...], level_dbm0: float, depth: float | None) -> Samples:
+    """A second and a tick of the tone, so that a tick never wraps around."""
+    return _wave(freqs_hz, level_dbm0, depth, np.arange(SAMPLE_RATE_HZ + TICK_SAMPLES) % SAMPLE_RATE_HZ)
+
+
+def _wave(
+    freqs_hz: tuple[float, ...], level_dbm0: float, depth: float | None, at_samples: NDArray[np.intp]
+) -> Samples:
+    t = at_samples * (2.0 * np.pi / SAMPLE_RATE_HZ)
     peak = peak_from_dbm0(level_dbm0)
-    if spec.modulated:
+    if depth is not None:
         carrier_hz, modulator_hz = freqs_hz
-        envelope = (1.0 + spec.modulation_depth * np.sin(modulator_hz * t)) / (1.0 + spec.modulation_depth)
-        wave = envelope * np.sin(carrier_hz * t)
+        wave = (1.0 + depth * np.sin(modulator_hz * t)) / (1.0 + depth) * np.sin(carrier_hz * t)
     else:
         wave = np.sin(np.asarray(freqs_hz)[:, None] * t).sum(0)
     sound: Samples = (peak * wave).astype(np.float32)
