@@ -63,7 +63,9 @@ def clean(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
     if x.dtype == np.int16:
         return x.astype(np.float32)
     wide = x.astype(np.float32, copy=False)
-    if not np.isfinite(wide.sum()):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = wide.sum()
+    if not np.isfinite(total):
         wide = np.nan_to_num(wide, nan=0.0, posinf=0.0, neginf=0.0)
     return np.clip(wide, -65536.0, 65536.0)
 

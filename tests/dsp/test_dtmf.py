@@ -153,7 +153,7 @@ def test_6_over_dial_tone_of_minus_15_dbm0_per_tone(freqs, dbm0):
     def dial_tone(n, rng):
         return sum(signals.tone(f, n / 8, -15, rng.uniform(0, 6))[:n] for f in freqs)
 
-    assert decoded(*dialled(3, low_dbm0=dbm0, extra=dial_tone)) == 1.0
+    assert decoded(*dialled(2, repeat=1, low_dbm0=dbm0, extra=dial_tone)) == 1.0
 
 
 def test_6_over_mains_hum():
@@ -187,7 +187,7 @@ def test_level_and_twist_are_those_of_the_tones(digit, low_dbm0, twist_db, on_ms
     assert events[-1].twist_db == pytest.approx(twist_db, abs=0.3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(0, 1500), min_size=1, max_size=12), st.integers(0, 3))
 def test_any_cutting_of_time_gives_the_same_events(chunks, seed):
     rng = np.random.default_rng(seed)
@@ -255,7 +255,7 @@ def hostile():
         "not a number": np.full(n, np.nan),
         "infinite": np.full(n, np.inf),
         "some not a number": burst,
-        "huge": rng.normal(size=n) * 1e30,
+        "huge": rng.normal(size=n) * 1e37,
         "impulses": impulses,
         "square 697": 30000 * np.sign(np.sin(2 * np.pi * 697 / 8000 * np.arange(n) + 0.1)),
         "square 450": 30000 * np.sign(np.sin(2 * np.pi * 450 / 8000 * np.arange(n) + 0.1)),
@@ -269,14 +269,10 @@ def hostile():
     }
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered")
-@pytest.mark.filterwarnings("ignore:invalid value encountered")
 @pytest.mark.parametrize("name", sorted(hostile()))
 def test_bad_input_gives_no_key_and_leaves_no_state_behind(name):
     receiver = DtmfReceiver(1)
-    with np.errstate(all="ignore"):
-        samples = signals.row(hostile()[name])
-    assert receiver.process(samples) == []
+    assert receiver.process(signals.row(hostile()[name])) == []
     after = receiver.process(signals.row(signals.keys("42", 50, 50, lead_ms=150)))
     assert digits(after) == "42"
 
