@@ -28,6 +28,8 @@ SHAKEN_DB = 2.0
 MOST_REST = 0.5
 MEAN_REST = 0.28
 """Noise 5 dB under the tone, or a voice; music with a note at the tone's frequency leaves more."""
+MORE_SHARE = 0.03
+"""A tone of several frequencies must explain this much more than a tone of some of them."""
 SHARE_NEAR = 0.12
 """Signatures within this share of the best one are not told apart by frequency."""
 
@@ -100,8 +102,8 @@ class Heard:
     def _bursts(self) -> list[Run]:
         above = self._level - self.level_dbm0
         on = (above > -UNDER_DB - self._beat.down_db) & (above < OVER_DB + self._beat.up_db)
-        _drop_short(on, SHORTEST_GAP, False)
-        _drop_short(on, SHORTEST_BURST, True)
+        turn_short(on, SHORTEST_GAP, False)
+        turn_short(on, SHORTEST_BURST, True)
         edges = [0, *(np.flatnonzero(on[1:] != on[:-1]) + 1).tolist(), len(on)]
         runs = [Run(1 if on[a] else OFF, self._first + a, b - a) for a, b in pairwise(edges) if b > a]
         return runs[1:] if runs and runs[0].kind == OFF else runs
@@ -164,7 +166,18 @@ class Heard:
                 share = self.share_of(run)
                 if share[signature] < share.max() - SHARE_NEAR:
                     return 9.0
+                if any(share[part] > share[signature] - MORE_SHARE for part in self.net.parts[signature]):
+                    return 9.0
         return wrong
+
+    def burst_fits(self, name: str, run: Run) -> bool:
+        """Whether a burst alone, whole, may be one of the tone of that name."""
+        return any(
+            known == name
+            and self.error((), signature, [run]) <= 1.0
+            and (not cadence_ms or min(error(run.ms, on) for on in cadence_ms[0::2]) <= 1.0)
+            for known, cadence_ms, signature in self.net.forms
+        )
 
     def best(self, runs: Sequence[Run], cut: bool = False) -> dict[str, float]:
         """The tones that these runs can be, with how far each is off, the nearest first."""
@@ -176,7 +189,7 @@ class Heard:
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def _drop_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:
+def turn_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:
     """Turn over the stretches of `what` that are shorter than `frames`, those at the ends excepted."""
     edges = (np.flatnonzero(on[1:] != on[:-1]) + 1).tolist()
     for a, b in pairwise(edges):

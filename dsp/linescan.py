@@ -75,7 +75,11 @@ def beat(lines_hz: tuple[float, ...]) -> Beat:
         spread = float(np.median(np.abs(level - middle)))
         found = (middle - float(level.min()), float(level.max()) - middle, spread)
         worst = [max(a, b) for a, b in zip(worst, found, strict=True)]
-    return Beat(*worst)
+    return Beat(worst[0], worst[1], BEAT_MARGIN * worst[2])
+
+
+BEAT_MARGIN = 1.5
+"""The phases and strengths of a real tone are none of those tried here."""
 
 
 class Framer:
@@ -205,6 +209,8 @@ class Network:
         self.kind_of = np.array([1] * len(lines) + list(range(2, len(SPECIAL) + 2)), np.int8)
         self.bank = Bank(tuple(signatures))
         self.beats = [beat(hz) for hz in lines]
+        self.parts = [[i for i, fewer in enumerate(lines) if set(fewer) < set(hz)] for hz in lines]
+        """For each call-progress signature, those that lack some of its frequencies and have no others."""
 
 
 PROGRESS_TONES = (

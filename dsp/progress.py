@@ -15,10 +15,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard, hear
+from dsp.cadence import Heard, error, hear, turn_short
 from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
-from dsp.voice import VoiceActivity
+from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, Frame, LineScan, Run
 
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
 LEAST_DIAL_MS = 400.0
@@ -33,9 +32,10 @@ MOST_JUDGED = 10
 class ToneEvent:
     """A tone was recognised ("start") or has ended ("end") on a port.
 
-    `start_samples`: where the tone began; `end_samples`: where it ended (only
-    with "end"); `at_samples`: when this was decided. All count from the first
-    sample the detector was given.
+    `start_samples`: where the tone began; `at_samples`: when this was decided;
+    only with "end": `sounded_samples`, where its last burst ended, and
+    `end_samples`, the same with the gap that belongs to it. All count from the
+    first sample the detector was given.
     """
 
     port: int
@@ -44,6 +44,7 @@ class ToneEvent:
     start_samples: int
     at_samples: int
     end_samples: int | None = None
+    sounded_samples: int | None = None
 
 
 @dataclass
@@ -52,6 +53,8 @@ class _Port:
     """Name of the tone in the country's table (or sit, fax-cng, fax-ced) that is on now."""
     start: int = 0
     """Its first frame."""
+    barrier: int = 0
+    """Bursts before this frame belong to a tone that is over."""
 
 
 class ProgressDetector:
@@ -94,17 +97,30 @@ class ProgressDetector:
         if state.tone is not None and (found is None or found[0] != state.tone):
             if found is None and self._may_continue(port, state.tone, runs):
                 return
-            end = self._end_of(port, state.tone, runs)
-            events.append(self._event(port, state, "end", frame, end))
+            ended = self._event(port, state, "end", frame)
+            events.append(ended)
             state.tone = None
+            if found is None and ended.sounded_samples is not None:
+                state.barrier = ended.sounded_samples // HOP
         if state.tone is None and found is not None:
             state.tone, state.start = found
-            events.append(self._event(port, state, "start", frame, None))
+            events.append(self._event(port, state, "start", frame))
 
-    def _event(self, port: int, state: _Port, phase: str, frame: Frame, end: int | None) -> ToneEvent:
+    def _event(self, port: int, state: _Port, phase: str, frame: Frame) -> ToneEvent:
         name = REPORTED_AS.get(state.tone or "", state.tone or "")
-        end_samples = None if end is None else min(end * HOP, frame.end_samples)
-        return ToneEvent(port, name, phase, state.start * HOP, frame.end_samples, end_samples)
+        start = state.start * HOP
+        if phase == "start" or state.tone is None:
+            return ToneEvent(port, name, phase, start, frame.end_samples)
+        sounded, end = self._end_of(port, state.tone, self.scan.runs[port])
+        return ToneEvent(
+            port,
+            name,
+            phase,
+            start,
+            frame.end_samples,
+            min(end * HOP, frame.end_samples),
+            min(sounded * HOP, frame.end_samples),
+        )
 
     def _find(self, port: int, runs: list[Run]) -> tuple[str, int] | None:
         """The one tone that the latest bursts can be, and its first frame."""
@@ -120,16 +136,27 @@ class ProgressDetector:
             return None
         heard = hear(self.scan, port, anchor)
         tail = heard.runs[-MOST_JUDGED:]
-        if heard.quality(tail[-2:]) > 1.0:
+        state = self._state[port]
+        tail = [run for run in tail if run.start >= state.barrier]
+        tail = tail[1:] if tail and tail[0].kind == OFF else tail
+        if not tail or heard.quality(tail[-2:]) > 1.0:
             return None
         tail = tail[1:] if tail and tail[0].kind == OFF else tail
         while tail:
             found = heard.best(tail)
             if found:
                 name = self._choose(heard, found, tail)
-                return None if name is None else (name, tail[0].start)
+                if name is None or self._is_old(state.tone, name, heard, tail):
+                    return None
+                return name, tail[0].start
             tail = tail[2:]
         return None
+
+    def _is_old(self, old: str | None, new: str, heard: Heard, tail: list[Run]) -> bool:
+        """Whether bursts that make another tone are all those of the tone that is on: its last ones."""
+        if old is None or new == old or len(tail) == 1:
+            return False
+        return all(heard.burst_fits(old, run) for run in tail if run.kind != OFF)
 
     def _choose(self, heard: Heard, found: dict[str, float], tail: list[Run]) -> str | None:
         names = list(found)
@@ -154,36 +181,67 @@ class ProgressDetector:
         part = heard.runs[-2:] if heard.runs[-1].kind == OFF else heard.runs[-1:]
         return any(heard.error(cadence_ms, s, part, cut=True) <= 1.0 for cadence_ms, s in forms)
 
-    def _end_of(self, port: int, name: str, runs: list[Run]) -> int:
-        """Frame at which a tone that no longer fits has ended, the gap of its last burst included."""
+    def _end_of(self, port: int, name: str, runs: list[Run]) -> tuple[int, int]:
+        """Frame at which the last burst of a tone that no longer fits ended, and that of its gap's end."""
         tone = self.scan.networks[port].table.get(name)
-        last = runs[-1]
-        if last.kind != OFF or tone is None or not tone.cadence_ms:
-            return last.start
-        return last.start + min(last.frames, round(max(tone.cadence_ms[1::2]) / FRAME_MS))
+        longest_ms = max(tone.cadence_ms[1::2], default=0) if tone else 0
+        oldest = max(self._state[port].start, self.scan.number - HISTORY + 2)
+        sounded = None
+        for run in runs:
+            if run.kind == OFF or run.start < oldest:
+                continue
+            if sounded is not None and error((run.start - sounded) * FRAME_MS, longest_ms, True) > 1.0:
+                break
+            if not longest_ms or self._fits_one_burst(port, name, run):
+                sounded = run.start + run.frames
+        if sounded is None:
+            return runs[-1].start, runs[-1].start
+        return sounded, sounded + round(longest_ms / FRAME_MS)
+
+    def _fits_one_burst(self, port: int, name: str, run: Run) -> bool:
+        """Whether a burst alone may belong to a tone of that name."""
+        if run.kind != 1 or not self.scan.is_clear(port, run):
+            return False
+        return hear(self.scan, port, run).burst_fits(name, run)
+
+
+VOICE_ABOVE_FLOOR_DB = 9.0
+VOICE_LEAST_DBM0 = -50.0
+VOICE_SHORTEST = 3
+VOICE_GAP = 20
+"""Frames: what is shorter than 60 ms is no voice, a pause under 400 ms ends none."""
+EDGE_FRAMES = 2
 
 
 def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float | str]]:
-    """What a recording `[n]` consists of: tone, start_s, end_s; contiguous, in order."""
+    """What a recording `[n]` consists of: tone, start_s, end_s; contiguous, in order.
+
+    A cadenced tone is one segment from its first burst to the end of its last
+    gap, or to the voice that comes into it.
+    """
     x = np.asarray(samples, np.float32)[None, :]
-    detector = ProgressDetector(1, country)
-    voice = VoiceActivity(1)
-    spoken = np.zeros(max(1, -(-x.shape[1] // HOP)), np.bool_)
-    events: list[ToneEvent] = []
-    for i, start in enumerate(range(0, x.shape[1], HOP)):
-        block = x[:, start : start + HOP]
-        events += detector.process(block)
-        spoken[i] = voice.process(block)[0]
     length = x.shape[1]
-    label = np.where(spoken, "voice", "silence").astype("<U16")
-    open_: ToneEvent | None = None
-    for event in [*events, ToneEvent(0, "", "end", 0, length, length)]:
+    if not length:
+        return []
+    detector = ProgressDetector(1, country)
+    events: list[ToneEvent] = []
+    levels: list[float] = []
+    for frame in detector.scan.process(np.pad(x, ((0, 0), (0, -length % HOP)))):
+        events += detector.process_frame(frame)
+        levels.append(float(frame.level_dbm0[0]))
+    voice = _voice(np.array(levels))
+    label = np.where(voice, "voice", "silence").astype("<U16")
+    begun: ToneEvent | None = None
+    for event in [*events, ToneEvent(0, "", "end", 0, length, length, length)]:
         if event.phase == "start":
-            open_ = event
-        elif open_ is not None:
-            end = min(length if event.end_samples is None else event.end_samples, length)
-            label[open_.start_samples // HOP : -(-end // HOP)] = open_.tone
-            open_ = None
+            begun = event
+            continue
+        if begun is not None and event.end_samples is not None and event.sounded_samples is not None:
+            first, end = begun.start_samples // HOP, -(-event.end_samples // HOP)
+            sounded = event.sounded_samples // HOP + EDGE_FRAMES
+            speaking = np.flatnonzero(voice[sounded:end])
+            label[first : sounded + int(speaking[0]) if len(speaking) else end] = begun.tone
+            begun = None
     edges = [0, *(int(i) + 1 for i in np.flatnonzero(label[1:] != label[:-1])), len(label)]
     return [
         {
@@ -192,5 +250,14 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
             "end_s": round(min(b * HOP, length) / SAMPLE_RATE_HZ, 3),
         }
         for a, b in pairwise(edges)
-        if length
     ]
+
+
+def _voice(levels_dbm0: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Frames in which there is sound above the recording's own noise."""
+    floor = float(np.percentile(levels_dbm0, 5))
+    least = min(max(floor + VOICE_ABOVE_FLOOR_DB, VOICE_LEAST_DBM0), -30.0)
+    voice = levels_dbm0 > least
+    turn_short(voice, VOICE_SHORTEST, True)
+    turn_short(voice, VOICE_GAP, False)
+    return voice

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.levels import RMS_AT_0_DBM0
+
 FRAME = 160
 HANG_FRAMES = 10
 """Speech is held through the gaps between words (200 ms)."""
 ABOVE_FLOOR_DB = 9.0
 QUIETEST_DBM0 = -52.0
-FULL_DBM0_POWER = 0.5 * (32768.0 * 10 ** (-3.14 / 20)) ** 2
-"""Mean square of a sine of 0 dBm0."""
 
 Array = NDArray[np.float32]
 
@@ -79,10 +79,11 @@ class VoiceActivity:
     def _frame(self) -> None:
         mean = self._mean / FRAME
         power = np.maximum(self._sum / FRAME - mean * mean, 1e-3)
-        level = (10 * np.log10(power / FULL_DBM0_POWER)).astype(np.float32)
+        level = (10 * np.log10(power / RMS_AT_0_DBM0**2)).astype(np.float32)
         fall = level < self.floor_dbm0
         self.floor_dbm0 += np.where(fall, 0.5, 0.01) * (level - self.floor_dbm0)
         np.clip(self.floor_dbm0, -75.0, -30.0, out=self.floor_dbm0)
+        self._slow[self._slow < -90.0] = level[self._slow < -90.0]
         change = np.abs(level - self._slow)
         self._slow += 0.4 * (level - self._slow)
         self._moves += 0.1 * (np.minimum(change, 12.0) - self._moves)
