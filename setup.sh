@@ -7,6 +7,8 @@ want=${1:-run}
 
 # --- Debian packages ---------------------------------------------------------------
 packages="python3 python3-venv espeak-ng ca-certificates"
+# Line cards: sound and hot-plug; pyalsaaudio comes as source and is compiled here.
+packages="$packages libasound2 libudev1 gcc libc6-dev python3-dev libasound2-dev"
 command -v npm >/dev/null 2>&1 || packages="$packages npm"
 if [ "$want" = test ]; then
     packages="$packages git chromium fonts-noto-cjk asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"

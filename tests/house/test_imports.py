@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The longest matching room wins. Keep in step with docs/architecture.md.
 ALLOWED = {
     "dsp": {"dsp", "numpy"},
-    "board": {"board", "numpy"},
+    "board": {"board", "numpy", "alsaaudio", "pyudev", "serial"},
     "appliance.core": {"appliance.core"},
     "appliance.engine": {
         "appliance.engine",
