@@ -146,7 +146,7 @@ class Call:
     wanted: str = ""
     """Line that is being made free for this call."""
     dial_token: int = 0
-    heard_ringback: bool = False
+    hears_ringback: bool = False
 
     @property
     def key(self) -> str:

@@ -68,9 +68,10 @@ class KeyPressed(PortSignal):
 @dataclass(frozen=True)
 class ToneHeard(PortSignal):
     """A call-progress tone was recognised on a line: "dial", "ringback", "busy",
-    "congestion", "sit", "voice", "silence", "fax-cng", "fax-ced"."""
+    "congestion", "sit", "voice", "silence", "fax-cng", "fax-ced". over: it has ended."""
 
     tone: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True)

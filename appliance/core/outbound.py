@@ -26,6 +26,9 @@ DIGIT_LIMIT_S = 1.0
 
 OWN_PHONE_RING_S = 20.0
 
+ANSWER_SEEN = {"polarity": "seen", "signalled": "seen", "voice": "inferred", "unknown": "unknown"}
+"""How an answer became known -> what the record says of it."""
+
 TAKEN_FOR_EMERGENCY = (S.QUEUED, S.OFFERED, S.IVR, S.CLOSING)
 """Callers who talk to nobody: the one who is longest in may lose the line to an emergency call.
 Conversations are never cut."""
@@ -192,7 +195,7 @@ def take(world: World, call: Call, line: Line) -> None:
 def seizing_tone(world: World, call: Call, args: Args) -> None:
     """Dial tone: go. Anything else than dial tone on a line that just rang is a caller (glare)."""
     tone = args["tone"]
-    if not call.far:
+    if not call.far or args["over"]:
         return
     if tone == "dial":
         dial(world, call)
@@ -274,18 +277,25 @@ def dialled(world: World, call: Call, args: Args) -> None:
 def progress_tone(world: World, call: Call, args: Args) -> None:
     """What the exchange says. The agent hears it too; a refusal ends the call a little later."""
     tone = args["tone"]
+    if args["over"]:
+        call.hears_ringback = call.hears_ringback and tone != "ringback"
+        return
     if tone in ("busy", "congestion", "sit") and not call.failure:
         call.failure = "busy" if tone == "busy" else "congestion"
         call.note(world.now, "progress", tone=tone)
         world.call_timer(call, E.STEP_TIMER, BUSY_HEARD_S)
-    elif tone == "ringback" and not call.heard_ringback:
-        call.heard_ringback = True
+    elif tone == "ringback" and not call.hears_ringback:
+        call.hears_ringback = True
         call.note(world.now, "progress", tone=tone)
 
 
 def progress_over(world: World, call: Call, args: Args) -> None:
-    """Rang out, or busy long enough."""
-    end_call(world, call, call.failure or "no_answer")
+    """Rang out, or busy long enough. Where neither is heard, somebody may well be talking, unnoticed:
+    such a call is never cut; it counts as answered, unknown since when, until one side hangs up."""
+    if call.failure or call.hears_ringback:
+        end_call(world, call, call.failure or "no_answer")
+    else:
+        far_answered(world, call, {"how": "unknown"})
 
 
 def progress_far_gone(world: World, call: Call, args: Args) -> None:
@@ -300,9 +310,9 @@ def near_gone(world: World, call: Call, args: Args) -> None:
 
 
 def far_answered(world: World, call: Call, args: Args) -> None:
-    """They talk. `how` tells whether the answer was seen or is inferred from a voice."""
+    """They talk. `how` tells whether the answer was seen, inferred from a voice, or is unknown."""
     record = call.record
-    record.answer_seen = "seen" if args["how"] == "polarity" else "inferred"
+    record.answer_seen = ANSWER_SEEN[args["how"]]
     record.answered_at = world.now
     world.cancel_timer(call, E.STEP_TIMER)
     if not call.bridged:

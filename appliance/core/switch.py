@@ -132,8 +132,8 @@ class Switch:
                 pass  # the tail of a call that is over
             case KeyPressed(_, key) if key in KEYS:
                 world.fire(call, CallEvent.KEY, key=key)
-            case ToneHeard(_, tone):
-                world.fire(call, CallEvent.TONE, tone=tone)
+            case ToneHeard(_, tone, over):
+                world.fire(call, CallEvent.TONE, tone=tone, over=over)
             case FarEndGone(_, cue, latency_s):
                 world.fire(call, CallEvent.FAR_GONE, cue=cue, latency_s=latency_s)
             case FarEndAnswered(_, how):

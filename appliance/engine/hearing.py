@@ -143,8 +143,8 @@ class Hearing:
                 self._in_tone[event.port] = event.phase == "start"
                 self._said[event.port] = ""
                 self._spoken[event.port] = 0
-                if event.phase == "start" and "progress" in port.watch:
-                    out.append(core.ToneHeard(port.name, event.tone))
+                if "progress" in port.watch:
+                    out.append(core.ToneHeard(port.name, event.tone, over=event.phase == "end"))
             for hangup in self._disconnect.process_frame(frame):
                 port = self._ports[hangup.port]
                 if "disconnect" in port.watch:

@@ -170,8 +170,9 @@ def test_hanging_up_on_busy_tone_is_busy_not_cancelled():
 def test_nobody_answers_outside():
     office = Office()
     given_outside_call(office)
+    office.step(ev.ToneHeard("L1", "ringback"))
     office.pass_time(61)
-    office.then_record(end_reason="no_answer")
+    office.then_record(end_reason="no_answer", answer_seen="")
 
 
 def test_no_dial_tone_goes_on_to_the_next_line_and_then_gives_up():
@@ -363,3 +364,21 @@ def test_the_line_vanishes_while_dialling():
     office.then_record(end_reason="line_lost")
     office.then_tone("801", "congestion")
     assert office.line_state(line) == "fault"
+
+
+def test_a_conversation_nobody_noticed_is_never_cut():
+    """A quiet person answered on a line without reversal: no ringback any more, and no voice recognised."""
+    office = Office()
+    office.given_signed_in(("1001", "801"))
+    office.when_dials("801", "913900002222")
+    office.pass_time(4.1)
+    office.when_dial_tone("L1")
+    office.when_digits_sent("L1")
+    office.step(ev.ToneHeard("L1", "ringback"))
+    office.pass_time(9)
+    office.step(ev.ToneHeard("L1", "ringback", over=True))
+    office.pass_time(120)
+    office.then_bridged("L1", "801")
+    assert office.line_state("L1") == "out_talking"
+    office.when_hung_up("801")
+    office.then_record(direction="out", end_reason="agent_hangup", answer_seen="unknown")
