@@ -33,6 +33,9 @@ LOWEST_DBM0 = -50.0
 _MARK_FRAMES = 2
 _PATIENCE_FRAMES = 4
 _DTMF_PAUSE_S = 1.0
+_LEAST_FRAMING = 0.9
+_LEAST_PURITY = 0.75
+"""What a frame must be like to be reported although its checksum is wrong."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +255,8 @@ class CallerIdReceiver:
                     return None
                 continue
             form, contents = frames.decode(heard.octets)
-            if contents is None and (heard.framing < 0.9 or best is not None):
+            doubtful = heard.framing < _LEAST_FRAMING or heard.purity < _LEAST_PURITY
+            if contents is None and (doubtful or best is not None):
                 continue
             best = CallerIdMessage(
                 port,

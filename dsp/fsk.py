@@ -62,7 +62,8 @@ def frame_bits(
 
 @dataclass(frozen=True)
 class Characters:
-    """Octets read from a recording, and how well start and stop bits fitted.
+    """Octets read from a recording, how many of their start and stop bits fitted (`framing`),
+    and which part of the sound was mark or space (`purity`).
 
     `start` and `end` are samples of the recording; `end` beyond the recording means
     that the frame goes on: give more.
@@ -72,6 +73,7 @@ class Characters:
     start: float
     end: float
     framing: float
+    purity: float
     complete: bool
 
 
@@ -109,6 +111,7 @@ class Demodulator:
         self._apart_rad = 2 * np.pi / SAMPLE_RATE_HZ * (mark_hz - space_hz)
         self._mark = np.concatenate([zero, np.cumsum(x * np.exp(turn * mark_hz))])
         self._space = np.concatenate([zero, np.cumsum(x * np.exp(turn * space_hz))])
+        self._energy = np.concatenate([np.zeros(1), np.cumsum(np.square(x, dtype=float))])
         self._mark_level = self._space_level = 1.0
 
     def _integral(self, total: NDArray[np.complex128], at: Floats) -> NDArray[np.complex128]:
@@ -176,6 +179,7 @@ class Demodulator:
         """
         octets = bytearray()
         fitted = 0
+        pure = 0.0
         bit = BIT_SAMPLES
         at = start
         end = start
@@ -184,7 +188,7 @@ class Demodulator:
         while count is None or len(octets) < count:
             need = (2 if count is None else count) - len(octets)
             if at + 10.0 * bit > self._n:
-                return Characters(bytes(octets), start, at + need * 10.0 * bit, 0.0, False)
+                return Characters(bytes(octets), start, at + need * 10.0 * bit, 0.0, 0.0, False)
             bits = self._spaceness(at + step[:, None] + ticks * bit)
             score = bits[:, 0] - bits[:, 9] + np.abs(bits[:, 1:9]).sum(1)
             best = int(score.argmax())
@@ -192,7 +196,7 @@ class Demodulator:
             if not good:
                 if at + (_LONGEST_GAP_BITS + 11.0) * bit > self._n:
                     further = at + need * 10.0 * bit + (_LONGEST_GAP_BITS + 2.0) * bit
-                    return Characters(bytes(octets), start, further, 0.0, False)
+                    return Characters(bytes(octets), start, further, 0.0, 0.0, False)
                 shifted = self._after_marks(at, bit)
                 if shifted is not None:
                     at = shifted
@@ -205,12 +209,15 @@ class Demodulator:
             else:
                 octets.append(sum(int(bits[best, 1 + i] < 0) << i for i in range(8)))
             end = at + step[best] + 10.0 * bit
+            mark, space = self._strength(at + step[best] + ticks * bit)
+            heard = self._energy[min(int(end), self._n)] - self._energy[max(int(end - 10.0 * bit), 0)]
+            pure += float((np.maximum(mark, space) ** 2).sum() * bit / 2.0 / max(heard, 1e-9))
             at += 0.6 * step[best]
             bit = float(np.clip(bit + 0.015 * step[best], 0.98 * BIT_SAMPLES, 1.02 * BIT_SAMPLES))
             at += 10.0 * bit
             if count is None and len(octets) == 2:
                 count = octets[1] + 3
-        return Characters(bytes(octets), start, end, fitted / len(octets), True)
+        return Characters(bytes(octets), start, end, fitted / len(octets), pure / len(octets), True)
 
     def _after_marks(self, at: float, bit: float) -> float | None:
         """The next start bit, when marks stand between two characters."""
