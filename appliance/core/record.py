@@ -39,7 +39,8 @@ class CallRecord:
 
     direction: "in", "out" or "internal". `cue`: how a hang-up on the line was seen
     ("tone", "battery", "polarity", "dialtone", ""). `answer_seen`: "seen", "inferred",
-    "unknown" (nothing told, but it was no ringing tone either) or "" for outbound calls. `steps`: [{"at", "what", …}] what happened, in order
+    "unknown" (nothing told, but it was no ringing tone either) or "" for outbound calls.
+    `steps`: [{"at", "what", …}] what happened, in order
     (ring, callerid, answer, node, key, queue, offer, miss, connect, hold, retrieve,
     transfer, hangup), which gives marks for the recording player.
     """
