@@ -23,6 +23,7 @@ import numpy as np
 
 from appliance.engine import pace
 from appliance.engine.pace import Stopwatch
+from board.sim.mouth import Ear
 from tests.bench.office import BenchBox, much_speech
 
 TALKING_CALLS = 16
@@ -39,7 +40,7 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, numpy {np.__version__}"
 
 
-def percentiles(values: list[float]) -> str:
+def percentiles(values: list[float] | np.ndarray) -> str:
     """Median, 99th percentile, maximum."""
     ordered = np.sort(values)
     return f"p50 {np.median(ordered):6.2f}  p99 {np.percentile(ordered, 99):6.2f}  max {ordered[-1]:6.2f}"
@@ -122,38 +123,50 @@ def _alone(box: BenchBox, row: int) -> bool:
     return not box.engine.mixer.matrix[row].any()
 
 
-def real_time(seconds: float) -> None:
-    """16 talking calls at the pace of real time: punctuality, delay, memory."""
+def resident_mb() -> float:
+    """Memory that this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def real_time(seconds: float, first: bool) -> None:
+    """16 talking calls at the pace of real time: punctuality, delay, memory. first: before other programs."""
     with tempfile.TemporaryDirectory() as root:
         box = BenchBox(root, TALKING_CALLS, TALKING_CALLS, threaded=True)
         words = much_speech(240)
         pairs = box.connect_all(TALKING_CALLS)
+        # Everybody talks all the time, each other words: offsets into the same speech, in blocks.
+        mouths = [mouth for pair in pairs for mouth in pair]
+        ears = [ear for caller, phone in pairs for ear in (phone.ear, caller.ear)]
+        offsets = [round(i * len(words) / len(mouths)) // 160 * 160 for i in range(len(mouths))]
         pace.hurry_threads()
         rubbish = pace.Rubbish()
         box.engine.stopwatch = watch = Stopwatch()
         watch.beats = True
-        costs: list[float] = []
-        said_at = []
+        ticks = round(seconds * 50)
+        costs = np.zeros(ticks)
+        refused = pace.go_realtime() if first else "not asked for"
+        before_mb = resident_mb()
+        began = box.office.clock
         box.pace.go_wall()
-        for tick in range(round(seconds * 50)):
-            if tick % 10000 == 0:
-                said_at = [_say(words, i, *pair) for i, pair in enumerate(pairs)]
+        for tick in range(ticks):
+            for mouth, offset in zip(mouths, offsets, strict=True):
+                at = (offset + tick * 160) % len(words)
+                mouth.feed(words[at : at + 160])
             box.engine.run_tick()
-            costs.append((time.perf_counter() - box.pace.over_s) * 1000)
+            costs[tick] = (time.perf_counter() - box.pace.over_s) * 1000
             rubbish.tick_done(False, watch.left_s())
         rubbish.close()
+        grown_mb = resident_mb() - before_mb
         bridges = box.engine.hands.bridges
         delays = [
-            delay
-            for (caller, phone), (clock, near, far) in zip(pairs, said_at, strict=True)
-            for delay in (
-                _delay_ms(box.office.clock, clock, near, phone.ear),
-                _delay_ms(box.office.clock, clock, far, caller.ear),
-            )
+            _delay_ms(box.office.clock - began, words, offset, ear)
+            for offset, ear in zip(offsets, ears, strict=True)
         ]
         report = watch.report()
         box.close()
     print(f"  {seconds:g} s, {bridges} talking calls, all recorded, {len(costs)} ticks")
+    print(f"  real-time scheduling: {refused or 'on'}; load of the machine: {os.getloadavg()[0]:.1f}")
     print(f"  work per tick, office included: {percentiles(costs)} ms")
     late, latest_ms = report["late"], report["latest_ms"]
     print(f"  ticks that ended more than 20 ms after their beat: {late}, by at most {latest_ms} ms")
@@ -163,26 +176,15 @@ def real_time(seconds: float) -> None:
         f"  mouth to ear: {len(found)} of {len(delays)} ways found, "
         f"least {found[0]:.2f} ms, greatest {found[-1]:.2f} ms"
     )
+    print(f"  memory grew by {grown_mb:.1f} MB")
 
 
-def _say(words, i, caller, phone):
-    """Both talk at once, each other words; returns the clock at which they begin, and the words."""
-    near, far = np.roll(words, -i * 40000), np.roll(words, i * 40000 + 20000)
-    caller.mouth.clear()
-    phone.mouth.clear()
-    caller.say(near)
-    phone.say(far)
-    return caller._world.clock, near, far
-
-
-def _delay_ms(now, began, said, ear):
+def _delay_ms(said_samples: int, words: np.ndarray, offset: int, ear: Ear) -> float | None:
     """How much later a piece of what was said is heard; None when it cannot be found."""
     span = round(PIECE_S * 8000)
     heard = ear.heard(3 * PIECE_S).astype(float)
-    first = now - len(heard)
-    piece = said[first - began + span // 2 : first - began + span // 2 + span].astype(float)
-    if len(piece) < span or not piece.any():
-        return None
+    start = said_samples - len(heard) + span // 2
+    piece = words[(offset + start + np.arange(span)) % len(words)].astype(float)
     size = 1 << int(np.ceil(np.log2(len(heard) + span)))
     cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(piece, size)), size)
     at = int(cross[: len(heard) - span].argmax())
@@ -202,6 +204,7 @@ def main() -> None:
         "--story", type=float, default=60.0, help="simulated minutes of the busy hour (default: 60)"
     )
     parser.add_argument("--cost", type=float, default=20.0, help="seconds per tick-cost figure (default: 20)")
+    parser.add_argument("--realtime", action="store_true", help="ask for real-time scheduling (SCHED_FIFO)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     print(machine())
@@ -211,7 +214,7 @@ def main() -> None:
     print("busy hour, in memory")
     busy_hour(args.story)
     print("real time")
-    real_time(args.minutes * 60)
+    real_time(args.minutes * 60, args.realtime)
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"  memory of this process, at most: {most_mb:.0f} MB")
 

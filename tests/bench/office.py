@@ -94,7 +94,9 @@ class BenchBox:
         self.home.create()
         self._write_prompts()
         self.pace = BenchPace()
-        self.board = TimedBoard(OfficeConfig.from_dict({"lines": lines, "phones": phones}), self.pace)
+        self.board = TimedBoard(
+            OfficeConfig.from_dict({"lines": lines, "phones": phones, "hearing_s": 10}), self.pace
+        )
         self.office = self.board.office
         self.records = 0
         self.notices: list[dict] = []
