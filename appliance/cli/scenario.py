@@ -9,11 +9,14 @@ import argparse
 import contextlib
 import json
 import logging
+import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is loaded
 
 from appliance.cli.main import UserError
 from appliance.scenario.performance import Outcome, perform
@@ -30,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep the box's data (recordings, database) in DIR/STORY"
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of noise and timing instead of the file's")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="seed of noise and timing instead of the file's"
+    )
     parser.add_argument("--verbose", action="store_true", help="print the box's log to standard error")
 
 
@@ -85,6 +90,8 @@ def _one(path: Path, args: argparse.Namespace, home: Path) -> Outcome:
         story.seed = args.seed
     if home.exists():
         if not (home / "db").is_dir():
-            raise UserError(f"--keep: {home} is there already and is not the data of a story; choose another DIR")
+            raise UserError(
+                f"--keep: {home} is there already and is not the data of a story; choose another DIR"
+            )
         shutil.rmtree(home)
     return perform(story, home)

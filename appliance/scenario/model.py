@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Person:
     ext: str = ""
     """Agents and phones: the telephone in front of them."""
 
-    @property
+    @cached_property
     def title(self) -> str:
         """As in the file: `caller Li`."""
         return f"{self.role} {self.name}".strip()

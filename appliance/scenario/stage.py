@@ -38,6 +38,8 @@ class Stage:
         self.people = People(story, self.board)
         self.box = Box(story, home, self.board, self.people.port_name, self._told, lambda: self.now_s)
         self.actors = [Actor(person, self) for person in story.people]
+        self._snapshot: dict[str, Any] = {}
+        self._snapshot_at = -1
         self._handles: dict[str, OutsidePhone | TelephoneSet | None] = {}
         for actor in self.actors:
             self._handles[actor.person.title] = self._handle(actor.person)
@@ -118,8 +120,10 @@ class Stage:
         ]
 
     def snapshot(self) -> dict[str, Any]:
-        """The live board as it is now."""
-        return self.box.engine.snapshot()
+        """The live board as it is now; taken once a tick, however many people look at it."""
+        if self._snapshot_at != self.ticks or not self._snapshot:
+            self._snapshot, self._snapshot_at = self.box.engine.snapshot(), self.ticks
+        return self._snapshot
 
     def situation(self) -> str:
         """Lines, agents and queues in a few words, for failures."""
