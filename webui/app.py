@@ -38,6 +38,7 @@ LABEL_TABLES: dict[str, dict[str, Any]] = {
     "presentation": labels.PRESENTATION,
     "block": labels.BLOCK_ACTION,
     "audit": labels.AUDIT,
+    "answer": labels.ANSWER_SEEN,
 }
 
 
@@ -59,6 +60,7 @@ def create_app(home: Home, **config: Any) -> Flask:
         MAX_FORM_MEMORY_SIZE=2 << 20,
         WTF_CSRF_TIME_LIMIT=None,
         SOCK_SERVER_OPTIONS={"ping_interval": 20, "max_message_size": 1 << 16},
+        RATELIMIT_ENABLED=True,
         RATELIMIT_HEADERS_ENABLED=True,
     )
     app.config.update(config)
@@ -110,6 +112,7 @@ def _template_names(app: Flask) -> None:
         words_for_scripts=labels.for_scripts,
         kind_word=lambda code: labels.label(labels.CUSTOMER_KIND, code),
     )
+    app.jinja_env.filters["step_words"] = labels.step_words
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
 

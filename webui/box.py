@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from flask import current_app
-from flask_babel import gettext as _
 
 from appliance.client import CallFailed, ControlClient, WireError
 from appliance.paths import Home
 from appliance.store import Store, open_store
 from webui.hub import Hub
+from webui.tongue import gettext as _
 
 
 @dataclass

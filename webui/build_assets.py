@@ -21,16 +21,96 @@ FILES = {
     "wavesurfer.js/dist/wavesurfer.min.js": "wavesurfer.min.js",
     "wavesurfer.js/LICENSE": "wavesurfer.LICENSE",
 }
-ICONS = """
-address-book adjustments alert-circle alert-triangle arrow-back-up arrow-forward-up arrow-left ban bell
-bell-ringing building-community check chevron-down chevron-left chevron-right chevron-up circle circle-check
-circle-dashed circle-minus clock clock-plus cpu database database-off device-floppy device-tv dialpad dots
-download external-link eye file-import file-x filter headset headset-off heartbeat help-circle history
-hourglass info-circle key keyboard language layout-dashboard list-check list-numbers list-search lock logout map-search
-maximize messages microphone note pencil phone phone-call phone-incoming phone-off phone-outgoing phone-x player-pause
-player-play player-record plug-connected plug-connected-x plus refresh rotate server-2 search settings shield-lock sitemap star tool trash
-upload user user-plus user-shield users users-group volume wave-sine x
-""".split()
+ICONS = [
+    "address-book",
+    "adjustments",
+    "alert-circle",
+    "alert-triangle",
+    "arrow-back-up",
+    "arrow-forward-up",
+    "arrow-left",
+    "ban",
+    "bell",
+    "bell-ringing",
+    "building-community",
+    "check",
+    "chevron-down",
+    "chevron-left",
+    "chevron-right",
+    "chevron-up",
+    "circle",
+    "circle-check",
+    "circle-dashed",
+    "circle-minus",
+    "clock",
+    "clock-plus",
+    "cpu",
+    "database",
+    "database-off",
+    "device-floppy",
+    "device-tv",
+    "dialpad",
+    "dots",
+    "download",
+    "external-link",
+    "eye",
+    "file-import",
+    "file-x",
+    "filter",
+    "headset",
+    "headset-off",
+    "heartbeat",
+    "help-circle",
+    "history",
+    "hourglass",
+    "info-circle",
+    "key",
+    "keyboard",
+    "language",
+    "layout-dashboard",
+    "list-check",
+    "list-numbers",
+    "list-search",
+    "lock",
+    "logout",
+    "map-search",
+    "maximize",
+    "messages",
+    "microphone",
+    "note",
+    "pencil",
+    "phone",
+    "phone-call",
+    "phone-incoming",
+    "phone-off",
+    "phone-outgoing",
+    "phone-x",
+    "player-pause",
+    "player-play",
+    "player-record",
+    "plug-connected",
+    "plug-connected-x",
+    "plus",
+    "refresh",
+    "rotate",
+    "server-2",
+    "search",
+    "settings",
+    "shield-lock",
+    "sitemap",
+    "star",
+    "tool",
+    "trash",
+    "upload",
+    "user",
+    "user-plus",
+    "user-shield",
+    "users",
+    "users-group",
+    "volume",
+    "wave-sine",
+    "x",
+]
 FILLED = ("star",)
 
 
@@ -48,7 +128,8 @@ def sprite() -> str:
         inner = re.sub(r"(?s)^.*?<svg[^>]*>|</svg>\s*$", "", text)
         inner = re.sub(r'<path stroke="none" d="M0 0h24v24H0z" fill="none"\s*/>', "", inner)
         paint = (
-            'fill="none" stroke="currentColor" stroke-width="1.75" stroke-linecap="round" stroke-linejoin="round"'
+            'fill="none" stroke="currentColor" stroke-width="1.75" '
+            'stroke-linecap="round" stroke-linejoin="round"'
             if style == "outline"
             else 'fill="currentColor"'
         )

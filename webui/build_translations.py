@@ -77,7 +77,9 @@ def untranslated(language: str) -> Iterator[str]:
         if not message.id:
             continue
         known = catalogue.get(message.id if isinstance(message.id, str) else message.id[0])
-        strings = (known.string,) if known and isinstance(known.string, str) else (known.string if known else ())
+        strings = (
+            (known.string,) if known and isinstance(known.string, str) else (known.string if known else ())
+        )
         if not strings or not all(strings) or (known and known.fuzzy):
             yield message.id if isinstance(message.id, str) else message.id[0]
 

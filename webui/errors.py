@@ -6,7 +6,6 @@ import logging
 
 from flask import Flask, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -14,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from appliance.client import CallFailed, PeerAway
 from appliance.store import StoreError
 from webui.roles import wants_json
+from webui.tongue import gettext as _
 
 LOG = logging.getLogger("zongji.web")
 
@@ -37,8 +37,16 @@ def _texts(code: int) -> tuple[str, str, str]:
             _("There is nothing here"),
             _("The address is wrong or the entry has been deleted. Use the menu to find your way."),
         ),
-        405: ("alert-triangle", _("This is not possible here"), _("Go back and use the buttons on the page.")),
-        413: ("file-x", _("The file is too large"), _("Files of up to 32 MB are taken. Split it and try again.")),
+        405: (
+            "alert-triangle",
+            _("This is not possible here"),
+            _("Go back and use the buttons on the page."),
+        ),
+        413: (
+            "file-x",
+            _("The file is too large"),
+            _("Files of up to 32 MB are taken. Split it and try again."),
+        ),
         429: (
             "hourglass",
             _("Too many tries"),
@@ -47,7 +55,10 @@ def _texts(code: int) -> tuple[str, str, str]:
         503: (
             "plug-connected-x",
             _("The call service is away"),
-            _("Telephones still work. The box restarts the service by itself; reload this page in a few seconds."),
+            _(
+                "Telephones still work. The box restarts the service by itself; reload this page in "
+                "a few seconds."
+            ),
         ),
     }
     return table.get(
@@ -55,7 +66,10 @@ def _texts(code: int) -> tuple[str, str, str]:
         (
             "alert-triangle",
             _("Something went wrong in the box"),
-            _("Nothing you entered was the cause. Try again; if it happens again, tell your administrator the time."),
+            _(
+                "Nothing you entered was the cause. Try again; if it happens again, tell your "
+                "administrator the time."
+            ),
         ),
     )
 
@@ -103,11 +117,18 @@ def install(app: Flask) -> None:
     def database(error: StoreError) -> ResponseReturnValue:
         LOG.error("%s %s: %s", request.method, request.path, error)
         headline = _("The box is in maintenance")
-        advice = _("Its database cannot be opened. Telephones still work and calls are kept until it is back.")
+        advice = _(
+            "Its database cannot be opened. Telephones still work and calls are kept until it is back."
+        )
         if wants_json():
             return jsonify(error={"code": 503, "message": headline, "advice": advice}), 503
         page = render_template(
-            "errors/maintenance.html", icon_name="tool", headline=headline, advice=advice, detail=str(error), code=503
+            "errors/maintenance.html",
+            icon_name="tool",
+            headline=headline,
+            advice=advice,
+            detail=str(error),
+            code=503,
         )
         return page, 503
 

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, request
-from flask_babel import gettext as _
+
+from webui.tongue import gettext as _
 
 
 def local(unix_s: float) -> datetime:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from appliance.store.fields import Field
+from webui.tongue import gettext as _
 
 Choices = Sequence[tuple[str, str]]
 
@@ -66,7 +66,13 @@ def shown(spec: Field, value: Any) -> Any:
 
 
 def input_for(
-    spec: Field, label: str, help_: str = "", value: Any = None, choices: Choices = (), hint: str = "", unit: str = ""
+    spec: Field,
+    label: str,
+    help_: str = "",
+    value: Any = None,
+    choices: Choices = (),
+    hint: str = "",
+    unit: str = "",
 ) -> Input:
     """An Input for a store field, showing `value` or the default."""
     present = spec.default if value is None else value

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from appliance.client import CallFailed, WireError
+from appliance.client import WireError
 
 RETRY_S = 1.0
 IDLE_S = 0.5
@@ -33,9 +33,8 @@ class Message:
 class Control(Protocol):
     """What the hub needs of `appliance.client.ControlClient`."""
 
-    def call(self, method: str, **params: Any) -> Any: ...
-
-    def subscribe(self, idle_s: float = ...) -> Iterator[dict[str, Any] | None]: ...
+    def subscribe(self, idle_s: float = ...) -> Iterator[dict[str, Any] | None]:
+        """Events, None when idle. Ends with WireError."""
 
 
 class Hub:
@@ -83,16 +82,15 @@ class Hub:
             self._closing.wait(self._retry_s)
 
     def _hear_control(self) -> None:
-        """Take messages until control goes away (WireError) or we are closing."""
+        """Take messages until control goes away (WireError) or we are closing.
+
+        Control begins with what it knows: status, live state, pops that are being shown.
+        """
         stream = self._control.subscribe(idle_s=IDLE_S)
         with self._lock:
             self._connected = True
             self._pops.clear()
         self._send(Message("back"))
-        try:
-            self._take("live", self._control.call("snapshot"))
-        except CallFailed:
-            self._take("live", {})  # control is there, the engine is not: the stream will tell when it is back
         for message in stream:
             if self._closing.is_set():
                 return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
+from webui.tongue import gettext as _
+from webui.tongue import lazy_gettext as _l
 
 ROLE = {"admin": _l("Administrator"), "supervisor": _l("Supervisor"), "agent": _l("Agent")}
 
@@ -80,6 +80,28 @@ END_REASON = {
     "forced": _l("Ended by supervisor"),
     "error": _l("Fault of the box"),
 }
+MISS_REASON = {
+    "phone_lost": _l("telephone lost"),
+    "abandoned": _l("caller gave up"),
+    "full": _l("queue full"),
+    "timeout": _l("waited too long"),
+    "closed": _l("nobody there"),
+    "answered": _l("answered"),
+}
+TONE = {
+    "dial": _l("dial tone"),
+    "ringback": _l("ringing at the other end"),
+    "busy": _l("busy tone"),
+    "congestion": _l("network busy tone"),
+    "sit": _l("announcement tone"),
+    "voice": _l("voice"),
+    "silence": _l("silence"),
+}
+ANSWER_SEEN = {
+    "seen": _l("seen on the line"),
+    "inferred": _l("guessed from the voice"),
+    "": _l("not known for certain"),
+}
 CUE = {
     "tone": _l("disconnect tone"),
     "battery": _l("line power dropped"),
@@ -101,6 +123,9 @@ STEP = {
     "transfer": _l("Transferred"),
     "hangup": _l("Hang-up"),
     "dial": _l("Dialled"),
+    "seize": _l("Takes a line"),
+    "progress": _l("On the line"),
+    "queue_exit": _l("Leaves the queue"),
     "record_pause": _l("Recording paused"),
     "record_resume": _l("Recording resumed"),
 }
@@ -113,7 +138,7 @@ BLOCK_ACTION = {
 AUDIT = {
     "claim": _l("Box claimed"),
     "claim refused": _l("Wrong claim code"),
-    "sign-in": _l("Signed in"),
+    "sign-in": _l("Signed in to the pages"),
     "sign-in refused": _l("Sign-in refused"),
     "sign-out": _l("Signed out of the pages"),
     "locked out": _l("Locked out"),
@@ -186,6 +211,32 @@ def label(table: dict[str, Any], code: str | None) -> str:
     if not code:
         return ""
     return str(table.get(code, code))
+
+
+def step_words(step: dict[str, Any], agents: dict[str, str], queues: dict[str, str]) -> list[str]:
+    """What a step of a call says besides its kind, in words."""
+    words = []
+    for key, value in step.items():
+        if key in ("at", "what", "flow", "by_caller") or value in ("", None) or isinstance(value, bool):
+            continue
+        text = str(value)
+        if key == "presentation":
+            text = label(PRESENTATION, text) if text in PRESENTATION else ""
+        elif key in ("agent", "from_agent", "to_agent"):
+            text = agents.get(text, text)
+        elif key == "queue":
+            text = queues.get(text, text)
+        elif key == "tone":
+            text = label(TONE, text)
+        elif key == "how":
+            text = label(ANSWER_SEEN, text)
+        elif key == "cue":
+            text = label(CUE, text)
+        elif key in ("reason", "why"):
+            text = label(END_REASON, text) if text in END_REASON else label(MISS_REASON, text)
+        if text:
+            words.append(text)
+    return words
 
 
 def desk_error(code: str) -> str:

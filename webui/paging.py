@@ -23,14 +23,17 @@ class Page:
 
     @property
     def pages(self) -> int:
+        """How many pages there are."""
         return max(1, -(-self.total // self.per_page))
 
     @property
     def first(self) -> int:
+        """Number of the first row shown."""
         return (self.number - 1) * self.per_page + 1
 
     @property
     def last(self) -> int:
+        """Number of the last row shown."""
         return min(self.total, self.number * self.per_page)
 
     @property

@@ -73,7 +73,7 @@ def wants_json() -> bool:
     """Does a program ask, not a person looking at pages?"""
     if request.path.startswith("/api/") or request.headers.get("X-Requested-With") == "fetch":
         return True
-    return "text/html" not in request.accept_mimetypes and "application/json" in request.accept_mimetypes
+    return request.accept_mimetypes.accept_json and not request.accept_mimetypes.accept_html
 
 
 def guard(app: Flask, denied: Callable[[str], None]) -> None:

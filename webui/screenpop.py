@@ -31,4 +31,9 @@ def enriched(pop: dict[str, Any]) -> dict[str, Any]:
         return {**pop, **card, "notes": store().calls.notes(str(pop.get("call", "")))}
     except StoreError:
         # The call matters more than the card: number and line are shown, and what control had joined.
-        return {**pop, "customer": None, "history": pop.get("contacts") or [], "notes": pop.get("notes") or []}
+        return {
+            **pop,
+            "customer": None,
+            "history": pop.get("contacts") or [],
+            "notes": pop.get("notes") or [],
+        }

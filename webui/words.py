@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_babel import lazy_gettext as _l
+from webui.tongue import lazy_gettext as _l
 
 SHORT_NAME = _l("Small letters, digits, - and _, beginning with a letter.")
 

@@ -5,10 +5,10 @@ import time
 import wave
 from array import array
 
-from webui import accounts
+from argon2 import PasswordHasher
 
 PASSWORD = "correct horse battery"
-_HASH = accounts.hash_password(PASSWORD)
+_HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 
 FLOW = {
     "start": "greeting",
@@ -54,7 +54,9 @@ def settings(store, lines=8, phones=8):
         )
     for n in range(phones):
         store.phones.put({"ext": str(801 + n), "port": f"sim/{lines + n}", "label": f"坐席 {n + 1}"})
-        store.agents.put({"number": str(1001 + n), "name": NAMES[n % len(NAMES)], "queues": ["sales", "service"]})
+        store.agents.put(
+            {"number": str(1001 + n), "name": NAMES[n % len(NAMES)], "queues": ["sales", "service"]}
+        )
 
 
 def customers(store):
@@ -171,7 +173,9 @@ def live(now=None):
             {
                 "ext": str(801 + n),
                 "label": f"坐席 {n + 1}",
-                "state": {"talking": "talking", "ringing": "ringing", "outbound": "talking"}.get(state, "idle"),
+                "state": {"talking": "talking", "ringing": "ringing", "outbound": "talking"}.get(
+                    state, "idle"
+                ),
                 "since": now - 40,
                 "agent": str(1001 + n) if state != "signed_out" else "",
             }
@@ -192,8 +196,24 @@ def live(now=None):
             for n, state in enumerate(agents)
         ],
         "queues": [
-            {"id": "sales", "name": "销售 Sales", "waiting": 2, "longest_since": now - 48, "ready": 1, "talking": 2, "signed_in": 7},
-            {"id": "service", "name": "客服 Service", "waiting": 0, "longest_since": None, "ready": 1, "talking": 1, "signed_in": 7},
+            {
+                "id": "sales",
+                "name": "销售 Sales",
+                "waiting": 2,
+                "longest_since": now - 48,
+                "ready": 1,
+                "talking": 2,
+                "signed_in": 7,
+            },
+            {
+                "id": "service",
+                "name": "客服 Service",
+                "waiting": 0,
+                "longest_since": None,
+                "ready": 1,
+                "talking": 1,
+                "signed_in": 7,
+            },
         ],
         "calls": [
             {

@@ -119,9 +119,7 @@ class FakeControl(SocketDouble):
     def wait_for(self, method, count=1, timeout_s=5.0):
         """Parameters of the calls of a method, once there are `count` of them."""
         with self._changed:
-            done = self._changed.wait_for(
-                lambda: sum(m == method for m, _ in self.calls) >= count, timeout_s
-            )
+            done = self._changed.wait_for(lambda: sum(m == method for m, _ in self.calls) >= count, timeout_s)
             assert done, f"{method} was not called {count} times: {self.calls}"
             return [p for m, p in self.calls if m == method]
 
@@ -155,7 +153,9 @@ class FakeOffice(SocketDouble):
             with self.changed:
                 self.done.append((self.actors[connection], message))
                 self.changed.notify_all()
-            new = {"call": "calling", "lift": "off_hook", "answer": "talking", "hang_up": "idle"}.get(message["do"])
+            new = {"call": "calling", "lift": "off_hook", "answer": "talking", "hang_up": "idle"}.get(
+                message["do"]
+            )
             if new:
                 self._tell(connection, new)
 

@@ -36,4 +36,6 @@ def start() -> ResponseReturnValue:
         "agents": len(known.agents.list()),
         "people": sum(bool(u["agent_number"]) for u in known.users.list()),
     }
-    return render_template("admin/start.html", status=found, problem=problem, todo=todo, live=box().hub.snapshot or {})
+    return render_template(
+        "admin/start.html", status=found, problem=problem, todo=todo, live=box().hub.snapshot or {}
+    )

@@ -32,13 +32,16 @@ def live() -> ResponseReturnValue:
     snapshot = box().hub.snapshot
     if snapshot is None:
         abort(503)
-    return {"data": live_for(snapshot, current_user.role, current_user.agent), "connected": box().hub.connected}
+    return {
+        "data": live_for(snapshot, current_user.role, current_user.agent),
+        "connected": box().hub.connected,
+    }
 
 
 @blueprint.get("/calls")
 @allow(*STAFF)
 def calls() -> ResponseReturnValue:
-    """Calls by the same search as the page: q, number, agent, queue, direction, from, to, recorded, starred."""
+    """Calls by the search of the page: q, number, agent, queue, direction, from, to, recorded, starred."""
     limit, offset = _window()
     rows, total = store().calls.search(**wanted(), limit=limit, offset=offset)
     return {"data": rows, "total": total, "limit": limit, "offset": offset}

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from appliance.store import InvalidRow, NotFound
 from appliance.store.blacklist import FIELDS
@@ -14,6 +13,7 @@ from webui import audit, labels, paging, words
 from webui.box import plan_changed, store
 from webui.forms import Input, input_for, read_form
 from webui.roles import LEADERS, allow
+from webui.tongue import gettext as _
 
 blueprint = Blueprint("blacklist", __name__, url_prefix="/admin/blacklist")
 
@@ -79,7 +79,10 @@ def _edit(row: dict[str, Any] | None) -> ResponseReturnValue:
                 stored = store().blacklist.put(data | ({"id": row["id"]} if row else {}))
             except InvalidRow:
                 inputs["pattern"].complain(
-                    _("This is not a number, a beginning such as 0755*, or “withheld”, or it is on the list already.")
+                    _(
+                        "This is not a number, a beginning such as 0755*, or “withheld”, or it is on "
+                        "the list already."
+                    )
                 )
             else:
                 audit.note("blacklist changed" if row else "blacklist added", stored["pattern"])

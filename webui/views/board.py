@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from appliance.client import CallFailed, PeerAway
@@ -12,6 +11,7 @@ from webui import audit
 from webui.box import box, company
 from webui.labels import desk_error
 from webui.roles import LEADERS, STAFF, allow
+from webui.tongue import gettext as _
 
 blueprint = Blueprint("board", __name__)
 
@@ -33,7 +33,9 @@ def act() -> ResponseReturnValue:
     verb, agent = str(asked.get("verb", "")), str(asked.get("agent", ""))
     if verb not in SUPERVISOR_VERBS:
         return {"error": "unknown_verb", "message": desk_error("unknown_verb")}, 400
-    args = {k: str(v) for k, v in dict(asked.get("args") or {}).items() if k in ("reason", "call")}
+    args: dict[str, object] = {
+        k: str(v) for k, v in dict(asked.get("args") or {}).items() if k in ("reason", "call")
+    }
     audit.note(verb, f"{agent} {args.get('call', '')}".strip())
     return desk_call(verb, agent or current_user.agent, args)
 

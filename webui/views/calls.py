@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from appliance.store import InvalidRow, NotFound
@@ -18,6 +17,7 @@ from webui import audit, formats, labels
 from webui.box import box, store
 from webui.paging import PER_PAGE, Page, wanted_page
 from webui.roles import LEADERS, STAFF, allow
+from webui.tongue import gettext as _
 
 blueprint = Blueprint("calls", __name__, url_prefix="/calls")
 
@@ -102,10 +102,13 @@ def show(call_id: str) -> ResponseReturnValue:
         {
             "at": max(0.0, step["at"] - start),
             "what": step["what"],
-            "label": labels.label(labels.STEP, step["what"]),
+            "label": " ".join(
+                [labels.label(labels.STEP, step["what"]), *([str(step["node"])] if step.get("node") else [])]
+            ),
         }
         for step in call["steps"]
-        if isinstance(step, dict) and step.get("what") in ("node", "queue", "connect", "hold", "retrieve", "transfer")
+        if isinstance(step, dict)
+        and step.get("what") in ("node", "queue", "connect", "hold", "retrieve", "transfer")
     ]
     path = recording_file(call)
     return render_template(
@@ -116,7 +119,9 @@ def show(call_id: str) -> ResponseReturnValue:
         marks=marks,
         recorded=path is not None,
         recording_lost=bool(call["recording"]) and path is None,
-        area=store().numbering().area(call["number"], "zh" if formats_language() != "en" else "en") if call["number"] else "",
+        area=store().numbering().area(call["number"], "zh" if formats_language() != "en" else "en")
+        if call["number"]
+        else "",
     )
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from appliance.store import InvalidRow, NotFound
 from appliance.store.customers import FIELDS, MAX_PHONES
@@ -16,6 +14,8 @@ from webui import audit
 from webui.box import store
 from webui.paging import PER_PAGE, Page, wanted_page
 from webui.roles import LEADERS, STAFF, allow
+from webui.tongue import gettext as _
+from webui.tongue import ngettext
 
 blueprint = Blueprint("customers", __name__, url_prefix="/customers")
 
@@ -86,7 +86,11 @@ def new() -> ResponseReturnValue:
                 flash(_("Customer added."), "success")
                 return redirect(url_for("customers.show", customer_id=customer_id))
     page = render_template(
-        "customers/edit.html", customer=given, problems=problems, history=[], phones=json.dumps(given["phones"])
+        "customers/edit.html",
+        customer=given,
+        problems=problems,
+        history=[],
+        phones=json.dumps(given["phones"]),
     )
     return page, 400 if problems else 200
 
@@ -114,7 +118,11 @@ def show(customer_id: int) -> ResponseReturnValue:
     history = store().customers.history(customer_id, HISTORY)
     phones = [{"number": p["number"], "label": p["label"]} for p in customer["phones"]]
     page = render_template(
-        "customers/edit.html", customer=customer, problems=problems, history=history, phones=json.dumps(phones)
+        "customers/edit.html",
+        customer=customer,
+        problems=problems,
+        history=history,
+        phones=json.dumps(phones),
     )
     return page, 400 if problems else 200
 
@@ -169,7 +177,10 @@ def _import(file: Any) -> tuple[str, dict[str, Any] | None]:
         report = store().customers.import_csv(text)
     except InvalidRow:
         return (
-            _("This is not a table with headings. The first line must name the columns: name, company, phone …"),
+            _(
+                "This is not a table with headings. The first line must name the columns: name, "
+                "company, phone …"
+            ),
             None,
         )
     audit.note("customers imported", f"{report['added']} added, {report['updated']} updated")

@@ -6,7 +6,6 @@ import time
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from appliance.store import InvalidRow
@@ -15,6 +14,7 @@ from webui.box import store
 from webui.labels import desk_error
 from webui.roles import STAFF, allow
 from webui.screenpop import customer_card
+from webui.tongue import gettext as _
 from webui.views.board import desk_call
 from webui.views.customers import from_form as customer_from_form
 
@@ -43,7 +43,11 @@ TODAY = 10
 def show() -> ResponseReturnValue:
     """The desk, or how to get one."""
     if not current_user.agent:
-        return render_template("desk/none.html") if current_user.role == "agent" else redirect(url_for("board.show"))
+        return (
+            render_template("desk/none.html")
+            if current_user.role == "agent"
+            else redirect(url_for("board.show"))
+        )
     known = store()
     return render_template(
         "desk/desk.html",
@@ -70,7 +74,9 @@ def act() -> ResponseReturnValue:
     if not current_user.agent:
         return {"error": "unknown_agent", "message": desk_error("unknown_agent")}, 409
     args: dict[str, object] = {
-        k: v for k, v in dict(asked.get("args") or {}).items() if k in VERBS[verb] and isinstance(v, str | int)
+        k: v
+        for k, v in dict(asked.get("args") or {}).items()
+        if k in VERBS[verb] and isinstance(v, str | int)
     }
     return desk_call(verb, current_user.agent, args)
 
@@ -130,7 +136,17 @@ def today() -> ResponseReturnValue:
     now = time.localtime()
     midnight = time.mktime((now.tm_year, now.tm_mon, now.tm_mday, 0, 0, 0, 0, 0, -1))
     rows, total = store().calls.search(agent=current_user.agent, since=midnight, limit=500)
-    fields = ("id", "direction", "number", "customer", "customer_name", "started_at", "talk_s", "end_reason", "queue")
+    fields = (
+        "id",
+        "direction",
+        "number",
+        "customer",
+        "customer_name",
+        "started_at",
+        "talk_s",
+        "end_reason",
+        "queue",
+    )
     return {
         "calls": [{k: row[k] for k in fields} for row in rows[:TODAY]],
         "total": total,

@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_login import current_user, login_user, logout_user
 
 from appliance.store import InvalidRow
@@ -19,6 +17,8 @@ from webui.box import box, company, store
 from webui.i18n import LANGUAGES, language
 from webui.limits import CLAIM_LIMIT, SIGN_IN_LIMIT, limiter
 from webui.roles import ANYONE, STAFF, allow
+from webui.tongue import gettext as _
+from webui.tongue import ngettext
 
 blueprint = Blueprint("entry", __name__)
 
@@ -91,7 +91,9 @@ def claim() -> ResponseReturnValue:
         username = request.form.get("username", "").strip()
         password = request.form.get("password", "")
         if not USERNAME.fullmatch(username):
-            problem = _("Choose a user name of 1 to %(count)s characters, without blanks, / and :", count=USERNAME_MAX)
+            problem = _(
+                "Choose a user name of 1 to %(count)s characters, without blanks, / and :", count=USERNAME_MAX
+            )
         problem = problem or password_problem(password, request.form.get("again", ""), username)
         if not problem:
             problem = _use_code(request.form.get("code", ""))
@@ -156,7 +158,9 @@ def sign_in() -> ResponseReturnValue:
         else:
             audit.note("sign-in refused", "wrong password", who=username or "-")
             problem = _("User name or password is wrong. Check capital letters and try again.")
-    return render_template("auth/sign_in.html", problem=problem, username=username, company=company()), 401 if problem else 200
+    return render_template(
+        "auth/sign_in.html", problem=problem, username=username, company=company()
+    ), 401 if problem else 200
 
 
 def _locked(seconds: float) -> str:
@@ -195,7 +199,9 @@ def password() -> ResponseReturnValue:
             audit.note("password change refused")
         problem = problem or password_problem(new, request.form.get("again", ""), current_user.username)
         if not problem:
-            changed = store().users.update(int(current_user.id), {"password_hash": accounts.hash_password(new)})
+            changed = store().users.update(
+                int(current_user.id), {"password_hash": accounts.hash_password(new)}
+            )
             session["stamp"] = accounts.session_stamp(changed)
             audit.note("password changed")
             flash(_("Your password has been changed. Other browsers have been signed out."), "success")

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from appliance.client import CallFailed, PeerAway
@@ -15,6 +14,7 @@ from webui import audit, flowtext, paging
 from webui.box import box, plan_changed, store
 from webui.flowtext import FlowTextError
 from webui.roles import ADMIN, allow
+from webui.tongue import gettext as _
 
 blueprint = Blueprint("flows", __name__, url_prefix="/admin/flows")
 
@@ -46,7 +46,9 @@ def check(flow: dict[str, Any]) -> tuple[list[str], bool]:
     try:
         answer = box().control.call("flow_check", flow=flow)
     except PeerAway:
-        return [_("The call service is away, so the menu could not be checked. Try again in a few seconds.")], False
+        return [
+            _("The call service is away, so the menu could not be checked. Try again in a few seconds.")
+        ], False
     except CallFailed as error:
         return [str(error)], False
     problems = answer.get("problems", []) if isinstance(answer, dict) else answer or []
@@ -151,7 +153,13 @@ def _store(
         kind, message = plan_changed()
         flash(message, kind)
     else:
-        flash(_("Saved as version %(version)s. Callers still hear the published one.", version=stored["version"]), "success")
+        flash(
+            _(
+                "Saved as version %(version)s. Callers still hear the published one.",
+                version=stored["version"],
+            ),
+            "success",
+        )
     return redirect(url_for("flows.edit", flow_id=flow_id))
 
 

@@ -56,8 +56,6 @@ def same_site() -> bool:
     return bool(origin) and urlsplit(origin).netloc == request.host
 
 
-@sockets.route("/sound/<actor>", bp=blueprint)
-@allow(ADMIN, SUPERVISOR)
 def sound(ws: Server, actor: str) -> None:
     """One telephone in the hand of one page."""
     if not same_site() or not ACTOR.fullmatch(actor):
@@ -65,6 +63,10 @@ def sound(ws: Server, actor: str) -> None:
         return
     LOG.info("%s holds %s", current_user.username, actor)
     Hand(ws, box(), actor).run()
+
+
+sound.allowed_roles = frozenset({ADMIN, SUPERVISOR})  # type: ignore[attr-defined]
+sockets.route("/sound/<actor>", bp=blueprint)(sound)
 
 
 class Hand:
@@ -83,7 +85,9 @@ class Hand:
             self._tell({"error": str(error), "away": True})
             self._ws.close(1013, "office away")
             return
-        ears = threading.Thread(target=self._listen, args=(office,), name=f"office-{self._actor}", daemon=True)
+        ears = threading.Thread(
+            target=self._listen, args=(office,), name=f"office-{self._actor}", daemon=True
+        )
         ears.start()
         try:
             while not self._box.hub.closing:

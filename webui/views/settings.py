@@ -6,8 +6,6 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from appliance.store import SETTINGS, InvalidRow, Setting
@@ -18,6 +16,8 @@ from webui.i18n import language
 from webui.labels import REASON
 from webui.paging import PER_PAGE, Page, wanted_page
 from webui.roles import ADMIN, allow
+from webui.tongue import gettext
+from webui.tongue import gettext as _
 
 blueprint = Blueprint("settings", __name__, url_prefix="/admin/settings")
 
@@ -118,7 +118,9 @@ def save() -> ResponseReturnValue:
     inputs = {}
     wanted: dict[str, Any] = {}
     for key, setting in SETTINGS.items():
-        given: Any = key in request.form if setting.field.kind == "bool" else request.form.get(key, "").strip()
+        given: Any = (
+            key in request.form if setting.field.kind == "bool" else request.form.get(key, "").strip()
+        )
         inputs[key] = _input(setting, present[key])
         inputs[key].value = given
         problem = problem_in(setting.field, given, inputs[key].hint)
@@ -182,4 +184,6 @@ def log() -> ResponseReturnValue:
         for e in entries[(number - 1) * PER_PAGE : number * PER_PAGE]
     ]
     names = {k: word(s.label) for k, s in SETTINGS.items()}
-    return render_template("admin/settings_log.html", page=Page(rows, len(entries), number), names=names, key=key)
+    return render_template(
+        "admin/settings_log.html", page=Page(rows, len(entries), number), names=names, key=key
+    )

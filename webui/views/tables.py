@@ -8,8 +8,6 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 
 from appliance.store import InvalidRow, NotFound
 from appliance.store.tables import Table
@@ -17,6 +15,8 @@ from webui import accounts, audit, paging, words
 from webui.box import plan_changed, store
 from webui.forms import Choices, Input, input_for, read_form
 from webui.roles import ADMIN, allow
+from webui.tongue import gettext as _
+from webui.tongue import lazy_gettext as _l
 
 PIN_MIN, PIN_MAX = 4, 12
 
@@ -69,7 +69,10 @@ AREAS = (
         _l("Add an agent"),
         _l("An agent takes calls at a telephone. Add one, then make a user for the pages under Users."),
         ("number", "name", "queues", "outbound", "pin"),
-        ((_l("This agent"), ("number", "name", "queues", "outbound")), (_l("Sign-in at the telephone"), ("pin",))),
+        (
+            (_l("This agent"), ("number", "name", "queues", "outbound")),
+            (_l("Sign-in at the telephone"), ("pin",)),
+        ),
     ),
     Area(
         "queues",
@@ -140,7 +143,11 @@ def _inputs(area: Area, row: dict[str, Any] | None) -> dict[str, Input]:
     elif schema.key in ("id", "ext", "number"):
         inputs[schema.key].value = _next_key(area)
     if area.name == "agents":
-        help_ = _("4 to 12 digits. Leave empty to keep the present one.") if row else _("4 to 12 digits; empty: the agent signs in only on the desk page.")
+        help_ = (
+            _("4 to 12 digits. Leave empty to keep the present one.")
+            if row
+            else _("4 to 12 digits; empty: the agent signs in only on the desk page.")
+        )
         inputs["pin"] = Input("pin", "password", _("New PIN") if row and row["pin_hash"] else _("PIN"), help_)
     return inputs
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from appliance.store import InvalidRow, NotFound
@@ -16,22 +15,34 @@ from webui.box import store
 from webui.forms import Input
 from webui.i18n import LANGUAGES, language
 from webui.roles import ADMIN, allow
+from webui.tongue import gettext as _
 from webui.views.entry import USERNAME, USERNAME_MAX, password_problem
 
 blueprint = Blueprint("users", __name__, url_prefix="/admin/users")
 
 
 def _inputs(row: dict[str, Any] | None) -> dict[str, Input]:
-    agents = [("", _("– none –")), *((a["number"], f"{a['number']} {a['name']}") for a in store().agents.list())]
+    agents = [
+        ("", _("– none –")),
+        *((a["number"], f"{a['number']} {a['name']}") for a in store().agents.list()),
+    ]
     return {
         "username": Input(
-            "username", "text", _("User name"), value=row["username"] if row else "", required=True, high=USERNAME_MAX
+            "username",
+            "text",
+            _("User name"),
+            value=row["username"] if row else "",
+            required=True,
+            high=USERNAME_MAX,
         ),
         "role": Input(
             "role",
             "choice",
             _("Role"),
-            _("Agents work at their desk; supervisors also see the board, all calls and the blacklist; administrators set up the box."),
+            _(
+                "Agents work at their desk; supervisors also see the board, all calls and the "
+                "blacklist; administrators set up the box."
+            ),
             value=row["role"] if row else "agent",
             choices=[(k, str(v)) for k, v in labels.ROLE.items()],
         ),
@@ -51,14 +62,19 @@ def _inputs(row: dict[str, Any] | None) -> dict[str, Input]:
             choices=list(LANGUAGES.items()),
         ),
         "disabled": Input(
-            "disabled", "bool", _("May not sign in"), _("For people who have left: their past stays readable."),
+            "disabled",
+            "bool",
+            _("May not sign in"),
+            _("For people who have left: their past stays readable."),
             value=bool(row and row["disabled"]),
         ),
         "password": Input(
             "password",
             "password",
             _("New password") if row else _("Password"),
-            _("At least 10 characters. Leave empty to keep the present one.") if row else _("At least 10 characters. A short sentence is easy to remember."),
+            _("At least 10 characters. Leave empty to keep the present one.")
+            if row
+            else _("At least 10 characters. A short sentence is easy to remember."),
             required=row is None,
         ),
     }
@@ -139,13 +155,21 @@ def _save(inputs: dict[str, Input], row: dict[str, Any] | None) -> bool:
             if disabled:
                 store().users.update(int(made["id"]), {"disabled": True})
             audit.note("user added", f"{data['username']} ({data['role']})")
-            flash(_("User added. Tell the person the name and the password; it can be changed after the sign-in."), "success")
+            flash(
+                _(
+                    "User added. Tell the person the name and the password; it can be changed after "
+                    "the sign-in."
+                ),
+                "success",
+            )
         else:
             if password:
                 data["password_hash"] = accounts.hash_password(password)
             changed = [k for k, v in data.items() if row.get(k) != v]
             store().users.update(int(row["id"]), data)
-            audit.note("user changed", f"{row['username']}: {', '.join(re.sub('_hash$', '', c) for c in changed)}")
+            audit.note(
+                "user changed", f"{row['username']}: {', '.join(re.sub('_hash$', '', c) for c in changed)}"
+            )
             flash(_("User saved."), "success")
     except InvalidRow:
         inputs["role"].complain(_("This is the last administrator. Make another one first."))
@@ -185,6 +209,9 @@ def matrix() -> ResponseReturnValue:
             continue
         for role in allowed:
             areas.setdefault(area, {}).setdefault(role, set()).add(action)
-    return render_template("admin/roles.html", areas=areas, role_names=roles.ROLES, total={
-        area: len(set().union(*by_role.values())) for area, by_role in areas.items()
-    })
+    return render_template(
+        "admin/roles.html",
+        areas=areas,
+        role_names=roles.ROLES,
+        total={area: len(set().union(*by_role.values())) for area, by_role in areas.items()},
+    )

@@ -39,7 +39,7 @@
     const timer = $("my-timer");
     if (wrapping) { delete timer.dataset.since; timer.dataset.until = me.wrap_up_until; } else { delete timer.dataset.until; timer.dataset.since = signedIn ? me.since : ""; }
     if (!signedIn) text(timer, "");
-    text($("my-note"), !signedIn ? "" : wrapping ? t("then the next call may come") : me.state === "phone_off" ? t("Hang the telephone up, or check its cable.") : t("Telephone %(ext)s", { ext: me.phone }));
+    text($("my-note"), !signedIn ? "" : wrapping ? ((state.phones ?? []).some((p) => p.ext === me.phone && ["off_hook", "howler"].includes(p.state)) ? t("Hang up your telephone.") : t("then the next call may come")) : me.state === "phone_off" ? t("Hang the telephone up, or check its cable.") : t("Telephone %(ext)s", { ext: me.phone }));
     $("do-ready").hidden = !["not_ready", "phone_off"].includes(me.state);
     $("do-wrap-done").hidden = me.state !== "wrap_up";
     $("do-wrap-extend").hidden = me.state !== "wrap_up";
@@ -184,7 +184,7 @@
 
   // --------------------------------------------------------------- notes
   function showNotes(notes) {
-    $("notes").replaceChildren(...notes.map((n) => h("div", { class: "note" }, h("div", { class: "note-head" }, `${n.agent} · ${Zongji.when(n.at)}`), h("div", { class: "note-text" }, n.text))));
+    $("notes").replaceChildren(...notes.map((n) => h("div", { class: "note" }, h("div", { class: "note-head" }, `${agentName(n.agent)} · ${Zongji.when(n.at)}`), h("div", { class: "note-text" }, n.text))));
   }
 
   async function saveNote() {

@@ -228,7 +228,8 @@
       $("out-hang-up").hidden = !busy;
       $("out-fields").hidden = busy;
       $("out-keypad").hidden = !busy || ringing;
-      if (message.number) text($("out-number"), message.number);
+      $("out-own").hidden = !message.number;
+      text($("out-number"), message.number ?? "");
       clearInterval(ringTimer);
       if (ringing) {
         bell(1);
