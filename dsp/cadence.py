@@ -28,6 +28,7 @@ SHAKEN_DB = 2.0
 MOST_REST = 0.5
 MEAN_REST = 0.28
 """Noise 5 dB under the tone, or a voice; music with a note at the tone's frequency leaves more."""
+RARE = 0.2
 MORE_SHARE = 0.03
 """A tone of several frequencies must explain this much more than a tone of some of them."""
 SHARE_NEAR = 0.12
@@ -170,21 +171,25 @@ class Heard:
                     return 9.0
         return wrong
 
-    def burst_fits(self, name: str, run: Run) -> bool:
-        """Whether a burst alone, whole, may be one of the tone of that name."""
+    def burst_fits(self, name: str, run: Run, cut: bool = False) -> bool:
+        """Whether a burst alone, whole or `cut` short, may be one of the tone of that name."""
         return any(
             known == name
             and self.error((), signature, [run]) <= 1.0
-            and (not cadence_ms or min(error(run.ms, on) for on in cadence_ms[0::2]) <= 1.0)
-            for known, cadence_ms, signature in self.net.forms
+            and (not cadence_ms or min(error(run.ms, on, cut) for on in cadence_ms[0::2]) <= 1.0)
+            for known, cadence_ms, signature, _ in self.net.forms
         )
 
     def best(self, runs: Sequence[Run], cut: bool = False) -> dict[str, float]:
-        """The tones that these runs can be, with how far each is off, the nearest first."""
+        """The tones that these runs can be, with how far each is off, the nearest first.
+
+        Of two that fit alike, the usual form of one goes before a rare form of the other.
+        """
         found: dict[str, float] = {}
-        for name, cadence_ms, signature in self.net.forms:
+        for name, cadence_ms, signature, rank in self.net.forms:
             wrong = self.error(cadence_ms, signature, runs, cut)
             if wrong <= 1.0:
+                wrong += RARE * rank
                 found[name] = min(wrong, found.get(name, 9.0))
         return dict(sorted(found.items(), key=lambda item: item[1]))
 

@@ -39,19 +39,29 @@ class Signature:
     tolerance: float = TOLERANCE
 
 
-def basis(lines_hz: tuple[float, ...], tolerance: float, window: int = WINDOW) -> Array:
+def basis(lines_hz: tuple[float, ...], tolerance: float, window: int = WINDOW, least: float = 0.16) -> Array:
     """Orthonormal columns `[window, d]` that hold every sinusoid within tolerance of the lines.
 
-    A sinusoid anywhere in the band keeps at least 97 % of its power.
+    A sinusoid anywhere in the band keeps at least 97 % of its power; a smaller
+    `least` (singular value, as a share of the largest) keeps more, with more columns.
     """
     t = np.arange(window) / SAMPLE_RATE_HZ
     columns = []
     for line in lines_hz:
         for f in np.linspace(line * (1 - tolerance), line * (1 + tolerance), 9):
             columns += [np.cos(2 * np.pi * f * t), np.sin(2 * np.pi * f * t)]
-    u, s, _ = np.linalg.svd(np.array(columns).T, full_matrices=False)
-    keep = int(np.sum(s > 0.16 * s[0]))
-    return np.ascontiguousarray(u[:, :keep], dtype=np.float32)
+    return _span(np.array(columns).T, least)
+
+
+def _span(columns: NDArray[np.floating], least: float) -> Array:
+    u, s, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.ascontiguousarray(u[:, : int(np.sum(s > least * s[0]))], dtype=np.float32)
+
+
+def _without(columns: Array, other: Array) -> Array:
+    """The same columns without what they share with others, orthonormal again."""
+    rest = columns.astype(np.float64) - other.astype(np.float64) @ (other.T @ columns)
+    return _span(rest, 0.05)
 
 
 @dataclass(frozen=True)
@@ -123,35 +133,56 @@ class Framer:
         self._buffer[ports] = 0.0
 
 
+HUM_LEAST = 0.005
 HUM_HZ = 130.0
 """Everything below is mains hum, DC or rumble and counts as no sound."""
 
 
 class Bank:
-    """The signatures of one network, ready to be measured on many ports at once."""
+    """The signatures of one network, ready to be measured on many ports at once.
 
-    def __init__(self, signatures: tuple[Signature, ...]) -> None:
-        self.signatures = signatures
-        middle = HUM_HZ / 2
-        parts = [basis((middle,), 1.0), *(basis(s.lines_hz, s.tolerance) for s in signatures)]
-        self._matrix = np.ascontiguousarray(np.hstack(parts))
-        self._starts = np.cumsum([0] + [p.shape[1] for p in parts[:-1]])
-        dims = np.array([p.shape[1] for p in parts], np.float32)
-        self._free: Array = dims[1:] / np.float32(WINDOW)
+    Call-progress tones lie close together and are seen through the whole
+    window; the others stand alone and are seen through its newest half, which
+    costs a quarter.
+    """
+
+    def __init__(self, progress: tuple[Signature, ...], special: tuple[Signature, ...]) -> None:
+        hum = basis((HUM_HZ / 2,), 1.0, least=HUM_LEAST)
+        parts = [hum, *(_without(basis(s.lines_hz, s.tolerance), hum) for s in progress)]
+        self._matrix, self._starts, free = _join(parts)
+        halves = [basis(s.lines_hz, s.tolerance, HOP) for s in special]
+        self._half_matrix, self._half_starts, self._half_free = _join(halves)
+        self._free = free[1:]
         """Share of white noise that falls into each signature."""
+        self._count = len(progress)
+        self.size = len(progress) + len(special)
 
-    def measure(self, window: Array) -> tuple[Array, Array]:
-        """Power `[P]` of the windows without hum; share `[P, signatures]` that each signature explains."""
+    def measure(self, window: Array, share: Array) -> Array:
+        """Power `[P]` of the windows without hum; fills `share` `[P, size]` with what each explains."""
         projected = window @ self._matrix
         projected *= projected
         explained = np.add.reduceat(projected, self._starts, axis=1)
-        power: Array = np.einsum("pn,pn->p", window, window)
+        squares = np.einsum("phn,phn->ph", *[window.reshape(len(window), 2, HOP)] * 2)
+        power: Array = squares[:, 0] + squares[:, 1]
         power -= explained[:, 0]
         np.maximum(power, 1.0, out=power)
-        share: Array = np.divide(explained[:, 1:], power[:, None])
-        share -= self._free
+        np.divide(explained[:, 1:], power[:, None], out=share[:, : self._count])
+        share[:, : self._count] -= self._free
+        projected = window[:, HOP:] @ self._half_matrix
+        projected *= projected
+        explained = np.add.reduceat(projected, self._half_starts, axis=1)
+        half = share[:, self._count : self.size]
+        np.divide(explained, np.maximum(squares[:, 1:], 1.0), out=half)
+        half -= self._half_free
         power /= WINDOW
-        return power, share
+        return power
+
+
+def _join(parts: list[Array]) -> tuple[Array, NDArray[np.intp], Array]:
+    dims = [part.shape[1] for part in parts]
+    starts = np.array([0, *np.cumsum(dims[:-1])], np.intp)
+    free = (np.array(dims) / parts[0].shape[0]).astype(np.float32)
+    return np.ascontiguousarray(np.hstack(parts)), starts, free
 
 
 FULL_SCALE_DBM0_POWER = RMS_AT_0_DBM0**2
@@ -185,29 +216,30 @@ class Network:
         self.table: ToneTable = tone_table(country)
         self.learned = learned
         lines: list[tuple[float, ...]] = []
-        forms: list[tuple[Tone, int]] = []
+        forms: list[tuple[Tone, int, int]] = []
         for name in PROGRESS_TONES:
-            for tone in self.table.variants.get(name, ()):
+            for rank, tone in enumerate(self.table.variants.get(name, ())):
                 if tone.lines_hz not in lines:
                     lines.append(tone.lines_hz)
-                forms.append((tone, lines.index(tone.lines_hz)))
+                forms.append((tone, lines.index(tone.lines_hz), rank))
         if learned is not None:
             if learned.frequencies_hz not in lines:
                 lines.append(learned.frequencies_hz)
             on, off = round(learned.on_ms), round(learned.off_ms)
             steps = [Step(learned.frequencies_hz, on)] + ([Step((), off)] if off else [])
-            forms.append((Tone("learned", tuple(steps)), lines.index(learned.frequencies_hz)))
+            forms.append((Tone("learned", tuple(steps)), lines.index(learned.frequencies_hz), 0))
         if len(lines) + len(SPECIAL) > MOST_SIGNATURES:
             raise ValueError(f"country {country}: more than {MOST_SIGNATURES} different tones")
-        self.forms = [(tone.name, tone.cadence_ms, signature) for tone, signature in forms]
-        """Every form of every call-progress tone: name, cadence, index of its signature."""
+        self.forms = [(tone.name, tone.cadence_ms, signature, rank) for tone, signature, rank in forms]
+        """Every form of every call-progress tone: name, cadence, index of its signature, 0 for the usual."""
         self.progress = len(lines)
         """How many of the signatures are call-progress tones."""
-        signatures = [Signature("progress", hz) for hz in lines]
-        signatures += [Signature(n, hz, tol) for n, hz, tol in SPECIAL]
         self.kinds = ("progress", *(n for n, _, _ in SPECIAL))
         self.kind_of = np.array([1] * len(lines) + list(range(2, len(SPECIAL) + 2)), np.int8)
-        self.bank = Bank(tuple(signatures))
+        self.bank = Bank(
+            tuple(Signature("progress", hz) for hz in lines),
+            tuple(Signature(name, hz, tolerance) for name, hz, tolerance in SPECIAL),
+        )
         self.beats = [beat(hz) for hz in lines]
         self.parts = [[i for i, fewer in enumerate(lines) if set(fewer) < set(hz)] for hz in lines]
         """For each call-progress signature, those that lack some of its frequencies and have no others."""
@@ -377,18 +409,19 @@ class LineScan:
         share = self._share[row]
         if len(self._groups) == 1:
             net = self._groups[0][0]
-            power, part = net.bank.measure(window)
-            share[:, : part.shape[1]] = part
-            best = part.argmax(axis=1)
+            power = net.bank.measure(window, share)
+            best = share[:, : net.bank.size].argmax(axis=1)
             kind = net.kind_of[best]
         else:
             power = np.zeros(self.ports, np.float32)
             kind = np.zeros(self.ports, np.int8)
             best = np.zeros(self.ports, np.intp)
             for net, index in self._groups:
-                part_power, part = net.bank.measure(window[index])
-                power[index] = part_power
-                share[index, : part.shape[1]] = part
+                part = np.zeros(
+                    (len(self.networks) if index is None else len(index), net.bank.size), np.float32
+                )
+                power[index] = net.bank.measure(window[index], part)
+                share[index, : net.bank.size] = part
                 best[index] = part.argmax(axis=1)
                 kind[index] = net.kind_of[best[index]]
         strength = share[self._all, best]

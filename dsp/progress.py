@@ -156,7 +156,8 @@ class ProgressDetector:
         """Whether bursts that make another tone are all those of the tone that is on: its last ones."""
         if old is None or new == old or len(tail) == 1:
             return False
-        return all(heard.burst_fits(old, run) for run in tail if run.kind != OFF)
+        bursts = [run for run in tail if run.kind != OFF]
+        return all(heard.burst_fits(old, run, cut=run is bursts[-1]) for run in bursts)
 
     def _choose(self, heard: Heard, found: dict[str, float], tail: list[Run]) -> str | None:
         names = list(found)
@@ -169,7 +170,7 @@ class ProgressDetector:
 
     def _may_continue(self, port: int, name: str, runs: list[Run]) -> bool:
         net = self.scan.networks[port]
-        forms = [(cadence_ms, signature) for known, cadence_ms, signature in net.forms if known == name]
+        forms = [(form[1], form[2]) for form in net.forms if form[0] == name]
         if not forms:
             return bool(runs[-1].kind) and net.kinds[runs[-1].kind - 1] == name
         anchor = next((run for run in reversed(runs) if run.kind == 1), None)

@@ -1,0 +1,180 @@
+"""Disconnect: every hang-up seen within three cycles, none where nobody hung up."""
+
+import numpy as np
+import pytest
+
+from dsp.countries import COUNTRIES, tone_table
+from dsp.disconnect import DisconnectDetector, hangup
+from dsp.linescan import LearnedTone
+from tests.dsp import signals_progress as S
+from tests.dsp.corpora import MUSIC, SPEECH, in_rows, recordings
+
+VOICE = np.concatenate(recordings(SPEECH, False)[:40]).astype(float)
+VOICE *= 10 ** ((-20 - S.active_level_of(VOICE)) / 20)
+
+
+def voice(rng, duration_s, level_dbm0):
+    at = int(rng.integers(0, len(VOICE) - int(duration_s * 8000) - 1))
+    return VOICE[at : at + int(duration_s * 8000)] * 10 ** ((level_dbm0 + 20) / 20)
+
+
+def ended_call(tone, rng, level_dbm0, frequency_error=0.0, cadence_error=0.0, cycles=4.0, noise_db=25.0):
+    """Speech, a pause and the tone; returns the samples, where the tone begins, and its cycle."""
+    cycle_s = sum(tone.cadence_ms) / 1000 * (1 + cadence_error) or 3.0
+    modulation = max(step.modulation_hz for step in tone.steps)
+    before = np.concatenate([voice(rng, 2.0, -20), S.silence(rng.uniform(0.1, 1.0))])
+    sound = S.tone(
+        tone.frequencies_hz,
+        tone.cadence_ms,
+        max(cycles * cycle_s, 3),
+        level_dbm0,
+        frequency_error,
+        cadence_error,
+        modulation,
+        seed=int(rng.integers(1 << 30)),
+    )
+    x = np.concatenate([before, sound, S.silence(0.5)])
+    x = x + S.white(len(x) / 8000 + 1, level_dbm0 - noise_db, int(rng.integers(1 << 30)))[: len(x)]
+    return S.a_law(x), len(before) / 8000, cycle_s
+
+
+def quick(tone):
+    return 0 < sum(tone.cadence_ms) <= 3000
+
+
+def test_01_every_countrys_busy_and_congestion_within_three_cycles():
+    rng = np.random.default_rng(11)
+    missed = []
+    count = 0
+    for country in COUNTRIES[::7]:
+        for name in ("busy", "congestion"):
+            tone = tone_table(country)[name]
+            if not quick(tone):
+                continue
+            x, at, cycle = ended_call(
+                tone, rng, rng.uniform(-36, -5), rng.uniform(-0.02, 0.02), rng.uniform(-0.15, 0.15)
+            )
+            found = hangup(x, country)
+            count += 1
+            if found["hangup_s"] is None or not at < found["hangup_s"] <= at + 3 * cycle + 0.06:
+                missed.append((country, name, found))
+    assert len(missed) <= 0.01 * count, missed
+
+
+def test_02_never_on_ringback_or_on_dial_tone_alone():
+    rng = np.random.default_rng(12)
+    for country in COUNTRIES[::7]:
+        ringback = tone_table(country)["ringback"]
+        cycle = sum(ringback.cadence_ms) / 1000
+        x, _, _ = ended_call(ringback, rng, -15, 0.01, 0.1, cycles=min(4.0, 14 / cycle))
+        assert hangup(x, country)["hangup_s"] is None, country
+        dial = tone_table(country)["dial"]
+        modulation = max(step.modulation_hz for step in dial.steps)
+        alone = S.tone(dial.frequencies_hz, dial.cadence_ms, 6, -15, modulation_hz=modulation)
+        assert hangup(alone, country)["hangup_s"] is None, country
+
+
+def test_03_what_the_reason_says():
+    rng = np.random.default_rng(13)
+    for country in ("CN", "US", "GB"):
+        for name in ("busy", "congestion"):
+            x, at, _ = ended_call(tone_table(country)[name], rng, -20)
+            detector = DisconnectDetector(1, country)
+            found = detector.process(x[None, :])
+            assert [(h.port, h.reason) for h in found] == [(0, name)]
+            assert found[0].tone_began_samples / 8000 == pytest.approx(at, abs=0.05)
+
+
+def test_04_dial_tone_that_comes_back():
+    rng = np.random.default_rng(14)
+    for country in ("CN", "US", "FR"):
+        x, at, _ = ended_call(tone_table(country)["dial"], rng, -15)
+        found = hangup(x, country)
+        assert found["reason"] == "dialtone" and at + 1.5 < found["hangup_s"] < at + 3
+    tone = S.tone((450,), (), 4, -15)[None, :]
+    connected = DisconnectDetector(1, "CN")
+    connected.connected([0])
+    assert [h.reason for h in connected.process(tone)] == ["dialtone"]
+
+
+def test_05_under_our_own_voice_10_db_weaker():
+    rng = np.random.default_rng(15)
+    right = 0
+    for _ in range(8):
+        for country in ("CN", "US", "FR"):
+            x, at, cycle = ended_call(tone_table(country)["busy"], rng, -15, cycles=8)
+            start = int(at * 8000)
+            x[start:] += voice(rng, len(x) / 8000, -25)[: len(x) - start]
+            found = hangup(x, country)["hangup_s"]
+            right += found is not None and found < at + 6 * cycle
+    assert right >= 22
+
+
+def test_06_noise_6_db_under_the_tone():
+    rng = np.random.default_rng(16)
+    for country in ("CN", "US"):
+        for level in (-10, -30):
+            x, at, cycle = ended_call(tone_table(country)["busy"], rng, level, noise_db=6.0)
+            found = hangup(x, country)["hangup_s"]
+            assert found is not None and found <= at + 3 * cycle + 0.06
+
+
+def test_07_no_false_hangup_in_speech_and_music():
+    for folder in (SPEECH, MUSIC):
+        rows = in_rows(recordings(folder, False), 64)
+        for country in ("CN", "US", "DE"):
+            detector = DisconnectDetector(64, country)
+            detector.connected(range(64))
+            assert detector.process(rows) == [], f"{folder.name} {country}"
+
+
+def test_08_one_hangup_per_call_and_again_after_reset():
+    x = S.tone((450,), (350, 350), 10, -15)[None, :]
+    detector = DisconnectDetector(1, "CN")
+    assert len(detector.process(x)) == 1
+    detector.reset([0])
+    again = detector.process(x)
+    assert len(again) == 1 and again[0].tone_began_samples >= 80000
+
+
+def test_09_a_learned_tone_of_one_port():
+    detector = DisconnectDetector(2, "CN")
+    detector.set_country([1], "CN", LearnedTone((520.0,), 200.0, 300.0))
+    x = np.stack([S.tone((520,), (200, 300), 5, -20)] * 2)
+    assert [(h.port, h.reason) for h in detector.process(x)] == [(1, "learned")]
+
+
+def test_10_any_block_length_gives_the_same():
+    rng = np.random.default_rng(17)
+    x, _, _ = ended_call(tone_table("CN")["busy"], rng, -20)
+    whole = DisconnectDetector(1, "CN").process(x[None, :])
+    for n in (37, 160, 333):
+        detector = DisconnectDetector(1, "CN")
+        pieces = [h for at in range(0, len(x), n) for h in detector.process(x[None, at : at + n])]
+        assert pieces == whole
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.full(16000, np.nan),
+        np.full(16000, -32768.0),
+        32767 * np.sign(np.sin(2 * np.pi * 450 * np.arange(48000) / 8000)),
+        np.where(np.arange(48000) % 2800 == 0, 32767.0, 0.0),
+        S.white(4, -3),
+        S.tone((1000,), (350, 350), 6, -10),
+        S.tone((50,), (350, 350), 6, -10),
+    ],
+    ids=["nan", "dc", "square", "impulses", "noise", "other frequency", "switched hum"],
+)
+def test_11_bad_input_is_no_hangup_and_the_next_one_is_seen(bad):
+    detector = DisconnectDetector(1, "CN")
+    assert detector.process(bad[None, :]) == []
+    assert len(detector.process(S.tone((450,), (350, 350), 3, -15)[None, :])) == 1
+
+
+def test_12_keypad_and_beeps_in_rhythm_are_no_hangup():
+    keys = S.tone((770, 1336), (350, 350), 6, -10)
+    beeps = S.tone((440,), (350, 900), 6, -10)
+    for x in (keys, beeps):
+        assert hangup(x, "CN") == {"hangup_s": None, "reason": None}

@@ -1,0 +1,172 @@
+"""Call progress: the tones by name, frequency and cadence together, and none where there is none."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from dsp.countries import tone_table
+from dsp.progress import ProgressDetector, segments
+from tests.dsp import signals_progress as S
+from tests.dsp.corpora import MUSIC, SPEECH, in_rows, recordings
+
+WORLD = ("CN", "US", "GB", "FR", "DE", "JP", "IN", "BR", "IT", "AU", "KR", "ZA", "RU", "SG", "EG", "MX")
+
+
+def national(country, name, duration_s, level_dbm0=-15.0, **kwargs):
+    tone = tone_table(country)[name]
+    modulation = max(step.modulation_hz for step in tone.steps)
+    return S.tone(
+        tone.frequencies_hz, tone.cadence_ms, duration_s, level_dbm0, modulation_hz=modulation, **kwargs
+    )
+
+
+def heard(x, country):
+    detector = ProgressDetector(1, country)
+    return detector.process(np.asarray(x, np.float32)[None, :])
+
+
+def names(x, country):
+    return [s["tone"] for s in segments(np.asarray(x, np.float32), country)]
+
+
+@pytest.mark.parametrize("country", WORLD)
+@pytest.mark.parametrize("name", ["dial", "ringback", "busy", "congestion"])
+def test_01_each_tone_is_found_as_one_segment(country, name):
+    tone = tone_table(country)[name]
+    cycle_s = sum(tone.cadence_ms) / 1000
+    x = np.concatenate([S.silence(1), national(country, name, max(4, 4 * cycle_s)), S.silence(cycle_s + 2)])
+    found = [s for s in segments(S.a_law(x), country) if s["tone"] != "silence"]
+    same = tone_table(country)["congestion"].cadence_ms == tone_table(country)["busy"].cadence_ms
+    allowed = {"busy", "congestion"} if same and name in ("busy", "congestion") else {name}
+    assert {s["tone"] for s in found} <= allowed and len(found) == 1
+    assert found[0]["start_s"] == pytest.approx(1.0, abs=0.06)
+    assert found[0]["end_s"] == pytest.approx(1 + max(4, 4 * cycle_s), abs=max(0.1, cycle_s))
+
+
+@pytest.mark.parametrize(
+    ("frequency", "cadence"), [(-0.02, -0.15), (-0.02, 0.15), (0.02, -0.15), (0.02, 0.15)]
+)
+@pytest.mark.parametrize("level", [-5.0, -38.0])
+def test_02_tolerances_of_frequency_cadence_and_level(frequency, cadence, level):
+    for country in ("CN", "US"):
+        for name in ("ringback", "busy", "congestion"):
+            x = national(country, name, 16, level, frequency_error=frequency, cadence_error=cadence)
+            started = [e.tone for e in heard(S.a_law(x), country) if e.phase == "start"]
+            assert started == [name], (country, started)
+
+
+def test_03_a_whole_call_reads_in_order():
+    speech = S.at_level(recordings(SPEECH, False)[3][:24000], -20)
+    x = np.concatenate(
+        [
+            national("CN", "dial", 3),
+            S.silence(1),
+            national("CN", "ringback", 10),
+            speech,
+            S.silence(1),
+            national("CN", "busy", 4),
+        ]
+    )
+    tones = [n for n in names(x + S.white(len(x) / 8000, -60)[: len(x)], "CN") if n != "silence"]
+    assert tones[0:2] == ["dial", "ringback"] and tones[-1] == "busy" and "voice" in tones[2:-1]
+    assert set(tones) == {"dial", "ringback", "busy", "voice"}
+
+
+def test_04_segments_follow_each_other_without_gap():
+    x = np.concatenate([S.silence(0.7), national("US", "busy", 3), S.white(1.234, -20)])
+    parts = segments(x, "US")
+    assert parts[0]["start_s"] == 0 and parts[-1]["end_s"] == pytest.approx(len(x) / 8000, abs=0.001)
+    for a, b in pairwise(parts):
+        assert a["end_s"] == b["start_s"] and a["tone"] != b["tone"]
+
+
+def test_05_special_information_tone():
+    three = [S.tone((f,), (), 0.33, -15) for f in (950, 1400, 1800)]
+    x = np.concatenate([S.silence(0.5), *three, S.silence(1.0), *three, S.silence(1)])
+    assert "sit" in [e.tone for e in heard(x, "CN") if e.phase == "start"]
+
+
+def test_06_fax_tones():
+    assert [e.tone for e in heard(S.tone((1100,), (500, 3000), 3, -20), "US") if e.phase == "start"] == [
+        "fax-cng"
+    ]
+    assert [e.tone for e in heard(S.tone((2100,), (), 3, -20), "US") if e.phase == "start"] == ["fax-ced"]
+
+
+def test_07_block_length_does_not_matter():
+    x = (national("CN", "busy", 5) + S.white(5, -50))[None, :].astype(np.float32)
+    whole = ProgressDetector(1, "CN").process(x)
+    detector = ProgressDetector(1, "CN")
+    pieces = []
+    at = 0
+    for n in (1, 7, 160, 161, 1000, 3, 480) * 20:
+        pieces += detector.process(x[:, at : at + n])
+        at += n
+    assert pieces == whole[: len(pieces)] and len(pieces) == len([e for e in whole if e.at_samples <= at])
+
+
+def test_08_each_port_has_its_country():
+    detector = ProgressDetector(3, "CN")
+    detector.set_country([1], "US")
+    detector.set_country([2], "GB")
+    x = np.stack([national(c, "busy", 4) for c in ("CN", "US", "GB")]).astype(np.float32)
+    assert {(e.port, e.tone) for e in detector.process(x)} == {(0, "busy"), (1, "busy"), (2, "busy")}
+
+
+def test_09_inactive_ports_hear_nothing_and_reset_forgets():
+    detector = ProgressDetector(2, "CN")
+    x = np.stack([national("CN", "busy", 2)] * 2).astype(np.float32)
+    assert {e.port for e in detector.process(x, np.array([True, False]))} == {0}
+    detector.reset([0])
+    assert detector.process(np.zeros((2, 16000), np.float32)) == []
+
+
+BAD = {
+    "silent": np.zeros(24000),
+    "dc": np.full(24000, 9000.0),
+    "nan": np.full(24000, np.nan),
+    "infinite": np.full(24000, np.inf),
+    "square": 32767.0 * np.sign(np.sin(2 * np.pi * 1000 * np.arange(24000) / 8000 + 0.1)),
+    "impulses": np.where(np.arange(24000) % 3000 == 0, 32767.0, 0.0),
+    "noise": S.white(3, 0),
+    "hum": S.tone((50,), (), 3, -10),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BAD))
+def test_10_bad_input_gives_no_event_and_the_next_tone_is_found(kind):
+    detector = ProgressDetector(1, "CN")
+    assert detector.process(BAD[kind][None, :]) == []
+    tones = [e.tone for e in detector.process(national("CN", "busy", 4)[None, :]) if e.phase == "start"]
+    assert tones == ["busy"]
+
+
+def test_11_a_clipped_tone_is_still_one():
+    x = np.clip(national("CN", "busy", 4, 3.0) * 3, -32768, 32767)
+    assert [e.tone for e in heard(x, "CN") if e.phase == "start"] == ["busy"]
+
+
+def test_12_hum_and_noise_under_a_tone():
+    x = national("CN", "congestion", 6, -30) + S.tone((50,), (), 6, -22) + S.white(6, -42)
+    assert [e.tone for e in heard(x, "CN") if e.phase == "start"] == ["congestion"]
+
+
+def test_13_speech_and_music_have_few_tones_in_them():
+    false = 0
+    hours = 0.0
+    for folder in (SPEECH, MUSIC):
+        rows = in_rows(recordings(folder, False), 64)
+        for country in ("CN", "US"):
+            events = ProgressDetector(64, country).process(rows)
+            false += sum(
+                e.phase == "start" and e.tone in ("busy", "congestion", "sit", "fax-cng") for e in events
+            )
+            hours += rows.size / 8000 / 3600
+    assert false <= 12 * hours, f"{false} in {hours:.2f} h"
+
+
+def test_14_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match=r"\[2, n\]"):
+        ProgressDetector(2, "CN").process(np.zeros((3, 160), np.float32))
+    assert segments(np.zeros(0), "CN") == []
