@@ -80,9 +80,13 @@ class Box:
         self.records: dict[str, dict[str, Any]] = {}
         """Final call records by id, as they left the engine."""
         self.store = open_store(self.home.database, self._unix_s)
-        self._write_prompts(story)
-        self._fill(story, port_name)
-        self._compile(story)
+        try:
+            self._write_prompts(story)
+            self._fill(story, port_name)
+            self._compile(story)
+        except StoryError:
+            self.store.close()
+            raise
         self.engine = self._new_engine()
         self.start_control()
 

@@ -197,8 +197,8 @@ class Stage:
 
     def place_call(
         self, a: Actor, line: str, number: str, name: str, cid: str | None, presentation: str
-    ) -> str:
-        """An outside call to the box; returns what went wrong, or ""."""
+    ) -> bool:
+        """An outside call to the box; returns whether the line was taken and busy tone came."""
         phone = self._outside(a)
         index = self.people.line_index(line)
         if presentation != "shown":
@@ -208,9 +208,7 @@ class Stage:
             phone.call(index, "", "", presentation)
         else:
             phone.call(index, number, name, cid)
-        if phone.state == "busy_tone":
-            return "the line was taken, busy tone came"
-        return ""
+        return phone.state == "busy_tone"
 
     def caller_connected(self, a: Actor) -> bool:
         """The box has answered, or was answered."""

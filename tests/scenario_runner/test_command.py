@@ -57,6 +57,12 @@ def test_a_file_that_cannot_be_understood(tmp_path, capsys):
     assert "cannot read" in capsys.readouterr().err
 
 
+def test_settings_that_the_box_refuses_name_their_line(tmp_path, capsys):
+    path = story(tmp_path, GOOD + "box:\n  blacklist:\n    - {number: abc}\n")
+    assert main(["scenario", path]) == 2
+    assert f"{path}:12: the box refuses this: blacklist: 'abc' is not a number" in capsys.readouterr().err
+
+
 def test_the_json_document(tmp_path, capsys):
     keep = tmp_path / "keep"
     assert main(["scenario", "--json", "--keep", str(keep), "--seed", "9", story(tmp_path, GOOD)]) == 0

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from appliance.scenario.actors import Actor, Broken
 from appliance.scenario.vocabulary import CALLER, Args, Script, verb
+
+TAKEN = "[[,] but (it|the line) is (busy|taken)]"
+"""How a call may end that must not get through."""
 
 
 @verb(
     CALLER,
-    "call [line ]{line} [from|with number ](withheld|unavailable)[ by {cid}]",
+    "call [line ]{line} [from|with number ](withheld|unavailable)[ by {cid}]" + TAKEN,
     like=("call line 1 withheld", "call line 1 with number withheld by dtmf", "call L2 unavailable"),
     does="Like `call`, but the caller's number is kept back (withheld) or not known to the exchange "
     "(unavailable).",
@@ -23,18 +28,19 @@ def call_withheld(a: Actor, x: Args) -> Script:
 
 @verb(
     CALLER,
-    "call [line ]{line}[ from {number}][ name {text}][ by {cid}]",
-    "call [line ]{line}[ as {text}][ from {number}][ by {cid}]",
+    "call [line ]{line}[ from {number}][ name {text}][ by {cid}]" + TAKEN,
+    "call [line ]{line}[ as {text}][ from {number}][ by {cid}]" + TAKEN,
     like=(
         "call line 1",
         "call line 1 from 13912345678",
         'call line 1 from 13912345678 name "Li Lei" by fsk',
         "call L2 from 010-66554433 by dtmf",
+        "call line 1 but it is busy",
     ),
     does="Calls the box on a line. The exchange sends the caller's number (and name) as FSK between the "
     "first two rings, as DTMF before the first ring, or not at all (`none`); without `by`, in the way the "
     "line is set (`callerid:`), which is FSK. Without `from`, the caller's `number:` is sent. Goes on at "
-    "once: the line may still be ringing. Fails when the line is taken.",
+    "once: the line may still be ringing. Fails when the line is taken, unless the sentence says so.",
     within_s=5.0,
 )
 def call(a: Actor, x: Args) -> Script:
@@ -46,9 +52,13 @@ def _place(a: Actor, line: str, number: str, name: str, cid: str | None, present
     if a.stage.off_hook(a):
         raise Broken(f"{a.person.title} to call", "is still in another call; `hang up` first")
     a.listen_from_now()
-    problem = a.stage.place_call(a, line, number, name, cid, presentation)
-    if problem:
-        raise Broken(f"a call to line {line}", problem)
+    assert a.step is not None
+    taken = a.stage.place_call(a, line, number, name, cid, presentation)
+    wants_busy = re.search(r"but (it|the line) is (busy|taken)", a.step.text.lower()) is not None
+    if taken and not wants_busy:
+        raise Broken(f"a call to line {line}", "the line was taken, busy tone came")
+    if wants_busy and not taken:
+        raise Broken(f"line {line} to be taken", "the call went through")
     yield
 
 

@@ -17,15 +17,22 @@ def _level(sound: sounds.Samples, level_dbm0: float | None) -> sounds.Samples:
 
 
 def _say(a: Actor, sound: sounds.Samples) -> Script:
-    _needs_call(a, "speak")
+    yield from _talk_path(a, "speak")
     a.say(sound)
     while a.speaking:
         yield
 
 
-def _needs_call(a: Actor, what: str) -> None:
+def _talk_path(a: Actor, what: str) -> Script:
+    """Wait until the box has answered; whoever has no receiver in the hand cannot wait for that."""
     if not a.stage.off_hook(a):
         raise Broken(f"to {what} into the telephone", f"{a.person.title} has no telephone off the hook")
+    if a.person.role == "caller":
+        yield from a.until(
+            lambda: a.stage.caller_connected(a) or None,
+            f"an answer before {a.person.title} can {what}",
+            lambda: f"the call is {a.stage.caller_state(a)}",
+        )
 
 
 @verb(
@@ -44,6 +51,7 @@ def say_silence(a: Actor, x: Args) -> Script:
     "say tone {hz}[ Hz][ + {hz2}[ Hz]][ at {db} dBm0] for {time}",
     like=("say tone 1000 Hz for 2 s", "say tone 450 Hz + 480 Hz at -20 dBm0 for 1 s"),
     does="One or two sine tones into the transmitter; −10 dBm0 each when no level is given.",
+    within_s=30.0,
 )
 def say_tone(a: Actor, x: Args) -> Script:
     """Play sines."""
@@ -75,7 +83,9 @@ def stop_saying(a: Actor, x: Args) -> Script:
     EARS,
     "say [speech ]{file}[ at {db} dBm0]",
     like=("say vm-goodbye", "say speech hello-world.wav", 'say "my words.wav" at -20 dBm0'),
-    does="Speaks a sound file to its end; with a level, its mean power is set to it.",
+    does="Speaks a sound file to its end; with a level, its mean power is set to it. A caller waits for the "
+    "box's answer first.",
+    within_s=30.0,
 )
 def say(a: Actor, x: Args) -> Script:
     """Speak a file."""
@@ -93,11 +103,13 @@ def say(a: Actor, x: Args) -> Script:
         "press 123 for 60 ms with gaps of 50 ms at -12 dBm0 with twist -4 dB",
     ),
     does="Presses keys of the telephone (DTMF), each 100 ms long with gaps of 100 ms at −8 dBm0 unless said "
-    "otherwise. The twist is the level of the high group over the low group.",
+    "otherwise. The twist is the level of the high group over the low group. A caller waits for the box's "
+    "answer first.",
+    within_s=30.0,
 )
 def press(a: Actor, x: Args) -> Script:
     """Send DTMF and wait until it has gone out."""
-    _needs_call(a, "press keys")
+    yield from _talk_path(a, "press keys")
     options: dict[str, Any] = {
         "on_ms": 1000.0 * (x["time"] or 0.1),
         "off_ms": 1000.0 * (x["time2"] or 0.1),
