@@ -76,6 +76,14 @@ class TestFsk:
     def test_5_clock_off_by_1_percent(self, standard, clock):
         assert right_of(20, standard, snr_db=20, clock=clock) == 20
 
+    @pytest.mark.parametrize("clock", [0.99, 1.01])
+    def test_5_clock_off_by_1_percent_all_along_a_long_message(self, standard, clock):
+        rng = np.random.default_rng(11)
+        name = b"A LONG NAME OF A COMPANY " * 5
+        wave = signals.fsk(signals.mdmf("13800138000", name), STANDARDS[standard], clock=clock)
+        [[message]] = receive([on_line(wave, rng, 20)])
+        assert message.valid and message.name == name.decode().strip()
+
     def test_6_short_mark_and_no_seizure(self, standard):
         assert right_of(10, standard, marks=80) == 10
         assert right_of(10, standard, marks=80, seizure=0) == 10

@@ -170,6 +170,51 @@ def test_7_no_key_in_speech_and_music_that_was_not_used_for_tuning():
         assert DtmfReceiver(32).process(rows) == []
 
 
+def both_tones(digit, ms=80):
+    """A key between pauses, [n]; the imitations below spoil it."""
+    return np.concatenate([signals.silence(150), signals.key(digit, ms), signals.silence(100)])
+
+
+def over_the_key(x, *waves):
+    """The waves added while the key sounds."""
+    out = x.copy()
+    for wave in waves:
+        out[1200 : 1200 + len(wave)] += wave
+    return out
+
+
+@pytest.mark.parametrize("digit", "15D*")
+def test_7_a_voice_with_a_pitch_under_the_two_tones_is_no_key(digit):
+    glide_hz = np.linspace(150, 230, 640)
+    pitch = signals.peak(-8) * np.sin(np.cumsum(2 * np.pi * glide_hz / 8000))
+    assert hear([over_the_key(both_tones(digit), pitch)])[0] == []
+    steady = both_tones(digit) + signals.tone(200, len(both_tones(digit)) / 8, -8)
+    assert digits(hear([steady])[0]) == digit  # what was there before and stays is the line's own
+
+
+@pytest.mark.parametrize("digit", "15D*")
+def test_7_a_chord_of_steady_tones_is_no_key(digit):
+    chord = [signals.tone(hz, 80, -21, hz) for hz in (1045, 1850, 2300, 2750, 3200)]
+    assert hear([over_the_key(both_tones(digit), *chord)])[0] == []
+
+
+@pytest.mark.parametrize("early", [0, 1])
+def test_7_a_tone_that_was_there_before_the_other_is_no_key(early):
+    low, high = signals.KEYPAD["8"]
+    before = signals.tone((low, high)[early], 110, -10)
+    later = signals.tone((high, low)[early], 60, -10)
+    x = np.concatenate([signals.silence(150), before, signals.silence(180)])
+    x[1200 + 400 : 1200 + 400 + 480] += later
+    assert hear([x])[0] == []
+
+
+@pytest.mark.parametrize("vibrato_hz", [12, 20])
+def test_7_two_tones_whose_loudness_wavers_are_no_key(vibrato_hz):
+    x = both_tones("5", 200)
+    wave = 1 + 0.6 * np.sin(2 * np.pi * vibrato_hz / 8000 * np.arange(len(x)))
+    assert hear([x * wave])[0] == []
+
+
 # -------------------------------------------------------- what is reported
 @settings(max_examples=25, deadline=None)
 @given(
