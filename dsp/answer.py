@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
+from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan
 from dsp.progress import ProgressDetector
 
 CUT_QUIET_MS = 1500.0
 CUT_SHARE = 0.8
-"""A burst shorter than this share of the country's shortest ringback burst was cut."""
+"""A burst shorter than this share of the shortest before it was cut."""
 OVERDUE_SHARE = 1.17
 OVERDUE_MS = 300.0
 WORD_FRAMES = 4
@@ -162,16 +162,14 @@ class AnswerDetector:
             return None
         gap_ms = (self.scan.number - runs[-1].start) * FRAME_MS
         ringing = [run for run in runs[:-1] if run.kind == 1 and run.frames > EDGE_FRAMES]
-        if gap_ms > CUT_QUIET_MS and len(ringing) > 1 and _is_cut(ringing[-1], call.shortest_ms):
-            return runs[-1].start
+        if gap_ms > CUT_QUIET_MS and len(ringing) > 1:
+            whole_ms = [run.ms for run in ringing[:-1] if run.ms > call.shortest_ms * CUT_SHARE]
+            if ringing[-1].ms < CUT_SHARE * min(whole_ms, default=call.shortest_ms):
+                return runs[-1].start
         due_ms = call.longest_gap_ms
         if gap_ms > due_ms * OVERDUE_SHARE + OVERDUE_MS:
             return runs[-1].start + round(due_ms / FRAME_MS)
         return None
-
-
-def _is_cut(run: Run, shortest_ms: float) -> bool:
-    return run.ms < shortest_ms * CUT_SHARE
 
 
 def answer(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:

@@ -33,6 +33,8 @@ HIGHEST_HZ = 2000.0
 PURE_SHARE = 0.75
 SECOND_LINE = 0.05
 """A second frequency has at least this share of the power of the first (13 dB down)."""
+STEADY_DB = 1.5
+LIKE_DB = 2.0
 LONGEST_CYCLE_MS = 2500.0
 CONTINUOUS_MS = 3000.0
 SAME_FREQUENCY = 0.015
@@ -80,7 +82,8 @@ def observe(samples: NDArray[np.generic]) -> Observation | None:
         on_ms, off_ms = float(np.median(on)), float(np.median(off))
         # the last burst may have been cut by the end of the recording
         regular = _same(on[:-1], on_ms) and _same(off, off_ms) and on[-1] <= on_ms + SAME_TIME_MS
-        if regular and on_ms + off_ms <= LONGEST_CYCLE_MS and heard.quality(tail) <= 1.0:
+        judged = tail if on[-1] >= on_ms - SAME_TIME_MS else tail[:-1]
+        if regular and on_ms + off_ms <= LONGEST_CYCLE_MS and heard.quality(judged) <= 1.0:
             on_ms, off_ms = _exact(on[:-1], off)
             return Observation(lines, on_ms, off_ms, heard.level_dbm0)
     return None
@@ -118,17 +121,22 @@ def _lines(x: NDArray[np.float64]) -> tuple[float, ...] | None:
     pure = (share > PURE_SHARE * np.maximum(total, 1.0)) & (total > 1e6)
     if pure.sum() < 12:
         return None
-    # the frequency that most of the pure frames agree on
-    strongest = np.where(band, spectrum, 0.0)[pure].argmax(axis=1)
-    common = int(np.bincount(strongest).argmax())
-    like = np.flatnonzero(pure)[np.abs(strongest - common) <= 8]
-    mean = spectrum[like].sum(axis=0)
-    return _peaks(x, like, mean, hz)
+    # a tone, unlike a voice, keeps its level from frame to frame; two tones may beat
+    level = 10 * np.log10(np.maximum(total, 1.0))
+    steady = pure.copy()
+    steady[1:] &= pure[:-1] & (np.abs(np.diff(level)) < STEADY_DB)
+    top = np.where(band, spectrum, 0.0).argmax(axis=1)
+    if steady.sum() < 12:
+        return None
+    common = int(np.bincount(top[steady]).argmax())
+    near = spectrum[:, max(common - 1, 0) : common + 2].max(axis=1)
+    has_it = steady & (near > SECOND_LINE * spectrum[rows, top])
+    usual = float(np.median(level[has_it]))
+    like = np.flatnonzero(has_it & (np.abs(level - usual) < LIKE_DB))
+    return _peaks(x, like)
 
 
-def _peaks(
-    x: NDArray[np.float64], frames: NDArray[np.intp], mean: NDArray[np.float64], hz: NDArray[np.floating]
-) -> tuple[float, ...] | None:
+def _peaks(x: NDArray[np.float64], frames: NDArray[np.intp]) -> tuple[float, ...] | None:
     """Frequencies by a longer window over two frames that follow each other, to about 1 Hz."""
     starts = [int(a) for a, b in zip(frames, frames[4:], strict=False) if b - a == 4]
     length = FRAME + 4 * STEP

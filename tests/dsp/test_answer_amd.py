@@ -1,0 +1,144 @@
+"""Answered or not, and by whom."""
+
+import numpy as np
+import pytest
+
+from dsp.amd import MachineDetector, amd
+from dsp.answer import AnswerDetector, answer
+from dsp.countries import tone_table
+from tests.dsp import signals_progress as S
+from tests.dsp.corpora import SPEECH, recordings
+
+
+def trimmed(recording):
+    frames = recording[: len(recording) // 80 * 80].reshape(-1, 80).astype(float)
+    power = (frames**2).mean(axis=1)
+    loud = np.flatnonzero(power > power.max() * 1e-3)
+    return frames[loud[0] : loud[-1] + 1].ravel()
+
+
+SPOKEN = [trimmed(r) for r in recordings(SPEECH, False) if len(r) > 3000 and abs(r).max() > 2000]
+WORDS = [s for s in SPOKEN if 0.2 * 8000 < len(s) < 1.1 * 8000][:60]
+GREETINGS = [s for s in SPOKEN if len(s) > 3.5 * 8000][:20]
+
+
+def ringing(country, cycles, level_dbm0=-18.0):
+    tone = tone_table(country)["ringback"]
+    modulation = max(step.modulation_hz for step in tone.steps)
+    duration_s = cycles * sum(tone.cadence_ms) / 1000
+    return S.tone(tone.frequencies_hz, tone.cadence_ms, duration_s, level_dbm0, modulation_hz=modulation)
+
+
+def line(parts, noise_dbm0=-58.0, seed=0):
+    x = np.concatenate(parts)
+    return S.a_law(x + S.white(len(x) / 8000 + 1, noise_dbm0, seed)[: len(x)])
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "FR", "DE", "JP", "IN", "BR"])
+def test_01_the_first_word_after_ringback_is_the_answer(country):
+    rng = np.random.default_rng(21)
+    ring = ringing(country, 3)
+    tone = tone_table(country)["ringback"]
+    gap_s = tone.cadence_ms[-1] / 1000
+    for i in range(3):
+        spoken = S.at_level(WORDS[int(rng.integers(len(WORDS)))], rng.uniform(-32, -12))
+        cut = ring[: len(ring) - int(rng.uniform(0.1, 0.8) * gap_s * 8000)]
+        found = answer(line([S.silence(1), cut, spoken, S.silence(2)], seed=i), country)
+        at = 1 + len(cut) / 8000
+        assert found["how"] == "inferred"
+        assert at - 0.1 <= found["answered_s"] <= at + 1.0, (country, i)
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "JP"])
+def test_02_ringback_that_stops_silently(country):
+    ring = ringing(country, 2)
+    found = answer(line([S.silence(1), ring, S.silence(9)]), country)
+    at = 1 + len(ring) / 8000
+    assert at - 0.1 <= found["answered_s"] <= at + 2
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "FR"])
+def test_03_a_burst_cut_short(country):
+    tone = tone_table(country)["ringback"]
+    begun = S.tone(tone.frequencies_hz, (), 0.5 * tone.cadence_ms[0] / 1000, -18)
+    ring = np.concatenate([ringing(country, 2), begun])
+    found = answer(line([S.silence(1), ring, S.silence(3)]), country)
+    at = 1 + len(ring) / 8000
+    assert at - 0.1 <= found["answered_s"] <= at + 2
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "DE", "JP"])
+def test_04_nobody_answers(country):
+    busy = tone_table(country)["busy"]
+    engaged = S.tone(busy.frequencies_hz, busy.cadence_ms, 5, -18)
+    for parts in (
+        [S.silence(1), ringing(country, 5)],
+        [S.silence(1), engaged],
+        [S.silence(1), ringing(country, 2), engaged],
+        [S.silence(12)],
+    ):
+        assert answer(line(parts), country) == {"answered_s": None, "how": "none"}
+
+
+def test_05_clicks_while_it_rings_are_no_answer():
+    x = ringing("CN", 4).copy()
+    x[14000:14040] += 12000
+    x[58000:58100] -= 9000
+    assert answer(line([S.silence(1), x]), "CN")["answered_s"] is None
+
+
+def test_06_answers_are_told_once_and_decided_within_a_second_of_the_word():
+    word = S.at_level(WORDS[0], -20)
+    x = line([ringing("CN", 2)[:60000], word, S.silence(1), word, S.silence(1)])
+    detector = AnswerDetector(1, "CN")
+    found = detector.process(x[None, :])
+    assert len(found) == 1 and found[0].how == "inferred"
+    assert found[0].at_samples - 60000 < 8000
+    detector.reset([0])
+    assert detector.process(np.zeros((1, 16000))) == []
+
+
+def call(spoken, rng, level_dbm0):
+    parts = [S.silence(rng.uniform(0.1, 1.5)), S.at_level(spoken, level_dbm0), S.silence(2)]
+    return line(parts, min(level_dbm0 - 25, -45), int(rng.integers(1e6)))
+
+
+def test_07_a_word_is_a_person_at_every_level():
+    rng = np.random.default_rng(22)
+    right = [amd(call(w, rng, level))["result"] == "person" for w in WORDS[:25] for level in (-8, -26, -44)]
+    assert np.mean(right) >= 0.97
+
+
+def test_08_a_long_greeting_is_a_machine_at_every_level():
+    rng = np.random.default_rng(23)
+    right = [amd(call(g, rng, level))["result"] == "machine" for g in GREETINGS for level in (-8, -26, -44)]
+    assert np.mean(right) >= 0.97
+
+
+def test_09_a_beep_is_a_machine():
+    x = line(
+        [
+            S.silence(0.4),
+            S.at_level(WORDS[1], -20),
+            S.silence(0.3),
+            S.tone((1000,), (), 0.5, -15),
+            S.silence(2),
+        ]
+    )
+    assert amd(x)["result"] == "machine"
+
+
+@pytest.mark.parametrize("x", [np.zeros(0), np.zeros(48000), S.white(6, -40), np.full(48000, np.nan)])
+def test_10_nothing_said_is_unknown(x):
+    assert amd(x)["result"] == "unknown"
+
+
+def test_11_ports_are_judged_apart_and_once():
+    rng = np.random.default_rng(24)
+    a = call(WORDS[2], rng, -20)[:30000]
+    b = call(GREETINGS[0], rng, -20)[:30000]
+    n = min(len(a), len(b))
+    x = np.stack([a[:n], b[:n]])
+    detector = MachineDetector(2)
+    found = [v for at in range(0, n, 100) for v in detector.process(x[:, at : at + 100])]
+    assert {(v.port, v.result) for v in found} == {(0, "person"), (1, "machine")} and len(found) == 2
