@@ -5,7 +5,7 @@ store.customers.by_phone("021-5555 1234")
 """
 
 from appliance.store.errors import InvalidRow, NotFound, StoreBusy, StoreError
-from appliance.store.seed import SHIPPED_FLOWS, SeedError, seed_defaults
+from appliance.store.seed import SHIPPED_FLOWS, SeedError, seed_defaults, speak_language
 from appliance.store.settings import SETTINGS, Setting
 from appliance.store.store import Store, open_store
 
@@ -21,4 +21,5 @@ __all__ = [
     "StoreError",
     "open_store",
     "seed_defaults",
+    "speak_language",
 ]

@@ -55,7 +55,6 @@ def seed_defaults(
     Returns False, changing nothing, when the store has any line, telephone, agent or queue already.
     Raises SeedError when a shipped flow cannot be read.
     """
-    words, names = _WORDS[language], _NAMES[language]
     definitions = [_flow(path) for path in sorted(flows.glob("*.toml"))]
     queues = list(dict.fromkeys(("sales", "service", *_queues_of(definitions))))
     if lines and not any(flow["id"] == "main" for flow in definitions):
@@ -66,19 +65,50 @@ def seed_defaults(
         store.settings.set("country", country, "first start")
         store.settings.set("language", language, "first start")
         for queue in queues:
-            store.queues.put({"id": queue, "name": words.get(queue, queue)})
+            store.queues.put({"id": queue, "name": given_name("queue", queue, language)})
         for index, port in enumerate(lines, 1):
-            store.lines.put({"id": f"L{index}", "port": port, "label": f"{words['line']} {index}"})
+            label = given_name("line", f"L{index}", language)
+            store.lines.put({"id": f"L{index}", "port": port, "label": label})
         for index, port in enumerate(phones):
             extension = str(FIRST_EXTENSION + index)
-            store.phones.put({"ext": extension, "port": port, "label": f"{words['phone']} {extension}"})
+            label = given_name("phone", extension, language)
+            store.phones.put({"ext": extension, "port": port, "label": label})
             number = str(FIRST_AGENT + index)
-            name = names[index] if index < len(names) else f"{words['agent']} {number}"
-            store.agents.put({"number": number, "name": name, "queues": queues})
+            store.agents.put(
+                {"number": number, "name": given_name("agent", number, language), "queues": queues}
+            )
         for flow in definitions:
             store.flows.put(flow, "first start")
             store.flows.publish(flow["id"], who="first start")
     return True
+
+
+def speak_language(store: Store, language: str, who: str) -> None:
+    """Make a box whose owner has chosen a language speak it: prompts, and the names given at first start.
+
+    language: "zh" or "en". What somebody has named himself stays as it is.
+    """
+    with store.transaction():
+        store.settings.set("language", language, who)
+        for table, kind, key, field in (
+            (store.queues, "queue", "id", "name"),
+            (store.lines, "line", "id", "label"),
+            (store.phones, "phone", "ext", "label"),
+            (store.agents, "agent", "number", "name"),
+        ):
+            for row in table.list():
+                if any(row[field] == given_name(kind, row[key], other) for other in _WORDS):
+                    table.put({**row, field: given_name(kind, row[key], language)})
+
+
+def given_name(kind: str, key: str, language: str) -> str:
+    """What first start calls the queue, line, phone or agent `key`."""
+    words, names = _WORDS[language], _NAMES[language]
+    if kind == "queue":
+        return words.get(key, key)
+    if kind == "agent" and key.isdecimal() and 0 <= int(key) - FIRST_AGENT < len(names):
+        return names[int(key) - FIRST_AGENT]
+    return f"{words[kind]} {key.removeprefix('L') if kind == 'line' else key}"
 
 
 def _queues_of(flows: Sequence[dict[str, Any]]) -> list[str]:

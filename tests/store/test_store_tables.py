@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.store import InvalidRow, NotFound, SeedError, seed_defaults
+from appliance.store import InvalidRow, NotFound, SeedError, seed_defaults, speak_language
 
 FLOW = {"id": "main", "title": "Main", "definition": {"start": "a", "nodes": {"a": {"type": "hangup"}}}}
 
@@ -221,6 +221,22 @@ def test_the_first_start_fills_an_empty_store_once(store, flows):
     store.phones.delete("801")
     assert seed_defaults(store, lines, phones, flows=flows) is False
     assert store.phones.get("801") is None
+
+
+def test_a_box_learns_its_owners_language_but_keeps_his_names(store, flows):
+    seed_defaults(store, ["sim/0", "sim/1"], [f"sim/{n}" for n in range(2, 16)], flows=flows)
+    store.agents.put({**store.agents.get("1002"), "name": "Zhao"})
+    store.lines.put({**store.lines.get("L2"), "label": "Shop"})
+    speak_language(store, "en", "admin")
+    assert store.settings.get("language") == "en"
+    assert [row["name"] for row in store.agents.list()][:3] == ["Alice", "Zhao", "Carol"]
+    assert store.agents.get("1014")["name"] == "Agent 1014"
+    assert [row["label"] for row in store.lines.list()] == ["Line 1", "Shop"]
+    assert store.phones.get("801")["label"] == "Desk 801"
+    assert {row["id"]: row["name"] for row in store.queues.list()}["sales"] == "Sales"
+    speak_language(store, "zh", "admin")
+    assert store.agents.get("1001")["name"] == "王芳"
+    assert store.agents.get("1002")["name"] == "Zhao"
 
 
 def test_without_the_shipped_flow_nothing_is_half_set_up(store, flows):

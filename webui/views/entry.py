@@ -10,10 +10,10 @@ from flask import Blueprint, abort, current_app, flash, redirect, render_templat
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
-from appliance.store import InvalidRow
+from appliance.store import InvalidRow, speak_language
 from webui import accounts, audit
 from webui.accounts import MAX_PASSWORD, MIN_PASSWORD, LockOut, User
-from webui.box import box, company, store
+from webui.box import box, company, plan_changed, store
 from webui.i18n import LANGUAGES, language
 from webui.limits import CLAIM_LIMIT, SIGN_IN_LIMIT, limiter
 from webui.roles import ANYONE, STAFF, allow
@@ -106,6 +106,9 @@ def claim() -> ResponseReturnValue:
                 problem = str(error)
             else:
                 audit.note("claim", f"administrator {username}", who=username)
+                # The box answers callers in its owner's language, and its ready-made names follow.
+                speak_language(store(), "zh" if language().startswith("zh") else "en", username)
+                plan_changed()
                 enter(row)
                 flash(_("The box is yours. Next: check the lines and add your agents."), "success")
                 return redirect(url_for("admin.start"))
