@@ -109,7 +109,10 @@
       if (!message.state) return;
       const before = this.state;
       this.state = message.state;
-      if (before !== this.state && ["idle", "away"].includes(this.state)) this.node?.port.postMessage("flush");
+      if (before !== this.state && ["idle", "away"].includes(this.state)) {
+        this.node?.port.postMessage("flush");
+        this.playing?.stop(); // nobody listens any more
+      }
       this.show(message);
     }
 
