@@ -12,12 +12,17 @@ its first row, so a product with it is a multiplication between two FFTs. Both s
 pre-whitened for the equations, since speech falls by 40 dB over the band.
 
 Double-talk needs no detector: a block counts with the weight w = power of its
-residual to −0.7, so that loud near-end speech writes almost nothing into the
-equations, while in single talk, where the residual is small, all is learned.
+residual to −0.45, so that loud near-end speech writes little into the equations, while
+in single talk, where the residual is small, all is learned.
+
+Time is bounded: per tick only so many ports learn, those that have waited longest
+and are furthest from converged first. A port that has converged learns from every fourth block,
+and at once when a sound comes through that its filter has not met.
 
 What the linear filter leaves is turned down by a broadband gain that follows
-the ratio of expected to actual residual: it closes when only echo is there
-and is open as soon as somebody speaks. The line's own noise is put in its place.
+the ratio of expected to actual residual: it closes when only echo is there,
+is open as soon as somebody speaks, and stays open for the soft end of what is said. The line's
+own noise is put in its place.
 
 Sources: Haykin, Adaptive Filter Theory (least squares, Toeplitz systems); Chan and
 Ng on the preconditioned conjugate gradient method; ITU-T G.168 for what is measured.
@@ -25,29 +30,81 @@ Ng on the preconditioned conjugate gradient method; ITU-T G.168 for what is meas
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.levels import rms_from_dbm0
 
 Float = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
+Rows = NDArray[np.intp]
 
 BLOCK_SAMPLES = 160
+HISTORY_BLOCKS = 32
+"""The far signal is kept this much longer than needed, so that it is moved once in 32 ticks."""
 PRE_WHITENING = np.float32(0.9)
-FORGETTING = 0.995
-"""Per block that is learned from: a memory of about 4 s of talking, 16 s once converged."""
-WEIGHT_POWER = 0.7
-PRECONDITIONER_FLOOR = 0.03
-DIRECTION_MEMORY = 0.7
-CONVERGED_LEAK = 10 ** (-30 / 10)
-"""Residual-to-echo power below which a port learns from every fourth block only, to save time."""
-STEPS = 2
+FORGETTING = np.float32(0.99)
+"""Per block that is learned from: a memory of 2 s of talking, 8 s once converged."""
+WEIGHT_POWER = np.float32(-0.45)
+WEIGHT_FLOOR = np.float32(50.0)
+PRECONDITIONER_FLOOR = np.float32(0.06)
+DIRECTION_MEMORY = np.float32(0.7)
+FAR_OFF_LEAK_DB = -20.0
+"""Residual over echo above which a port learns from every block and is solved at once."""
+CONVERGED_LEAK_DB = -28.0
+"""Under this a port learns from every `CONVERGED_EVERY`th block only, between the two from every second."""
+CONVERGED_EVERY = 4
+NOVELTY_DB = 8.0
+NOT_NOVEL_DB = -3.0
+"""Residual over leak, and over echo, between which a block holds a sound not met before."""
+LEARNED_LEAK_DB = -12.0
+"""A filter that has once been this good and now makes things worse belongs to another path."""
+LOWEST_LEAK_DB = np.float32(-36.0)
+LEARNING_PORTS = 32
+"""At most so many ports learn in a tick."""
+SOLVING_PORTS = 32
+"""At most so many ports improve their filter in a tick."""
+STEPS = 3
+NOVEL_EVERY = 2
+"""Ticks. A sound that the filter has not met is learned this often while it lasts."""
+SOLVE_EVERY = 4
+"""Ticks. Filters that are nearly converged are improved together this often."""
+LOUDEST_POWER = 32768.0**2
 FAR_SILENT_RMS = rms_from_dbm0(-50.0)
 """Below this the far signal teaches nothing and makes no audible echo."""
-SUPPRESSION_FLOOR = 10 ** (-18 / 20)
-MEAN_POWER_STEP = 0.04
-NOISE_FLOOR_RISE = 1.005
+SUPPRESSION_FLOOR = np.float32(10 ** (-18 / 20))
+SUPPRESSION_MARGIN_DB = np.float32(5.0)
+"""A residual up to this much above the expected one is taken for echo alone."""
+TALK_DB = np.float32(-8.0)
+HIDDEN_DB = np.float32(-10.0)
+"""Residual over echo: above the first somebody speaks here, under the second nobody, unless just before."""
+HANGOVER_TICKS = 12
+LEAK_DOWN = np.float32(0.15)
+LEAK_UP_DB = np.float32(0.3)
+SPEECH_OVER_LEAK_DB = np.float32(9.0)
+SPEECH_LEAK_UP_DB = np.float32(0.05)
+NARROW_BINS = 5.0
+"""A far signal whose power fills fewer bins of the FFT than this is a tone, or two; so is many a vowel."""
+NARROW_EVERY = 2
+"""Ticks between looks."""
+NARROW_TIMES = 3
+"""Looks in a row after which it is no vowel; until then its equations count `VOWEL_WEIGHT`."""
+VOWEL_WEIGHT = np.float32(0.1)
+NARROW_WEIGHT = np.float32(5e-5)
+"""A tone is cancelled too, but next to any speech its equations count for nothing."""
+NARROW_LEAK_DB = np.float32(-10.0)
+MEAN_POWER_STEP = np.float32(0.1)
+WORSE = np.float32(1.25)
+WORSE_AT_ONCE = np.float32(1.6)
+NOISE_FLOOR_RISE = np.float32(1.005)
 """Per block: the noise estimate climbs 2 dB a second when the line gets noisier."""
+DATA_OVER_RMS = rms_from_dbm0(-36.0)
+DATA_OVER_TICKS = 13
+"""A data call is over after 250 ms under this level in both directions (G.168 §7, G.165)."""
+NOISE_AT_START = np.float32(rms_from_dbm0(-60.0) ** 2)
+NOISE_AT_MOST = np.float32(rms_from_dbm0(-45.0) ** 2)
 
 
 class EchoCanceller:
@@ -64,30 +121,43 @@ class EchoCanceller:
         self.ports, self.taps = ports, taps
         self._fft = 1 << (2 * taps - 1).bit_length() if 2 * taps > 416 else 512
         bins = self._fft // 2 + 1
-        self._far = np.zeros((ports, self._fft), np.float32)
-        self._white = np.zeros((ports, self._fft), np.float32)
+        turn = np.exp(-2j * np.pi * np.arange(bins) / self._fft)
+        self._whitener = (1.0 - PRE_WHITENING * turn).astype(np.complex64)
+        self._far = np.zeros((ports, self._fft + HISTORY_BLOCKS * BLOCK_SAMPLES + 1), np.float32)
+        self._end = self._fft + 1
+        self._far_energy = np.zeros((ports, self._fft // BLOCK_SAMPLES + 1), np.float32)
         self._last_residual = np.zeros((ports, 1), np.float32)
         self._filter = np.zeros((ports, bins), np.complex64)
         self._correlation = np.zeros((ports, taps), np.float32)  # first row of R
         self._gradient = np.zeros((ports, taps), np.float32)  # q
         self._direction = np.zeros((ports, taps), np.float32)
         self._descent = np.full((ports, 1), np.inf, np.float32)
-        self._mean_near = np.zeros((ports, 1), np.float32)
-        self._mean_residual = np.zeros((ports, 1), np.float32)
-        self._leak = np.ones((ports, 1), np.float32)
-        self._gain = np.ones((ports, 1), np.float32)
-        self._noise_power = np.full((ports, 1), rms_from_dbm0(-60.0) ** 2, np.float32)
+        self._mean_near = np.zeros(ports, np.float32)
+        self._mean_residual = np.zeros(ports, np.float32)
+        self._last_echo = np.zeros(ports, np.float32)
+        self._narrow = np.zeros(ports, np.int32)  # looks in a row at which the far signal was a tone
+        self._leak_db = np.zeros(ports, np.float32)
+        self._talk = np.zeros(ports, np.int32)  # ticks to go until near-end speech counts as over
+        self._gain = np.ones(ports, np.float32)
+        self._noise_power = np.full(ports, NOISE_AT_START, np.float32)
         self._enabled = np.ones(ports, bool)
+        self._waited = np.zeros(ports, np.float32)  # ticks since a port last learned
+        self._unsolved = np.zeros(ports, np.float32)  # blocks learned since the filter last moved
         self._tick = 0
-        self._phase = np.arange(ports)
-        self._random = np.random.default_rng(1)
+        self._data_quiet = np.zeros(ports, np.int32)  # ticks to go until a data call is over
+        self._hiss = np.random.default_rng(1).standard_normal(
+            ports * BLOCK_SAMPLES + (1 << 14), dtype=np.float32
+        )
         self._ramp = np.minimum(np.arange(1, BLOCK_SAMPLES + 1, dtype=np.float32) / 40, 1)
+        self._spectrum = np.empty((ports, bins), np.complex64)
+        self._product = np.empty((ports, bins), np.complex64)
+        self._wave = np.empty((ports, self._fft), np.float32)
 
-    def reset(self, ports: NDArray[np.intp] | list[int]) -> None:
-        """Forget everything learned on these ports."""
+    def reset(self, ports: Rows | list[int]) -> None:
+        """Forget everything learned on these ports, and cancel on them."""
         for state in (
             self._far,
-            self._white,
+            self._far_energy,
             self._last_residual,
             self._filter,
             self._correlation,
@@ -95,16 +165,35 @@ class EchoCanceller:
             self._direction,
             self._mean_near,
             self._mean_residual,
+            self._last_echo,
+            self._narrow,
+            self._leak_db,
+            self._talk,
+            self._waited,
+            self._unsolved,
+            self._data_quiet,
         ):
             state[ports] = 0
         self._descent[ports] = np.inf
-        self._leak[ports] = 1
         self._gain[ports] = 1
-        self._noise_power[ports] = rms_from_dbm0(-60.0) ** 2
+        self._noise_power[ports] = NOISE_AT_START
+        self._enabled[ports] = True
 
     def enable(self, port: int, on: bool) -> None:
-        """Switch a port's canceller, e.g. off for fax after 2100 Hz with phase reversals (G.168 §7)."""
+        """Switch a port's canceller; what it has learned stays."""
         self._enabled[port] = on
+        self._data_quiet[port] = 0
+
+    def disable_for_data(self, port: int) -> None:
+        """A modem or fax was heard (2100 Hz with phase reversals): leave the port alone until it is quiet.
+
+        G.168 §7: cancelling starts again when both directions have been under -36 dBm0 for 250 ms.
+        """
+        self._data_quiet[port] = DATA_OVER_TICKS
+
+    def cancelling(self, port: int) -> bool:
+        """Whether this port's echo is being cancelled: switched on, and no data call."""
+        return bool(self._enabled[port] and not self._data_quiet[port])
 
     def path(self, port: int) -> Float:
         """The learned echo path of a port, float32 [taps]."""
@@ -115,137 +204,269 @@ class EchoCanceller:
 
         far, near: [ports, 160] on the 16-bit scale, far being what was sent in the same tick.
         active: ports to work on; the others pass unchanged and learn nothing.
+        Samples that are not finite count as 0; what is beyond the 16-bit range is clipped.
         """
         if far.shape != (self.ports, BLOCK_SAMPLES) or near.shape != far.shape:
             raise ValueError(
                 f"blocks must be [{self.ports}, {BLOCK_SAMPLES}], not {far.shape} and {near.shape}"
             )
-        far = np.nan_to_num(far.astype(np.float32, copy=False), nan=0.0, posinf=32767, neginf=-32768)
-        near = np.nan_to_num(near.astype(np.float32, copy=False), nan=0.0, posinf=32767, neginf=-32768)
-        self._shift(far)
-        audible = np.einsum("ij,ij->i", self._far, self._far) > self._fft * FAR_SILENT_RMS**2
+        far, far_power = _sane(far)
+        near, near_power = _sane(near)
+        self._tick += 1
+        self._append(far, far_power)
+        if self._data_quiet.any():
+            self._follow_data_calls(far_power, near_power)
+        audible = self._far_energy.sum(1) > self._far_energy.shape[1] * FAR_SILENT_RMS**2
         audible &= self._enabled
+        audible &= self._data_quiet == 0
         if active is not None:
             audible &= active
-        self._tick += 1
         rows = np.flatnonzero(audible)
-        quiet = np.flatnonzero(~audible)
-        self._track_noise(quiet, near)
-        self._gain[quiet] = 1
+        if rows.size < self.ports:
+            self._pass(np.flatnonzero(~audible), near_power)
         if rows.size == 0:
             return near
         out = near.copy()
-        echo = np.fft.irfft(np.fft.rfft(self._far[rows]) * self._filter[rows], self._fft)[:, -BLOCK_SAMPLES:]
-        residual = near[rows] - echo
-        near_power = np.einsum("ij,ij->i", near[rows], near[rows])[:, None] / BLOCK_SAMPLES
-        residual_power = np.einsum("ij,ij->i", residual, residual)[:, None] / BLOCK_SAMPLES
-        echo_power = np.einsum("ij,ij->i", echo, echo)[:, None] / BLOCK_SAMPLES
-        # Ports take turns, so that every tick costs the same.
-        turn = (self._phase[rows] + self._tick) % 4
-        learning = (self._leak[rows, 0] > CONVERGED_LEAK) | (turn == 0)
-        self._learn(rows[learning], residual[learning], turn[learning] % 2 == 0)
-        # A filter that makes things worse (the line was switched) is left out until it has learned
-        # again. Judged over half a second: in double-talk a single block may well grow louder.
+        everything = rows.size == self.ports
+        pick = slice(None) if everything else rows
+        near, near_power = near[pick], near_power[pick]
+        spectrum, product = self._spectrum[: rows.size], self._product[: rows.size]
+        _forward(self._far[pick, self._end - self._fft : self._end], self._fft, spectrum)
+        np.multiply(spectrum, self._filter[pick], out=product)
+        wave = _backward(product, self._fft, self._wave[: rows.size])
+        echo = wave[:, -BLOCK_SAMPLES:]
+        residual = near - echo
+        residual_power = _power(residual)
+        # An echo that has just ended still rings in the hybrid.
+        echo_power = np.maximum(_power(echo), np.float32(0.3) * self._last_echo[pick])
+        self._last_echo[pick] = echo_power
+        ratio_db = 10 * np.log10((residual_power + np.float32(1.0)) / (echo_power + np.float32(1.0)))
+        if self._tick % NARROW_EVERY == 0:
+            self._narrow[pick] = (self._narrow[pick] + 1) * self._is_narrow(spectrum)
+        self._learn(rows, spectrum, residual, ratio_db)
+        # A filter that makes things worse (the line was switched) is left out until it has learned again:
+        # on the mean of 0.2 s, or at once where it is much worse or has learned little yet. In double-talk a
+        # single block may well grow a little louder.
         for mean, power in ((self._mean_near, near_power), (self._mean_residual, residual_power)):
-            mean[rows] += MEAN_POWER_STEP * (power - mean[rows])
-        worse = self._mean_residual[rows] > 1.2 * self._mean_near[rows]
-        cleaned = np.where(worse, near[rows], residual)
-        out[rows] = self._suppress(rows, cleaned, np.where(worse, near_power, residual_power), echo_power)
+            mean[pick] += MEAN_POWER_STEP * (power - mean[pick])
+        useless = self._mean_residual[pick] > WORSE * self._mean_near[pick]
+        unlearned = self._leak_db[pick] > LEARNED_LEAK_DB
+        worse = useless | (residual_power > np.where(unlearned, 1.0, WORSE_AT_ONCE) * near_power)
+        if worse.any():
+            np.copyto(residual, near, where=worse[:, None])
+            ratio_db[worse] = 0
+            changed = useless & ~unlearned
+            if changed.any():
+                self._start_again(rows[changed])
+        out[pick] = self._suppress(pick, residual, ratio_db, worse)
         return out
 
-    def _shift(self, far: Float) -> None:
-        """Move the new block into the far-end histories, plain and whitened."""
-        n = BLOCK_SAMPLES
-        white = far.copy()
-        white[:, 1:] -= PRE_WHITENING * far[:, :-1]
-        white[:, 0] -= PRE_WHITENING * self._far[:, -1]
-        for history, block in ((self._far, far), (self._white, white)):
-            history[:, :-n] = history[:, n:]
-            history[:, -n:] = block
+    def _append(self, far: Float, power: Float) -> None:
+        """Take the new block into the far-end history."""
+        kept = self._fft + 1
+        if self._end + BLOCK_SAMPLES > self._far.shape[1]:
+            self._far[:, :kept] = self._far[:, self._end - kept : self._end].copy()
+            self._end = kept
+        self._far[:, self._end : self._end + BLOCK_SAMPLES] = far
+        self._end += BLOCK_SAMPLES
+        self._far_energy[:, self._tick % self._far_energy.shape[1]] = power
 
-    def _learn(self, rows: NDArray[np.intp], residual: Float, due: NDArray[np.bool_]) -> None:
-        """Add this block's normal equations; where it is `due`, also solve a little."""
-        if rows.size == 0:
-            return
-        n, fft, taps = BLOCK_SAMPLES, self._fft, self.taps
-        blocks = np.zeros((2, rows.size, fft), np.float32)
-        blocks[0, :, -n:] = self._white[rows, -n:]
-        white = blocks[1, :, -n:]
-        white[:] = residual
-        white[:, 1:] -= PRE_WHITENING * residual[:, :-1]
-        white[:, 0] -= PRE_WHITENING * self._last_residual[rows, 0]
+    def _learn(self, rows: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
+        """Add this block's normal equations for the ports whose turn it is, and solve a little."""
+        self._waited[rows] += 1
+        waited, leak_db = self._waited[rows], self._leak_db[rows]
+        # The nearly converged learn together on even ticks and are solved on every fourth: few, large calls.
+        # A sound that leaves more than usual, but less than a near-end talker would, is one not met before.
+        far_off = leak_db > FAR_OFF_LEAK_DB
+        novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
+        wanted = far_off
+        if self._tick % NOVEL_EVERY == 0:
+            wanted = wanted | novel
+        if self._tick % 2 == 0:
+            wanted = wanted | (waited >= np.where(leak_db > CONVERGED_LEAK_DB, 2, CONVERGED_EVERY))
+        chosen = _most_urgent(wanted, waited * (leak_db + 40.0), LEARNING_PORTS)
+        if chosen.size:
+            learning = rows[chosen]
+            self._waited[learning] = 0
+            self._unsolved[learning] += 1
+            self._add_equations(learning, spectrum[chosen], residual[chosen])
+        unsolved = self._unsolved[rows]
+        wanted = unsolved > 0
+        if self._tick % SOLVE_EVERY:
+            wanted &= (far_off | novel) if self._tick % NOVEL_EVERY == 0 else far_off
+        due = rows[_most_urgent(wanted, unsolved * (leak_db + 40.0), SOLVING_PORTS)]
+        if due.size:
+            self._unsolved[due] = 0
+            self._solve(due)
+
+    def _is_narrow(self, spectrum: Spectra) -> NDArray[np.bool_]:
+        """Whether the far signal is one or two tones, which teach the path at their frequencies alone."""
+        white = spectrum * self._whitener
+        power = np.square(white.real) + np.square(white.imag)
+        # The number of bins over which the power is spread.
+        spread = np.square(power.sum(1)) / (np.einsum("ij,ij->i", power, power) + np.float32(1e-9))
+        narrow: NDArray[np.bool_] = spread < NARROW_BINS
+        return narrow
+
+    def _add_equations(self, rows: Rows, spectrum: Spectra, residual: Float) -> None:
+        """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories."""
+        n, fft, taps, end = BLOCK_SAMPLES, self._fft, self.taps, self._end
+        blocks = np.empty((2, rows.size, n), np.float32)
+        far = self._far[rows, end - n - 1 : end]
+        np.multiply(far[:, :-1], -PRE_WHITENING, out=blocks[0])
+        blocks[0] += far[:, 1:]
+        np.multiply(residual[:, :-1], -PRE_WHITENING, out=blocks[1, :, 1:])
+        blocks[1, :, 0] = -PRE_WHITENING * self._last_residual[rows, 0]
+        blocks[1] += residual
         self._last_residual[rows] = residual[:, -1:]
-        weight = (np.einsum("ij,ij->i", white, white)[:, None] / n + 50.0) ** -WEIGHT_POWER
-        # Both correlations, with the far history, in one pass through the FFT.
-        spectra = np.fft.rfft(blocks)
-        spectra *= np.conj(np.fft.rfft(self._white[rows]))
-        lags = np.fft.irfft(spectra, fft)[:, :, :taps]
-        lags *= weight
-        lags[0] += FORGETTING * self._correlation[rows]
-        lags[1] += FORGETTING * self._gradient[rows]
-        self._correlation[rows], self._gradient[rows] = lags
-        if due.any():
-            self._solve(rows[due], lags[0][due], lags[1][due])
+        weight = (_power(blocks[1]) + WEIGHT_FLOOR) ** WEIGHT_POWER
+        narrow = self._narrow[rows]
+        weight[narrow > 0] *= VOWEL_WEIGHT
+        weight[narrow >= NARROW_TIMES] = NARROW_WEIGHT
+        # Both correlations with the whitened far history in one pass. Whitening the spectrum is right for all
+        # but the first sample of the history, which no lag below `taps` reaches.
+        spectra = _forward(blocks, fft)
+        spectrum = spectrum * self._whitener
+        spectra *= np.conj(spectrum, out=spectrum)
+        # The blocks stand at the start of the transform, in the history they are its end: lags begin at n.
+        lags = _backward(spectra, fft)[:, :, n : n + taps]
+        lags *= weight[:, None]
+        for sums, new in ((self._correlation, lags[0]), (self._gradient, lags[1])):
+            new += FORGETTING * sums[rows]
+            sums[rows] = new
 
-    def _solve(self, rows: NDArray[np.intp], correlation: Float, gradient: Float) -> None:
+    def _solve(self, rows: Rows) -> None:
         """Conjugate-direction steps towards the filter that the equations ask for."""
         fft, taps = self._fft, self.taps
+        correlation, gradient = self._correlation[rows], self._gradient[rows]
         symmetric = np.zeros((rows.size, fft), np.float32)
         symmetric[:, :taps] = correlation
         symmetric[:, 1 - taps :] = correlation[:, :0:-1]
-        power = np.maximum(np.fft.rfft(symmetric).real, 0)
-        inverse = 1.0 / (power + PRECONDITIONER_FLOOR * power.mean(1, keepdims=True) + 1e-9)
+        power = np.maximum(_forward(symmetric, fft).real, 0)
+        # The floor is relative to a mean in which a single tone counts for little.
+        floor = PRECONDITIONER_FLOOR * np.square(np.sqrt(power).mean(1, keepdims=True))
+        inverse = 1.0 / (power + floor + np.float32(1e-9))
         direction, descent = self._direction[rows], self._descent[rows]
         change = np.zeros(power.shape, np.complex64)
         for _ in range(STEPS):
-            steepest = np.fft.irfft(np.fft.rfft(gradient, fft) * inverse, fft)[:, :taps]
+            spectrum = _forward(gradient, fft)
+            spectrum *= inverse
+            steepest = _backward(spectrum, fft)[:, :taps]
             slope = np.einsum("ij,ij->i", gradient, steepest)[:, None]
             direction *= np.clip(slope / descent, 0, DIRECTION_MEMORY)
             direction += steepest
-            descent = slope + 1e-20
-            spectrum = np.fft.rfft(direction, fft)
-            image = np.fft.irfft(spectrum * power, fft)[:, :taps]
+            descent = slope + np.float32(1e-20)
+            spectrum = _forward(direction, fft)
+            image = _backward(spectrum * power, fft)[:, :taps]
             curvature = np.einsum("ij,ij->i", direction, image)[:, None]
             along = np.einsum("ij,ij->i", direction, gradient)[:, None]
-            step = np.where(curvature > 1e-9, np.clip(along / (curvature + 1e-12), 0, 2), 0).astype(
-                np.float32
-            )
-            change += step * spectrum
-            gradient -= step * image
+            step = np.clip(along / np.maximum(curvature, np.float32(1e-9)), 0, 2)
+            step[curvature <= 1e-9] = 0
+            spectrum *= step
+            change += spectrum
+            image *= step
+            gradient -= image
         self._filter[rows] += change
         self._gradient[rows] = gradient
         self._direction[rows], self._descent[rows] = direction, descent
 
+    def _start_again(self, rows: Rows) -> None:
+        """The path is another one now: what was learned of it only delays learning the new one."""
+        for state in (self._filter, self._correlation, self._gradient, self._direction):
+            state[rows] = 0
+        self._descent[rows] = np.inf
+        self._leak_db[rows] = 0
+        self._mean_residual[rows] = self._mean_near[rows]
+
     def _suppress(
-        self, rows: NDArray[np.intp], residual: Float, residual_power: Float, echo_power: Float
+        self,
+        pick: slice | Rows,
+        residual: Float,
+        ratio_db: Float,
+        worse: NDArray[np.bool_],
     ) -> Float:
         """Turn down what is left of the echo where nothing else is there; fill with the line's own noise."""
-        ratio = residual_power / (echo_power + 1.0)
-        leak = self._leak[rows]
-        # Down at once to the smallest ratio seen (single talk), up slowly (0.4 dB a block): double-talk
-        # raises the ratio, but only for as long as somebody speaks without a pause.
-        leak = np.where(ratio < leak, leak + 0.3 * (ratio - leak), np.minimum(leak * 1.02, 1.0))
-        self._leak[rows] = leak
-        noise_power = self._noise_power[rows]
-        expected = 2.0 * leak * echo_power
-        wanted = np.sqrt(np.clip(1.0 - expected / (residual_power + 1.0), SUPPRESSION_FLOOR**2, 1.0))
-        gain = self._gain[rows]
+        noise_power, leak_db, gain = self._noise_power[pick], self._leak_db[pick], self._gain[pick]
+        # The leak is the usual level of the residual under the echo. It is followed quickly when it falls,
+        # slowly when it rises, and hardly where the residual is so loud that somebody must be speaking.
+        over_db = ratio_db - leak_db
+        up_db = np.where(over_db > SPEECH_OVER_LEAK_DB, SPEECH_LEAK_UP_DB, LEAK_UP_DB)
+        leak_db += np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
+        np.clip(leak_db, LOWEST_LEAK_DB, 0, out=leak_db)
+        # How well a tone is cancelled says nothing about speech.
+        narrow, before_db = self._narrow[pick] > 0, self._leak_db[pick]
+        np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow)
+        self._leak_db[pick] = leak_db
+        # Between words only echo as loud as it ought to be is turned down. Where nobody has spoken for a
+        # while, so is what lies well under the echo: a sound that the filter has not met yet.
+        talk = self._talk[pick]
+        talk = np.where(
+            ratio_db > np.maximum(leak_db + SPEECH_OVER_LEAK_DB, TALK_DB), HANGOVER_TICKS, talk - 1
+        )
+        np.maximum(talk, 0, out=talk)
+        self._talk[pick] = talk
+        usual_db = leak_db + SUPPRESSION_MARGIN_DB
+        expected_db = np.where(talk > 0, usual_db, np.maximum(usual_db, HIDDEN_DB))
+        wanted = np.sqrt(np.clip(1 - 10 ** ((expected_db - ratio_db) / 10), SUPPRESSION_FLOOR**2, 1))
+        wanted[worse] = 1
         target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
-        ramp = gain + (target - gain) * self._ramp
-        self._gain[rows] = target
-        comfort = np.sqrt(noise_power * np.clip(1.0 - target**2, 0, 1)) * self._random.standard_normal(
-            residual.shape, dtype=np.float32
-        )
-        suppressed: Float = (residual * ramp + comfort).astype(np.float32)
-        return suppressed
+        self._gain[pick] = target
+        residual *= gain[:, None] + (target - gain)[:, None] * self._ramp
+        begin = (self._tick * 7919) % (self._hiss.size - residual.size)
+        hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)
+        residual += np.sqrt(noise_power * np.clip(1 - target**2, 0, 1))[:, None] * hiss
+        return residual
 
-    def _track_noise(self, quiet: NDArray[np.intp], near: Float) -> None:
-        """Follow the noise floor of lines on which we are not speaking: fast down, slowly up."""
-        if quiet.size == 0:
-            return
-        power = np.einsum("ij,ij->i", near[quiet], near[quiet])[:, None] / BLOCK_SAMPLES
-        floor = self._noise_power[quiet]
+    def _pass(self, quiet: Rows, near_power: Float) -> None:
+        """Ports on which we are not speaking: follow the noise of their lines, fast down, slowly up."""
+        self._gain[quiet] = 1
+        self._last_echo[quiet] = 0
+        self._talk[quiet] = HANGOVER_TICKS  # whoever speaks while we do not may well go on
+        power, floor = near_power[quiet], self._noise_power[quiet]
         floor = np.where(
-            power < floor, floor + 0.2 * (power - floor), np.minimum(floor * NOISE_FLOOR_RISE, power)
+            power < floor,
+            floor + np.float32(0.2) * (power - floor),
+            np.minimum(floor * NOISE_FLOOR_RISE, power),
         )
-        self._noise_power[quiet] = np.clip(floor, 1e-2, rms_from_dbm0(-45.0) ** 2)
+        self._noise_power[quiet] = np.clip(floor, 1e-2, NOISE_AT_MOST)
+
+    def _follow_data_calls(self, far_power: Float, near_power: Float) -> None:
+        """Count the quiet ticks of ports that carry data."""
+        loud = np.maximum(far_power, near_power) > DATA_OVER_RMS**2
+        left = np.where(loud, DATA_OVER_TICKS, self._data_quiet - 1)
+        self._data_quiet = np.where(self._data_quiet > 0, left, 0).astype(np.int32)
+
+
+def _forward(x: Float, size: int, out: Spectra | None = None) -> Spectra:
+    """The FFT of each row, made `size` long with zeros; single precision stays single."""
+    return cast(Spectra, np.fft.rfft(x, size, out=cast(Any, out)))
+
+
+def _backward(x: Spectra, size: int, out: Float | None = None) -> Float:
+    """The inverse of `_forward`."""
+    return cast(Float, np.fft.irfft(x, size, out=cast(Any, out)))
+
+
+def _power(x: Float) -> Float:
+    """Mean power of each row, float32 [rows]."""
+    power: Float = np.einsum("ij,ij->i", x, x)
+    power /= np.float32(x.shape[1])
+    return power
+
+
+def _sane(x: Float) -> tuple[Float, Float]:
+    """The block as float32 without what cannot be sound, and the power of each row."""
+    x = x.astype(np.float32, copy=False)
+    power = _power(x)
+    if not power.max(initial=0) <= LOUDEST_POWER:  # also when it is not a number
+        x = np.clip(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), -32768.0, 32767.0)
+        power = _power(x)
+    return x, power
+
+
+def _most_urgent(wanted: NDArray[np.bool_], urgency: Float, count: int) -> Rows:
+    """Where something is wanted; of more than `count` places the most urgent ones."""
+    places = np.flatnonzero(wanted)
+    if places.size > count:
+        places = np.sort(places[np.argpartition(urgency[places], -count)[-count:]])
+    return places
