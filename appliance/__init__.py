@@ -1,0 +1,1 @@
+"""The appliance: call core, real-time engine, store, control, command line."""

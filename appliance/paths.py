@@ -20,6 +20,7 @@ class Home:
 
     @property
     def database(self) -> Path:
+        """The one SQLite database."""
         return self.root / "db" / "zongji.db"
 
     @property
@@ -34,6 +35,7 @@ class Home:
 
     @property
     def recordings(self) -> Path:
+        """Recorded calls, by year, month and day."""
         return self.root / "recordings"
 
     @property
@@ -43,18 +45,22 @@ class Home:
 
     @property
     def run(self) -> Path:
+        """Sockets, locks and what else is gone after a restart."""
         return self.root / "run"
 
     @property
     def engine_socket(self) -> Path:
+        """Where the engine listens for control."""
         return self.run / "engine.sock"
 
     @property
     def control_socket(self) -> Path:
+        """Where control listens for pages and tools."""
         return self.run / "control.sock"
 
     @property
     def office_socket(self) -> Path:
+        """Where the engine listens for the hands of the simulated office."""
         return self.run / "office.sock"
 
     @property

@@ -6,7 +6,6 @@ simulated office one more: THREADS is the number of pages that may be open.
 
 from __future__ import annotations
 
-import logging
 from types import FrameType
 from typing import Any
 
@@ -14,6 +13,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
+from appliance.logs import set_up
 from appliance.paths import Home
 from webui.app import create_app
 from webui.box import Box
@@ -75,5 +75,5 @@ class Pages(BaseApplication):  # type: ignore[misc]
 
 def serve(home: Home, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT. Raises OSError when the data directory cannot be written."""
-    logging.basicConfig(level=logging.INFO, format="web: %(levelname)s %(message)s")
+    set_up("web")
     Pages(create_app(home), host, port).run()

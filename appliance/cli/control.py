@@ -9,6 +9,7 @@ from pathlib import Path
 from appliance.cli.main import UserError
 from appliance.client import WireError
 from appliance.control.server import AlreadyRunning, serve
+from appliance.logs import set_up
 from appliance.paths import Home
 
 
@@ -20,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    logging.basicConfig(
-        level=logging.INFO if args.verbose else logging.WARNING, format="control: %(levelname)s: %(message)s"
-    )
+    set_up("control", logging.INFO if args.verbose else logging.WARNING)
     home = Home(args.home.resolve()) if args.home else Home.from_env()
     try:
         serve(home)

@@ -26,8 +26,8 @@ WINDOW = 50
 """Ticks in one report (a second)."""
 DRIFT_PER_TICK_S = TICK_S * 200e-6
 """A card's clock may run 200 ppm slower than ours without its ticks being called late."""
-TELL_EVERY_S = 1.0
-"""A machine in trouble gets one line a second, not fifty."""
+TELL_EVERY_S = 10.0
+"""A machine in trouble gets one line every ten seconds, not fifty a second."""
 BEHIND_S = 2 * TICK_S
 COLLECT_EVERY_S = 300.0
 SWITCH_INTERVAL_S = 0.0005

@@ -42,6 +42,9 @@ def _read(path: Path) -> Plan:
 
 def load(home: Home) -> Found:
     """The plan, else the last good one, else an empty one; never an error."""
+    if not home.plan.exists() and not home.good_plan.exists():
+        log.info("this box is new: lines are answered as soon as control has sent the plan")
+        return Found(Plan())
     try:
         return Found(_read(home.plan))
     except PlanError as error:

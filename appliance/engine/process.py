@@ -8,7 +8,6 @@ import logging.handlers
 import os
 import queue
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from appliance.engine.engine import CardsLost, Engine
 from appliance.engine.line_server import Client, LineServer
 from appliance.engine.office_gate import OfficeGate
 from appliance.engine.recorder import reason_text
+from appliance.logs import stderr_handler
 from appliance.paths import Home
 from board.api import Board, BoardError
 from board.registry import open_board
@@ -29,7 +29,6 @@ from board.sim import SimBoard
 
 log = logging.getLogger(__name__)
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class StartError(Exception):
@@ -74,10 +73,8 @@ def log_from_helper(level: int = logging.INFO) -> logging.handlers.QueueListener
 
     The caller stops the listener at the end.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
     lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    listener = logging.handlers.QueueListener(lines, handler)
+    listener = logging.handlers.QueueListener(lines, stderr_handler("engine"))
     root = logging.getLogger()
     root.handlers[:] = [logging.handlers.QueueHandler(lines)]
     root.setLevel(level)
