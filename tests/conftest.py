@@ -9,6 +9,10 @@ from hypothesis import HealthCheck, settings
 
 # Nothing passes or fails by the clock, and the same tests run everywhere: machines are shared and slow.
 settings.register_profile(
-    "house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "house",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("house")

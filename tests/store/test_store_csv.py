@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.store import InvalidRow, open_store
@@ -83,7 +83,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless_and_comes_back_who
 line_text = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=20).map(str.strip)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10)
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_store_numbers import MOBILE
 
@@ -181,14 +181,14 @@ def test_the_same_number_twice_is_kept_once(store):
     assert len(store.customers.get(customer)["phones"]) == 1
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.text(max_size=30))
 def test_no_search_text_is_an_error(store, text):
     rows, total = store.customers.search(text)
     assert len(rows) == min(total, 50)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=30))
 def test_whoever_is_stored_is_found_by_the_whole_name(store, name):
     customer = store.customers.add({"name": name})
