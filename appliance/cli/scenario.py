@@ -19,8 +19,7 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is loaded
 
 from appliance.cli.main import UserError
-from appliance.scenario.performance import Outcome, perform
-from appliance.scenario.reading import read_story
+from appliance.scenario.performance import Outcome, play
 from appliance.scenario.text import StoryError
 
 
@@ -82,16 +81,14 @@ def _root(args: argparse.Namespace, stack: contextlib.ExitStack) -> Path:
 
 
 def _one(path: Path, args: argparse.Namespace, home: Path) -> Outcome:
-    try:
-        story = read_story(path)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    if args.seed is not None:
-        story.seed = args.seed
     if home.exists():
         if not (home / "db").is_dir():
             raise UserError(
                 f"--keep: {home} is there already and is not the data of a story; choose another DIR"
             )
         shutil.rmtree(home)
-    return perform(story, home)
+    try:
+        return play(path, home, args.seed)
+    except OSError as error:
+        doing = "read" if error.filename in (str(path), path) else "write"
+        raise UserError(f"cannot {doing} {error.filename or path}: {error.strerror}") from error

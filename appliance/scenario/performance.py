@@ -11,7 +11,9 @@ from typing import Any
 
 from appliance.scenario import expecting
 from appliance.scenario.model import Story
+from appliance.scenario.reading import read_story, title_and_failure
 from appliance.scenario.stage import Stage
+from appliance.scenario.text import StoryError
 
 QUIET_AFTER_S = 1.0
 """Virtual seconds between the end of the last call and the end of the story, for records to be stored."""
@@ -76,6 +78,24 @@ def sentence(failure: dict[str, Any]) -> str:
     """One failure in one line."""
     who = f"{failure['who']} " if failure["who"] else ""
     return f"at {failure['at_s']:.2f} s: {who}expected {failure['expected']}; {failure['happened']}"
+
+
+def play(path: Path, home: Path, seed: int | None = None) -> Outcome:
+    """Read and perform a file. A file that cannot be understood raises StoryError, unless its `should fail`
+    asks for just that. Raises OSError when it cannot be read."""
+    try:
+        story = read_story(path)
+        if seed is not None:
+            story.seed = seed
+        return perform(story, home)
+    except StoryError as error:
+        title, wished = title_and_failure(path)
+        if wished is None or wished not in error.message:
+            raise
+        failure = {"at_s": 0.0, "line": error.line, "who": "", "happened": error.message}
+        failure["expected"] = "a story that can be played"
+        story = Story(path.resolve(), title, should_fail=wished)
+        return Outcome(story, [failure], [], [], [], 0.0, 0.0, home)
 
 
 def perform(story: Story, home: Path) -> Outcome:

@@ -46,6 +46,16 @@ def read_story(path: Path) -> Story:
     return parse_story(text, path)
 
 
+def title_and_failure(path: Path) -> tuple[str, str | None]:
+    """`story` and `should fail` of a file that may be wrong elsewhere; "" and None where it does not say."""
+    try:
+        root = read(path.read_text(encoding="utf-8"))
+    except (StoryError, UnicodeDecodeError):
+        return "", None
+    top = {key: value.text.strip() for key, value in root.pairs or () if value.text is not None}
+    return top.get("story", ""), top.get("should fail") or None
+
+
 def parse_story(text: str, path: Path) -> Story:
     """Like `read_story` for a text; `path` tells where audio files are looked for."""
     root = read(text)

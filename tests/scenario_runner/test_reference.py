@@ -7,6 +7,7 @@ import pytest
 
 from appliance.core.record import END_REASONS, CallRecord
 from appliance.scenario import boxreading, circuits, reading, verbs
+from appliance.scenario.performance import perform
 from appliance.scenario.reading import parse_story
 from appliance.scenario.vocabulary import BLANKS, TABLE, understand
 from appliance.store.settings import SETTINGS
@@ -63,6 +64,20 @@ def test_every_key_is_named():
         w for w in wanted if w not in flat and f"`{w}`" not in TEXT and f"`…_{w.split('_')[-1]}`" not in TEXT
     }
     assert not missing
+
+
+def test_the_first_example_comes_true(tmp_path):
+    outcome = perform(parse_story(blocks("yaml story")[0], DOCS), tmp_path / "box")
+    assert outcome.ok, "\n".join(outcome.lines())
+
+
+def test_the_document_of_json_has_the_keys_that_are_documented(tmp_path):
+    text = "story: x\npeople: {office: [wait 100 ms]}\n"
+    document = perform(parse_story(text, DOCS), tmp_path / "box").document()
+    table = TEXT[TEXT.index("| `story`, `file` |") : TEXT.index("## The file")]
+    assert set(document) == {
+        key for row in table.splitlines() for key in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")
+    }
 
 
 def test_whole_examples_can_be_read():
