@@ -127,7 +127,10 @@
     text($("call-number"), pop.number || word("presentation", pop.presentation) || t("Number unavailable"));
     text($("call-name"), pop.name ?? "");
     showNotes(pop.notes ?? []);
-    if (!same) $("note-text").value = drafts.get(pop.call) ?? "";
+    if (!same) {
+      $("note-text").value = drafts.get(pop.call) ?? "";
+      text($("note-saved"), "");
+    }
     $("note-card").hidden = false;
     if (!(same && dirty)) showCustomer(pop.customer, pop.number);
     showHistory(pop.history ?? []);
