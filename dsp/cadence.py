@@ -95,7 +95,7 @@ class Heard:
         self._beat = self.net.beats[signature]
         self._first, self._level = scan.track(port, signature, LOOK_BACK)
         inside = self._inside(anchor)
-        self.level_dbm0 = float(np.median(inside)) if len(inside) else -99.0
+        self.level_dbm0 = _middle(inside)
         self.runs = self._bursts()
         """Bursts and gaps in turn, the first a burst, the last still running; empty when there is none."""
         self._shares: dict[int, NDArray[np.float32]] = {}
@@ -129,11 +129,11 @@ class Heard:
             if run.kind == OFF:
                 continue
             levels = self._inside(run)
-            median = float(np.median(levels))
+            median = _middle(levels)
             rest = 1.0 - float(self.share_of(run).max())
             half = len(levels) // 2
-            slope = abs(float(np.median(levels[:half]) - np.median(levels[-half:]))) if half else 0.0
-            spread = float(np.median(np.abs(levels - median)))
+            slope = abs(_middle(levels[:half]) - _middle(levels[-half:])) if half else 0.0
+            spread = _middle(np.abs(levels - median))
             worst = max(worst, max(spread, slope) / (STEADY_DB + self._beat.spread_db + rest * SHAKEN_DB))
             rests.append(rest)
             medians.append(median)
@@ -146,7 +146,7 @@ class Heard:
 
     def gap_depth_db(self, runs: Sequence[Run]) -> float:
         """How much weaker than the bursts the tone's frequencies are in the loudest of the gaps."""
-        gaps = [float(np.median(self._inside(run))) for run in runs if run.kind == OFF]
+        gaps = [_middle(self._inside(run)) for run in runs if run.kind == OFF]
         return self.level_dbm0 - max(gaps) if gaps else 99.0
 
     def share_of(self, run: Run) -> NDArray[np.float32]:
@@ -192,6 +192,12 @@ class Heard:
                 wrong += RARE * rank
                 found[name] = min(wrong, found.get(name, 9.0))
         return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _middle(values: NDArray[np.float32]) -> float:
+    """The median of a few values, without numpy's detours."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def turn_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:

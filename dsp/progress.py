@@ -125,12 +125,14 @@ class ProgressDetector:
     def _find(self, port: int, runs: list[Run]) -> tuple[str, int] | None:
         """The one tone that the latest bursts can be, and its first frame."""
         net = self.scan.networks[port]
-        kinds = [net.kinds[run.kind - 1] if run.kind else "" for run in runs]
-        if kinds[-1].startswith("fax"):
-            return (kinds[-1], runs[-1].start) if runs[-1].ms >= FAX_MS else None
-        heard_kinds = [k for k in kinds if k]
-        if heard_kinds[-3:] == ["sit1", "sit2", "sit3"]:
-            return "sit", runs[len(kinds) - 1 - kinds[::-1].index("sit1")].start
+        last = runs[-1]
+        if last.kind > 1:
+            special = net.kinds[last.kind - 1]
+            if special.startswith("fax"):
+                return (special, last.start) if last.ms >= FAX_MS else None
+            three = [run for run in runs[-6:] if run.kind][-3:]
+            if [net.kinds[run.kind - 1] for run in three] == ["sit1", "sit2", "sit3"]:
+                return "sit", three[0].start
         anchor = next((run for run in reversed(runs) if run.kind == 1), None)
         if anchor is None or not self.scan.is_clear(port, anchor):
             return None
