@@ -1,10 +1,12 @@
 """Pictures of the pages for README.md and docs/, taken from a real box with a call in progress.
 
-`python -m tests.screenshots [FOLDER]` (make screenshots). Nothing is drawn by hand: a box is started
+`python -m tests.screenshots [FOLDER]` (make screenshots) writes all of them to FOLDER (build/screenshots) and
+those that the documents show to docs/img. Nothing is drawn by hand: a box is started
 on the simulated office, claimed, called and answered, in Chinese and in English.
 """
 
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +18,8 @@ from appliance.store import open_store
 from tests.appliance.newcomer import Person, call_the_box, chromium, press_outside, speak, telephone
 from tests.appliance.running_box import Box
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "img"
+ROOT = Path(__file__).resolve().parents[1]
+SHOWN_IN_DOCUMENTS = ("desk-pop-en", "desk-pop-zh", "office-en", "board-zh", "call-en")
 SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison/demo-instruct.wav")
 PATIENCE_MS = 45_000
 CUSTOMERS = {
@@ -126,10 +129,12 @@ def keep(page: Page, folder: Path, name: str, language: str) -> None:
 
 def main() -> None:
     """All pictures in both languages."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     for language in CUSTOMERS:
         pictures(language, folder)
+    for name in SHOWN_IN_DOCUMENTS:
+        shutil.copy(folder / f"{name}.png", ROOT / "docs" / "img")
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
