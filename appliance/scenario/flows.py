@@ -14,6 +14,8 @@ from appliance.scenario.text import Item, StoryError, read
 
 def read_flows(story: Story, given: dict[str, Item]) -> None:
     """Fill `story.box.flows`, once queues and telephones are known. Raises StoryError."""
+    if not (SHIPPED_PROMPTS / story.box.language).is_dir():
+        raise StoryError(1, "the shipped prompts have not been made yet: run `make setup` once.")
     flows = story.box.flows
     if "flow" in given:
         flows["main"] = _flow(story, "main", given["flow"])

@@ -153,6 +153,12 @@ def test_the_third_person_is_as_good():
     ]
 
 
+def test_without_the_shipped_prompts_the_way_to_get_them_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr("appliance.scenario.flows.SHIPPED_PROMPTS", tmp_path)
+    with pytest.raises(StoryError, match="run `make setup` once"):
+        parse_story(steps("wait 1 s"), HERE)
+
+
 def test_repeat_is_written_out():
     story = parse_story("story: x\npeople:\n  office:\n    - repeat 3 times:\n        - wait 1 s\n", HERE)
     assert [step.text for step in story.people[0].steps] == ["wait 1 s"] * 3
