@@ -59,7 +59,7 @@ CONVERGED_EVERY = 4
 NOVELTY_DB = 8.0
 NOT_NOVEL_DB = -3.0
 """Residual over leak, and over echo, between which a block holds a sound not met before."""
-LEARNED_LEAK_DB = -12.0
+LEARNED_LEAK_DB = -16.0
 """A filter that has once been this good and now makes things worse belongs to another path."""
 LOWEST_LEAK_DB = np.float32(-36.0)
 LEARNING_PORTS = 32
@@ -391,11 +391,10 @@ class EchoCanceller:
         # slowly when it rises, and hardly where the residual is so loud that somebody must be speaking.
         over_db = ratio_db - leak_db
         up_db = np.where(over_db > SPEECH_OVER_LEAK_DB, SPEECH_LEAK_UP_DB, LEAK_UP_DB)
-        leak_db += np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
-        np.clip(leak_db, LOWEST_LEAK_DB, 0, out=leak_db)
+        step_db = np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
+        before_db, leak_db = leak_db, np.clip(leak_db + step_db, LOWEST_LEAK_DB, 0)
         # How well a tone is cancelled says nothing about speech.
-        narrow, before_db = self._narrow[pick] > 0, self._leak_db[pick]
-        np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow)
+        np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=self._narrow[pick] > 0)
         self._leak_db[pick] = leak_db
         # Between words only echo as loud as it ought to be is turned down. Where nobody has spoken for a
         # while, so is what lies well under the echo: a sound that the filter has not met yet.
@@ -410,8 +409,8 @@ class EchoCanceller:
         wanted = np.sqrt(np.clip(1 - 10 ** ((expected_db - ratio_db) / 10), SUPPRESSION_FLOOR**2, 1))
         wanted[worse] = 1
         target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
-        self._gain[pick] = target
         residual *= gain[:, None] + (target - gain)[:, None] * self._ramp
+        self._gain[pick] = target
         begin = (self._tick * 7919) % (self._hiss.size - residual.size)
         hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)
         residual += np.sqrt(noise_power * np.clip(1 - target**2, 0, 1))[:, None] * hiss
