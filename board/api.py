@@ -46,6 +46,9 @@ class PortInfo:
     """Stable address of the port, `card-id/index`."""
     can: frozenset[str] = frozenset()
     """Capabilities: "polarity", "battery", "voltage", "onhook-audio", "lamp".
+    Of cards that do more themselves: "callerid" (CallerIdReported), "keys" (KeyReported is
+    trustworthy: keys need not be looked for in the sound), "call-state" (CallStateChanged),
+    "dials" (DialNumber: the port takes whole numbers and has no dial tone), "sms", "radio".
     What is not listed is unknown and is never reported as good."""
 
 
@@ -137,6 +140,104 @@ class CommandFailed(PortEvent):
     reason: str = ""
 
 
+# ---- events of cards that understand calls themselves (voice modems, cellular modules)
+@dataclass(frozen=True)
+class CallerIdReported(PortEvent):
+    """FXO: the card has decoded who is calling. presentation: "shown", "withheld", "unavailable"."""
+
+    number: str = ""
+    name: str = ""
+    presentation: str = "shown"
+
+
+@dataclass(frozen=True)
+class KeyReported(PortEvent):
+    """FXO: the card has heard a key, one of 0-9 * # A-D."""
+
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class ToneReported(PortEvent):
+    """FXO: the card believes to hear something: "dial", "busy", "congestion", "ringback", "sit",
+    "silence", "answer-tone", "fax-cng". Modems take speech for tones now and then: a hint only."""
+
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class CallStateChanged(PortEvent):
+    """FXO: how the call on this port stands, as the network signals it.
+
+    state: "dialling", "alerting" (the called telephone rings), "connected", "ended".
+    cue, with "ended": "signalled", or "battery" (loop current break seen by a modem).
+    cause, with "ended": "busy", "no_answer", "congestion" or "" (unknown or normal).
+    """
+
+    state: str = ""
+    cue: str = "signalled"
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class RadioState:
+    """What a cellular module knows of its network. None and "" are "unknown".
+
+    sim: "ready", "absent", "pin", "puk", "failed". registration: "home", "roaming", "searching",
+    "denied", "off".
+    """
+
+    sim: str = ""
+    registration: str = ""
+    signal_dbm: int | None = None
+
+
+@dataclass(frozen=True)
+class RadioChanged(PortEvent):
+    """Cellular: SIM, registration or signal (by 6 dB or more) are other than before."""
+
+    radio: RadioState = RadioState()
+
+
+@dataclass(frozen=True)
+class SmsReceived(PortEvent):
+    """Cellular: a short message, put together from all its parts.
+
+    number: the sender, or a word when it is no number. sent_unix_s: the centre's time stamp.
+    missing: parts that never came (their text is left out).
+    """
+
+    number: str = ""
+    text: str = ""
+    sent_unix_s: float | None = None
+    missing: int = 0
+
+
+@dataclass(frozen=True)
+class SmsSent(PortEvent):
+    """Cellular: the result of SendSms: the network has taken all parts; `references` by part."""
+
+    command_id: int = 0
+    references: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SmsFailed(PortEvent):
+    """Cellular: the result of SendSms when it could not be sent (whole); `reason` is for people."""
+
+    command_id: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SmsReported(PortEvent):
+    """Cellular: status report of one part. state: "delivered", "pending" or "failed"."""
+
+    number: str = ""
+    reference: int = 0
+    state: str = ""
+
+
 # ------------------------------------------------------------------- commands
 @dataclass(frozen=True)
 class SetHook:
@@ -185,7 +286,43 @@ class DropBattery:
     duration_ms: int
 
 
-Command = SetHook | StartRinging | StopRinging | FlashHook | DialPulses | SetPolarity | DropBattery
+@dataclass(frozen=True)
+class DialNumber:
+    """FXO that "dials": call this number (digits, * # and a leading +). Done when the network has taken
+    it; how the call goes on comes as CallStateChanged."""
+
+    number: str
+
+
+@dataclass(frozen=True)
+class SendKeys:
+    """FXO that "dials": send these keys to the far end of the call, by signalling."""
+
+    keys: str
+
+
+@dataclass(frozen=True)
+class SendSms:
+    """FXO with "sms": send a text of any length. Its result is SmsSent or SmsFailed.
+    report: ask the network for status reports."""
+
+    number: str
+    text: str
+    report: bool = False
+
+
+Command = (
+    SetHook
+    | StartRinging
+    | StopRinging
+    | FlashHook
+    | DialPulses
+    | SetPolarity
+    | DropBattery
+    | DialNumber
+    | SendKeys
+    | SendSms
+)
 
 
 # ----------------------------------------------------------------------- card
@@ -197,6 +334,7 @@ class LineMeasure:
     milliamps: float | None = None
     reversed_: bool | None = None
     off_hook: bool | None = None
+    radio: RadioState | None = None
 
 
 @dataclass(frozen=True)
