@@ -257,18 +257,17 @@ class DtmfReceiver:
         both_stir = np.hypot(least_stir, most_stir)
         lifeless = (least_stir < 0.025 * noise) | (both_stir < 0.09 * noise)
         organ = lifeless & (found.residue > 0.004) & (found.residue_crest < 14.0)
-        restless = most_stir > 0.05 + 0.42 * noise
+        restless = most_stir > 0.05 + 0.38 * noise
         harmonic = ((found.residue > 0.08) & (found.residue_crest > 14.0)) | (
             (found.residue > 0.03) & (found.residue_crest > 20.0)
         )
         # The quieter the noise, the surer are twist and frequency.
         margin_db = 1.0 + 2.0 * noise
-        limit = plan.accept_deviation + (middle - plan.accept_deviation) * (
-            0.25 + np.minimum(noise / 0.6, 0.75)
-        )
+        spread = np.clip(0.05 + 1.45 * noise, 0.2, 1.0)
+        limit = plan.accept_deviation + (middle - plan.accept_deviation) * spread
         verdict: NDArray[np.bool_] = (
             ~(organ | restless | harmonic)
-            & (found.lead < 0.4)
+            & (found.lead < 0.2 + 0.4 * noise)
             & (np.abs(low_off) < limit)
             & (np.abs(high_off) < limit)
             & (twist_db < plan.high_above_low_db + margin_db)
