@@ -175,7 +175,7 @@ class AnswerDetector:
 def answer(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:
     """When the far side of a recorded outgoing call `[n]` answered: seconds, and how that is known.
 
-    An answer is taken back when ringback or a refusing tone goes on after it.
+    `how` is "inferred", or "none" where nobody answered.
     """
     x = np.asarray(samples, np.float32)[None, :]
     detector = AnswerDetector(1, country)

@@ -382,6 +382,11 @@ class LineScan:
         rows = self._rows(run.start + 1, run.start + run.frames - 1)
         return float(self._strength[rows, port].mean()) > CLEAR_SHARE
 
+    def is_level(self, port: int, run: Run) -> bool:
+        """Whether the sound of a run keeps its level, as a machine's tone does."""
+        levels = self._level[self._rows(run.start + 1, run.start + max(run.frames - 1, 2)), port]
+        return float(np.ptp(levels)) < LEVEL_PTP_DB
+
     def best_signature(self, port: int, run: Run) -> int:
         """The call-progress signature that explains a burst best."""
         rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
@@ -469,6 +474,7 @@ class LineScan:
 
 SHORTEST_FRAMES = 4
 CLEAR_SHARE = 0.66
+LEVEL_PTP_DB = 4.0
 MOST_RUNS = 40
 MOST_SIGNATURES = 18
 HISTORY = 1024

@@ -129,7 +129,8 @@ class ProgressDetector:
         if last.kind > 1:
             special = net.kinds[last.kind - 1]
             if special.startswith("fax"):
-                return (special, last.start) if last.ms >= FAX_MS else None
+                steady = last.ms >= FAX_MS and self.scan.is_level(port, last)
+                return (special, last.start) if steady else None
             three = [run for run in runs[-6:] if run.kind][-3:]
             if [net.kinds[run.kind - 1] for run in three] == ["sit1", "sit2", "sit3"]:
                 return "sit", three[0].start

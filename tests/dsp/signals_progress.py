@@ -35,7 +35,7 @@ def tone(
     shift_s: float = 0.0,
     seed: int = 0,
 ) -> Samples:
-    """A cadenced tone; each frequency has the level, unless it is modulated (then sidebands are 6 dB down)."""
+    """A cadenced tone; each frequency has the level, a modulated one at the top of its swing."""
     n = round(duration_s * RATE)
     t = np.arange(n) / RATE
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(frequencies_hz))
