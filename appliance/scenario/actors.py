@@ -52,6 +52,7 @@ class Actor:
         self._saying_at = 0
         self._looped: Samples | None = None
         self._looped_at = 0
+        self._muted_until_s = 0.0
         self._script: Script | None = None
 
     # ------------------------------------------------------------------- time
@@ -137,7 +138,9 @@ class Actor:
     def next_block(self) -> Samples:
         """What the mouth says in the coming tick, int16 [160]."""
         block = SILENCE
-        if self._saying:
+        if self.now_s < self._muted_until_s - 1e-9:
+            pass
+        elif self._saying:
             block = self._queued()
         elif self._looped is not None:
             at = self._looped_at
@@ -159,6 +162,10 @@ class Actor:
                 self._saying.pop(0)
                 self._saying_at = 0
         return block
+
+    def mute(self, duration_s: float) -> None:
+        """A telephone switches its transmitter off while keys are pressed."""
+        self._muted_until_s = self.now_s + duration_s
 
     def say_nothing(self) -> None:
         """Fall silent: nothing queued, nothing repeated."""

@@ -103,8 +103,8 @@ def say(a: Actor, x: Args) -> Script:
         "press 123 for 60 ms with gaps of 50 ms at -12 dBm0 with twist -4 dB",
     ),
     does="Presses keys of the telephone (DTMF), each 100 ms long with gaps of 100 ms at −8 dBm0 unless said "
-    "otherwise. The twist is the level of the high group over the low group. A caller waits for the box's "
-    "answer first.",
+    "otherwise. The twist is the level of the high group over the low group. What is "
+    "being said is silent meanwhile. A caller waits for the box's answer first.",
     within_s=30.0,
 )
 def press(a: Actor, x: Args) -> Script:
@@ -116,5 +116,7 @@ def press(a: Actor, x: Args) -> Script:
         "level_dbm0": -8.0 if x["db"] is None else x["db"],
         "twist_db": x["db2"] or 0.0,
     }
+    takes_s = len(x["keys"]) * (options["on_ms"] + options["off_ms"]) / 1000.0
+    a.mute(takes_s)
     a.stage.press(a, x["keys"], **options)
-    yield from a.pause(len(x["keys"]) * (options["on_ms"] + options["off_ms"]) / 1000.0)
+    yield from a.pause(takes_s)
