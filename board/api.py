@@ -49,6 +49,8 @@ class PortInfo:
     Of cards that do more themselves: "callerid" (CallerIdReported), "keys" (KeyReported is
     trustworthy: keys need not be looked for in the sound), "call-state" (CallStateChanged),
     "dials" (DialNumber: the port takes whole numbers and has no dial tone), "sms", "radio".
+    "onhook-audio": a line is heard while on hook; a telephone hears us while on hook (OnHookTransfer).
+    "breaks": the card tells an R key from a pulse digit (ReadBreaks).
     What is not listed is unknown and is never reported as good."""
 
 
@@ -73,7 +75,7 @@ class OnHook(PortEvent):
 
 @dataclass(frozen=True)
 class Flash(PortEvent):
-    """FXS: hook flash of `duration_ms`."""
+    """FXS: hook flash of `duration_ms`; 0 when the card does not tell how long it was."""
 
     duration_ms: int = 0
 
@@ -287,6 +289,28 @@ class DropBattery:
 
 
 @dataclass(frozen=True)
+class OnHookTransfer:
+    """FXS with "onhook-audio": let the telephone hear us on hook for `duration_ms` (its caller display)."""
+
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class MessageLamp:
+    """FXS with "lamp": the message lamp of the telephone."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
+class ReadBreaks:
+    """FXS with "breaks": how a single break of about 100 ms is to be read, until the set is hung up:
+    as the digit 1 (`dialling`) or as the R key. Without this the card goes by what the set has just done."""
+
+    dialling: bool
+
+
+@dataclass(frozen=True)
 class DialNumber:
     """FXO that "dials": call this number (digits, * # and a leading +). Done when the network has taken
     it; how the call goes on comes as CallStateChanged."""
@@ -319,6 +343,9 @@ Command = (
     | DialPulses
     | SetPolarity
     | DropBattery
+    | OnHookTransfer
+    | MessageLamp
+    | ReadBreaks
     | DialNumber
     | SendKeys
     | SendSms

@@ -39,11 +39,42 @@ def _open_sim(rest: str, **options: Any) -> Board:
     return SimBoard(OfficeConfig.from_dict(plain), pace, card_id)
 
 
-_OPENERS: dict[str, Opener] = {"sim": _open_sim}
+def _open_dahdi(rest: str, **options: Any) -> Board:
+    """`dahdi:`, `dahdi:1,2` (span numbers), `dahdi:NAME` (a card's name); settings: `,flash_max_ms=900`.
+
+    Options: card_id.
+    """
+    from board.dahdi import DahdiBoard, DahdiSettings
+
+    card_id = options.pop("card_id", "")
+    if options:
+        raise BoardError(f"dahdi: does not know the option {sorted(options)[0]!r}; use card_id")
+    settings: dict[str, int] = {}
+    where: list[str] = []
+    for part in filter(None, (part.strip() for part in rest.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            where.append(part)
+        elif key not in DahdiSettings.__dataclass_fields__ or not value.isdigit():
+            known = ", ".join(DahdiSettings.__dataclass_fields__)
+            raise BoardError(f"dahdi:{rest}: {part!r} is no setting; there are {known}, each a whole number")
+        else:
+            settings[key] = int(value)
+    return DahdiBoard(",".join(where), DahdiSettings(**settings), card_id)
+
+
+def _open_linecard(rest: str, **options: Any) -> Board:
+    """`linecard:SERIALNUMBER` (found by udev) or `linecard:serial=/dev/ttyACM0,pcm=hw:2`."""
+    from board.linecard import open_linecard
+
+    if options:
+        raise BoardError(f"linecard: does not know the option {sorted(options)[0]!r}")
+    return open_linecard(rest)
+
+
+_OPENERS: dict[str, Opener] = {"sim": _open_sim, "dahdi": _open_dahdi, "linecard": _open_linecard}
 
 _LATER: dict[str, str] = {
-    "dahdi": "DAHDI cards",
-    "linecard": "USB line cards (sound card and serial port)",
     "modem": "voice modems",
     "cellular": "cellular modules",
 }
