@@ -100,7 +100,7 @@ TONE = {
 ANSWER_SEEN = {
     "seen": _l("seen on the line"),
     "inferred": _l("guessed from the voice"),
-    "": _l("not known for certain"),
+    "unknown": _l("not known for certain"),
 }
 CUE = {
     "tone": _l("disconnect tone"),

@@ -13,7 +13,7 @@ LABELS: dict[str, dict[str, Any]] = {
         "id": _l("Line"),
         "port": _l("Socket"),
         "number": _l("Public number"),
-        "label": _l("Name"),
+        "label": _l("Display name"),
         "group": _l("Group"),
         "flow": _l("Menu that answers"),
         "extension": _l("Straight to telephone"),
@@ -33,7 +33,7 @@ LABELS: dict[str, dict[str, Any]] = {
     },
     "queues": {
         "id": _l("Short name"),
-        "name": _l("Name"),
+        "name": _l("Display name"),
         "strategy": _l("Who is offered a call"),
         "weight": _l("Weight"),
         "ring_s": _l("Ringing time"),

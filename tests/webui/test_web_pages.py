@@ -216,7 +216,8 @@ def test_bad_input_gets_a_message_at_its_field(sign_in, page, form, words):
 
 BLANK = {
     "group": "all", "flow": "main", "answer_after_rings": "2", "strategy": "longest_idle", "weight": "0",
-    "ring_s": "20", "wrap_up_s": "15", "max_wait_s": "0", "max_waiting": "0", "misses_allowed": "2", "music": "music",
+    "ring_s": "20", "wrap_up_s": "15", "max_wait_s": "0", "max_waiting": "0", "misses_allowed": "2",
+    "music": "music",
     "announce_every_s": "60", "announce": "please_wait", "agent_number": "",
 }  # fmt: skip
 

@@ -17,7 +17,8 @@ PLACE = re.compile(r"%\(\w+\)[sd]|%%")
 
 # Words that are the same in every language, or names.
 SAME = {
-    "总机", "Zongji", "Ctrl", "Alt", "Space", "g", "d", "b", "c", "k", "r", "n", "w", "e", "h", "t", "x", "m", "s",
+    "总机", "Zongji", "Ctrl", "Alt", "Space",
+    "g", "d", "b", "c", "k", "r", "n", "w", "e", "h", "t", "x", "m", "s",
 }  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def visible_words(template):
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.name)
 def test_no_template_has_a_hard_coded_sentence(path):
-    assert {w for w in visible_words(path.read_text(encoding="utf-8"))} - SAME == set()
+    assert set(visible_words(path.read_text(encoding="utf-8"))) - SAME == set()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)

@@ -1,0 +1,352 @@
+"""In headless Chromium, on the real server: live board, desk, player, simulated office."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from webui.i18n import LANGUAGES
+
+from . import demo
+from .fakes import FakeControl
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
+
+CHROMIUM = "/usr/bin/chromium"
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
+PATHS = [
+    "/board",
+    "/board?tv=1",
+    "/calls/",
+    "/calls/demo-000",
+    "/customers/",
+    "/customers/1",
+    "/customers/import",
+    "/admin/",
+    "/admin/lines/",
+    "/admin/lines/L1",
+    "/admin/agents/",
+    "/admin/queues/sales",
+    "/admin/flows/main",
+    "/admin/blacklist/",
+    "/admin/users/",
+    "/admin/users/roles",
+    "/admin/settings/",
+    "/admin/audit/",
+    "/office",
+    "/password",
+]
+WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Pages:
+    """The real web server as its own process."""
+
+    def __init__(self, home):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = (home.root / "web.log").open("w+")
+        command = [
+            sys.executable,
+            "-m",
+            "appliance.cli.main",
+            "web",
+            "--home",
+            str(home.root),
+            "--port",
+            str(self.port),
+        ]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                    return
+            except (urllib.error.URLError, ConnectionError):
+                assert time.monotonic() < deadline and self.process.poll() is None, self.said()
+                self.process_wait(0.1)
+
+    def process_wait(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def stop(self, how=signal.SIGTERM):
+        """Ask it to end; returns (seconds, exit status)."""
+        began = time.monotonic()
+        self.process.send_signal(how)
+        status = self.process.wait(15)
+        return time.monotonic() - began, status
+
+
+@pytest.fixture
+def pages(home, box_store, control, office):
+    demo.customers(box_store)
+    demo.calls(box_store, home, 6)
+    server = Pages(home)
+    yield server
+    if server.process.poll() is None:
+        server.stop()
+    server.log.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_as(chromium, pages):
+    """open_as("wang") -> a page of a signed-in browser; script errors and refused resources fail the test."""
+    contexts, problems = [], []
+
+    def enter(name, language="en", size=WIDE):
+        context = chromium.new_context(viewport=size, locale="en-US")
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: problems.append(m.text) if "Content Security Policy" in m.text else None)
+        page.goto(f"{pages.url}/sign-in")
+        page.locator(f".door-languages button:has-text('{LANGUAGES[language]}')").click()
+        page.fill("#username", name)
+        page.fill("#password", demo.PASSWORD)
+        page.click("form .btn-primary")
+        page.wait_for_url(re.compile(r"/(desk|board|admin)"))
+        return page
+
+    yield enter
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def agent_in(state, **changes):
+    live = demo.live()
+    live["agents"][0] |= {"state": state, "call": "", **changes}
+    return live
+
+
+def test_the_board_follows_without_reloading(open_as, pages, control):
+    page = open_as("boss")
+    page.goto(f"{pages.url}/board")
+    page.wait_for_selector("body.is-live")
+    page.evaluate("window.notReloaded = true")
+    tile = page.locator("#lines > [data-key=L6]")
+    assert "Idle" in tile.text_content()
+    live = demo.live()
+    live["lines"][5] |= {"state": "ringing", "since": time.time() - 5, "caller_number": "10086"}
+    control.push("live", live)
+    playwright.expect(tile).to_contain_text("Ringing")
+    playwright.expect(tile).to_contain_text("10086")
+    before = tile.locator("[data-part=time]").text_content()
+    playwright.expect(tile.locator("[data-part=time]")).not_to_have_text(before)
+    assert page.evaluate("window.notReloaded")
+    live["agents"][0]["name"] = "<img src=x onerror=window.hacked=1>"
+    control.push("live", live)
+    playwright.expect(page.locator("#agents")).to_contain_text("<img src=x")
+    assert not page.evaluate("window.hacked")
+
+
+def test_a_banner_says_when_control_is_away_and_goes_again(open_as, pages, control, home):
+    page = open_as("boss")
+    page.wait_for_selector("body.is-live")
+    control.close()
+    playwright.expect(page.locator("#away")).to_be_visible()
+    playwright.expect(page.locator("#away")).to_contain_text("phone still works")
+    back = FakeControl(home.control_socket, demo.live())
+    playwright.expect(page.locator("#away")).to_be_hidden()
+    back.close()
+
+
+def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):
+    control.push("live", agent_in("signed_out", phone=""))
+    page = open_as("wang")
+    page.wait_for_selector("body.is-live")
+    page.locator("#phone-choice button:has-text('801')").click()
+    assert control.wait_for("desk")[-1] == {"verb": "sign_in", "agent": "1001", "args": {"phone": "801"}}
+    control.push("live", agent_in("not_ready"))
+    playwright.expect(page.locator("#do-ready")).to_be_visible()
+    page.keyboard.press("r")
+    assert control.wait_for("desk", 2)[-1]["verb"] == "ready"
+
+    control.push("live", agent_in("ringing", call="c1"))
+    began = time.monotonic()
+    control.push(
+        "pop",
+        {
+            "agent": "1001",
+            "phone": "801",
+            "call": "c1",
+            "number": "13812345678",
+            "line": "L2",
+            "queue": "sales",
+            "keys": "1",
+            "direction": "in",
+        },
+    )
+    playwright.expect(page.locator("#c-name")).to_have_value("陈建国")
+    assert time.monotonic() - began < 1.5, "on screen before the agent answers"
+    playwright.expect(page.locator("#call-hint")).to_contain_text("Lift telephone 801")
+    playwright.expect(page.locator("#history li").first).to_be_visible()
+
+    control.push("live", agent_in("talking", call="c1"))
+    playwright.expect(page.locator("#do-hold")).to_be_visible()
+    page.keyboard.press("h")
+    assert control.wait_for("desk", 3)[-1]["verb"] == "hold"
+    page.keyboard.press("t")
+    page.fill("#transfer-to", "802")
+    page.press("#transfer-to", "Enter")
+    assert control.wait_for("desk", 4)[-1] == {"verb": "transfer", "agent": "1001", "args": {"to": "802"}}
+    page.fill("#note-text", "wants a price list")
+    page.press("#note-text", "Control+Enter")
+    playwright.expect(page.locator("#notes")).to_contain_text("wants a price list")
+    assert box_store.calls.notes("c1")[0]["text"] == "wants a price list"
+    page.fill("#c-company", "Mingde")
+    page.click("#customer-save")
+    playwright.expect(page.locator("#customer-saved")).to_have_text("Saved.")
+    assert box_store.customers.by_phone("13812345678")["company"] == "Mingde"
+
+    page.fill("#note-text", "typed but not saved")
+    control.push("pop_end", {"agent": "1001", "call": "c1", "why": "ended"})
+    control.push("live", agent_in("wrap_up", wrap_up_until=time.time() + 30))
+    playwright.expect(page.locator("#do-wrap-done")).to_be_visible()
+    playwright.expect(page.locator("#c-name")).to_have_value("陈建国")
+    page.locator("#h-note").click()
+    page.keyboard.press("w")
+    assert control.wait_for("desk", 5)[-1]["verb"] == "wrap_up_done"
+    control.push("live", agent_in("ready"))
+    playwright.expect(page.locator("#customer-none")).to_be_visible()
+    playwright.expect(page.locator("#note-card")).to_be_hidden()
+    assert [n["text"] for n in box_store.calls.notes("c1")] == ["wants a price list", "typed but not saved"]
+
+
+def test_a_refused_wish_is_told(open_as, control):
+    control.push("live", agent_in("not_ready"))
+    control.refuse["ready"] = "phone_off_hook"
+    page = open_as("wang")
+    page.click("#do-ready")
+    playwright.expect(page.locator("#toasts")).to_contain_text("off the hook")
+
+
+def test_a_recording_plays_and_jumps_to_the_talk(open_as, pages):
+    page = open_as("boss")
+    page.goto(f"{pages.url}/calls/demo-000")
+    page.wait_for_selector("body.player-ready")
+    page.click("#to-talk")
+    playwright.expect(page.locator("#at")).to_have_text(re.compile(r"0:0[4-9]"))
+    playwright.expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+    page.keyboard.press(" ")
+    playwright.expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+
+
+def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home):
+    page = open_as("admin")
+    page.goto(f"{pages.url}/office")
+    page.wait_for_selector("body.is-live")
+    playwright.expect(page.locator(".set .state")).to_contain_text("On hook")
+    page.fill("#number", "13812345678")
+    page.click("#out-call")
+    playwright.expect(page.locator("#out-state")).to_contain_text("Calling")
+    page.click("#out-keypad [data-digit='5']")
+    office.ring("phone:801")
+    playwright.expect(page.locator(".set.is-ringing .btn-hook")).to_contain_text("Answer")
+    page.click(".set .btn-hook")
+    page.select_option(".set select", "microphone")
+    with office.changed:
+        assert office.changed.wait_for(lambda: len(office.sound) > 10, 10), "the microphone is passed on"
+    demo.recording(home.root / "voice.wav", 8.0)
+    page.select_option(".set select", "file")
+    page.set_input_files(".set input[type=file]", home.root / "voice.wav")
+    page.click("button:has-text('Speak voice.wav')")
+    with office.changed:
+        loud = office.changed.wait_for(lambda: any(any(block) for block in office.sound), 10)
+    assert loud, "the file stands in for the microphone"
+    assert {len(block) for block in office.sound} == {320}
+    wait = "m => new Promise((done) => setInterval(() => { if (m.value > 0.05) done(true); }, 50))"
+    assert page.locator(".set meter[title=Heard]").evaluate(wait), "what comes back is played"
+    page.click(".set .btn-hook")
+    playwright.expect(page.locator(".set .state")).to_contain_text("On hook")
+    page.click("#out-hang-up")
+    wishes = [(actor.split(":")[0], m["do"]) for actor, m in office.done]
+    assert wishes == [
+        ("caller", "call"),
+        ("caller", "press"),
+        ("phone", "lift"),
+        ("phone", "hang_up"),
+        ("caller", "hang_up"),
+    ]
+    assert office.done[0][1]["callerid"] == "fsk"
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_is_wider_than_its_window(open_as, pages, language, size):
+    page = open_as("admin", language, size)
+    for path in PATHS:
+        page.goto(pages.url + path)
+        if path.startswith("/board"):
+            page.wait_for_selector("body.is-live")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_stops_at_once_with_pages_open(open_as, pages, how):
+    page = open_as("admin")
+    page.goto(f"{pages.url}/office")
+    page.wait_for_selector("body.is-live")
+    seconds, status = pages.stop(how)
+    assert status == 0, pages.said()
+    assert seconds < 5
+    assert "Traceback" not in pages.said()
+
+
+def test_web_sockets_of_other_sites_are_refused(pages, open_as):
+    page = open_as("admin")
+    cookie = "; ".join(f"{c['name']}={c['value']}" for c in page.context.cookies())
+    request = (
+        f"GET /office/sound/phone:801 HTTP/1.1\r\nHost: 127.0.0.1:{pages.port}\r\nCookie: {cookie}\r\n"
+        "Origin: http://evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", pages.port), 5) as raw:
+        raw.sendall(request.encode())
+        raw.settimeout(5)
+        answer = b""
+        while b"not allowed" not in answer:
+            piece = raw.recv(4096)
+            assert piece, answer
+            answer += piece
+    assert b'"state"' not in answer
