@@ -1,0 +1,1 @@
+"""A line card in software, for tests and for makers to compare with: the card's side of the protocol."""

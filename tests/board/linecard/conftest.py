@@ -1,0 +1,89 @@
+"""The reference card on a pty and on a sound device made of a socket."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from board.linecard import LinecardBoard
+from board.linecard.reference.device import Device
+from board.linecard.reference.plug import PluggedCard
+from board.registry import open_board
+
+SOURCE = Path(__file__).parent / "ioplug" / "pcm_zongji.c"
+
+
+@pytest.fixture(scope="session")
+def sound_plugin(tmp_path_factory) -> Path:
+    """The user-space sound device, compiled."""
+    made = tmp_path_factory.mktemp("ioplug") / "libasound_module_pcm_zongji.so"
+    command = ["gcc", "-shared", "-fPIC", "-DPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([*command, "-o", made, SOURCE, "-lasound"], check=True)
+    return made
+
+
+class Rig:
+    """A reference card that runs in a thread of its own at the pace of real time."""
+
+    def __init__(self, where: Path, plugin: Path, name: str, lines: int, phones: int, pcm: str = "") -> None:
+        self.control, self.sound = where / f"{name}.tty", where / f"{name}.pcm"
+        self.office_board = open_board(f"sim:lines={lines},phones={phones}")
+        self.office = self.office_board.office
+        self.card = PluggedCard(Device(self.office_board, name), self.control, self.sound)
+        self.pcm = f'pcm.{name} {{ type zongji path "{self.sound}" {pcm} }}\n'
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self.card.run, args=(self._stop.is_set,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+
+    def close(self) -> None:
+        self.stop()
+        self.card.close()
+
+
+@pytest.fixture
+def rigs(tmp_path, sound_plugin, monkeypatch):
+    """rigs(name, lines, phones, pcm="") → Rig, running."""
+    made: list[Rig] = []
+    config = tmp_path / "asound.conf"
+    config.write_text(f'pcm_type.zongji {{ lib "{sound_plugin}" }}\n')
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+
+    def make(name="REF0001", lines=2, phones=2, pcm="", run=True) -> Rig:
+        rig = Rig(tmp_path, sound_plugin, name, lines, phones, pcm)
+        made.append(rig)
+        with config.open("a") as file:
+            file.write(rig.pcm)
+        if run:
+            rig.start()
+        return rig
+
+    yield make
+    for rig in made:
+        rig.close()
+
+
+@pytest.fixture
+def open_card():
+    """open_card(rig) → LinecardBoard, closed at the end."""
+    opened: list[LinecardBoard] = []
+
+    def make(rig: Rig) -> LinecardBoard:
+        opened.append(LinecardBoard(str(rig.control), rig.card.device.serial))
+        return opened[-1]
+
+    yield make
+    for board in opened:
+        board.close()
