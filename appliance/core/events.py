@@ -36,11 +36,12 @@ class RingStopped(PortSignal):
 @dataclass(frozen=True)
 class CallerIdSeen(PortSignal):
     """Caller identification was decoded (checksum valid). number is "" when not given.
-    presentation: "shown", "withheld" or "unavailable"."""
+    presentation: "shown", "withheld" or "unavailable". latency_s: how long ago its last bit was heard."""
 
     number: str = ""
     name: str = ""
     presentation: str = "shown"
+    latency_s: float = 0.0
 
 
 @dataclass(frozen=True)

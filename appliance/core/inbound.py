@@ -101,7 +101,8 @@ def note_caller(world: World, call: Call, seen: CallerIdSeen) -> None:
     record = call.record
     record.caller_number, record.caller_name = seen.number, seen.name
     record.caller_presentation = seen.presentation
-    call.note(world.now, "callerid", number=seen.number, name=seen.name, presentation=seen.presentation)
+    facts = {"number": seen.number, "name": seen.name, "presentation": seen.presentation}
+    call.note(world.now, "callerid", **facts, latency_s=round(seen.latency_s, 3))
 
 
 def routed(world: World, call: Call, args: Args) -> None:

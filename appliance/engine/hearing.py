@@ -43,6 +43,7 @@ class Hearing:
         self._disconnect = DisconnectDetector(rows, country, scan=self._progress.scan)
         self._voice = VoiceActivity(rows)
         self._callerid = CallerIdReceiver(rows)
+        self._id_samples = 0
         self._answer = AnswerWatch(rows)
         self._keys: Bools = np.zeros(rows, np.bool_)
         self._tones: Bools = np.zeros(rows, np.bool_)
@@ -119,12 +120,14 @@ class Hearing:
 
     # ------------------------------------------------------------------ banks
     def _hear_caller_ids(self, heard: Float, out: list[core.Event]) -> None:
-        for message in self._callerid.process(heard, self._ids):
+        messages = self._callerid.process(heard, self._ids)
+        self._id_samples += heard.shape[1]
+        for message in messages:
             port = self._ports[message.port]
             if message.valid and self._ids[port.row]:
-                out.append(
-                    core.CallerIdSeen(port.name, message.number, message.name, message.reason or "shown")
-                )
+                latency_s = (self._id_samples - message.end_samples) / RATE_HZ
+                shown = message.reason or "shown"
+                out.append(core.CallerIdSeen(port.name, message.number, message.name, shown, latency_s))
 
     def _hear_keys(self, heard: Float, out: list[core.Event]) -> None:
         for event in self._dtmf.process(heard, self._keys):

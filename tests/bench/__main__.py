@@ -25,6 +25,7 @@ from appliance.engine import pace
 from appliance.engine.pace import Stopwatch
 from board.sim.mouth import Ear
 from tests.bench.office import BenchBox, much_speech
+from tests.bench.pop import pop_latency
 
 TALKING_CALLS = 16
 PIECE_S = 2.0
@@ -204,6 +205,7 @@ def main() -> None:
         "--story", type=float, default=60.0, help="simulated minutes of the busy hour (default: 60)"
     )
     parser.add_argument("--cost", type=float, default=20.0, help="seconds per tick-cost figure (default: 20)")
+    parser.add_argument("--pops", type=int, default=10, help="calls for the screen pop figure (default: 10)")
     parser.add_argument("--realtime", action="store_true", help="ask for real-time scheduling (SCHED_FIFO)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
@@ -213,6 +215,8 @@ def main() -> None:
         tick_cost(ports, args.cost)
     print("busy hour, in memory")
     busy_hour(args.story)
+    print("screen pop, real processes and browser")
+    pop_latency(args.pops)
     print("real time")
     real_time(args.minutes * 60, args.realtime)
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
