@@ -115,8 +115,8 @@ def one_call(office: Page, desk: Page, folder: Path, language: str) -> None:
     keep(desk, folder, "desk-talk", language)
     keep(office, folder, "office", language)
     office.locator("#out-hang-up").click()
-    phone.locator(".btn-hook").click()
     expect(desk.locator("#do-wrap-done")).to_be_visible(timeout=PATIENCE_MS)
+    phone.locator(".btn-hook").click()
     keep(desk, folder, "desk-wrap-up", language)
 
 

@@ -61,8 +61,8 @@ def test_a_newcomer_calls_and_answers(start, language):
         agent.page.locator("#note-form button").last.click()
         expect(agent.page.locator("#note-saved")).to_be_visible()
         office.locator("#out-hang-up").click()
-        set_801.locator(".btn-hook").click()
         expect(agent.page.locator("#do-wrap-done")).to_be_visible(timeout=PATIENCE_MS)
+        set_801.locator(".btn-hook").click()
 
         calls = owner.page
         calls.goto(f"/calls/?text={NUMBER}")
