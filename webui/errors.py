@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from appliance.client import CallFailed, PeerAway
-from appliance.store import StoreError
+from appliance.store import InvalidRow, StoreError
 from webui.roles import wants_json
 from webui.tongue import gettext as _
 
@@ -131,6 +131,11 @@ def install(app: Flask) -> None:
             code=503,
         )
         return page, 503
+
+    @app.errorhandler(InvalidRow)
+    def refused_by_the_store(error: InvalidRow) -> ResponseReturnValue:
+        """Asked for: something no row can have, such as a number of thirty digits. Sent: bad data."""
+        return answer(404) if request.method == "GET" else answer(400, str(error))
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> ResponseReturnValue:

@@ -74,7 +74,7 @@ def test_today_sums_up(sign_in, box_store):
             {
                 "id": f"t{n}",
                 "direction": direction,
-                "started_at": time.time() - 1,
+                "started_at": time.time(),
                 "agent": "1001",
                 "talk_s": 10.0,
             }

@@ -423,6 +423,21 @@ def test_without_control_saving_still_works(sign_in, box_store, control):
     assert answer.status_code == 503 and "telephone still works" in answer.json["message"]
 
 
+def test_odd_addresses_do_no_harm(sign_in, box_store, home):
+    demo.calls(box_store, home, 1)
+    client = sign_in("admin")
+    page = client.get("/calls/?_scheme=javascript&_external=1&_anchor=x&q=").text
+    assert "javascript:" not in page
+    for address in (f"/customers/{10**30}", f"/admin/flows/main?version={10**30}", f"/admin/users/{10**30}"):
+        assert client.get(address).status_code == 404, address
+    for address in (
+        "/calls/?from=x&to=9999-99-99&page=-1",
+        "/calls/?q=%00%27--",
+        f"/customers/?q={'x' * 3000}",
+    ):
+        assert client.get(address).status_code == 200, address
+
+
 @pytest.mark.parametrize("code", [400, 403, 404, 405])
 def test_errors_say_what_to_do(sign_in, code):
     client = sign_in("wang")
