@@ -21,6 +21,10 @@ check: setup-test ## format, lint, types
 test: check      ## checks and all tests
 	@.venv/bin/python -m pytest
 
+test-guest:      ## tests against real kernel modules, in a QEMU guest (Debian's kernel and DAHDI, compiled once)
+	@./setup.sh guest
+	@ZONGJI_GUEST=1 nice .venv/bin/python -m pytest tests/guest
+
 bench: setup-test ## figures and ratios, printed
 	@.venv/bin/python -m tests.bench
 

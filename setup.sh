@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything the product needs on a fresh Debian 12 machine; with "test" also what
-# its tests need. Non-interactive; repeating it costs a second when nothing is missing.
+# its tests need, with "guest" what the tests in a QEMU guest need besides.
+# Non-interactive; repeating it costs a second when nothing is missing.
 set -eu
 cd "$(dirname "$0")"
 want=${1:-run}
@@ -10,9 +11,16 @@ packages="python3 python3-venv espeak-ng ca-certificates"
 # Line cards: sound and hot-plug; pyalsaaudio comes as source and is compiled here.
 packages="$packages libasound2 libudev1 gcc libc6-dev python3-dev libasound2-dev"
 command -v npm >/dev/null 2>&1 || packages="$packages npm"
+guest=""
+if [ "$want" = guest ]; then
+    # No kernel is installed here: tests/guest fetches its own.
+    guest="qemu-system-x86 linux-headers-amd64 dahdi-source busybox-static kmod cpio bzip2 make binutils util-linux"
+    want=test
+fi
 if [ "$want" = test ]; then
     packages="$packages git chromium fonts-noto-cjk asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 fi
+packages="$packages $guest"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"

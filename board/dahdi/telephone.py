@@ -35,6 +35,7 @@ from board.api import (
     StopRinging,
 )
 from board.dahdi import ioctls
+from board.dahdi.kernel import reason
 from board.dahdi.port import DahdiPort
 
 log = logging.getLogger(__name__)
@@ -254,12 +255,12 @@ class TelephonePort(DahdiPort):
 
     def _direct(self, number: int, request: int, value: int, clock: int) -> None:
         """A request that disturbs no command under way (ringing may be waiting)."""
-        waiting, self._waiting = self._waiting, None
-        self.attempt(number, lambda: _ask(self, request, value), clock)
-        if self._waiting is not None:
-            self._waiting = None
-            self.failed(number, clock, "the port is busy")
-        self._waiting = waiting
+        try:
+            self.channel.ask(request, value)
+        except OSError as error:
+            self.failed(number, clock, reason(error))
+        else:
+            self.done(number, clock)
 
     # -------------------------------------------------------------- measure
     def measure(self) -> LineMeasure:
@@ -272,6 +273,3 @@ class TelephonePort(DahdiPort):
             off_hook=self.off_hook,
         )
 
-
-def _ask(port: TelephonePort, request: int, value: int) -> None:
-    port.channel.ask(request, value)

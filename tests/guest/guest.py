@@ -1,0 +1,172 @@
+"""A small QEMU machine with Debian's kernel that sees this machine's files, read-only.
+
+`Guest` boots it and runs test bodies in it; `in_guest` makes a test of a function
+whose body runs there; `modprobe` is for those bodies. The processor is emulated
+(TCG), so it works where no virtualisation is allowed, and time in it is real.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.guest.kernel_tree import REPOSITORY, KernelTree
+
+BOOT_TIMEOUT_S = 180.0
+END_TIMEOUT_S = 10.0
+ANSWER_GRACE_S = 20.0
+MEMORY_MB = 1024
+
+
+class GuestError(Exception):
+    """The guest does not boot or does not answer; the text has the end of its console."""
+
+
+class Guest:
+    """One running guest. Use as a context manager."""
+
+    def __init__(self, tree: KernelTree) -> None:
+        """Boot it. Raises GuestError."""
+        self._tree = tree
+        self.figures: dict[str, object] = {}
+        """What bodies returned, by test name: measured values."""
+        self._folder = tempfile.TemporaryDirectory(prefix="guest-")
+        self.console = Path(self._folder.name) / "console.log"
+        self._path = Path(self._folder.name) / "agent.sock"
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._rest = b""
+        begun = time.monotonic()
+        self._qemu = subprocess.Popen(
+            self._command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            self._connect(begun + BOOT_TIMEOUT_S)
+            self.ready = self._answer(BOOT_TIMEOUT_S)
+        except BaseException:
+            self.close()
+            raise
+        self.boot_s = time.monotonic() - begun
+
+    def __enter__(self) -> "Guest":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def _command(self) -> list[str]:
+        words = (
+            "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"
+            f" zongji.repository={REPOSITORY} zongji.python={sys.executable} zongji.tree={self._tree.folder}"
+        )
+        shared = "security_model=none,readonly=on,multidevs=remap"
+        return [
+            *("nice", "-n", "5", "qemu-system-x86_64"),
+            *("-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-smp", "2"),
+            *("-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-no-reboot"),
+            *("-kernel", str(self._tree.kernel), "-initrd", str(self._tree.initramfs), "-append", words),
+            *("-serial", f"file:{self.console}"),
+            *("-serial", f"unix:{self._path},server=on,wait=off"),
+            *("-fsdev", f"local,id=root,path=/,{shared}"),
+            *("-device", "virtio-9p-pci,fsdev=root,mount_tag=root"),
+            *("-fsdev", f"local,id=repository,path={REPOSITORY},{shared}"),
+            *("-device", "virtio-9p-pci,fsdev=repository,mount_tag=repository"),
+        ]
+
+    def _connect(self, until: float) -> None:
+        while True:
+            try:
+                self._line.connect(str(self._path))
+                return
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                if self._qemu.poll() is not None:
+                    assert self._qemu.stderr is not None
+                    raise GuestError(f"qemu ended: {self._qemu.stderr.read().decode()}") from error
+                if time.monotonic() > until:
+                    raise GuestError("qemu does not open its socket") from error
+                time.sleep(0.05)
+
+    def _answer(self, timeout_s: float) -> dict[str, object]:
+        until = time.monotonic() + timeout_s
+        while b"\n" not in self._rest:
+            self._line.settimeout(max(until - time.monotonic(), 0.01))
+            try:
+                data = self._line.recv(65536)
+            except TimeoutError as error:
+                raise GuestError(
+                    f"the guest gave no answer within {timeout_s:.0f} s\n{self.log()}"
+                ) from error
+            if not data:
+                raise GuestError(f"the guest has ended\n{self.log()}")
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        answer: dict[str, object] = json.loads(line)
+        return answer
+
+    def log(self) -> str:
+        """End of what the kernel said."""
+        return self.console.read_text(errors="replace")[-4000:] if self.console.exists() else ""
+
+    def run(self, module: str, name: str, timeout_s: float = 60.0) -> object:
+        """Run the body of `module.name` (see `in_guest`) there; its value.
+
+        AssertionError with the guest's traceback when it failed.
+        """
+        wish = {"module": module, "name": name, "timeout_s": timeout_s}
+        self._line.settimeout(ANSWER_GRACE_S)
+        self._line.sendall(json.dumps(wish).encode() + b"\n")
+        answer = self._answer(timeout_s + ANSWER_GRACE_S)
+        if answer["text"]:
+            print(answer["text"])
+        assert answer["ok"], f"failed in the guest:\n{answer['text']}"
+        return answer["value"]
+
+    def close(self) -> None:
+        """Power off; whatever does not end by itself is killed. Idempotent."""
+        if self._qemu.poll() is None:
+            try:
+                self._line.settimeout(1.0)
+                self._line.sendall(b'{"end": true}\n')
+                self._qemu.wait(END_TIMEOUT_S)
+            except (OSError, subprocess.TimeoutExpired):
+                os.killpg(self._qemu.pid, signal.SIGKILL)
+                self._qemu.wait()
+        if self._qemu.stderr is not None:
+            self._qemu.stderr.close()
+        self._line.close()
+        self._folder.cleanup()
+
+
+def in_guest(timeout_s=60.0):
+    """Decorator: the body of this test runs in the guest; what it returns are figures to be shown."""
+
+    def wrap(body):
+        def test(guest):
+            value = guest.run(body.__module__, body.__name__, timeout_s)
+            if value is not None:
+                guest.figures[body.__name__] = value
+
+        test.__name__ = body.__name__
+        test.__doc__ = body.__doc__
+        test.__module__ = body.__module__
+        test.body = body
+        return test
+
+    return wrap
+
+
+def modprobe(module, *options):
+    """In the guest: load a kernel module of the guest's tree with what it needs."""
+    tree = os.environ["ZONGJI_GUEST_TREE"]
+    done = subprocess.run(
+        ["modprobe", "-d", tree, module, *options], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 0, f"modprobe {module}: {done.stderr}"

@@ -1,0 +1,191 @@
+"""Debian's kernel with DAHDI's modules, for the guest: built once per package version under build/guest/.
+
+Nothing is installed on this machine: the kernel package is fetched and unpacked,
+the modules are compiled from Debian's own `dahdi-source` against its headers.
+"""
+
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = REPOSITORY / "build" / "guest"
+SOURCE = Path("/usr/src/dahdi.tar.bz2")
+BUSYBOX = Path("/bin/busybox")
+
+DAHDI_OBJECTS = "dahdi.o dahdi_dynamic.o dahdi_dynamic_loc.o wctdm.o wcfxo.o"
+"""The core, the looped spans, and two card drivers that need no firmware (loading them is a test)."""
+
+KEPT = (
+    "kernel/drivers/hid",
+    "kernel/drivers/tty",
+    "kernel/drivers/usb",
+    "kernel/drivers/virtio",
+    "kernel/fs",
+    "kernel/lib",
+    "kernel/net/9p",
+    "kernel/sound",
+)
+"""Of the kernel's modules; the others would only fill the disk."""
+DROPPED_FILE_SYSTEMS = "xfs btrfs ocfs2 gfs2 nfs nfsd cifs ceph ext4 f2fs afs jfs reiserfs ubifs orangefs"
+BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p")
+
+INIT = Path(__file__).with_name("init.sh")
+
+
+class BuildError(Exception):
+    """The kernel or its modules cannot be made; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class KernelTree:
+    """What a guest boots from."""
+
+    folder: Path
+    release: str
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel image."""
+        return self.folder / "vmlinuz"
+
+    @property
+    def initramfs(self) -> Path:
+        """What runs first: it mounts this machine's files, read-only, and starts the agent."""
+        return self.folder / "initramfs.gz"
+
+
+def run(*command, cwd=None, env=None):
+    """Run a program quietly; BuildError with the end of its output when it fails."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BuildError(f"{' '.join(map(str, command))} failed:\n{done.stdout[-4000:]}")
+    return done.stdout
+
+
+def installed(package, field="Version"):
+    """A field of an installed Debian package."""
+    try:
+        found = run("dpkg-query", "-W", f"-f=${{Status}}\t${{{field}}}", package)
+    except BuildError as error:
+        raise BuildError(f"the package {package} is missing: run ./setup.sh guest") from error
+    status, _, value = found.partition("\t")
+    if status != "install ok installed":
+        raise BuildError(f"the package {package} is missing: run ./setup.sh guest")
+    return value
+
+
+def kernel_tree():
+    """The tree for the installed package versions, built when it is missing."""
+    depends = installed("linux-headers-amd64", "Depends")
+    found = re.match(r"linux-headers-(\S+-amd64) \(= (\S+)\)", depends)
+    if found is None:
+        raise BuildError(f"linux-headers-amd64 depends on {depends!r}, which this does not understand")
+    release, version = found.groups()
+    dahdi = installed("dahdi-source")
+    for package in ("qemu-system-x86", "busybox-static", "kmod", "cpio"):
+        installed(package)
+    recipe = hashlib.sha256(Path(__file__).read_bytes() + INIT.read_bytes()).hexdigest()[:8]
+    name = re.sub(r"[^A-Za-z0-9.+-]", "_", f"linux-{version}-dahdi-{dahdi}-{recipe}")
+    folder = FOLDER / name
+    if not folder.is_dir():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=FOLDER, prefix="making-") as work:
+            made = Path(work) / "tree"
+            made.mkdir()
+            _unpack_kernel(Path(work), made, release, version)
+            _compile_dahdi(Path(work), made, release)
+            _make_initramfs(Path(work), made, release)
+            made.rename(folder)
+        for old in FOLDER.glob("linux-*"):
+            if old != folder:
+                shutil.rmtree(old)
+    return KernelTree(folder, release)
+
+
+def _unpack_kernel(work, made, release, version):
+    package = f"linux-image-{release}"
+    run("apt-get", "download", "-q", f"{package}={version}", cwd=work)
+    (archive,) = work.glob(f"{package}_*.deb")
+    run("dpkg-deb", "-x", archive, work / "image")
+    shutil.move(work / "image" / "boot" / f"vmlinuz-{release}", made / "vmlinuz")
+    source = work / "image" / "lib" / "modules" / release
+    target = made / "lib" / "modules" / release
+    target.mkdir(parents=True)
+    for name in source.glob("modules.*"):
+        shutil.copy2(name, target)
+    for kept in KEPT:
+        if (source / kept).is_dir():
+            shutil.copytree(source / kept, target / kept)
+    for dropped in DROPPED_FILE_SYSTEMS.split():
+        shutil.rmtree(target / "kernel" / "fs" / dropped, ignore_errors=True)
+
+
+def _compile_dahdi(work, made, release):
+    if not SOURCE.is_file():
+        raise BuildError(f"{SOURCE} is missing: run ./setup.sh guest")
+    run("tar", "-xjf", SOURCE, cwd=work)
+    tree = work / "modules" / "dahdi"
+    with (tree / "drivers" / "dahdi" / "Kbuild").open("a") as kbuild:
+        kbuild.write(f"\nobj-m := {DAHDI_OBJECTS}\n")
+    headers = Path("/usr/src") / f"linux-headers-{release}"
+    run("make", "-C", tree, "include/dahdi/version.h", f"KSRC={headers}", f"KVERS={release}")
+    run(
+        "make",
+        "-C",
+        headers,
+        f"-j{os.cpu_count() or 1}",
+        f"M={tree / 'drivers' / 'dahdi'}",
+        f"DAHDI_INCLUDE={tree / 'include'}",
+        "DAHDI_MODULES_EXTRA= ",
+        "HOTPLUG_FIRMWARE=yes",
+        "DAHDI_BUILD_ALL=m",
+        "modules",
+    )
+    target = made / "lib" / "modules" / release / "updates"
+    target.mkdir()
+    for module in (tree / "drivers" / "dahdi").glob("*.ko"):
+        run("strip", "--strip-debug", "-o", target / module.name, module)
+    run("depmod", "-b", made, release)
+
+
+def _make_initramfs(work, made, release):
+    root = work / "initramfs"
+    for folder in ("bin", "dev", "proc", "sys", "host", "modules"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy2(BUSYBOX, root / "bin" / "busybox")
+    shutil.copy2(INIT, root / "init")
+    (root / "init").chmod(0o755)
+    order = []
+    for module in BOOT_MODULES:
+        listed = run("modprobe", "-d", made, "-S", release, "--show-depends", module)
+        for line in listed.splitlines():
+            kind, _, path = line.partition(" ")
+            if kind == "insmod" and path.strip() not in order:
+                order.append(path.strip())
+    for number, path in enumerate(order):
+        shutil.copy2(path, root / "modules" / f"{number:02d}-{Path(path).name}")
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    archive = subprocess.run(
+        ["cpio", "--quiet", "-o", "-H", "newc"],
+        input="\n".join(names).encode(),
+        cwd=root,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    (made / "initramfs.gz").write_bytes(gzip.compress(archive.stdout, 1, mtime=0))

@@ -1,0 +1,53 @@
+"""The guest itself: what later tests rely on."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from tests.guest.guest import in_guest, modprobe
+from tests.guest.kernel_tree import REPOSITORY
+
+
+@in_guest()
+def test_sees_this_repository_and_can_write_only_in_memory():
+    assert (REPOSITORY / "board" / "api.py").is_file()
+    with pytest.raises(OSError):
+        (REPOSITORY / "build" / "must-not-be").write_text("x")
+    assert subprocess.check_output(["findmnt", "-n", "-o", "FSTYPE", "/tmp"], text=True).strip() == "tmpfs"
+
+
+@in_guest()
+def test_time_in_it_is_real():
+    begun = time.monotonic()
+    time.sleep(0.5)
+    assert 0.45 < time.monotonic() - begun < 1.0
+
+
+@in_guest()
+def test_drivers_of_cards_load():
+    for driver in ("wctdm", "wcfxo"):
+        modprobe(driver)
+    assert os.path.isdir("/sys/module/wctdm")
+
+
+def test_a_failure_in_it_is_a_failure_here(guest):
+    with pytest.raises(AssertionError, match="this is on purpose"):
+        guest.run(__name__, "fails")
+
+
+def test_a_body_that_does_not_end_is_ended(guest):
+    with pytest.raises(AssertionError, match=r"took longer than 1"):
+        guest.run(__name__, "hangs", timeout_s=1.0)
+
+
+@in_guest()
+def fails():
+    raise ValueError("this is on purpose")
+
+
+@in_guest()
+def hangs():
+    while True:
+        time.sleep(1)
