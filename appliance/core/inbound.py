@@ -144,6 +144,7 @@ def answer(world: World, call: Call) -> None:
     record.answered_at = world.now
     record.caller_presentation = record.caller_presentation or "unavailable"
     call.note(world.now, "answer")
+    world.keep_record(call)
     if call.plan.recording.enabled:
         world.emit(StartRecording(call.id, line.key))
         call.recording = True

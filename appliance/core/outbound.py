@@ -268,6 +268,7 @@ def dialled(world: World, call: Call, args: Args) -> None:
     world.watch(call.far, "progress", "answer", "disconnect")
     world.emit(Bridge(call.far, call.near))
     call.bridged = True
+    world.keep_record(call)
     if call.plan.recording.enabled:
         world.emit(StartRecording(call.id, call.far))
         call.recording = True

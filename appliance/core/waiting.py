@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.core import inbound
-from appliance.core.actions import SaveRecord, StartRecording
+from appliance.core.actions import StartRecording
 from appliance.core.agent import AgentEvent, AgentState
 from appliance.core.call import Call, CallEvent, CallState
 from appliance.core.ending import end_call
@@ -258,7 +258,7 @@ def now_connected(world: World, call: Call) -> None:
             world.call_timer(call, E.TOO_LONG, call.plan.max_call_s)
     world.move(call, S.TALKING)
     call.note(world.now, "connect", phone=record.phone, agent=record.agent)
-    world.emit(SaveRecord(call.id, record.as_dict(), False))
+    world.keep_record(call)
 
 
 def note_agent(world: World, call: Call, ext: str) -> None:

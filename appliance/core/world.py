@@ -22,6 +22,7 @@ from appliance.core.actions import (
     Quiet,
     Release,
     Ring,
+    SaveRecord,
     Seize,
     StopRing,
     Unbridge,
@@ -264,6 +265,10 @@ class World:
         """Forget such events."""
         for event in events:
             self.timers.cancel(("call", call.id, event.value))
+
+    def keep_record(self, call: Call) -> None:
+        """Let the record be kept as it is now: should the box fail, the call is not forgotten."""
+        self.emit(SaveRecord(call.id, call.record.as_dict(), False))
 
     # ---------------------------------------------------------- distribution
     def free_agents(self) -> list[acd.Free]:

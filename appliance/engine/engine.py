@@ -128,8 +128,7 @@ class Engine:
         self.hands = Hands(self)
         self.hands.country = plan.country
         self.switch = make_core(plan, self._call_ids())
-        self._files.submit(self.recorder.repair)
-        self._files.submit(self.spool.load)
+        self._files.submit(self._mend)
         self._use(plan)
 
     # ----------------------------------------------------------------- time
@@ -313,6 +312,7 @@ class Engine:
         offset_s = self.wall_clock() - self.now
         if abs(offset_s - self._offset_s) > WALL_STEP_S:
             self._offset_s = offset_s
+            self._live_changed = True
 
     # ---------------------------------------------------------------- input
     def feed(self, event: core.Event) -> None:
@@ -422,8 +422,28 @@ class Engine:
             if problem:
                 record["detail"] = "; ".join(filter(None, (record.get("detail", ""), problem)))
             self.spool.store(call, record, final)
+            if final:
+                self.recorder.forget(call)
 
         self._files.submit(store)
+
+    def _mend(self) -> None:
+        """Calls that an earlier run did not see the end of get their records and recordings."""
+        mended = self.recorder.repair()
+        self.spool.load(lambda call: mended.get(call, {}))
+        for call in mended:
+            self.recorder.forget(call)
+
+    def _cut_off(self) -> None:
+        """Calls that go on while the engine stops end here; so do their records."""
+
+        def found(call: str) -> dict[str, Any]:
+            found = self.recorder.describe(call, forget=True)
+            found.pop("problem", "")
+            return found
+
+        for call in self.spool.cut_off_all(found, self.unix_s):
+            self.recorder.forget(call)
 
     def snapshot(self) -> Message:
         """The live snapshot of docs/architecture.md, in Unix seconds."""
@@ -470,6 +490,7 @@ class Engine:
             return
         self._closed = True
         self.recorder.stop_all()
+        self._files.submit(self._cut_off)
         if not self._files.close():
             log.error("the disk did not take everything in time: recordings will be mended at the next start")
         self._sounds.close(1.0)

@@ -30,7 +30,6 @@ from board.sim import SimBoard
 log = logging.getLogger(__name__)
 
 
-
 class StartError(Exception):
     """The engine cannot start; the text says what to do."""
 

@@ -213,25 +213,48 @@ class Recorder:
             found["problem"] = f"recording: {where}, {tape.problem}"
         return found
 
-    def repair(self) -> None:
-        """Mend recordings that a power cut left open. Runs on the helper thread at start."""
+    def repair(self) -> dict[str, dict[str, Any]]:
+        """Mend recordings that a power cut left open. Runs on the helper thread at start.
+
+        Returns by call what its record shall say: recording, recording_s, and as ended_at when the
+        file was written last (Unix seconds); nothing for a recording that had not begun. Call `forget`
+        with them when the records are on the disk.
+        """
+        mended: dict[str, dict[str, Any]] = {}
         for marker in sorted(self._spool.glob(f"*{_OPEN_SUFFIX}")):
+            call = marker.name.removesuffix(_OPEN_SUFFIX)
             try:
                 relative = marker.read_text(encoding="utf-8").strip()
                 path = self._root / relative
+                mended[call] = {}
                 if relative and path.exists():
+                    written_at = path.stat().st_mtime
                     seconds = wavfile.repair(path)
                     log.info("recording %s was cut off: mended, %.1f s", relative, seconds)
-                marker.unlink()
+                    if seconds:
+                        mended[call] = {
+                            "recording": relative,
+                            "recording_s": seconds,
+                            "ended_at": written_at,
+                        }
             except OSError as error:
                 log.warning("recording named by %s could not be mended: %s", marker.name, reason_text(error))
+        return mended
 
-    def _marker(self, tape: _Tape) -> Path:
-        return self._spool / f"{tape.call}{_OPEN_SUFFIX}"
+    def forget(self, call: str) -> None:
+        """The record of this call tells of its recording: nothing is left to be mended. Helper thread."""
+        marker = self._marker(call)
+        try:
+            marker.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s could not be removed: %s", marker, reason_text(error))
+
+    def _marker(self, call: str) -> Path:
+        return self._spool / f"{call}{_OPEN_SUFFIX}"
 
     def _open(self, tape: _Tape, path: Path) -> None:
         try:
-            self._marker(tape).write_text(tape.relative, encoding="utf-8")
+            self._marker(tape.call).write_text(tape.relative, encoding="utf-8")
             tape.file = wavfile.GrowingWav(path)
         except OSError as error:
             self._fail(tape, reason_text(error))
@@ -254,10 +277,6 @@ class Recorder:
         if tape.file is not None:
             tape.file.close()
             tape.file = None
-        try:
-            self._marker(tape).unlink(missing_ok=True)
-        except OSError as error:
-            log.warning("%s could not be removed: %s", self._marker(tape), reason_text(error))
 
     def _fail(self, tape: _Tape, reason: str) -> None:
         """The rest of this recording is lost; what has been written stays playable."""

@@ -1,4 +1,7 @@
-"""Finished call records, kept as files until control says that they are stored.
+"""Call records, kept as files until control says that they are stored.
+
+    <call>.open   a call that goes on, as last heard of it; stays until the call has ended
+    <call>.json   a call that has ended; stays until it is acknowledged
 
 Everything here runs on the engine's helper thread, in order, so that nothing is locked.
 """
@@ -20,13 +23,23 @@ log = logging.getLogger(__name__)
 WINDOW = 64
 """Records on their way to control at one time; the rest waits for acknowledgements."""
 
-Send = Callable[[str, dict[str, Any]], bool]
+OPEN = ".open"
+ENDED = ".json"
+CUT_OFF = "the engine stopped during this call"
+
+Record = dict[str, Any]
+Send = Callable[[str, Record], bool]
+Mended = Callable[[str], Record]
+"""What is known of the recording of a call that was cut off: recording, recording_s, and ended_at
+(Unix seconds) when its file tells; empty when there is none."""
 
 
 @dataclass
 class _Entry:
-    record: dict[str, Any]
+    record: Record
     final: bool
+    stored: bool = False
+    """Acknowledged, and kept all the same because the call goes on."""
     unacknowledged: int = 0
     """Times sent on this connection and not acknowledged: an acknowledgement of an
     earlier version must not remove a later one."""
@@ -47,37 +60,57 @@ class Spool:
     @property
     def waiting(self) -> int:
         """Records not yet acknowledged (may be read from any thread)."""
-        return len(self._entries)
+        return sum(not entry.stored for entry in list(self._entries.values()))
 
-    def load(self) -> None:
-        """Take over what an earlier run left.
-
-        A record that was not final belongs to a call that ended with that run: it is closed here.
-        """
-        for path in sorted(self._folder.glob("*.json")):
+    def load(self, mended: Mended) -> None:
+        """Take over what an earlier run left. A call that went on when it was cut off ended with it."""
+        for path in [*sorted(self._folder.glob(f"*{ENDED}")), *sorted(self._folder.glob(f"*{OPEN}"))]:
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
                 entry = _Entry(dict(found["record"]), bool(found["final"]))
                 call = str(found["id"])
+                seen_at = path.stat().st_mtime
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.error("%s is not a call record (%s): moved aside as .damaged", path, error)
                 path.rename(path.with_suffix(".damaged"))
                 continue
-            if not entry.final:
-                entry.final = True
-                entry.record["end_reason"] = "error"
-                entry.record["detail"] = "the engine stopped during this call"
-                if entry.record.get("ended_at") is None:
-                    entry.record["ended_at"] = path.stat().st_mtime
-                self._write(call, entry)
+            if call in self._entries:  # the final version is there, this one had not gone yet
+                self._remove(path)
+                continue
             self._entries[call] = entry
+            if not entry.final:
+                self._cut_off(call, entry, mended(call), seen_at)
         if self._entries:
             log.info("%d call records wait for control", len(self._entries))
 
-    def store(self, call: str, record: dict[str, Any], final: bool) -> None:
+    def cut_off_all(self, mended: Mended, unix_s: float) -> list[str]:
+        """The engine stops: calls that go on end here. Returns which."""
+        calls = [call for call, entry in self._entries.items() if not entry.final]
+        for call in calls:
+            entry = self._entries[call]
+            self._cut_off(call, entry, mended(call), unix_s)
+            self._send_entry(call, entry)
+        return calls
+
+    def _cut_off(self, call: str, entry: _Entry, mended: Record, seen_at: float) -> None:
+        record = entry.record
+        record |= {key: value for key, value in mended.items() if key != "ended_at"}
+        ended_at = record.get("ended_at") or max(seen_at, mended.get("ended_at", 0.0))
+        record |= {"ended_at": ended_at, "end_reason": "error"}
+        record["detail"] = "; ".join(filter(None, (record.get("detail", ""), CUT_OFF)))
+        talking = record.get("connected_at") is not None
+        if talking:
+            spent_s = ended_at - record["connected_at"] - record.get("hold_s", 0.0)
+            record["talk_s"] = max(record.get("talk_s", 0.0), spent_s)
+        steps = record.setdefault("steps", [])
+        steps.append({"at": ended_at, "what": "hangup", "reason": "error", "talked": talking})
+        entry.final, entry.stored = True, False
+        self._write(call, entry)
+
+    def store(self, call: str, record: Record, final: bool) -> None:
         """Keep a record and send it; a later version replaces an earlier one."""
         earlier = self._entries.pop(call, None)
-        entry = _Entry(record, final, earlier.unacknowledged if earlier else 0)
+        entry = _Entry(record, final, unacknowledged=earlier.unacknowledged if earlier else 0)
         self._entries[call] = entry
         self._write(call, entry)
         if self._in_flight() < WINDOW:
@@ -97,11 +130,11 @@ class Spool:
         entry.unacknowledged -= 1
         if entry.unacknowledged > 0:
             return
-        del self._entries[call]
-        try:
-            self._path(call).unlink(missing_ok=True)
-        except OSError as error:
-            log.warning("%s could not be removed: %s", self._path(call), reason_text(error))
+        if entry.final:
+            del self._entries[call]
+            self._remove(self._path(call, True))
+        else:
+            entry.stored = True
         self._pump()
 
     def _in_flight(self) -> int:
@@ -112,7 +145,7 @@ class Spool:
         for call, entry in list(self._entries.items()):
             if room <= 0:
                 return
-            if entry.unacknowledged <= 0:
+            if entry.unacknowledged <= 0 and not entry.stored:
                 if not self._send_entry(call, entry):
                     return
                 room -= 1
@@ -122,18 +155,23 @@ class Spool:
         entry.unacknowledged += sent
         return sent
 
-    def _path(self, call: str) -> Path:
-        return self._folder / f"{call}.json"
+    def _path(self, call: str, final: bool) -> Path:
+        return self._folder / f"{call}{ENDED if final else OPEN}"
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s could not be removed: %s", path, reason_text(error))
 
     def _write(self, call: str, entry: _Entry) -> None:
         """Atomic and durable. When the disk refuses, the record stays in memory and is still sent."""
-        path = self._path(call)
+        path = self._path(call, entry.final)
         temporary = path.with_suffix(".tmp")
+        content = {"id": call, "record": entry.record, "final": entry.final}
         try:
             with temporary.open("w", encoding="utf-8") as file:
-                json.dump(
-                    {"id": call, "record": entry.record, "final": entry.final}, file, ensure_ascii=False
-                )
+                json.dump(content, file, ensure_ascii=False)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -142,5 +180,7 @@ class Spool:
             if not self._failing:
                 self._notice("spool_failed", {"reason": reason_text(error)})
             self._failing = True
-        else:
-            self._failing = False
+            return
+        self._failing = False
+        if entry.final:
+            self._remove(self._path(call, False))

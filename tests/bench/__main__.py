@@ -205,7 +205,7 @@ def main() -> None:
         "--story", type=float, default=60.0, help="simulated minutes of the busy hour (default: 60)"
     )
     parser.add_argument("--cost", type=float, default=20.0, help="seconds per tick-cost figure (default: 20)")
-    parser.add_argument("--pops", type=int, default=10, help="calls for the screen pop figure (default: 10)")
+    parser.add_argument("--pops", type=int, default=10, help="calls for the screen pop figure, 0 for none (default: 10)")
     parser.add_argument("--realtime", action="store_true", help="ask for real-time scheduling (SCHED_FIFO)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
@@ -215,8 +215,9 @@ def main() -> None:
         tick_cost(ports, args.cost)
     print("busy hour, in memory")
     busy_hour(args.story)
-    print("screen pop, real processes and browser")
-    pop_latency(args.pops)
+    if args.pops:
+        print("screen pop, real processes and browser")
+        pop_latency(args.pops)
     print("real time")
     real_time(args.minutes * 60, args.realtime)
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -368,7 +368,7 @@ def test_the_same_day_twice_gives_the_same_records_and_samples(tmp_path):
     assert seen[0] == seen[1]
 
 
-def test_stopping_in_a_call_closes_its_recording(tmp_path):
+def test_stopping_in_a_call_closes_its_recording_and_its_record(tmp_path):
     box = Box(tmp_path)
     caller = connect(box)
     caller.say(speech(CALLER_SAYS))
@@ -377,3 +377,52 @@ def test_stopping_in_a_call_closes_its_recording(tmp_path):
     [path] = box.home.recordings.rglob("*.wav")
     assert path.stat().st_size > 44 + 2 * 2.5 * 8000
     assert not list(box.home.spool.glob("*.recording"))
+    [record] = box.records()
+    assert record["end_reason"] == "error" and "stopped" in record["detail"]
+    assert record["recording_s"] == pytest.approx(record["ended_at"] - record["answered_at"], abs=0.1)
+    assert record["talk_s"] == pytest.approx(2.8, abs=0.2)
+
+
+@pytest.mark.parametrize("talking", [False, True])
+def test_a_call_in_which_the_engine_is_killed_has_record_and_recording(make, tmp_path, talking):
+    """Though control has taken over the early record of the call, and in the menu already."""
+    box = make()
+    if talking:
+        connect(box)
+    else:
+        box.office.outside("Anna").call(0, number="13800138000")
+        box.until(lambda: box.line_state() == "ivr", 12)
+    for early in box.of("record"):
+        box.engine.command({"cmd": "ack", "id": early["id"]})
+    box.run(2.5)
+    [call] = box.engine.snapshot()["calls"]
+
+    again = make()  # the first one never got to say goodbye
+    again.engine.connected()
+    again.run(0.1)
+    [record] = again.records()
+    assert record["id"] == call["id"] and record["caller_number"] == "13800138000"
+    assert record["end_reason"] == "error" and record["detail"] == "the engine stopped during this call"
+    assert len(again.recording(record)) == round(record["recording_s"] * 8000) >= 2 * 8000
+    assert (record["talk_s"] > 0) == talking
+    again.engine.command({"cmd": "ack", "id": call["id"]})
+    again.run(0.1)
+    assert not [path for path in again.home.spool.iterdir()]
+
+
+def test_a_clock_that_jumps_changes_dates_and_no_durations(make):
+    """An agent's wrap-up, the limits of calls and the lengths in records go by the samples."""
+    box = make(plan=plan_data(queues=[{"id": "sales", "name": "Sales", "wrap_up_s": 3}]))
+    caller = connect(box)
+    live = len(box.of("live"))
+    box.engine.wall_clock = lambda clock=box.engine.wall_clock: clock() + 86400
+    box.run(1.0)
+    assert len(box.of("live")) > live, "desks learn the new dates at once"
+    caller.hang_up()
+    box.until(lambda: box.records(), 8)
+    [record] = box.records()
+    assert record["talk_s"] < 10 and record["ended_at"] - record["started_at"] < 30
+    assert record["started_at"] > box.of("record")[0]["record"]["started_at"] + 86000
+    assert box.agent_state("1001") == "wrap_up"
+    box.phone("801").hang_up()
+    assert box.until(lambda: box.agent_state("1001") == "ready", 4) > 1.0

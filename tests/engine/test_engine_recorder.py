@@ -154,8 +154,13 @@ def test_a_power_cut_leaves_a_file_that_the_next_start_mends(home):
     path = home.recordings / "2023/11/14/a.wav"
     whole = path.read_bytes()
     path.write_bytes(whole[:20] + b"\0" * 24 + whole[44:-1])
+    cut_at = path.stat().st_mtime
     again = make(home)
-    again.repair()
+    assert again.repair() == {
+        "a": {"recording": "recordings/2023/11/14/a.wav", "recording_s": 7999 / 8000, "ended_at": cut_at}
+    }
+    assert list(again.repair()) == ["a"], "until its record is safe"
+    again.forget("a")
     samples, rate = soundfile.read(path, dtype="int16")
     assert rate == 8000 and len(samples) == 7999 and (samples == 100).all()
     assert not list(home.spool.iterdir())

@@ -67,6 +67,10 @@ def test_acknowledging_an_earlier_version_keeps_the_later_one(spool, tmp_path):
     assert files(tmp_path) == []
 
 
+def nothing_recorded(call):
+    return {}
+
+
 def test_a_new_run_takes_over_what_was_left(spool, post, tmp_path):
     post.there = False
     spool.store("a", {"n": 1, "ended_at": 5.0, "end_reason": "caller_hangup"}, True)
@@ -74,12 +78,41 @@ def test_a_new_run_takes_over_what_was_left(spool, post, tmp_path):
     (tmp_path / "c.json").write_text('{"id": "c", "rec')
     later = Post()
     second = Spool(tmp_path, later.send, later.notice)
-    second.load()
+    second.load(nothing_recorded)
     second.resend()
     assert later.records == [("a", 1, True), ("b", 2, True)]
     unfinished = json.loads((tmp_path / "b.json").read_text())["record"]
     assert unfinished["end_reason"] == "error" and unfinished["detail"] and unfinished["ended_at"] > 0
     assert (tmp_path / "c.damaged").exists()
+    assert not (tmp_path / "b.open").exists()
+
+
+def test_a_call_that_goes_on_is_kept_though_control_has_its_early_record(spool, post, tmp_path):
+    """Otherwise a box that fails now would leave a call that never ends in the list."""
+    spool.store("a", {"n": 1, "connected_at": 100.0, "ended_at": None, "steps": []}, False)
+    spool.acknowledge("a")
+    assert files(tmp_path) == ["a.open"] and spool.waiting == 0
+    spool.resend()
+    assert len(post.records) == 1, "what is stored is not sent again"
+    later = Post()
+    second = Spool(tmp_path, later.send, later.notice)
+    second.load(lambda call: {"recording": f"{call}.wav", "recording_s": 7.0, "ended_at": 4e9})
+    record = json.loads((tmp_path / "a.json").read_text())["record"]
+    assert (record["recording"], record["recording_s"]) == ("a.wav", 7.0)
+    assert record["ended_at"] == 4e9 and record["talk_s"] == 4e9 - 100.0
+    assert record["steps"][-1]["what"] == "hangup"
+
+
+def test_the_final_record_wins_over_an_early_one_that_was_left_beside_it(spool, post, tmp_path):
+    spool.store("a", {"n": 1}, False)
+    early = (tmp_path / "a.open").read_bytes()
+    spool.store("a", {"n": 2, "end_reason": "caller_hangup"}, True)
+    (tmp_path / "a.open").write_bytes(early)
+    second = Spool(tmp_path, post.send, post.notice)
+    second.load(nothing_recorded)
+    assert json.loads((tmp_path / "a.json").read_text())["record"]["end_reason"] == "caller_hangup"
+    assert second.waiting == 1
+    assert files(tmp_path) == ["a.json"]
 
 
 def test_many_records_go_in_portions(spool, post):
