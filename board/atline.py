@@ -137,6 +137,10 @@ class AtLine:
         self._body_sent = False
         self._due_s = now_s + query.timeout_s
 
+    def keep_quiet(self, until_s: float) -> None:
+        """Send nothing until then, and take nothing for an answer."""
+        self._quiet_until_s = until_s
+
     def outgoing(self, now_s: float) -> bytes:
         """Bytes to be sent now; starts the next command when the line is free."""
         if self._now is None and self._queue and now_s >= self._quiet_until_s:
@@ -194,10 +198,11 @@ class AtLine:
                     self.on_dle(chr(byte))
             elif byte == DLE and self.on_dle is not None:
                 self._dle_pending = True
+            elif byte == 13 and self._stream_begins():
+                pass  # its LF still belongs to the text, not to the stream
             elif byte in b"\r\n":
                 if self._buffer and self._line(now_s):
-                    rest = data[at + 1 :]
-                    return rest[1:] if byte == 13 and rest[:1] == b"\n" else rest
+                    return data[at + 1 :]
             elif len(self._buffer) < MOST_LINE_BYTES:
                 if byte != 0:
                     self._buffer.append(byte)
@@ -207,6 +212,9 @@ class AtLine:
                 self.counters.long_lines += 1
                 self._buffer.clear()
         return b""
+
+    def _stream_begins(self) -> bool:
+        return self._now is not None and self._now[0].stream and self._buffer.startswith(b"CONNECT")
 
     def _prompt(self) -> None:
         if self._now is None or not self._now[0].body or self._body_sent or self._buffer.strip() != b">":

@@ -1,0 +1,363 @@
+"""What voice modems and cellular modules have in common as cards: one line, driven by AT commands.
+
+The card moves bytes between its wires and a machine that understands them, opens
+the wires anew when the device has hung or gone, and keeps the pace.
+
+    pace    on hook           a block every 20 ms of the clock
+            sound arriving    a block whenever 160 samples are there: the device's own clock
+            read() comes late (another card has paced the tick): never waits
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from board.api import (
+    BLOCK_SAMPLES,
+    SAMPLE_RATE_HZ,
+    BoardError,
+    CardCaps,
+    Command,
+    CommandFailed,
+    LineMeasure,
+    PortBack,
+    PortEvent,
+    PortGone,
+    PortInfo,
+    PortKind,
+    RingOff,
+    RingOn,
+    Samples,
+    Tick,
+)
+from board.atport import RealTime, Time, Wire, WireLost
+from board.elastic import SampleQueue
+
+log = logging.getLogger(__name__)
+
+BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
+PACED_BY_OTHERS_S = 0.75 * BLOCK_S
+"""A read that comes so long after the last one was paced by another card."""
+SOUND_LATE_S = 3 * BLOCK_S
+SETTLE_S = 5.0
+"""So long opening waits for the device to be ready; later it is a port that has gone."""
+REOPEN_AFTER_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
+"""Pauses before the attempts to reach a device that was lost; a module needs about 20 s to boot."""
+STEADY_S = 60.0
+"""A device that has worked so long has all its attempts again."""
+MOST_UNSENT_BYTES = 4096
+BURST_S = 1.0
+"""Length given to a ring burst, of which AT devices report the beginning alone."""
+
+
+class Machine(Protocol):
+    """What understands the device. Holds no port and no clock.
+
+    ready: the line can be used. trouble: why not, for people. lost_contact: the wires must be
+    opened anew. streaming: sound flows now. events: what happened, clock not filled in.
+    """
+
+    ready: bool
+    trouble: str
+    lost_contact: bool
+    streaming: bool
+    events: deque[PortEvent]
+    received: SampleQueue
+
+    def start(self, now_s: float) -> None:
+        """The wires are open: set the device up."""
+
+    def stop(self, reason: str) -> None:
+        """The wires are closed: commands under way fail, calls end."""
+
+    def feed(self, data: bytes, now_s: float) -> None:
+        """Bytes from the control wire."""
+
+    def tick(self, now_s: float) -> None:
+        """Let time pass."""
+
+    def outgoing(self, now_s: float) -> bytes:
+        """Bytes for the control wire."""
+
+    def command(self, number: int, command: Command, now_s: float) -> None:
+        """Carry out a command; its result comes as an event."""
+
+    def say(self, samples: Samples) -> None:
+        """One block for the far end; unheard when there is no call."""
+
+    def farewell(self) -> bytes:
+        """Last bytes before the card is closed: hang up."""
+
+    def measure(self) -> LineMeasure:
+        """What is known of the line."""
+
+    def describe(self) -> str:
+        """Make and firmware, as far as known."""
+
+
+class Rings:
+    """Ring bursts out of "RING" results, which tell the beginning alone."""
+
+    def __init__(self, events: deque[PortEvent]) -> None:
+        self._events = events
+        self._off_at_s: float | None = None
+
+    def burst(self, now_s: float) -> None:
+        """It rings."""
+        if self._off_at_s is None:
+            self._events.append(RingOn(0, 0))
+        self._off_at_s = now_s + BURST_S
+
+    def tick(self, now_s: float) -> None:
+        """End a burst whose time is over."""
+        if self._off_at_s is not None and now_s >= self._off_at_s:
+            self.stop()
+
+    def stop(self) -> None:
+        """It rings no more."""
+        if self._off_at_s is not None:
+            self._off_at_s = None
+            self._events.append(RingOff(0, 0))
+
+
+class AtCard:
+    """A card with one FXO port. Single-threaded, never blocks for longer than a tick once open."""
+
+    scheme = "at"
+
+    def __init__(
+        self,
+        card_id: str,
+        can: frozenset[str],
+        machine: Machine,
+        open_wire: Callable[[], Wire],
+        time: Time | None = None,
+    ) -> None:
+        """Opens the wire and waits up to 5 s for the device. Raises BoardError when it cannot be opened."""
+        self._id = card_id
+        self._machine = machine
+        self._open_wire = open_wire
+        self._time: Time = time or RealTime()
+        self._ports = (PortInfo(0, PortKind.FXO, f"{card_id}/0", can),)
+        self._clock = 0
+        self._unsent = bytearray()
+        self._number = 0
+        self._told = ""
+        self._dead = ""
+        self._closed = False
+        self._attempts = 0
+        self._ready_since_s: float | None = None
+        self._reopen_at_s = 0.0
+        self._wire: Wire | None = None
+        now_s = self._time.now_s()
+        self._last_s = self._due_s = now_s
+        try:
+            self._open(now_s)
+        except WireLost as error:
+            raise BoardError(f"{self.scheme}: {error}") from error
+        try:
+            self._settle(now_s + SETTLE_S)
+        except BaseException:
+            self.close()
+            raise
+
+    # ------------------------------------------------------------ Board
+    @property
+    def id(self) -> str:
+        """Stable name."""
+        return self._id
+
+    @property
+    def caps(self) -> CardCaps:
+        """Rate, block size and what the device says of itself."""
+        return CardCaps(firmware=self._machine.describe(), features=frozenset({self.scheme}))
+
+    @property
+    def ports(self) -> Sequence[PortInfo]:
+        """The one line."""
+        return self._ports
+
+    def read(self) -> Tick:
+        """Next block. Raises BoardError when the device is given up."""
+        self._need_open()
+        self._wait_for_block()
+        if self._dead:
+            raise BoardError(self._dead)
+        audio, lost = np.zeros(BLOCK_SAMPLES, np.int16), 0
+        if self._machine.streaming:
+            audio, lost = self._machine.received.take()
+        self._tell_state()
+        end = self._clock + BLOCK_SAMPLES
+        events = tuple(dataclasses.replace(event, clock=end) for event in self._machine.events)
+        self._machine.events.clear()
+        tick = Tick(self._clock, audio.reshape(1, BLOCK_SAMPLES), events, lost)
+        self._clock = end
+        self._last_s = self._time.now_s()
+        return tick
+
+    def write(self, audio: Samples) -> None:
+        """Samples int16 [1, 160]; BoardError for any other shape or type."""
+        self._need_open()
+        if audio.shape != (1, BLOCK_SAMPLES) or audio.dtype != np.int16:
+            raise BoardError(
+                f"write needs int16 samples [1, {BLOCK_SAMPLES}], not {audio.dtype} {list(audio.shape)}"
+            )
+        self._machine.say(audio[0])
+        if self._machine.streaming:
+            self._pump()
+
+    def command(self, port: int, command: Command) -> int:
+        """Queue a command; its result comes as an event."""
+        self._need_open()
+        if port != 0:
+            raise BoardError(f"port {port} does not exist: the card has port 0 alone")
+        self._number += 1
+        if not self._machine.ready:
+            why = self._told or self._machine.trouble or "the device is being set up"
+            self._machine.events.append(CommandFailed(0, 0, self._number, why))
+        else:
+            self._machine.command(self._number, command, self._time.now_s())
+        return self._number
+
+    def measure(self, port: int) -> LineMeasure:
+        """What the device tells of its line."""
+        self._need_open()
+        if port != 0:
+            raise BoardError(f"port {port} does not exist: the card has port 0 alone")
+        return self._machine.measure()
+
+    def close(self) -> None:
+        """Hang up and release the device. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            try:
+                wire.write(self._machine.farewell())
+            except WireLost as error:
+                log.info("card %s: could not hang up at the end: %s", self._id, error)
+            wire.close()
+        self._close_more()
+
+    # ------------------------------------------------- for cards with a second wire
+    def _open_more(self) -> None:
+        """Open what else is needed. Raises WireLost."""
+
+    def _close_more(self) -> None:
+        """Release what else is open. Idempotent."""
+
+    def _pump_more(self, now_s: float) -> None:
+        """Move sound of a second wire. Raises WireLost."""
+
+    def _wires(self) -> list[Wire]:
+        return [self._wire] if self._wire is not None else []
+
+    # ------------------------------------------------------------------ pace
+    def _settle(self, until_s: float) -> None:
+        while not self._machine.ready and not self._machine.trouble and self._wire is not None:
+            self._pump()
+            now_s = self._time.now_s()
+            if now_s >= until_s:
+                break
+            self._time.wait(self._wires(), min(BLOCK_S, until_s - now_s))
+        self._last_s = self._due_s = self._time.now_s()
+
+    def _wait_for_block(self) -> None:
+        now_s = self._time.now_s()
+        paced_by_others = now_s - self._last_s >= PACED_BY_OTHERS_S
+        self._due_s += BLOCK_S
+        if paced_by_others or abs(now_s - self._due_s) > 5 * BLOCK_S:
+            self._due_s = now_s
+        self._pump()
+        while not (self._machine.streaming and self._machine.received.ready):
+            limit_s = self._due_s
+            if self._machine.streaming and not paced_by_others:
+                limit_s = self._last_s + SOUND_LATE_S
+            left_s = limit_s - self._time.now_s()
+            if left_s <= 0:
+                break
+            self._time.wait(self._wires(), left_s)
+            self._pump()
+        if self._machine.streaming:
+            self._due_s = self._time.now_s()
+
+    # ----------------------------------------------------------------- bytes
+    def _pump(self) -> None:
+        now_s = self._time.now_s()
+        if self._wire is None:
+            self._reopen(now_s)
+            return
+        try:
+            data = self._wire.read()
+            if data:
+                self._machine.feed(data, now_s)
+            self._machine.tick(now_s)
+            if len(self._unsent) < MOST_UNSENT_BYTES:
+                self._unsent += self._machine.outgoing(now_s)
+            if self._unsent:
+                del self._unsent[: self._wire.write(bytes(self._unsent))]
+            self._pump_more(now_s)
+        except WireLost as error:
+            self._lose(str(error), now_s)
+            return
+        if self._machine.lost_contact:
+            self._lose(self._machine.trouble or "the device does not answer", now_s)
+
+    def _open(self, now_s: float) -> None:
+        self._wire = self._open_wire()
+        self._unsent.clear()
+        try:
+            self._open_more()
+        except WireLost:
+            self._wire.close()
+            self._wire = None
+            raise
+        self._machine.start(now_s)
+
+    def _lose(self, why: str, now_s: float) -> None:
+        log.warning("card %s: %s", self._id, why)
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+        self._close_more()
+        self._machine.stop(why)
+        if self._ready_since_s is not None and now_s - self._ready_since_s >= STEADY_S:
+            self._attempts = 0
+        self._ready_since_s = None
+        if self._attempts >= len(REOPEN_AFTER_S):
+            self._dead = f"{why}; given up after {self._attempts} attempts to open it again"
+            return
+        self._reopen_at_s = now_s + REOPEN_AFTER_S[self._attempts]
+        self._attempts += 1
+
+    def _reopen(self, now_s: float) -> None:
+        if self._dead or now_s < self._reopen_at_s:
+            return
+        try:
+            self._open(now_s)
+        except WireLost as error:
+            self._lose(str(error), now_s)
+
+    def _tell_state(self) -> None:
+        machine = self._machine
+        if machine.ready:
+            self._ready_since_s = self._last_s if self._ready_since_s is None else self._ready_since_s
+            if self._told:
+                self._told = ""
+                machine.events.append(PortBack(0, 0))
+            return
+        why = machine.trouble or self._told or "the device is being set up"
+        if why != self._told:
+            self._told = why
+            machine.events.append(PortGone(0, 0, why))
+
+    def _need_open(self) -> None:
+        if self._closed:
+            raise BoardError(f"the card {self._id} has been closed: open it again")
