@@ -12,6 +12,7 @@ whole blocks, and counted.
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
 from collections.abc import Callable
@@ -83,7 +84,7 @@ class Sound:
         self._fill: int | None = None
         """The constant of the top, in frames; None while it is being measured."""
         self._overruns_told = 0
-        self._started = False
+        self._started = self._closed = False
         self._xruns = 0
         self._frames = 0
         """Frames captured since the last start of the stream."""
@@ -293,5 +294,11 @@ class Sound:
     def close(self) -> None:
         """Release the device. Idempotent."""
         self._started = False
+        if self._closed:
+            return
+        self._closed = True
+        # Closing would wait until everything is played, for ever on a card that plays no more.
+        with contextlib.suppress(alsaaudio.ALSAAudioError):
+            self._playback.drop()
         for pcm in (self._capture, self._playback):
             pcm.close()

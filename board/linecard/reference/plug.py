@@ -182,6 +182,9 @@ class PluggedCard:
             with contextlib.suppress(BlockingIOError):
                 os.write(self._master, said)
 
+    def _watched(self) -> list[int | socket.socket]:
+        return [self._master, self._listener] if self._plugged else []
+
     def step(self) -> None:
         """One block."""
         self.serve()
@@ -205,8 +208,7 @@ class PluggedCard:
             due_s += BLOCK_SAMPLES / SAMPLE_RATE_HZ / (1 + self.rate_ppm * 1e-6)
             while (left_s := due_s - self._now_s()) > 0:
                 # What the host asks is answered at once, not at the next block.
-                watched: list[int | socket.socket] = [self._master, self._listener] if self._plugged else []
-                select.select(watched, [], [], left_s)
+                select.select(self._watched(), [], [], left_s)
                 self.serve()
             self.step()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
+from board import api
 from board.linecard import LinecardBoard
 from board.linecard.reference.device import Device
 from board.linecard.reference.plug import PluggedCard
@@ -25,21 +27,61 @@ def sound_plugin(tmp_path_factory) -> Path:
     return made
 
 
-class Rig:
-    """A reference card that runs in a thread of its own at the pace of real time."""
+class LockedCard(PluggedCard):
+    """A card whose people (the test) act between its blocks."""
 
-    def __init__(self, where: Path, plugin: Path, name: str, lines: int, phones: int, pcm: str = "") -> None:
+    def __init__(self, *args):
+        self.lock = threading.RLock()
+        super().__init__(*args)
+
+    def step(self):
+        with self.lock:
+            super().step()
+
+    def serve(self):
+        with self.lock:
+            super().serve()
+
+    def run_hasty(self, stop):
+        """A block as soon as the host has written one: the host's pace, for whole stories."""
+        waited = 0
+        while not stop():
+            self.serve()
+            playback = [stream for stream in self._streams if stream.direction == "playback"]
+            if waited > 40 or any(len(stream.queue) >= stream.channels * 320 for stream in playback):
+                self.step()
+                waited = 0
+            else:
+                waited += 1
+                select.select(self._watched(), [], [], 0.001)
+
+
+class Rig:
+    """A reference card that runs in a thread of its own, at the pace of real time unless `hasty`."""
+
+    def __init__(self, where: Path, name: str, board: api.Board, pcm: str, hasty: bool) -> None:
         self.control, self.sound = where / f"{name}.tty", where / f"{name}.pcm"
-        self.office_board = open_board(f"sim:lines={lines},phones={phones}")
-        self.office = self.office_board.office
-        self.card = PluggedCard(Device(self.office_board, name), self.control, self.sound)
+        self.board = board
+        self.hasty = hasty
+        self.card = LockedCard(Device(board, name), self.control, self.sound)
         self.pcm = f'pcm.{name} {{ type zongji path "{self.sound}" {pcm} }}\n'
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def office(self):
+        return self.board.office
+
+    def act(self, what):
+        """Do something at the other end of the wires, between two blocks; what it returns."""
+        with self.card.lock:
+            return what()
+
     def start(self) -> None:
         self._stop.clear()
-        self._thread = threading.Thread(target=self.card.run, args=(self._stop.is_set,))
+        self._thread = threading.Thread(
+            target=self.card.run_hasty if self.hasty else self.card.run, args=(self._stop.is_set,)
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -55,19 +97,19 @@ class Rig:
 
 @pytest.fixture
 def rigs(tmp_path, sound_plugin, monkeypatch):
-    """rigs(name, lines, phones, pcm="") → Rig, running."""
+    """rigs(name, lines, phones, board=None, pcm="", hasty=False) → Rig, running."""
     made: list[Rig] = []
     config = tmp_path / "asound.conf"
     config.write_text(f'pcm_type.zongji {{ lib "{sound_plugin}" }}\n')
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
 
-    def make(name="REF0001", lines=2, phones=2, pcm="", run=True) -> Rig:
-        rig = Rig(tmp_path, sound_plugin, name, lines, phones, pcm)
+    def make(name="REF0001", lines=2, phones=2, board=None, pcm="", hasty=False) -> Rig:
+        board = board or open_board(f"sim:lines={lines},phones={phones}")
+        rig = Rig(tmp_path, name, board, pcm, hasty)
         made.append(rig)
         with config.open("a") as file:
             file.write(rig.pcm)
-        if run:
-            rig.start()
+        rig.start()
         return rig
 
     yield make
