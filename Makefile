@@ -1,5 +1,5 @@
 # Everything starts here; see README.md.
-.PHONY: help setup setup-test run test check test-guest bench screenshots lock clean
+.PHONY: help setup setup-test setup-bench run test check test-guest bench bench-long dsp-report screenshots lock clean
 
 help:            ## what can be made
 	@sed -n 's/^\([a-z-]*\): *[^#]*## /  make \1: /p' $(MAKEFILE_LIST)
@@ -25,8 +25,17 @@ test-guest:      ## tests against real kernel modules, in a QEMU guest (Debian's
 	@./setup.sh guest
 	@ZONGJI_GUEST=1 nice .venv/bin/python -m pytest tests/guest
 
-bench: setup-test ## figures and ratios, printed
+setup-bench:     ## the same, and the peers that the bench measures next to us
+	@./setup.sh bench
+
+bench: setup-bench ## figures and ratios, printed
 	@.venv/bin/python -m tests.bench
+
+bench-long: setup-bench ## false digits, hang-ups and caller IDs in 20 hours of speech and music
+	@.venv/bin/python -m tests.bench.dsp --long
+
+dsp-report: setup-bench ## docs/dsp-report.md and its plots, from a run
+	@.venv/bin/python -m tests.bench.dsp --report
 
 screenshots: setup-test ## pictures of the pages for README.md and docs/
 	@.venv/bin/python -m tests.screenshots
@@ -34,6 +43,7 @@ screenshots: setup-test ## pictures of the pages for README.md and docs/
 lock:            ## renew the lock files from pyproject.toml (needs uv)
 	@uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
 	@uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev pyproject.toml requirements-build.in -o requirements-dev.lock
+	@uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev --extra bench pyproject.toml requirements-build.in -o requirements-bench.lock
 
 clean:           ## remove what was built (not your data in var/)
 	@rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built *.egg-info

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything the product needs on a fresh Debian 12 machine; with "test" also what
-# its tests need, with "guest" what the tests in a QEMU guest need besides.
+# its tests need, with "guest" what the tests in a QEMU guest need besides, with "bench"
+# the peers that the bench measures next to us.
 # Non-interactive; repeating it costs a second when nothing is missing.
 set -eu
 cd "$(dirname "$0")"
@@ -17,10 +18,15 @@ if [ "$want" = guest ]; then
     guest="qemu-system-x86 linux-headers-amd64 dahdi-source busybox-static kmod cpio bzip2 make binutils util-linux"
     want=test
 fi
-if [ "$want" = test ]; then
+if [ "$want" = test ] || [ "$want" = bench ]; then
     packages="$packages git chromium fonts-noto-cjk asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 fi
 packages="$packages $guest"
+if [ "$want" = bench ]; then
+    packages="$packages libspandsp2 libspeexdsp1 multimon-ng minimodem"
+    packages="$packages asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav"
+    packages="$packages asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav"
+fi
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"
@@ -52,15 +58,17 @@ done
 
 lock=requirements.lock
 [ "$want" = test ] && lock=requirements-dev.lock
+[ "$want" = bench ] && lock=requirements-bench.lock
 mkdir -p build
 new_stamp=$(cat "$lock" pyproject.toml | sha256sum | cut -d' ' -f1)
 if [ ! -x .venv/bin/zongji ] || ! grep -qx "$lock $new_stamp" build/python.stamp 2>/dev/null; then
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-    # The development set contains the other one, so it satisfies both stamps.
+    # The larger sets contain the smaller ones, so they satisfy their stamps too.
     { echo "$lock $new_stamp"
-      [ "$want" != test ] || echo "requirements.lock $(cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1)"
+      [ "$want" = run ] || echo "requirements.lock $(cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1)"
+      [ "$want" != bench ] || echo "requirements-dev.lock $(cat requirements-dev.lock pyproject.toml | sha256sum | cut -d' ' -f1)"
     } > build/python.stamp
 fi
 

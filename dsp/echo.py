@@ -77,8 +77,8 @@ FAR_SILENT_RMS = rms_from_dbm0(-50.0)
 SUPPRESSION_FLOOR = np.float32(10 ** (-18 / 20))
 SUPPRESSION_MARGIN_DB = np.float32(5.0)
 """A residual up to this much above the expected one is taken for echo alone."""
-TALK_DB = np.float32(-8.0)
-HIDDEN_DB = np.float32(-10.0)
+TALK_DB = np.float32(-6.5)
+HIDDEN_DB = np.float32(-8.0)
 """Residual over echo: above the first somebody speaks here, under the second nobody, unless just before."""
 HANGOVER_TICKS = 12
 LEAK_DOWN = np.float32(0.15)
@@ -96,7 +96,9 @@ NARROW_WEIGHT = np.float32(5e-5)
 """A tone is cancelled too, but next to any speech its equations count for nothing."""
 NARROW_LEAK_DB = np.float32(-10.0)
 MEAN_POWER_STEP = np.float32(0.1)
-WORSE = np.float32(1.25)
+WORSE = np.float32(1.1)
+CHANGED_TICKS = 12
+"""A filter that makes things worse for this many ticks more than it does not is of another path."""
 WORSE_AT_ONCE = np.float32(1.6)
 NOISE_FLOOR_RISE = np.float32(1.005)
 """Per block: the noise estimate climbs 2 dB a second when the line gets noisier."""
@@ -135,6 +137,7 @@ class EchoCanceller:
         self._mean_near = np.zeros(ports, np.float32)
         self._mean_residual = np.zeros(ports, np.float32)
         self._last_echo = np.zeros(ports, np.float32)
+        self._useless = np.zeros(ports, np.int32)  # ticks for which the filter has made things worse
         self._narrow = np.zeros(ports, np.int32)  # looks in a row at which the far signal was a tone
         self._leak_db = np.zeros(ports, np.float32)
         self._talk = np.zeros(ports, np.int32)  # ticks to go until near-end speech counts as over
@@ -166,6 +169,7 @@ class EchoCanceller:
             self._mean_near,
             self._mean_residual,
             self._last_echo,
+            self._useless,
             self._narrow,
             self._leak_db,
             self._talk,
@@ -255,9 +259,11 @@ class EchoCanceller:
         if worse.any():
             np.copyto(residual, near, where=worse[:, None])
             ratio_db[worse] = 0
-            changed = useless & ~unlearned
-            if changed.any():
-                self._start_again(rows[changed])
+        # Near-end speech that happens to be like the echo does this for a moment, another path for long.
+        self._useless[pick] = np.maximum(self._useless[pick] + np.where(useless, 1, -1), 0)
+        changed = (self._useless[pick] >= CHANGED_TICKS) & ~unlearned
+        if changed.any():
+            self._start_again(rows[changed])
         out[pick] = self._suppress(pick, residual, ratio_db, worse)
         return out
 

@@ -9,8 +9,10 @@ multimon-ng and minimodem.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -41,7 +43,13 @@ def _library(name, package):
 def spandsp():
     """The library, with the types of what is called."""
     lib = _library("libspandsp.so.2", SPANDSP)
-    for name in ("dtmf_rx_init", "adsi_rx_init", "echo_can_init", "super_tone_rx_make_descriptor", "super_tone_rx_init"):
+    for name in (
+        "dtmf_rx_init",
+        "adsi_rx_init",
+        "echo_can_init",
+        "super_tone_rx_make_descriptor",
+        "super_tone_rx_init",
+    ):
         getattr(lib, name).restype = c_void_p
     lib.echo_can_update.restype = c_int16
     return lib
@@ -70,6 +78,22 @@ def pointer(x):
     return x.ctypes.data_as(POINTER(c_int16))
 
 
+@contextlib.contextmanager
+def no_chatter():
+    """Debian's spandsp prints two lines for every sample that its echo canceller takes: not here."""
+    libc = ctypes.CDLL(None)
+    libc.fflush(None)
+    kept = os.dup(1)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        libc.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 # ------------------------------------------------------------------------ DTMF
 def spandsp_dtmf(x, dial_tone_filter=False):
     """Keys that spandsp hears in samples [n]."""
@@ -96,8 +120,12 @@ def multimon_dtmf(x):
     wanted = round(size * MULTIMON_HZ / 8000)
     fine = np.fft.irfft(np.pad(spectrum, (0, wanted // 2 + 1 - len(spectrum))), wanted) * wanted / size
     raw = pcm(fine[: round(len(x) * MULTIMON_HZ / 8000)]).tobytes()
-    done = subprocess.run([path, "-q", "-t", "raw", "-a", "DTMF", "-"], input=raw, capture_output=True, check=True)
-    return "".join(line[6:].strip() for line in done.stdout.decode().splitlines() if line.startswith("DTMF: "))
+    done = subprocess.run(
+        [path, "-q", "-t", "raw", "-a", "DTMF", "-"], input=raw, capture_output=True, check=True
+    )
+    return "".join(
+        line[6:].strip() for line in done.stdout.decode().splitlines() if line.startswith("DTMF: ")
+    )
 
 
 # ------------------------------------------------------------------- caller ID
@@ -123,10 +151,10 @@ def minimodem_fsk(octets, tones_hz, baud=1200):
     path = program(MINIMODEM)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sent.wav"
+        tones = ["--mark", str(tones_hz[0]), "--space", str(tones_hz[1])]
+        form = ["--samplerate", "8000", "--startbits", "1", "--stopbits", "1.0", "--volume", "0.2"]
         subprocess.run(
-            [path, "--tx", str(baud), "--mark", str(tones_hz[0]), "--space", str(tones_hz[1])]
-            + ["--samplerate", "8000", "--startbits", "1", "--stopbits", "1.0", "--volume", "0.2"]
-            + ["--binary-output", "--file", str(file)],
+            [path, "--tx", str(baud), *tones, *form, "--binary-output", "--file", str(file)],
             input=octets,
             capture_output=True,
             check=True,
@@ -143,13 +171,18 @@ class SpandspEcho:
 
     def __init__(self, ports, taps=256):
         self._lib = spandsp()
-        self._states = [c_void_p(self._lib.echo_can_init(c_int(taps), c_int(ADAPT | NLP | CNG))) for _ in range(ports)]
+        self._states = [
+            c_void_p(self._lib.echo_can_init(c_int(taps), c_int(ADAPT | NLP | CNG))) for _ in range(ports)
+        ]
 
     def process(self, far, near):
         out = np.empty_like(near)
-        for state, sent, heard, clean in zip(self._states, pcm(far).tolist(), pcm(near).tolist(), out, strict=True):
+        for state, sent, heard, clean in zip(
+            self._states, pcm(far).tolist(), pcm(near).tolist(), out, strict=True
+        ):
             update = self._lib.echo_can_update
-            clean[:] = [update(state, a, b) for a, b in zip(sent, heard, strict=True)]
+            with no_chatter():
+                clean[:] = [update(state, a, b) for a, b in zip(sent, heard, strict=True)]
         return out
 
     def close(self):
@@ -224,16 +257,22 @@ def webrtc_voice(x):
     try:
         import webrtcvad
     except ImportError as error:
-        raise Missing("webrtcvad (PyPI)") from error
+        raise Missing("webrtcvad-wheels (PyPI)") from error
     vad = webrtcvad.Vad(2)
     raw = pcm(x)
-    return np.array([vad.is_speech(raw[i : i + BLOCK].tobytes(), 8000) for i in range(0, len(raw) // BLOCK * BLOCK, BLOCK)])
+    return np.array(
+        [
+            vad.is_speech(raw[i : i + BLOCK].tobytes(), 8000)
+            for i in range(0, len(raw) // BLOCK * BLOCK, BLOCK)
+        ]
+    )
 
 
 # ------------------------------------------------------------------------ cost
 LOOP = """
 typedef short (*update_t)(void *, short, short);
-void echo_loop(update_t update, void **states, int ports, const short *far, const short *near, short *out, int n)
+void echo_loop(update_t update, void **states, int ports, const short *far, const short *near, short *out,
+               int n)
 {
     for (int p = 0; p < ports; p++)
         for (int i = 0; i < n; i++)
@@ -256,12 +295,17 @@ def _loop():
 
 
 def spandsp_echo_cost(far, near):
-    """Share of a core for all rows of int16 [ports, n], by processor time of this thread."""
+    """Share of a core for all rows of int16 [ports, n], by processor time of this thread.
+
+    Debian's build formats and prints two lines a sample; that is in the figure.
+    """
     echo, loop = SpandspEcho(len(far)), _loop()
     states = (c_void_p * len(far))(*[s.value for s in echo._states])
     out = np.empty_like(near)
     begin_s = time.thread_time()
-    loop.echo_loop(spandsp().echo_can_update, states, len(far), pointer(far), pointer(near), pointer(out), far.shape[1])
+    update = spandsp().echo_can_update
+    with no_chatter():
+        loop.echo_loop(update, states, len(far), pointer(far), pointer(near), pointer(out), far.shape[1])
     took_s = time.thread_time() - begin_s
     echo.close()
     return took_s / (far.shape[1] / 8000)
@@ -285,7 +329,9 @@ def spandsp_dtmf_cost(x):
     """Share of a core for one receiver per row of int16 [ports, n], in calls of a tick each."""
     lib = spandsp()
     receivers = [c_void_p(lib.dtmf_rx_init(None, None, None)) for _ in x]
-    starts = [[pointer(row[i : i + BLOCK]) for row in x] for i in range(0, x.shape[1] // BLOCK * BLOCK, BLOCK)]
+    starts = [
+        [pointer(row[i : i + BLOCK]) for row in x] for i in range(0, x.shape[1] // BLOCK * BLOCK, BLOCK)
+    ]
     begin_s = time.thread_time()
     for tick in starts:
         for receiver, start in zip(receivers, tick, strict=True):
@@ -301,5 +347,3 @@ def spandsp_dtmf_cost(x):
     for receiver in receivers:
         lib.dtmf_rx_free(receiver)
     return max(took_s - calls_s, 0.0) / (x.shape[1] / 8000)
-
-

@@ -1,0 +1,103 @@
+"""Caller ID by FSK: the same frames to us and to spandsp, made by us and by minimodem."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsp.callerid import CallerIdReceiver
+from tests.bench.dsp import peers
+from tests.bench.dsp.rows import Curve
+from tests.dsp import signals
+
+STANDARDS = {"bell202": (signals.BELL202, peers.CLASS), "v23": (signals.V23, peers.CLIP)}
+FRAMES = 100
+CONDITIONS = [
+    ("10 dB signal to noise", 99, {"snr_db": 10}),
+    ("8 dB signal to noise", None, {"snr_db": 8}),
+    ("-36 dBm0, 25 dB signal to noise", None, {"snr_db": 25, "mark_dbm0": -36}),
+    ("-44 dBm0, 25 dB signal to noise", 99, {"snr_db": 25, "mark_dbm0": -44}),
+    ("mark 10 dB over space", 95, {"snr_db": 25, "mark_dbm0": -13, "space_dbm0": -23}),
+    ("space 10 dB over mark", 95, {"snr_db": 25, "mark_dbm0": -23, "space_dbm0": -13}),
+    ("clock 1 % slow", 99, {"snr_db": 25, "clock": 0.99}),
+    ("clock 1 % fast", 99, {"snr_db": 25, "clock": 1.01}),
+]
+
+
+def frames(count, seed, snr_db=None, sender=signals.fsk, **shape):
+    """Rows of one frame each: (standard, number, octets, int16 samples)."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for index in range(count):
+        standard = list(STANDARDS)[index % 2]
+        number = "".join(rng.choice(list("0123456789"), size=rng.integers(5, 13)))
+        octets = signals.sdmf(number) if index % 4 < 2 else signals.mdmf(number, b"LI WEI")
+        wave = sender(octets, STANDARDS[standard][0], **shape)
+        x = np.concatenate([np.zeros(rng.integers(1600, 2400)), wave, np.zeros(4000)])
+        if snr_db is not None:
+            x = x + rng.normal(size=len(x)) * np.sqrt(np.mean(wave**2)) * 10 ** (-snr_db / 20)
+        made.append((standard, number, octets, signals.pcm(x)))
+    return made
+
+
+def by_minimodem(octets, tones_hz):
+    """minimodem sends the frame; what comes before it, seizure and mark, it cannot make in one piece."""
+    lead = signals.fsk(b"", tones_hz)
+    sent = peers.minimodem_fsk(octets, tones_hz)
+    return np.concatenate([lead, sent * np.abs(lead).max() / np.abs(sent).max()])
+
+
+def ours(made):
+    """How many arrive once, valid, with the right number; and how many come that are wrong."""
+    x = np.zeros((len(made), max(len(f[3]) for f in made)), np.int16)
+    for row, frame in zip(x, made, strict=True):
+        row[: len(frame[3])] = frame[3]
+    heard = [[] for _ in made]
+    for message in CallerIdReceiver(len(made)).process(x):
+        if message.valid:
+            heard[message.port].append((message.standard, message.number))
+    return sum(got == [(f[0], f[1])] for got, f in zip(heard, made, strict=True))
+
+
+def spandsp(made):
+    return sum(
+        peers.spandsp_callerid(x, STANDARDS[standard][1]) == [octets[:-1]] for standard, _, octets, x in made
+    )
+
+
+def measure(findings):
+    print(f"caller ID by FSK (frames of {FRAMES} with equal contents, Bell 202 and V.23, SDMF and MDMF)")
+    for i, (name, target, shape) in enumerate(CONDITIONS):
+        made = frames(FRAMES, 301 + i, **shape)
+        good = ours(made)
+        findings.add(
+            name, f"≥ {target}" if target else "-", str(good), good >= target if target else None,
+            spandsp=lambda made=made: str(spandsp(made)),
+        )  # fmt: skip
+    try:
+        made = frames(20, 321, sender=by_minimodem, snr_db=25)
+    except peers.Missing as error:
+        findings.add("sent by minimodem, of 20", "20", f"not measured, not installed: {error}", None)
+    else:
+        good = ours(made)
+        findings.add(
+            "sent by minimodem, of 20", "20", str(good), good == 20, spandsp=lambda: str(spandsp(made))
+        )
+    values = [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0]
+    series = {"zongji": []}
+    for value in values:
+        made = frames(40, 331, snr_db=value)
+        series["zongji"].append(100 * ours(made) / 40)
+        try:
+            series.setdefault("spandsp", []).append(100 * spandsp(made) / 40)
+        except peers.Missing:
+            series.pop("spandsp", None)
+    findings.curves.append(
+        Curve(
+            "callerid-snr",
+            "Caller ID against noise",
+            "signal to noise, dB",
+            "frames decoded, %",
+            values,
+            series,
+        )
+    )

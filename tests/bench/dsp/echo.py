@@ -1,0 +1,139 @@
+"""Echo cancellation: the same lines to us, SpeexDSP and spandsp."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from dsp.echo import EchoCanceller
+from tests.bench.dsp import peers
+from tests.bench.dsp.rows import Curve, percent
+from tests.dsp import echo_lines as lines
+from tests.dsp.signals import RATE
+
+SETS = [(model, erl_db) for erl_db in (10, 6) for model in lines.MODELS]
+SECONDS, DOUBLE_TALK_S, TALKERS = 9, 6, 3
+CANCELLERS = {"SpeexDSP": peers.SpeexEcho, "spandsp": peers.SpandspEcho}
+
+
+class Set:
+    """Sixteen lines: eight hybrids at two losses, each with its own talkers."""
+
+    def __init__(self, seed):
+        self.sent = lines.alaw(lines.speech(16, SECONDS, seed))
+        paths = [lines.path(model, erl, (0, 40, 80)[i % 3]) for i, (model, erl) in enumerate(SETS)]
+        self.echo = lines.echo_of(self.sent, paths)
+        noise = lines.noise(16, self.sent.shape[1], seed + 1)
+        self.talk = lines.speech(16, SECONDS, seed + 2)
+        self.talk[:, : DOUBLE_TALK_S * RATE] = 0
+        self.single = lines.alaw(self.echo + noise)
+        self.double = lines.alaw(self.echo + noise + self.talk)
+
+
+class Result:
+    """Figures of one canceller over all sets."""
+
+    def __init__(self, make, sets):
+        after = [_cancelled(make, s.sent, s.single) for s in sets]
+        double = [_cancelled(make, s.sent, s.double) for s in sets]
+        cut = slice(2 * RATE, 5 * RATE)
+        self.erle_db = np.stack(
+            [lines.gain_db(s.single[:, cut], a[:, cut]) for s, a in zip(sets, after, strict=True)]
+        )
+        self.by_second = np.stack([lines.by_second(s.single, a) for s, a in zip(sets, after, strict=True)])
+        cut = slice(DOUBLE_TALK_S * RATE, None)
+        pairs = list(zip(sets, double, strict=True))
+        self.double_db = np.stack([lines.gain_db(s.echo[:, cut], (a - s.talk)[:, cut]) for s, a in pairs])
+        self.talk_db = np.stack([lines.gain_db(a[:, cut], s.talk[:, cut]) for s, a in pairs])
+        self.double_by_second = np.stack([lines.by_second(s.echo, a - s.talk) for s, a in pairs])
+
+    @property
+    def by_model_db(self):
+        """Mean over talkers and losses, of each hybrid."""
+        return self.erle_db.reshape(len(self.erle_db), 2, 8).mean((0, 1))
+
+
+def _cancelled(make, far, near):
+    canceller = make(len(far))
+    after = lines.cancel(canceller, far, near)
+    if hasattr(canceller, "close"):
+        canceller.close()
+    return after
+
+
+def measure(findings):
+    print(f"echo, G.168 D.2-D.9, ERL 10 and 6 dB, 32 ms tail, A-law, {16 * TALKERS} calls")
+    sets = [Set(501 + 10 * i) for i in range(TALKERS)]
+    results = {"zongji": Result(EchoCanceller, sets)}
+    missing = {}
+    for name, make in CANCELLERS.items():
+        try:
+            results[name] = Result(make, sets[:1] if name == "spandsp" else sets)
+        except peers.Missing as error:
+            missing[name] = f"not installed: {error}"
+
+    def row(what, target, met, text):
+        others = {name: (lambda r=results[name]: text(r)) for name in CANCELLERS if name in results}
+        others |= {name: (lambda why=why: why) for name, why in missing.items()}
+        findings.add(what, target, text(results["zongji"]), met, **others)
+
+    mine = results["zongji"]
+    row("ERLE 2-5 s, mean", "≥ 30 dB", mine.erle_db.mean() >= 30, lambda r: f"{r.erle_db.mean():.1f} dB")
+    row(
+        "ERLE 2-5 s, worst hybrid", "≥ 30 dB", mine.by_model_db.min() >= 30,
+        lambda r: f"{r.by_model_db.min():.1f} dB (worst single call {r.erle_db.min():.1f} dB)",
+    )  # fmt: skip
+    row(
+        "worst second of any call, the first included", "≥ 0 dB", mine.by_second.min() >= 0,
+        lambda r: f"{r.by_second.min():.1f} dB",
+    )  # fmt: skip
+    row("ERLE in the first second, mean", "-", None, lambda r: f"{r.by_second[:, :, 0].mean():.1f} dB")
+    row(
+        "double-talk: echo taken away, damage to speech counted as echo", "≥ 6 dB", mine.double_db.min() >= 6,
+        lambda r: f"{r.double_db.mean():.1f} dB (worst call {r.double_db.min():.1f} dB)",
+    )  # fmt: skip
+    row(
+        "double-talk: level of the near end", "±0.5 dB", np.abs(mine.talk_db).max() <= 0.5,
+        lambda r: f"{r.talk_db.mean():+.1f} dB (worst {r.talk_db.flat[np.abs(r.talk_db).argmax()]:+.1f} dB)",
+    )  # fmt: skip
+    _cost(findings, sets)
+    seconds = [i + 0.5 for i in range(SECONDS)]
+    for name, title, of in (
+        ("erle", "Echo return loss enhancement over time", "by_second"),
+        ("erle-double-talk", f"The same with double-talk from {DOUBLE_TALK_S} s on", "double_by_second"),
+    ):
+        series = {who: getattr(r, of).mean((0, 1)).tolist() for who, r in results.items()}
+        findings.curves.append(Curve(name, title, "time, s", "dB, mean of all calls", seconds, series))
+
+
+def _cost(findings, sets):
+    """64 channels × 256 taps, everybody talking; converged, as lines are after their first call."""
+    far = peers.pcm(np.concatenate([np.roll(sets[0].sent, i * 9001, axis=1) for i in range(4)]))
+    near = peers.pcm(np.concatenate([np.roll(sets[0].single, i * 9001, axis=1) for i in range(4)]))
+    blocks = [
+        (far[:, i : i + 160].astype(np.float32), near[:, i : i + 160].astype(np.float32))
+        for i in range(0, far.shape[1], 160)
+    ]
+    canceller = EchoCanceller(64)
+    took_s = []
+    for i in range(3):
+        for sent, heard in blocks:
+            begin_s = time.thread_time()
+            canceller.process(sent, heard)
+            if i:
+                took_s.append(time.thread_time() - begin_s)
+    share = float(np.median(took_s)) / 0.02
+
+    def against(other):
+        return f"{percent(other)} ({other / share:.1f} times ours)"
+
+    findings.add(
+        "cost, 64 channels × 256 taps, median tick", "≤ 1.5 % of a core",
+        f"{percent(share)} (mean {percent(np.mean(took_s) / 0.02)}, "
+        f"99th percentile {np.percentile(took_s, 99) * 1000:.2f} ms)",
+        share <= 0.015,
+        SpeexDSP=lambda: against(peers.speex_echo_cost(far[:, :24000], near[:, :24000])),
+        spandsp=lambda: against(peers.spandsp_echo_cost(far[:, :8000], near[:, :8000]))
+        + ", with the two lines it prints per sample in Debian's build",
+    )  # fmt: skip

@@ -1,0 +1,199 @@
+"""DTMF, the same keys to everybody: procedures of Q.24, ES 201 235-3 and Bellcore."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from dsp.dtmf import DtmfReceiver
+from tests.bench.dsp import peers
+from tests.bench.dsp.rows import Curve, percent
+from tests.dsp import echo_lines, signals
+
+RECEIVERS = {"spandsp": peers.spandsp_dtmf, "multimon-ng": peers.multimon_dtmf}
+DIAL_TONES_HZ = [(350, 440), (425,), (450,), (400,), (440, 480), (400, 450)]
+
+
+def dialled(rows, seed, repeat=1, snr_db=None, dial_hz=None, **shape):
+    """Rows of all sixteen keys in random order: float64 [rows][n] as int16 would hold them, and the keys."""
+    rng = np.random.default_rng(seed)
+    samples, wanted = [], []
+    for _ in range(rows):
+        order = "".join(rng.permutation(list(signals.ALL_KEYS * repeat)))
+        x = signals.keys(order, rng=rng, lead_ms=60 + rng.uniform(0, 20), **shape)
+        low = shape.get("low_dbm0", -10.0)
+        high = shape.get("high_dbm0", low)
+        if snr_db is not None:
+            x = x + signals.noise(len(x), 10 * np.log10(10 ** (low / 10) + 10 ** (high / 10)) - snr_db, rng)
+        for hz in dial_hz or ():
+            x = x + signals.tone(hz, len(x) / 8 + 1, -15, rng.uniform(0, 6))[: len(x)]
+        samples.append(np.concatenate([x, np.zeros(2000)]))
+        wanted.append(order)
+    return samples, wanted
+
+
+def ours(rows, plan="china"):
+    """Keys per row, all rows at once."""
+    x = np.zeros((len(rows), max(map(len, rows))), np.float32)
+    for row, samples in zip(x, rows, strict=True):
+        row[: len(samples)] = signals.pcm(samples)
+    heard = [""] * len(rows)
+    for event in DtmfReceiver(len(rows), plan).process(x):
+        if event.phase == "up":
+            heard[event.port] += event.digit
+    return heard
+
+
+def right(heard, wanted):
+    """Share of the keys that came, in order; a key too many takes one away."""
+    good = total = 0
+    for got, keys in zip(heard, wanted, strict=True):
+        # The longest common subsequence.
+        best = [0] * (len(got) + 1)
+        for key in keys:
+            before = best[:]
+            for i, have in enumerate(got):
+                best[i + 1] = before[i] + 1 if key == have else max(best[i], before[i + 1])
+        good += max(best[-1] - max(len(got) - len(keys), 0), 0)
+        total += len(keys)
+    return good / total
+
+
+def everybody(rows, wanted):
+    """Functions that answer each peer's share as text."""
+    return {
+        name: lambda hear=hear: percent(right([hear(x) for x in rows], wanted))
+        for name, hear in RECEIVERS.items()
+    }
+
+
+def offset_rows(percent_off, rows, seed):
+    samples, wanted = [], []
+    for i, (low, high) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
+        x, keys = dialled(rows, seed + i, low_off=percent_off / 100 * low, high_off=percent_off / 100 * high)
+        samples += x
+        wanted += keys
+    return samples, wanted
+
+
+def measure(findings):
+    print("DTMF (share of keys decoded, a false key takes one away)")
+    rows, wanted = offset_rows(1.8, 8, 101)
+    share = right(ours(rows), wanted)
+    findings.add(
+        "both tones off by 1.8 %", "≥ 99.9 %", percent(share), share >= 0.999, **everybody(rows, wanted)
+    )
+    rows, wanted = offset_rows(3.5, 8, 111)
+    share = right(ours(rows), wanted)
+    findings.add("both tones off by 3.5 %", "0 %", percent(share), share == 0, **everybody(rows, wanted))
+    rows, wanted = dialled(64, 121, snr_db=6)
+    share = right(ours(rows), wanted)
+    findings.add(
+        "6 dB signal to noise, 40/40 ms", "≥ 99 %", percent(share), share >= 0.99, **everybody(rows, wanted)
+    )
+    for name, low, high in (("high tone 8 dB up", -18, -10), ("low tone 8 dB up", -10, -18)):
+        rows, wanted = dialled(16, 131, low_dbm0=low, high_dbm0=high)
+        share = right(ours(rows), wanted)
+        findings.add(f"twist: {name}", "100 %", percent(share), share == 1, **everybody(rows, wanted))
+    _timing(findings)
+    rows, wanted = [], []
+    for i, hz in enumerate(DIAL_TONES_HZ):
+        x, keys = dialled(4, 161 + i, dial_hz=hz)
+        rows += x
+        wanted += keys
+    share = right(ours(rows), wanted)
+    peers_found = everybody(rows, wanted)
+    peers_found["spandsp with its dial tone filter"] = lambda: percent(
+        right([peers.spandsp_dtmf(x, True) for x in rows], wanted)
+    )
+    findings.add("over dial tone of -15 dBm0 per tone", "100 %", percent(share), share == 1, **peers_found)
+    rows, wanted = [], []
+    for i, dbm0 in enumerate((0, -9, -18, -27, -36)):
+        x, keys = dialled(8, 171 + i, low_dbm0=dbm0)
+        rows += x
+        wanted += keys
+    share = right(ours(rows), wanted)
+    findings.add(
+        "levels 0, -9, … -36 dBm0 per tone", "100 %", percent(share), share == 1, **everybody(rows, wanted)
+    )
+    _cost(findings)
+    _curves(findings)
+
+
+def _timing(findings):
+    rng = np.random.default_rng(141)
+    rows = [
+        np.concatenate(
+            [signals.silence(60), signals.key(k, 40), signals.silence(10), signals.key(k, 40), np.zeros(2400)]
+        )
+        for k in rng.permutation(list(signals.ALL_KEYS * 4))
+    ]
+    one = [len(heard) == 1 for heard in ours(rows)]
+    peers_found = {
+        name: lambda hear=hear: percent(np.mean([len(hear(x)) == 1 for x in rows]))
+        for name, hear in RECEIVERS.items()
+    }
+    findings.add(
+        "a key with a gap of 10 ms is one key", "100 %", percent(np.mean(one)), all(one), **peers_found
+    )
+    rows, wanted = dialled(32, 151, on_ms=40, off_ms=40)
+    share = right(ours(rows), wanted)
+    findings.add("40 ms on, 40 ms off", "100 %", percent(share), share == 1, **everybody(rows, wanted))
+    rows, wanted = dialled(32, 152, on_ms=19, off_ms=60)
+    share = right(ours(rows), wanted)
+    findings.add("tones of 19 ms", "0 %", percent(share), share == 0, **everybody(rows, wanted))
+
+
+def _cost(findings):
+    """64 channels of speech, keys now and then."""
+    x = echo_lines.speech(64, 10, 181)
+    for row in x[::4]:
+        row[40000:48000] += signals.keys("159#2580", 70, 55, lead_ms=0)[:8000]
+    x = peers.pcm(x)
+    receiver = DtmfReceiver(64)
+    blocks = [np.ascontiguousarray(x[:, i : i + 160]).astype(np.float32) for i in range(0, x.shape[1], 160)]
+    took_s = []
+    for block in blocks:
+        begin_s = time.thread_time()
+        receiver.process(block)
+        took_s.append(time.thread_time() - begin_s)
+    share = float(np.mean(took_s)) / 0.02
+
+    def spandsp():
+        other = peers.spandsp_dtmf_cost(x)
+        return f"{percent(other)} (ours is {share / max(other, 1e-6):.1f} times that)"
+
+    findings.add(
+        "cost, 64 channels",
+        "≤ 0.6 % of a core",
+        f"{percent(share)} (median tick {percent(np.median(took_s) / 0.02)})",
+        share <= 0.006,
+        spandsp=spandsp,
+    )
+
+
+def _curves(findings):
+    plots = [
+        ("dtmf-snr", "DTMF against noise, 40/40 ms", "signal to noise, dB", list(np.arange(-2, 14, 1.5)),
+         lambda v: dialled(12, 201, snr_db=v)),
+        ("dtmf-offset", "DTMF against frequency offset of both tones", "offset, %", list(np.arange(0, 4.6, 0.3)),
+         lambda v: offset_rows(v, 3, 211)),
+        ("dtmf-twist", "DTMF against twist", "high tone over low tone, dB", list(range(-14, 15, 2)),
+         lambda v: dialled(8, 221, low_dbm0=-14 - v / 2, high_dbm0=-14 + v / 2)),
+        ("dtmf-level", "DTMF against level", "level per tone, dBm0", list(range(-48, 4, 4)),
+         lambda v: dialled(8, 231, low_dbm0=v)),
+    ]  # fmt: skip
+    for name, title, x_label, values, make in plots:
+        series = {"zongji": []}
+        for value in values:
+            rows, wanted = make(float(value))
+            series["zongji"].append(100 * right(ours(rows), wanted))
+            for who, hear in RECEIVERS.items():
+                try:
+                    series.setdefault(who, []).append(100 * right([hear(x) for x in rows], wanted))
+                except peers.Missing:
+                    series.pop(who, None)
+        findings.curves.append(
+            Curve(name, title, x_label, "keys decoded, %", [float(v) for v in values], series)
+        )

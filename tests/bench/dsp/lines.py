@@ -1,0 +1,144 @@
+"""Call progress: disconnect, answer, person or machine, and voice, on simulated ends of calls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsp.amd import amd
+from dsp.answer import answer
+from dsp.countries import COUNTRIES, tone_table
+from dsp.disconnect import hangup
+from dsp.voice import VoiceActivity
+from tests.bench.dsp import peers
+from tests.bench.dsp.rows import percent
+from tests.dsp import echo_lines, signals
+from tests.dsp import signals_progress as S
+from tests.dsp.test_answer_amd import GREETINGS, WORDS, call, line, ringing
+from tests.dsp.test_disconnect import ended_call, quick
+
+
+def measure(findings):
+    print("disconnect, answer, voice (busy tones: -36 … -5 dBm0, frequency ±2 %, times ±15 %, SNR 25 dB)")
+    _busy(findings)
+    _never(findings)
+    _answer(findings)
+    _machine(findings)
+    _voice(findings)
+
+
+def _busy(findings):
+    rng = np.random.default_rng(401)
+    seen, in_time, theirs, count = 0, 0, [], 0
+    for country in COUNTRIES:
+        for name in ("busy", "congestion"):
+            tone = tone_table(country)[name]
+            if not quick(tone):
+                continue
+            spread = rng.uniform(-36, -5), rng.uniform(-0.02, 0.02), rng.uniform(-0.15, 0.15)
+            x, at_s, cycle_s = ended_call(tone, rng, *spread)
+            found_s = hangup(x, country)["hangup_s"]
+            count += 1
+            seen += found_s is not None and found_s > at_s
+            in_time += found_s is not None and at_s < found_s <= at_s + 3 * cycle_s + 0.06
+            theirs.append((x, tone, at_s))
+
+    def spandsp():
+        heard = [(peers.spandsp_tone_seconds(x, t.frequencies_hz, t.cadence_ms), at) for x, t, at in theirs]
+        return (
+            percent(np.mean([found is not None and found > at for found, at in heard]))
+            + " (told that one tone)"
+        )
+
+    findings.add(
+        f"busy and congestion of {len(COUNTRIES)} countries, {count} calls, within 3 cycles",
+        "≥ 99 %",
+        f"{percent(in_time / count)} (seen at all {percent(seen / count)})",
+        in_time / count >= 0.99,
+        spandsp=spandsp,
+    )
+
+
+def _never(findings):
+    rng = np.random.default_rng(402)
+    false, theirs, count = 0, [], 0
+    for country in COUNTRIES:
+        table = tone_table(country)
+        for name in ("ringback", "dial"):
+            tone = table[name]
+            cycle_s = sum(tone.cadence_ms) / 1000 or 3.0
+            modulation = max(step.modulation_hz for step in tone.steps)
+            x = S.tone(
+                tone.frequencies_hz, tone.cadence_ms, min(4 * cycle_s, 14), -15, modulation_hz=modulation
+            )
+            x = S.a_law(x + S.white(len(x) / 8000 + 1, -45, int(rng.integers(1 << 30)))[: len(x)])
+            false += hangup(x, country)["hangup_s"] is not None
+            theirs.append((x, table["busy"]))
+            count += 1
+
+    def spandsp():
+        heard = [peers.spandsp_tone_seconds(x, t.frequencies_hz, t.cadence_ms) for x, t in theirs]
+        return f"{sum(found is not None for found in heard)} (told the busy tone)"
+
+    findings.add(f"hang-ups on {count} ringback and dial tones", "0", str(false), false == 0, spandsp=spandsp)
+
+
+def _answer(findings):
+    rng = np.random.default_rng(403)
+    right = count = 0
+    for country in COUNTRIES[::3]:
+        tone = tone_table(country)["ringback"]
+        gap_s = tone.cadence_ms[-1] / 1000
+        cycles = max(1, min(3, int(14 / (sum(tone.cadence_ms) / 1000))))
+        whole = ringing(country, cycles)
+        ring = whole[: len(whole) - int(rng.uniform(0.1, 0.8) * gap_s * 8000)]
+        spoken = S.at_level(WORDS[int(rng.integers(len(WORDS)))], rng.uniform(-32, -12))
+        at_s = 1 + len(ring) / 8000
+        found = answer(line([S.silence(1), ring, spoken, S.silence(2)], seed=count), country)["answered_s"]
+        right += found is not None and at_s - 0.1 <= found <= at_s + 1.0
+        silent = answer(line([S.silence(1), whole, S.silence(9)], seed=count), country)["answered_s"]
+        at_s = 1 + len(whole) / 8000
+        right += silent is not None and at_s - 0.1 <= silent <= at_s + 2.0
+        nobody = answer(line([S.silence(1), ringing(country, cycles + 1)], seed=count), country)["answered_s"]
+        right += nobody is None
+        count += 3
+    findings.add(
+        f"answered or not without reversal, {count} calls (word, silence, nobody)",
+        "≥ 98 %",
+        percent(right / count),
+        right / count >= 0.98,
+    )
+
+
+def _machine(findings):
+    rng = np.random.default_rng(404)
+    spoken = [(w, "person") for w in WORDS] + [(g, "machine") for g in GREETINGS]
+    levels = (-12, -26, -40)
+    right = [amd(call(x, rng, level))["result"] == who for x, who in spoken for level in levels]
+    findings.add(
+        f"person or machine, {len(right)} calls at {', '.join(map(str, levels))} dBm0",
+        "≥ 95 %",
+        percent(np.mean(right)),
+        np.mean(right) >= 0.95,
+    )
+
+
+def _voice(findings):
+    """Speech in noise 15 dB under it; the truth is where the clean speech has its power."""
+    clean = echo_lines.speech(8, 20, 405, dbm0=-20)
+    noisy = clean + echo_lines.noise(*clean.shape, 406, dbm0=-35)
+    power = (clean.reshape(8, -1, 160) ** 2).mean(2)
+    truth = power > signals.rms(-35) ** 2
+    certain = truth | (power < signals.rms(-55) ** 2)
+    detector = VoiceActivity(8)
+    heard = np.stack(
+        [detector.process(noisy[:, i : i + 160].astype(np.float32)) for i in range(0, noisy.shape[1], 160)],
+        axis=1,
+    )
+
+    def score(said):
+        return f"{percent(said[truth].mean())} of speech, {percent(said[certain & ~truth].mean())} of pauses"
+
+    findings.add(
+        "voice heard, noise 15 dB under it", "-", score(heard), None,
+        webrtcvad=lambda: score(np.stack([peers.webrtc_voice(row) for row in noisy])),
+    )  # fmt: skip
