@@ -1,0 +1,1 @@
+"""Signal processing on arrays `[ports, samples]`: no I/O, no clock, no thread."""

@@ -232,6 +232,8 @@ class Network:
             raise ValueError(f"country {country}: more than {MOST_SIGNATURES} different tones")
         self.forms = [(tone.name, tone.cadence_ms, signature, rank) for tone, signature, rank in forms]
         """Every form of every call-progress tone: name, cadence, index of its signature, 0 for the usual."""
+        self.lines = lines
+        """The frequencies (Hz) of each call-progress signature."""
         self.progress = len(lines)
         """How many of the signatures are call-progress tones."""
         self.kinds = ("progress", *(n for n, _, _ in SPECIAL))
@@ -298,7 +300,7 @@ class Frame:
     changed: list[int]
     """Ports on which a new run began."""
     due: list[int]
-    """Ports with a recent burst whose run has grown by another 200 ms."""
+    """Ports with a recent burst whose run has grown by another 200 ms, or to half a second."""
 
 
 class LineScan:
@@ -333,6 +335,7 @@ class LineScan:
         self._strength: Array = np.zeros((HISTORY, ports), np.float32)
         self._level: Array = np.full((HISTORY, ports), -99.0, np.float32)
         self._share: Array = np.zeros((HISTORY, ports, MOST_SIGNATURES), np.float32)
+        self._sound: Array = np.zeros((SOUND_HISTORY, ports, HOP), np.float32)
 
     def set_country(self, ports: Sequence[int], country: str, learned: LearnedTone | None = None) -> None:
         """These ports belong to a network of this country, and may have a tone of their own.
@@ -387,6 +390,13 @@ class LineScan:
         levels = self._level[self._rows(run.start + 1, run.start + max(run.frames - 1, 2)), port]
         return float(np.ptp(levels)) < LEVEL_PTP_DB
 
+    def loudest(self, port: int, first: int, stop: int) -> float:
+        """Highest level (dBm0) of the frames from `first` to before `stop`; -99 where none was heard."""
+        first = max(first, self._born[port], self.number - HISTORY + 1)
+        if stop <= first:
+            return -99.0
+        return float(self._level[np.arange(first, stop) % HISTORY, port].max())
+
     def best_signature(self, port: int, run: Run) -> int:
         """The call-progress signature that explains a burst best."""
         rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
@@ -404,6 +414,37 @@ class LineScan:
         share = np.maximum(self._share[rows, port, signature], 0.001)
         return first, np.asarray(self._level[rows, port] + 10 * np.log10(share))
 
+    def purity(self, port: int, run: Run, lines_hz: tuple[float, ...], tolerance: float = TOLERANCE) -> float:
+        """How much of what lies around these lines is one unchanging sine in each: a share, 1 for a machine.
+
+        Seen over up to 0.8 s of the burst, 0 where that is no longer kept. A voice or an instrument
+        that passes for a tone frame by frame glides or trembles by more than 1/n s allows.
+        """
+        first = max(run.start + 1, run.start + run.frames - 1 - SOUND_LOOK)
+        stop = min(run.start + run.frames - 1, self.number)
+        if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
+            return 0.0
+        x = self._sound[np.arange(first, stop) % SOUND_HISTORY, port].ravel()
+        spectrum = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)), SOUND_FFT)) ** 2
+        bin_hz = SAMPLE_RATE_HZ / SOUND_FFT
+        lobe = int(2 * SAMPLE_RATE_HZ / len(x) / bin_hz) + 2
+        around = np.zeros(len(spectrum), np.bool_)
+        inside = np.zeros(len(spectrum), np.bool_)
+        peaks = []
+        for line in lines_hz:
+            reach = line * tolerance
+            least, most = round((line - reach) / bin_hz), round((line + reach) / bin_hz) + 1
+            peak = least + int(spectrum[least:most].argmax())
+            peaks.append(float(spectrum[peak]))
+            inside[max(peak - lobe, 0) : peak + lobe + 1] = True
+            away = round((reach + PURITY_BESIDE_HZ) / bin_hz)
+            middle = round(line / bin_hz)
+            around[max(middle - away, 0) : middle + away + 1] = True
+        around |= inside
+        if min(peaks) < MISSING_LINE * max(peaks):
+            return 0.0
+        return float(spectrum[inside].sum() / max(float(spectrum[around].sum()), 1e-9))
+
     def _rows(self, first: int, stop: int) -> NDArray[np.intp]:
         stop = min(stop, self.number)
         return np.arange(min(max(first, stop - HISTORY), stop - 1), stop) % HISTORY
@@ -411,6 +452,7 @@ class LineScan:
     def _measure(self) -> Frame:
         window = self.framer.window
         row = self.number % HISTORY
+        self._sound[self.number % SOUND_HISTORY] = window[:, WINDOW - HOP :]
         share = self._share[row]
         if len(self._groups) == 1:
             net = self._groups[0][0]
@@ -450,7 +492,7 @@ class LineScan:
             self._turn(port, int(kind[port]))
         due = []
         age = self.number - self._since
-        for port in np.flatnonzero(self._interesting & (age % 10 == 9)).tolist():
+        for port in np.flatnonzero(self._interesting & ((age % 10 == 9) | (age == FIRST_LOOK))).tolist():
             run = self.runs[port][-1]
             run.frames = self.number - run.start + 1
             due.append(port)
@@ -472,6 +514,8 @@ class LineScan:
         self._interesting[port] |= kind != OFF
 
 
+FIRST_LOOK = 25
+"""Frames after which a burst may be taken for dial tone (0.5 s), so that one of 0.6 s is not missed."""
 SHORTEST_FRAMES = 4
 CLEAR_SHARE = 0.66
 LEVEL_PTP_DB = 4.0
@@ -479,6 +523,13 @@ MOST_RUNS = 40
 MOST_SIGNATURES = 18
 HISTORY = 1024
 """Frames (20 s) whose levels are kept for decisions."""
+SOUND_HISTORY = 384
+"""Frames (7.7 s) whose sound is kept: the longest burst and gap of a ringing tone."""
+SOUND_LOOK = 40
+SOUND_FFT = 8192
+PURITY_BESIDE_HZ = 30.0
+MISSING_LINE = 0.005
+"""A frequency 23 dB under the others is not there; the sidebands of a modulated tone are no weaker."""
 FORGET_MS = 12000.0
 """A gap longer than any cadence's: what was heard before it no longer matters."""
 FRAME_MS = 1000.0 * HOP / SAMPLE_RATE_HZ

@@ -17,13 +17,33 @@ from numpy.typing import NDArray
 
 from dsp.cadence import Heard, error, hear, turn_short
 from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, Frame, LineScan, Run
+from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, SPECIAL, Frame, LineScan, Run
 
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
-LEAST_DIAL_MS = 400.0
+LEAST_DIAL_MS = 500.0
 FAX_MS = 400.0
-LEAST_RUNS = {"busy": 3, "congestion": 3, "unobtainable": 3, "call_waiting": 3, "learned": 3}
+SIT_MS = (230.0, 450.0)
+SIT_GAP_MS = 80.0
+"""E.180: each of the three tones lasts 330 ± 70 ms, with at most 30 ms between; as seen in 20 ms steps."""
+LEAST_RUNS = {
+    "busy": 3,
+    "congestion": 3,
+    "unobtainable": 3,
+    "call_waiting": 3,
+    "learned": 3,
+}
 """Tones that are only believed when a second burst has begun: the first may be a cut ringback."""
+LEAST_STUTTER_RUNS = 5
+"""An interrupted dial tone has bursts as short as syllables, so it needs three."""
+PURE = 0.985
+PURE_IN_RHYTHM = 0.9
+"""Least `LineScan.purity`. Measured with noise 8 dB under the tone: all above 0.994; notes of music and
+voices that pass every other test: 0.06 to 0.98. A cadence that has been kept twice proves something
+itself and may have a voice over it."""
+BEFORE_FRAMES = 6
+BEFORE_DB = 15.0
+UNPREPARED_MS = 1500.0
+"""A tone that begins out of something else than quiet (120 ms, 15 dB) must last longer: music goes on."""
 MOST_JUDGED = 10
 """Bursts and gaps that are looked at together."""
 
@@ -102,9 +122,53 @@ class ProgressDetector:
             state.tone = None
             if found is None and ended.sounded_samples is not None:
                 state.barrier = ended.sounded_samples // HOP
-        if state.tone is None and found is not None:
+        if state.tone is None and found is not None and self._is_pure(port, *found):
             state.tone, state.start = found
             events.append(self._event(port, state, "start", frame))
+
+    def _is_pure(self, port: int, name: str, start: int) -> bool:
+        """Whether the sound since frame `start` is as unchanging as only machines are."""
+        special = {tone: (hz, off) for tone, hz, off in SPECIAL}
+        bursts = [run for run in self.scan.runs[port] if run.kind != OFF and run.start + run.frames > start]
+        if name == "fax-ced":  # T.30 and V.8 let it reverse its phase, which is no pure tone
+            return True
+        if name in special:
+            return self.scan.purity(port, bursts[-1], *special[name]) > PURE
+        if name == "sit":
+            three = zip(bursts[-3:], ("sit1", "sit2", "sit3"), strict=True)
+            return all(self.scan.purity(port, run, *special[tone]) > PURE for run, tone in three)
+        return self._is_pure_progress(port, [run for run in bursts if run.kind == 1])
+
+    def _is_pure_progress(self, port: int, bursts: list[Run]) -> bool:
+        net = self.scan.networks[port]
+        alone = len(bursts) < 2
+        if alone and bursts[-1].ms < UNPREPARED_MS and not self._out_of_quiet(port, bursts[-1]):
+            return False
+        least = PURE if alone else PURE_IN_RHYTHM
+        return all(
+            self.scan.purity(port, run, net.lines[self.scan.best_signature(port, run)]) > least
+            for run in bursts[-2:]
+        )
+
+    def short_dial_tones(self, port: int) -> list[Run]:
+        """The burst that has just ended on a port, if by itself it can only be dial tone.
+
+        Every other tone but ringback would go on; ringback may be answered in its first burst.
+        """
+        runs = self.scan.runs[port]
+        if len(runs) < 2 or runs[-1].kind != OFF or runs[-2].kind != 1 or runs[-2].ms < LEAST_DIAL_MS:
+            return []
+        burst = runs[-2]
+        if not self.scan.is_clear(port, burst) or not self._is_pure_progress(port, [burst]):
+            return []
+        heard = hear(self.scan, port, burst)
+        names = {name for name, *_ in heard.net.forms if heard.burst_fits(name, burst)}
+        continuous = any(name == "dial" and not cadence_ms for name, cadence_ms, *_ in heard.net.forms)
+        return [burst] if continuous and "dial" in names and "ringback" not in names else []
+
+    def _out_of_quiet(self, port: int, run: Run) -> bool:
+        before = self.scan.loudest(port, run.start - 1 - BEFORE_FRAMES, run.start - 1)
+        return before < self.scan.loudest(port, run.start + 1, run.start + 4) - BEFORE_DB
 
     def _event(self, port: int, state: _Port, phase: str, frame: Frame) -> ToneEvent:
         name = REPORTED_AS.get(state.tone or "", state.tone or "")
@@ -132,7 +196,7 @@ class ProgressDetector:
                 steady = last.ms >= FAX_MS and self.scan.is_level(port, last)
                 return (special, last.start) if steady else None
             three = [run for run in runs[-6:] if run.kind][-3:]
-            if [net.kinds[run.kind - 1] for run in three] == ["sit1", "sit2", "sit3"]:
+            if [net.kinds[run.kind - 1] for run in three] == ["sit1", "sit2", "sit3"] and _is_sit(three):
                 return "sit", three[0].start
         anchor = next((run for run in reversed(runs) if run.kind == 1), None)
         if anchor is None or not self.scan.is_clear(port, anchor):
@@ -167,6 +231,8 @@ class ProgressDetector:
         if not names or (len(tail) == 1 and tail[0].ms < LEAST_DIAL_MS) or heard.quality(tail) > 1.0:
             return None
         if len(tail) < LEAST_RUNS.get(names[0], 1):
+            return None
+        if names[0] in ("dial", "special_dial") and 1 < len(tail) < LEAST_STUTTER_RUNS:
             return None
         alone = len({REPORTED_AS.get(name, name) for name in names}) == 1
         return names[0] if alone or len(tail) >= 4 else None
@@ -209,6 +275,16 @@ class ProgressDetector:
         return hear(self.scan, port, run).burst_fits(name, run)
 
 
+def _is_sit(three: list[Run]) -> bool:
+    """Whether three bursts, the last one still sounding, last and follow each other as E.180 says."""
+    return (
+        all(SIT_MS[0] <= run.ms <= SIT_MS[1] for run in three[:2])
+        and three[2].ms <= SIT_MS[1]
+        and three[2].ms >= SIT_MS[0] - 2 * FRAME_MS
+        and all((b.start - a.start - a.frames) * FRAME_MS <= SIT_GAP_MS for a, b in pairwise(three))
+    )
+
+
 VOICE_ABOVE_FLOOR_DB = 9.0
 VOICE_LEAST_DBM0 = -50.0
 VOICE_SHORTEST = 3
@@ -221,7 +297,10 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     """What a recording `[n]` consists of: tone, start_s, end_s; contiguous, in order.
 
     A cadenced tone is one segment from its first burst to the end of its last
-    gap, or to the voice that comes into it.
+    gap, or to the voice that comes into it. A single burst between two silences
+    that fits no other tone of the country is its dial tone, cut short by the
+    first digit. Call waiting tone is heard beside a call and is not told apart
+    from it here.
     """
     x = np.asarray(samples, np.float32)[None, :]
     length = x.shape[1]
@@ -230,9 +309,12 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     detector = ProgressDetector(1, country)
     events: list[ToneEvent] = []
     levels: list[float] = []
+    short: list[Run] = []
     for frame in detector.scan.process(np.pad(x, ((0, 0), (0, -length % HOP)))):
-        events += detector.process_frame(frame)
+        events += [event for event in detector.process_frame(frame) if event.tone != "call_waiting"]
         levels.append(float(frame.level_dbm0[0]))
+        if frame.changed:
+            short += detector.short_dial_tones(0)
     voice = _voice(np.array(levels))
     label = np.where(voice, "voice", "silence").astype("<U16")
     begun: ToneEvent | None = None
@@ -246,6 +328,12 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
             speaking = np.flatnonzero(voice[sounded:end])
             label[first : sounded + int(speaking[0]) if len(speaking) else end] = begun.tone
             begun = None
+    for run in short:
+        tone = slice(run.start, run.start + run.frames)
+        after = levels[tone.stop + EDGE_FRAMES : tone.stop + EDGE_FRAMES + BEFORE_FRAMES]
+        quiet = max(after, default=-99.0) < levels[run.start + EDGE_FRAMES] - BEFORE_DB
+        if quiet and set(label[tone]) <= {"voice", "silence"}:
+            label[run.start : tone.stop + EDGE_FRAMES][voice[run.start : tone.stop + EDGE_FRAMES]] = "dial"
     edges = [0, *(int(i) + 1 for i in np.flatnonzero(label[1:] != label[:-1])), len(label)]
     return [
         {
