@@ -24,6 +24,7 @@ import numpy as np
 from appliance.engine import pace
 from appliance.engine.pace import Stopwatch
 from board.sim.mouth import Ear
+from tests.bench.dsp.__main__ import measure as signal_processing
 from tests.bench.office import BenchBox, much_speech
 from tests.bench.pop import pop_latency
 
@@ -205,7 +206,9 @@ def main() -> None:
         "--story", type=float, default=60.0, help="simulated minutes of the busy hour (default: 60)"
     )
     parser.add_argument("--cost", type=float, default=20.0, help="seconds per tick-cost figure (default: 20)")
-    parser.add_argument("--pops", type=int, default=10, help="calls for the screen pop figure, 0 for none (default: 10)")
+    parser.add_argument(
+        "--pops", type=int, default=10, help="calls for the screen pop figure, 0 for none (default: 10)"
+    )
     parser.add_argument("--realtime", action="store_true", help="ask for real-time scheduling (SCHED_FIFO)")
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
@@ -222,6 +225,8 @@ def main() -> None:
     real_time(args.minutes * 60, args.realtime)
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"  memory of this process, at most: {most_mb:.0f} MB")
+    print("signal processing next to its peers")
+    signal_processing()
 
 
 if __name__ == "__main__":

@@ -177,7 +177,8 @@ def _curves(findings):
     plots = [
         ("dtmf-snr", "DTMF against noise, 40/40 ms", "signal to noise, dB", list(np.arange(-2, 14, 1.5)),
          lambda v: dialled(12, 201, snr_db=v)),
-        ("dtmf-offset", "DTMF against frequency offset of both tones", "offset, %", list(np.arange(0, 4.6, 0.3)),
+        ("dtmf-offset", "DTMF against frequency offset of both tones", "offset, %",
+         list(np.arange(0, 4.6, 0.3)),
          lambda v: offset_rows(v, 3, 211)),
         ("dtmf-twist", "DTMF against twist", "high tone over low tone, dB", list(range(-14, 15, 2)),
          lambda v: dialled(8, 221, low_dbm0=-14 - v / 2, high_dbm0=-14 + v / 2)),
