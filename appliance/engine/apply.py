@@ -36,7 +36,7 @@ class Hands:
         self._engine = engine
         self.country = "CN"
         self._bridges: set[tuple[int, int]] = set()
-        self.bridged = np.zeros(len(engine.table), np.bool_)
+        self.bridged = np.zeros(engine.rows, np.bool_)
         """Rows that hear another port."""
 
     def apply(self, actions: Iterable[act.Action]) -> None:
@@ -57,7 +57,7 @@ class Hands:
 
     def command(self, port: Port, command: api.Command) -> None:
         """Send a command to the port's card; its failure will come back as an event."""
-        if port.card in self._engine.lost_cards:
+        if port.card in self._engine.shelf.lost:
             return
         board = self._engine.boards[port.card]
         try:

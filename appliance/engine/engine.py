@@ -30,6 +30,7 @@ from appliance.engine.players import Players
 from appliance.engine.ports import Port, PortTable
 from appliance.engine.prompts import PromptStore
 from appliance.engine.recorder import Recorder
+from appliance.engine.shelf import OnLost, Shelf
 from appliance.engine.spool import Spool
 from appliance.engine.worker import Worker
 from appliance.paths import SHIPPED_PROMPTS, Home
@@ -75,7 +76,7 @@ class CardsLost(Exception):
 class Engine:
     """All cards, the call core and everything between them.
 
-    The thread that calls `run_tick` owns it; only `command` may be called by others.
+    The thread that calls `run_tick` owns it; only `command` and `shelf.offer` may be called by others.
     """
 
     def __init__(
@@ -87,16 +88,21 @@ class Engine:
         publish: Publish | None = None,
         threaded: bool = False,
         make_core: MakeCore = Switch,
+        spare_ports: int = 0,
+        without_cards: Callable[[], None] | None = None,
+        on_lost: OnLost | None = None,
     ) -> None:
         """`threaded`: files are handled by helper threads (the real process); otherwise at once,
         so that the same inputs give the same events (stories, tests).
 
-        `home` must have been created.
+        `home` must have been created. spare_ports: rows kept free for cards that are added later.
+        without_cards: waits one tick while there is no card; without it `run_tick` raises CardsLost then.
         """
         self.boards = list(boards)
         self.home = home
         self.wall_clock = wall_clock
-        self.lost_cards: set[int] = set()
+        self.shelf = Shelf(self, on_lost)
+        self._without_cards = without_cards
         self.samples = 0
         self.table = PortTable(self.boards)
         self.stopwatch = Stopwatch()
@@ -111,18 +117,21 @@ class Engine:
         self._offset_s = wall_clock()
         self._last_id_ms = 0
 
-        rows = len(self.table)
+        self.rows = rows = len(self.table) + spare_ports
         self._heard = np.zeros((rows, BLOCK), np.float32)
         self._said = np.zeros((rows, BLOCK), np.float32)
         self._out = np.zeros((rows, BLOCK), np.int16)
-        self._line_rows = np.array([port.row for port in self.table.ports if port.is_line], np.intp)
-        self._echo = EchoCanceller(len(self._line_rows))
+        lines = [port.row for port in self.table.ports if port.is_line]
+        self._line_rows = np.array(lines, np.intp)
+        self._echo = EchoCanceller(len(lines) + spare_ports)
+        self._echo_blocks = np.zeros((2, self._echo.ports, BLOCK), np.float32)
+        self._echo_active = np.zeros(self._echo.ports, np.bool_)
         self._files = Worker("files", threaded)
         self._sounds = Worker("prompts", threaded)
         self.prompts = PromptStore(home.prompts, SHIPPED_PROMPTS, self._sounds, plan.language)
         self.players = Players(rows, self.prompts.get)
         self.mixer = Mixer(max(rows, 1))
-        self.hearing = Hearing(self.table.ports, plan.country)
+        self.hearing = Hearing(self.table.ports, plan.country, rows)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
         self.spool = Spool(home.spool, self.publish, self._mail.notice_later)
         self.hands = Hands(self)
@@ -154,6 +163,7 @@ class Engine:
         Blocks until the first card has its block. Raises CardsLost when no card is left.
         """
         events = self._events
+        self.shelf.take(events)
         self._read(events)
         watch = self.stopwatch
         watch.start(self.samples)
@@ -181,7 +191,7 @@ class Engine:
 
     def _read(self, events: list[core.Event]) -> None:
         for card, board in enumerate(self.boards):
-            if card in self.lost_cards:
+            if card in self.shelf.lost:
                 continue
             try:
                 tick = board.read()
@@ -195,8 +205,10 @@ class Engine:
             for event in tick.events:
                 age = tick.clock + BLOCK - event.clock
                 self._take_event(self.table.at(card, event.port), event, self.samples + BLOCK - age, events)
-        if len(self.lost_cards) == len(self.boards):
-            raise CardsLost("no card is left: check the cards and start the engine again")
+        if len(self.shelf.lost) == len(self.boards):
+            if self._without_cards is None:
+                raise CardsLost("no card is left: check the cards and start the engine again")
+            self._without_cards()
 
     def _take_event(self, port: Port, event: api.PortEvent, at: int, events: list[core.Event]) -> None:
         found = ports.translate(port, event, at)
@@ -214,15 +226,21 @@ class Engine:
 
     def lose_card(self, card: int, reason: str) -> None:
         """A card does not answer any more: its calls end, the others go on."""
-        if card in self.lost_cards:
+        if not self.shelf.lose(card, reason):
             return
-        self.lost_cards.add(card)
-        log.error("card %s is lost: %s", self.boards[card].id, reason)
-        self.notice("card_lost", {"card": self.boards[card].id, "reason": reason}, "error")
         rows = self.table.card_rows[card]
         self._heard[rows] = 0.0
         for port in self.table.ports[rows]:
             self._take_event(port, api.PortGone(port.index, 0, reason), self.samples, self._events)
+
+    def grown(self, rows: slice) -> None:
+        """The table has these rows more."""
+        lines = [port.row for port in self.table.ports[rows] if port.is_line]
+        self._line_rows = np.concatenate([self._line_rows, np.array(lines, np.intp)])
+
+    def in_background(self, job: Callable[[], None]) -> None:
+        """Do something that may block (closing a device) without holding up the tick."""
+        self._files.submit(job)
 
     def _step(self, events: list[core.Event]) -> None:
         """Let the core react, and do what it wants, until it wants nothing more at this instant."""
@@ -258,15 +276,19 @@ class Engine:
         steady tone (busy) going round would teach the canceller to keep it alive.
         The first thing to go when the engine is behind: keys are mostly heard without it.
         """
-        rows = self._line_rows
+        rows, count = self._line_rows, len(self._line_rows)
         in_use = [self.table.ports[row].in_use for row in rows]
-        active = np.array(in_use, np.bool_) & ~self.hands.bridged[rows]
+        active = self._echo_active
+        active[:count] = np.array(in_use, np.bool_) & ~self.hands.bridged[rows]
         if active.any() and not self.stopwatch.shed_now():
-            self._heard[rows] = self._echo.process(self._said[rows], self._heard[rows], active)
+            far, near = self._echo_blocks
+            far[:count] = self._said[rows]
+            near[:count] = self._heard[rows]
+            self._heard[rows] = self._echo.process(far, near, active)[:count]
 
     def _write(self) -> None:
         for card, board in enumerate(self.boards):
-            if card not in self.lost_cards:
+            if card not in self.shelf.lost:
                 try:
                     board.write(self._out[self.table.card_rows[card]])
                 except api.BoardError as error:
@@ -370,6 +392,10 @@ class Engine:
         events += self._use(plan)
         self._files.submit(lambda: plans.keep(self.home, data))
 
+    def use_plan(self) -> list[core.Event]:
+        """Name the ports of all cards as the plan does, after a change of cards."""
+        return self._use(self._plan)
+
     def _use(self, plan: Plan) -> list[core.Event]:
         self._plan = plan
         before = {port.name: port.row for port in self.table.ports if port.name}
@@ -458,7 +484,7 @@ class Engine:
             "ports": len(self.table),
             "sockets": [{"name": port.info.name, "kind": port.info.kind.value} for port in self.table.ports],
             "country": self._country(),
-            "lost_cards": [self.boards[card].id for card in sorted(self.lost_cards)],
+            "lost_cards": [self.boards[card].id for card in sorted(self.shelf.lost)],
             "bridges": self.hands.bridges,
             "recordings": self.recorder.active,
             "recording_ok": self._recording_ok,
@@ -494,5 +520,4 @@ class Engine:
         if not self._files.close():
             log.error("the disk did not take everything in time: recordings will be mended at the next start")
         self._sounds.close(1.0)
-        for board in self.boards:
-            board.close()
+        self.shelf.close()

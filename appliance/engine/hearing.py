@@ -33,11 +33,10 @@ CUES = {"dialtone": "dialtone"}
 class Hearing:
     """All detectors of the box. The tick thread alone uses it."""
 
-    def __init__(self, ports: list[Port], country: str) -> None:
-        """`ports`: the table's rows, whose `watch`, `name` and `in_use` are followed."""
+    def __init__(self, ports: list[Port], country: str, rows: int) -> None:
+        """ports: the table's, whose `watch`, `name` and `in_use` are followed; it may grow to `rows`."""
         self._ports = ports
-        rows = len(ports)
-        self._lines = np.array([port.is_line for port in ports], np.bool_)
+        self._rows = rows
         self._dtmf = DtmfReceiver(rows)
         self._progress = ProgressDetector(rows, country)
         self._disconnect = DisconnectDetector(rows, country, scan=self._progress.scan)
@@ -59,7 +58,7 @@ class Hearing:
 
     def set_country(self, country: str) -> None:
         """The lines belong to a network of this country."""
-        rows = list(range(len(self._ports)))
+        rows = list(range(self._rows))
         self._progress.set_country(rows, country)
         self._disconnect.reset(rows)
 

@@ -74,17 +74,40 @@ class PortTable:
     def __init__(self, boards: Sequence[api.Board]) -> None:
         self.ports: list[Port] = []
         self.card_rows: list[slice] = []
-        for card, board in enumerate(boards):
-            first = len(self.ports)
-            for info in sorted(board.ports, key=lambda info: info.index):
-                self.ports.append(Port(len(self.ports), card, info.index, info))
-            self.card_rows.append(slice(first, len(self.ports)))
+        for board in boards:
+            self.add(board)
         self._by_name: dict[str, Port] = {}
         self.held: frozenset[str] = frozenset()
         """Names that keep a socket, because of a call, which the plan wants otherwise."""
 
     def __len__(self) -> int:
         return len(self.ports)
+
+    def add(self, board: api.Board) -> slice:
+        """Rows for one more card, after all others."""
+        first = len(self.ports)
+        for info in sorted(board.ports, key=lambda info: info.index):
+            self.ports.append(Port(len(self.ports), len(self.card_rows), info.index, info))
+        self.card_rows.append(slice(first, len(self.ports)))
+        return self.card_rows[-1]
+
+    def fits(self, card: int, board: api.Board) -> bool:
+        """Whether a card that is back has the sockets it had before."""
+        now = [(info.index, info.kind) for info in sorted(board.ports, key=lambda info: info.index)]
+        return now == [(port.index, port.info.kind) for port in self.ports[self.card_rows[card]]]
+
+    def renew(self, card: int, board: api.Board) -> list[Port]:
+        """The card is back in its rows: on hook and silent. Returns its ports."""
+        back = self.ports[self.card_rows[card]]
+        for port, info in zip(back, sorted(board.ports, key=lambda info: info.index), strict=True):
+            port.info = info
+            port.gone = ""
+            port.released()
+            port.ringing = False
+            port.battery_lost_at = None
+            port.reversed_ = False
+            port.commands.clear()
+        return back
 
     def by_name(self, name: str) -> Port | None:
         """Port that the plan calls so; None when it has no socket."""
@@ -100,7 +123,8 @@ class PortTable:
         Names that are `busy` keep their sockets although the plan wants it otherwise: a call must be
         able to end where it is. They are in `held`; call again when they are free.
         """
-        sockets = {port.info.name: port for port in self.ports}
+        # A card that came back with other sockets has two sets of rows: the living one counts.
+        sockets = {port.info.name: port for port in sorted(self.ports, key=lambda port: not port.gone)}
         kept = {name: port for name, port in self._by_name.items() if name in busy}
         taken = {port.row for port in kept.values()}
         held = set(kept)

@@ -59,6 +59,7 @@ class SimBoard:
         self._commands: list[tuple[int, int, Command]] = []
         self._last_command = 0
         self._open = True
+        self._pulled = ""
 
     @property
     def id(self) -> str:
@@ -112,11 +113,17 @@ class SimBoard:
         lines = len(self.office.fxo)
         return self.office.fxo[port].measure() if port < lines else self.office.fxs[port - lines].measure()
 
+    def pull(self, reason: str = "the card was pulled out") -> None:
+        """Take the whole card away: whoever uses it finds it gone. A new card with this id is its return."""
+        self._pulled = reason
+
     def close(self) -> None:
         """Stop. Idempotent."""
         self._open = False
 
     def _need_open(self) -> None:
+        if self._pulled:
+            raise BoardError(self._pulled)
         if not self._open:
             raise BoardError("the simulated card has been closed: open it again")
 

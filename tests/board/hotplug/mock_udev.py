@@ -9,7 +9,7 @@ import threading
 
 sys.path[:0] = sys.argv[1:]
 
-import gi
+import gi  # noqa: E402
 
 gi.require_version("UMockdev", "1.0")
 from gi.repository import UMockdev  # noqa: E402
