@@ -1,0 +1,329 @@
+"""Several cards, one tick: the leader's samples pace, the others are resampled to its time.
+
+Each card has its own crystal. Between two of them (100 ppm apart) a block too many
+or too few would come up every three minutes: a click, or a delay that grows. So:
+
+    follower's samples ─► queue ─► read at 1 + drift ─► the leader's tick
+    the leader's tick  ─► read at 1/(1 + drift) ─► queue ─► follower's samples
+
+The drift is measured by a slow linear fit; a gentle pull keeps the queues at their
+middle. What goes wrong is counted, never hidden: slips (samples left out because a
+queue ran over), underruns (silence because a queue ran dry).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from board import api
+from board.api import BLOCK_SAMPLES, Board, BoardError, Samples
+from board.drift import DriftMeter
+from board.resample import HALF_TAPS, Resampler
+
+log = logging.getLogger(__name__)
+
+LEAD_WAIT_S = 0.06
+"""A leader without a block for so long gives the lead away; its own calls fall silent."""
+TARGET_SAMPLES = 2 * BLOCK_SAMPLES + 2 * HALF_TAPS + 48
+"""Captured and not yet heard: a block on its way, a block to read, the filter, some room."""
+MOST_SAMPLES = TARGET_SAMPLES + 4 * BLOCK_SAMPLES
+PLAY_SAMPLES = 2 * BLOCK_SAMPLES
+"""To be played by a follower, at the start."""
+MOST_PLAY_SAMPLES = PLAY_SAMPLES + 4 * BLOCK_SAMPLES
+PULL_PPM_PER_SAMPLE = 1.0
+MOST_PULL_PPM = 100.0
+FILL_SMOOTHING = 0.02
+"""Of the fill, per tick: a second."""
+
+
+@runtime_checkable
+class Waitable(Protocol):
+    """A card that can say whether a block is there, and so can follow.
+
+    Others lead, or (a second one) are read in step with the leader as they are: they
+    keep a queue of their own.
+    """
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether a block is there within `timeout_s`. Raises BoardError when the card is lost."""
+
+
+@dataclass
+class ClockCounters:
+    """What a card's clock has cost since the start."""
+
+    slips: int = 0
+    """Times samples were left out because too many waited."""
+    slipped_samples: int = 0
+    underruns: int = 0
+    """Ticks in which the card had not brought enough: silence was heard."""
+    play_underruns: int = 0
+    """Blocks of silence played because nothing was there."""
+    lost_samples: int = 0
+    """Reported missing by the card itself."""
+
+
+class PacedBoard:
+    """A card in the leader's time: `Board` again, but `read` waits only while this card leads."""
+
+    def __init__(self, board: Board, clocks: Clocks) -> None:
+        self._board = board
+        self._clocks = clocks
+        self._rows = len(board.ports)
+        self.can_follow = isinstance(board, Waitable)
+        self.counters = ClockCounters()
+        self.alive = True
+        self._clock = 0
+        self.taken = 0
+        """Samples read from the card, losses included."""
+        self._reset()
+
+    def _reset(self) -> None:
+        """Begin to follow: queues at their middle, nothing known of the drift."""
+        self.drift = DriftMeter()
+        self._heard = Resampler(self._rows)
+        self._heard.push(np.zeros((self._rows, TARGET_SAMPLES - BLOCK_SAMPLES), np.float32))
+        self._said = Resampler(self._rows)
+        self._said.push(np.zeros((self._rows, HALF_TAPS), np.float32))
+        self._play: Samples = np.zeros((self._rows, PLAY_SAMPLES), np.int16)
+        self._fill = 0.0
+        self._owed = 0
+        """Blocks read from the card for which none has been written yet."""
+        self._skip_write = False
+        self._ratio = 1.0
+        self._events: deque[api.PortEvent] = deque()
+
+    # ----------------------------------------------------------- as a Board
+    @property
+    def id(self) -> str:
+        """Of the card."""
+        return self._board.id
+
+    @property
+    def caps(self) -> api.CardCaps:
+        """Of the card."""
+        return self._board.caps
+
+    @property
+    def ports(self) -> Sequence[api.PortInfo]:
+        """Of the card."""
+        return self._board.ports
+
+    @property
+    def inner(self) -> Board:
+        """The card itself."""
+        return self._board
+
+    @property
+    def leads(self) -> bool:
+        """This card paces the tick."""
+        return self._clocks.leader is self
+
+    @property
+    def _follows(self) -> bool:
+        return self.can_follow and not self.leads
+
+    def command(self, port: int, command: api.Command) -> int:
+        """See `Board`."""
+        return self._board.command(port, command)
+
+    def measure(self, port: int) -> api.LineMeasure:
+        """See `Board`."""
+        return self._board.measure(port)
+
+    def close(self) -> None:
+        """See `Board`."""
+        self.alive = False
+        self._board.close()
+
+    def read(self) -> api.Tick:
+        """Next block in the leader's time. Raises BoardError when the card is lost."""
+        try:
+            return self._follow() if self._follows else self._lead()
+        except BoardError:
+            self.alive = False
+            if self.leads:
+                self._clocks.elect(self)
+            raise
+
+    def write(self, audio: Samples) -> None:
+        """Samples int16 [ports, 160] of the leader's time, to be played next."""
+        if not self._follows:
+            self._board.write(audio)
+            return
+        if not self._skip_write:
+            self._said.push(audio)
+            count = int((self._said.fill - 1) * self._ratio)
+            made = self._said.pull(count, 1 / self._ratio)
+            np.rint(made, out=made)
+            self._play = np.concatenate([self._play, np.clip(made, -32768, 32767).astype(np.int16)], axis=1)
+        while self._owed:
+            self._owed -= 1
+            self._write_block()
+        if (spare := self._play.shape[1] - MOST_PLAY_SAMPLES) > 0:
+            self._slipped(spare)
+            self._play = self._play[:, spare:]
+
+    # ------------------------------------------------------------- two ways
+    def _lead(self) -> api.Tick:
+        if isinstance(self._board, Waitable) and not self._board.wait(LEAD_WAIT_S):
+            if self._clocks.elect(self):
+                log.warning("card %s gives no samples: card %s leads now", self.id, self._clocks.leader.id)
+                self._reset()
+            return self._nothing()
+        tick = self._board.read()
+        self.taken += BLOCK_SAMPLES + tick.lost
+        self.counters.lost_samples += tick.lost
+        age = self._clock - tick.clock
+        self._clock += BLOCK_SAMPLES
+        return replace(
+            tick, clock=tick.clock + age, events=tuple(replace(e, clock=e.clock + age) for e in tick.events)
+        )
+
+    def _nothing(self) -> api.Tick:
+        """A tick without samples of this card."""
+        self.counters.underruns += 1
+        self._skip_write = True
+        clock, self._clock = self._clock, self._clock + BLOCK_SAMPLES
+        return api.Tick(clock, np.zeros((self._rows, BLOCK_SAMPLES), np.int16))
+
+    def _follow(self) -> api.Tick:
+        lost = self._take_all()
+        self._steer()
+        step = self._ratio
+        enough = self._heard.can(BLOCK_SAMPLES, step)
+        if enough:
+            self._skip_write = False
+            made = self._heard.pull(BLOCK_SAMPLES, step)
+            np.rint(made, out=made)
+            audio = np.clip(made, -32768, 32767).astype(np.int16)
+            tick = api.Tick(self._clock, audio, lost=lost)
+            self._clock += BLOCK_SAMPLES
+        else:
+            tick = replace(self._nothing(), lost=lost)
+        return replace(tick, events=self._due_events())
+
+    def _take_all(self) -> int:
+        """Move every block that the card has into the queue; samples it has lost."""
+        lost = 0
+        assert isinstance(self._board, Waitable)
+        while self._board.wait(0.0):
+            tick = self._board.read()
+            self._heard.push(tick.audio)
+            self.taken += BLOCK_SAMPLES + tick.lost
+            self._owed += 1
+            lost += tick.lost
+            for event in tick.events:
+                # By place in the queue: age at the newest sample that was read.
+                self._events.append(
+                    replace(event, clock=self.taken - (tick.clock + BLOCK_SAMPLES - event.clock))
+                )
+            if self._heard.fill > MOST_SAMPLES:
+                spare = self._heard.fill - TARGET_SAMPLES
+                self._heard.skip(spare)
+                self._slipped(round(spare))
+                self._fill = 0.0
+        if lost:
+            self.counters.lost_samples += lost
+            self.drift.break_line()
+        return lost
+
+    def _steer(self) -> None:
+        waiting = _waiting(self._board)
+        self.drift.note(self._clocks.time(), self.taken + waiting)
+        off = self._heard.fill + waiting - self._clocks.backlog() - TARGET_SAMPLES
+        self._fill += FILL_SMOOTHING * (off - self._fill)
+        pull = max(-MOST_PULL_PPM, min(MOST_PULL_PPM, PULL_PPM_PER_SAMPLE * self._fill))
+        self._ratio = 1.0 + (self.drift.ppm + pull) * 1e-6
+
+    def _due_events(self) -> tuple[api.PortEvent, ...]:
+        """Events whose place in the sound has been reached, on the clock of the ticks."""
+        reached = self.taken - self._heard.fill - HALF_TAPS
+        found = []
+        for _ in range(len(self._events)):
+            event = self._events.popleft()
+            if event.clock <= reached or isinstance(event, api.PortGone):
+                found.append(
+                    replace(event, clock=min(self._clock, self._clock - round(reached - event.clock)))
+                )
+            else:
+                self._events.append(event)
+        return tuple(found)
+
+    def _write_block(self) -> None:
+        block = self._play[:, :BLOCK_SAMPLES]
+        self._play = self._play[:, BLOCK_SAMPLES:]
+        if block.shape[1] < BLOCK_SAMPLES:
+            self.counters.play_underruns += 1
+            silence = np.zeros((self._rows, BLOCK_SAMPLES - block.shape[1]), np.int16)
+            block = np.concatenate([block, silence], axis=1)
+        self._board.write(block)
+
+    def _slipped(self, samples: int) -> None:
+        self.counters.slips += 1
+        self.counters.slipped_samples += samples
+
+    # --------------------------------------------------------------- facts
+    def health(self) -> dict[str, Any]:
+        """Role, drift and counters, and what the card itself counts."""
+        own = getattr(self._board, "health", None)
+        return {
+            "card": self.id,
+            "leads": self.leads,
+            "drift_ppm": 0.0 if self.leads else round(self.drift.ppm, 1),
+            "fill_ms": 0.0 if self.leads else round(self._heard.fill / 8, 1),
+            **asdict(self.counters),
+            **(own() if own is not None else {}),
+        }
+
+
+class Clocks:
+    """All cards of one box. `boards` go to the engine in the order given."""
+
+    def __init__(self, boards: Sequence[Board]) -> None:
+        """The first card that can only lead does so; without one, the first card."""
+        self._paced = [PacedBoard(board, self) for board in boards]
+        self.leader = self._best(self._paced)
+
+    @staticmethod
+    def _best(candidates: Sequence[PacedBoard]) -> PacedBoard:
+        return next((one for one in candidates if not one.can_follow), candidates[0])
+
+    @property
+    def boards(self) -> Sequence[PacedBoard]:
+        """The cards as the engine uses them."""
+        return self._paced
+
+    def time(self) -> int:
+        """Samples that the leader has captured."""
+        return self.leader.taken + self.backlog()
+
+    def backlog(self) -> int:
+        """Samples that the leader has captured and we have not read."""
+        return _waiting(self.leader.inner)
+
+    def elect(self, instead_of: PacedBoard) -> bool:
+        """Another card leads from now on; False when there is none."""
+        others = [paced for paced in self._paced if paced is not instead_of and paced.alive]
+        if not others:
+            return False
+        self.leader = self._best(others)
+        for paced in self._paced:
+            paced.drift = DriftMeter()
+        return True
+
+    def health(self) -> list[dict[str, Any]]:
+        """Of every card."""
+        return [paced.health() for paced in self._paced]
+
+
+def _waiting(board: Board) -> int:
+    """Samples captured and not yet read, where the card can tell; otherwise 0."""
+    waiting = getattr(board, "waiting", None)
+    return 0 if waiting is None else int(waiting())
