@@ -219,7 +219,10 @@ def released(world: World, agent: Agent, args: Args) -> None:
     agent.call = ""
     if args["from_queue"]:
         agent.idle_since = world.now
-    if agent.wrap_up_s > 0 and agent.talks_as is S.TALKING:
+    phone = world.phones.get(agent.phone)
+    if phone is None or phone.state is PhoneState.FAULT:
+        settle(world, agent)  # a pulled cord shows at once; the notes of the call can be saved all the same
+    elif agent.wrap_up_s > 0 and agent.talks_as is S.TALKING:
         agent.wrap_up_until, agent.extended = world.now + agent.wrap_up_s, False
         world.timers.set(("agent", agent.key, "wrap_up"), agent.wrap_up_until)
         world.move(agent, S.WRAP_UP)
@@ -247,6 +250,13 @@ def phone_off(world: World, agent: Agent, args: Args) -> None:
     """The telephone lies off hook unattended, or its cord is pulled."""
     agent.reason = args["reason"]
     world.move(agent, S.PHONE_OFF)
+
+
+def cord_pulled_in_wrap_up(world: World, agent: Agent, args: Args) -> None:
+    """No call can come, however long the wrap-up would last. A handset left off waits for its end."""
+    if args["reason"] == "phone_unavailable":
+        end_wrap_up(world, agent)
+        phone_off(world, agent, args)
 
 
 def refuse(world: World, agent: Agent, args: Args) -> None:
@@ -347,6 +357,7 @@ TABLE: dict[tuple[AgentState, AgentEvent], Handler] = {
     (S.RINGING, E.MISSED): missed,
     (S.HOLD, E.RETRIEVED): retrieved,
     (S.WRAP_UP, E.NOT_READY): not_ready_later,
+    (S.WRAP_UP, E.PHONE_OFF): cord_pulled_in_wrap_up,
     (S.WRAP_UP, E.WRAP_UP_DONE): wrap_up_over,
     (S.WRAP_UP, E.WRAP_UP_EXTEND): wrap_up_extend,
     (S.WRAP_UP, E.WRAP_UP_OVER): wrap_up_over,
@@ -374,6 +385,6 @@ IGNORED: frozenset[tuple[AgentState, AgentEvent]] = frozenset(
     # The timer is cancelled with the wrap-up.
     | _pairs(frozenset(S) - {S.WRAP_UP}, E.WRAP_UP_OVER)
     # In a call the call machine deals with the telephone; settle() looks at it afterwards.
-    | _pairs(IN_CALL | {S.WRAP_UP}, E.PHONE_OFF)
+    | _pairs(IN_CALL, E.PHONE_OFF)
     | _pairs(IN - {S.PHONE_OFF}, E.PHONE_ON)
 )

@@ -241,7 +241,7 @@ def code(world: World, phone: Phone, digits: str) -> None:
     if feature == FEATURE_SIGN_IN:
         number, _, pin = rest.strip("#").partition("#")
         if number not in world.agents or not pin:
-            code_done(world, phone, "unknown_agent")
+            code_done(world, phone, "unknown_agent", number)
             return
         data = {"agent": number, "pin": pin}
         world.ask(phone, "phone_sign_in", data, PIN_QUESTION_S)
@@ -281,20 +281,21 @@ def pin_checked(world: World, phone: Phone, data: Mapping[str, Any] | None) -> N
     if phone.state is not S.COLLECTING or not number:
         return
     if not data or not data.get("ok"):
-        code_done(world, phone, "wrong_pin" if data else "no_answer_from_control")
+        why = str(data.get("error") or "wrong_pin") if data else "no_answer_from_control"
+        code_done(world, phone, why, number)
         return
     try:
         desk.sign_in_at(world, number, phone.key)
     except Refused as refused:
-        code_done(world, phone, refused.code)
+        code_done(world, phone, refused.code, number)
     else:
         code_done(world, phone, "")
 
 
-def code_done(world: World, phone: Phone, error: str) -> None:
-    """Confirm or error tone."""
+def code_done(world: World, phone: Phone, error: str, agent: str = "") -> None:
+    """Confirm or error tone; the supervisor is told what the tone cannot say (no PIN set, locked, …)."""
     if error:
-        world.notice("info", "phone_code_refused", phone=phone.key, why=error)
+        world.notice("info", "phone_code_refused", phone=phone.key, agent=agent, why=error)
     world.tone(phone.key, "error" if error else "confirm")
     timer(world, phone, CODE_TONE_S)
 

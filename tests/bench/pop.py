@@ -59,7 +59,7 @@ def _delays_ms(box: Box, browser, calls: int):
     for index in range(calls):
         number = f"139{index:08d}"
         with OfficeClient(home.office_socket, "caller:Bench") as caller:
-            caller.do("call", line="L1", number=number, name="", callerid=("fsk", "dtmf")[index % 2])
+            _call(page, caller, number, ("fsk", "dtmf")[index % 2])
             seen = "number => window.pops.find(([text]) => text.replace(/\\D/g, '').endsWith(number))?.[1]"
             popped_at = page.wait_for_function(seen, arg=number, timeout=60_000).json_value()
             caller.do("hang_up")
@@ -67,6 +67,18 @@ def _delays_ms(box: Box, browser, calls: int):
         record = _record(page, store, number)
         step = next(step for step in record["steps"] if step["what"] == "callerid")
         yield (popped_at - (step["at"] - step["latency_s"])) * 1000
+
+
+def _call(page, caller: OfficeClient, number: str, callerid: str) -> None:
+    """Call until it rings: the exchange needs a moment before a line that was hung up is free again."""
+    while True:
+        caller.do("call", line="L1", number=number, name="", callerid=callerid)
+        while (state := (caller.receive(10.0) or {}).get("state")) not in ("calling", "busy_tone"):
+            pass
+        if state == "calling":
+            return
+        caller.do("hang_up")
+        page.wait_for_timeout(200)
 
 
 def _record(page, store, number: str) -> dict:

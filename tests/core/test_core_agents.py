@@ -160,6 +160,20 @@ def test_a_pulled_cord_is_phone_off_and_the_agent_comes_back():
     assert office.agent_state("1001") == "ready"
 
 
+def test_a_pulled_cord_shows_in_wrap_up_too():
+    office = Office()
+    office.given_talk()
+    office.when_caller_hangs_up("L1")
+    office.when_hung_up("801")
+    assert office.agent_state("1001") == "wrap_up"
+    office.step(ev.PortLost("801", "cord"))
+    assert (office.agent_state("1001"), office.agent("1001")["wrap_up_until"]) == ("phone_off", None)
+    office.step(ev.PortReady("801"))
+    assert office.agent_state("1001") == "ready"
+    office.pass_time(60)
+    assert office.agent_state("1001") == "ready", "the timer of the wrap-up has gone with it"
+
+
 def test_an_agent_can_leave_though_the_telephone_is_dead():
     office = Office()
     office.given_signed_in(("1001", "801"))
@@ -216,13 +230,23 @@ def test_sign_in_by_telephone_asks_for_the_pin_to_be_checked():
     assert office.agent_state("1001") == "signed_out"
 
 
-@pytest.mark.parametrize("answer", [{"ok": False, "error": "wrong_pin"}, None])
-def test_a_wrong_pin_is_refused_with_a_tone(answer):
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"ok": False, "error": "wrong_pin"}, "wrong_pin"),
+        ({"ok": False, "error": "no_pin"}, "no_pin"),
+        ({"ok": False, "error": "locked"}, "locked"),
+        ({"ok": False}, "wrong_pin"),
+        (None, "no_answer_from_control"),
+    ],
+)
+def test_a_refused_pin_gives_a_tone_and_the_supervisor_learns_why(answer, why):
     office = Office()
     phone_sign_in(office, answer)
     office.then_tone("801", "error")
     assert office.agent_state("1001") == "signed_out"
-    assert "phone_code_refused" in office.notices()
+    [told] = [one["data"] for one in office.published("notice") if one["code"] == "phone_code_refused"]
+    assert told == {"phone": "801", "agent": "1001", "why": why}
 
 
 def test_sign_in_by_telephone_with_control_stopped_is_refused():

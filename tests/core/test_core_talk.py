@@ -274,7 +274,6 @@ def test_the_telephone_vanishes_in_mid_call_and_the_caller_is_kept():
     office.step(ev.PortLost("801", "cord"))
     assert office.line_state("L1") == "queued"
     office.then_plays("L1", "music")
-    office.pass_time(16)
     assert (office.agent_state("1001"), office.agent("1001")["reason"]) == ("phone_off", "phone_unavailable")
     office.given_signed_in(("1002", "802"))
     office.when_lifted("802")

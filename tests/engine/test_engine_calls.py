@@ -407,7 +407,7 @@ def test_a_call_in_which_the_engine_is_killed_has_record_and_recording(make, tmp
     assert (record["talk_s"] > 0) == talking
     again.engine.command({"cmd": "ack", "id": call["id"]})
     again.run(0.1)
-    assert not [path for path in again.home.spool.iterdir()]
+    assert not list(again.home.spool.iterdir())
 
 
 def test_a_clock_that_jumps_changes_dates_and_no_durations(make):
