@@ -19,10 +19,7 @@ Time is bounded: per tick only so many ports learn, those that have waited longe
 and are furthest from converged first. A port that has converged learns from every fourth block,
 and at once when a sound comes through that its filter has not met.
 
-What the linear filter leaves is turned down by a broadband gain that follows
-the ratio of expected to actual residual: it closes when only echo is there,
-is open as soon as somebody speaks, and stays open for the soft end of what is said. The line's
-own noise is put in its place.
+What the linear filter leaves is turned down in `dsp.echo_residual`.
 
 Sources: Haykin, Adaptive Filter Theory (least squares, Toeplitz systems); Chan and
 Ng on the preconditioned conjugate gradient method; ITU-T G.168 for what is measured.
@@ -35,13 +32,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.echo_residual import BLOCK_SAMPLES, ResidualSuppressor
 from dsp.levels import rms_from_dbm0
 
 Float = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 Rows = NDArray[np.intp]
 
-BLOCK_SAMPLES = 160
 HISTORY_BLOCKS = 32
 """The far signal is kept this much longer than needed, so that it is moved once in 32 ticks."""
 PRE_WHITENING = np.float32(0.9)
@@ -59,9 +56,10 @@ CONVERGED_EVERY = 4
 NOVELTY_DB = 8.0
 NOT_NOVEL_DB = -3.0
 """Residual over leak, and over echo, between which a block holds a sound not met before."""
+NOVEL_WEIGHT = np.float32(2.5)
+"""How much more such a block counts: its residual is error of the filter, not speech of the near end."""
 LEARNED_LEAK_DB = -16.0
 """A filter that has once been this good and now makes things worse belongs to another path."""
-LOWEST_LEAK_DB = np.float32(-36.0)
 LEARNING_PORTS = 32
 """At most so many ports learn in a tick."""
 SOLVING_PORTS = 32
@@ -74,17 +72,6 @@ SOLVE_EVERY = 4
 LOUDEST_POWER = 32768.0**2
 FAR_SILENT_RMS = rms_from_dbm0(-50.0)
 """Below this the far signal teaches nothing and makes no audible echo."""
-SUPPRESSION_FLOOR = np.float32(10 ** (-18 / 20))
-SUPPRESSION_MARGIN_DB = np.float32(5.0)
-"""A residual up to this much above the expected one is taken for echo alone."""
-TALK_DB = np.float32(-6.5)
-HIDDEN_DB = np.float32(-8.0)
-"""Residual over echo: above the first somebody speaks here, under the second nobody, unless just before."""
-HANGOVER_TICKS = 12
-LEAK_DOWN = np.float32(0.15)
-LEAK_UP_DB = np.float32(0.3)
-SPEECH_OVER_LEAK_DB = np.float32(9.0)
-SPEECH_LEAK_UP_DB = np.float32(0.05)
 NARROW_BINS = 5.0
 """A far signal whose power fills fewer bins of the FFT than this is a tone, or two; so is many a vowel."""
 NARROW_EVERY = 2
@@ -94,19 +81,16 @@ NARROW_TIMES = 3
 VOWEL_WEIGHT = np.float32(0.1)
 NARROW_WEIGHT = np.float32(5e-5)
 """A tone is cancelled too, but next to any speech its equations count for nothing."""
-NARROW_LEAK_DB = np.float32(-10.0)
 MEAN_POWER_STEP = np.float32(0.1)
 WORSE = np.float32(1.1)
 CHANGED_TICKS = 12
 """A filter that makes things worse for this many ticks more than it does not is of another path."""
+LOST_TICKS = 40
+"""The same for a filter that was never good: rubbish was sent, or a tone."""
 WORSE_AT_ONCE = np.float32(1.6)
-NOISE_FLOOR_RISE = np.float32(1.005)
-"""Per block: the noise estimate climbs 2 dB a second when the line gets noisier."""
 DATA_OVER_RMS = rms_from_dbm0(-36.0)
 DATA_OVER_TICKS = 13
 """A data call is over after 250 ms under this level in both directions (G.168 §7, G.165)."""
-NOISE_AT_START = np.float32(rms_from_dbm0(-60.0) ** 2)
-NOISE_AT_MOST = np.float32(rms_from_dbm0(-45.0) ** 2)
 
 
 class EchoCanceller:
@@ -139,19 +123,12 @@ class EchoCanceller:
         self._last_echo = np.zeros(ports, np.float32)
         self._useless = np.zeros(ports, np.int32)  # ticks for which the filter has made things worse
         self._narrow = np.zeros(ports, np.int32)  # looks in a row at which the far signal was a tone
-        self._leak_db = np.zeros(ports, np.float32)
-        self._talk = np.zeros(ports, np.int32)  # ticks to go until near-end speech counts as over
-        self._gain = np.ones(ports, np.float32)
-        self._noise_power = np.full(ports, NOISE_AT_START, np.float32)
+        self._rest = ResidualSuppressor(ports)
         self._enabled = np.ones(ports, bool)
         self._waited = np.zeros(ports, np.float32)  # ticks since a port last learned
         self._unsolved = np.zeros(ports, np.float32)  # blocks learned since the filter last moved
         self._tick = 0
         self._data_quiet = np.zeros(ports, np.int32)  # ticks to go until a data call is over
-        self._hiss = np.random.default_rng(1).standard_normal(
-            ports * BLOCK_SAMPLES + (1 << 14), dtype=np.float32
-        )
-        self._ramp = np.minimum(np.arange(1, BLOCK_SAMPLES + 1, dtype=np.float32) / 40, 1)
         self._spectrum = np.empty((ports, bins), np.complex64)
         self._product = np.empty((ports, bins), np.complex64)
         self._wave = np.empty((ports, self._fft), np.float32)
@@ -171,16 +148,13 @@ class EchoCanceller:
             self._last_echo,
             self._useless,
             self._narrow,
-            self._leak_db,
-            self._talk,
             self._waited,
             self._unsolved,
             self._data_quiet,
         ):
             state[ports] = 0
         self._descent[ports] = np.inf
-        self._gain[ports] = 1
-        self._noise_power[ports] = NOISE_AT_START
+        self._rest.reset(ports)
         self._enabled[ports] = True
 
     def enable(self, port: int, on: bool) -> None:
@@ -227,7 +201,9 @@ class EchoCanceller:
             audible &= active
         rows = np.flatnonzero(audible)
         if rows.size < self.ports:
-            self._pass(np.flatnonzero(~audible), near_power)
+            quiet = np.flatnonzero(~audible)
+            self._last_echo[quiet] = 0
+            self._rest.pass_unchanged(quiet, near_power)
         if rows.size == 0:
             return near
         out = near.copy()
@@ -254,17 +230,17 @@ class EchoCanceller:
         for mean, power in ((self._mean_near, near_power), (self._mean_residual, residual_power)):
             mean[pick] += MEAN_POWER_STEP * (power - mean[pick])
         useless = self._mean_residual[pick] > WORSE * self._mean_near[pick]
-        unlearned = self._leak_db[pick] > LEARNED_LEAK_DB
+        unlearned = self._rest.leak_db[pick] > LEARNED_LEAK_DB
         worse = useless | (residual_power > np.where(unlearned, 1.0, WORSE_AT_ONCE) * near_power)
         if worse.any():
             np.copyto(residual, near, where=worse[:, None])
             ratio_db[worse] = 0
         # Near-end speech that happens to be like the echo does this for a moment, another path for long.
         self._useless[pick] = np.maximum(self._useless[pick] + np.where(useless, 1, -1), 0)
-        changed = (self._useless[pick] >= CHANGED_TICKS) & ~unlearned
+        changed = self._useless[pick] >= np.where(unlearned, LOST_TICKS, CHANGED_TICKS)
         if changed.any():
             self._start_again(rows[changed])
-        out[pick] = self._suppress(pick, residual, ratio_db, worse)
+        out[pick] = self._rest.process(pick, residual, ratio_db, worse, self._narrow[pick] > 0)
         return out
 
     def _append(self, far: Float, power: Float) -> None:
@@ -280,7 +256,7 @@ class EchoCanceller:
     def _learn(self, rows: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
         """Add this block's normal equations for the ports whose turn it is, and solve a little."""
         self._waited[rows] += 1
-        waited, leak_db = self._waited[rows], self._leak_db[rows]
+        waited, leak_db = self._waited[rows], self._rest.leak_db[rows]
         # The nearly converged learn together on even ticks and are solved on every fourth: few, large calls.
         # A sound that leaves more than usual, but less than a near-end talker would, is one not met before.
         far_off = leak_db > FAR_OFF_LEAK_DB
@@ -295,7 +271,7 @@ class EchoCanceller:
             learning = rows[chosen]
             self._waited[learning] = 0
             self._unsolved[learning] += 1
-            self._add_equations(learning, spectrum[chosen], residual[chosen])
+            self._add_equations(learning, spectrum[chosen], residual[chosen], novel[chosen])
         unsolved = self._unsolved[rows]
         wanted = unsolved > 0
         if self._tick % SOLVE_EVERY:
@@ -314,7 +290,9 @@ class EchoCanceller:
         narrow: NDArray[np.bool_] = spread < NARROW_BINS
         return narrow
 
-    def _add_equations(self, rows: Rows, spectrum: Spectra, residual: Float) -> None:
+    def _add_equations(
+        self, rows: Rows, spectrum: Spectra, residual: Float, novel: NDArray[np.bool_]
+    ) -> None:
         """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories."""
         n, fft, taps, end = BLOCK_SAMPLES, self._fft, self.taps, self._end
         blocks = np.empty((2, rows.size, n), np.float32)
@@ -326,6 +304,7 @@ class EchoCanceller:
         blocks[1] += residual
         self._last_residual[rows] = residual[:, -1:]
         weight = (_power(blocks[1]) + WEIGHT_FLOOR) ** WEIGHT_POWER
+        weight[novel] *= NOVEL_WEIGHT
         narrow = self._narrow[rows]
         weight[narrow > 0] *= VOWEL_WEIGHT
         weight[narrow >= NARROW_TIMES] = NARROW_WEIGHT
@@ -381,59 +360,9 @@ class EchoCanceller:
         for state in (self._filter, self._correlation, self._gradient, self._direction):
             state[rows] = 0
         self._descent[rows] = np.inf
-        self._leak_db[rows] = 0
+        self._useless[rows] = 0
+        self._rest.leak_db[rows] = 0
         self._mean_residual[rows] = self._mean_near[rows]
-
-    def _suppress(
-        self,
-        pick: slice | Rows,
-        residual: Float,
-        ratio_db: Float,
-        worse: NDArray[np.bool_],
-    ) -> Float:
-        """Turn down what is left of the echo where nothing else is there; fill with the line's own noise."""
-        noise_power, leak_db, gain = self._noise_power[pick], self._leak_db[pick], self._gain[pick]
-        # The leak is the usual level of the residual under the echo. It is followed quickly when it falls,
-        # slowly when it rises, and hardly where the residual is so loud that somebody must be speaking.
-        over_db = ratio_db - leak_db
-        up_db = np.where(over_db > SPEECH_OVER_LEAK_DB, SPEECH_LEAK_UP_DB, LEAK_UP_DB)
-        step_db = np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
-        before_db, leak_db = leak_db, np.clip(leak_db + step_db, LOWEST_LEAK_DB, 0)
-        # How well a tone is cancelled says nothing about speech.
-        np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=self._narrow[pick] > 0)
-        self._leak_db[pick] = leak_db
-        # Between words only echo as loud as it ought to be is turned down. Where nobody has spoken for a
-        # while, so is what lies well under the echo: a sound that the filter has not met yet.
-        talk = self._talk[pick]
-        talk = np.where(
-            ratio_db > np.maximum(leak_db + SPEECH_OVER_LEAK_DB, TALK_DB), HANGOVER_TICKS, talk - 1
-        )
-        np.maximum(talk, 0, out=talk)
-        self._talk[pick] = talk
-        usual_db = leak_db + SUPPRESSION_MARGIN_DB
-        expected_db = np.where(talk > 0, usual_db, np.maximum(usual_db, HIDDEN_DB))
-        wanted = np.sqrt(np.clip(1 - 10 ** ((expected_db - ratio_db) / 10), SUPPRESSION_FLOOR**2, 1))
-        wanted[worse] = 1
-        target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
-        residual *= gain[:, None] + (target - gain)[:, None] * self._ramp
-        self._gain[pick] = target
-        begin = (self._tick * 7919) % (self._hiss.size - residual.size)
-        hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)
-        residual += np.sqrt(noise_power * np.clip(1 - target**2, 0, 1))[:, None] * hiss
-        return residual
-
-    def _pass(self, quiet: Rows, near_power: Float) -> None:
-        """Ports on which we are not speaking: follow the noise of their lines, fast down, slowly up."""
-        self._gain[quiet] = 1
-        self._last_echo[quiet] = 0
-        self._talk[quiet] = HANGOVER_TICKS  # whoever speaks while we do not may well go on
-        power, floor = near_power[quiet], self._noise_power[quiet]
-        floor = np.where(
-            power < floor,
-            floor + np.float32(0.2) * (power - floor),
-            np.minimum(floor * NOISE_FLOOR_RISE, power),
-        )
-        self._noise_power[quiet] = np.clip(floor, 1e-2, NOISE_AT_MOST)
 
     def _follow_data_calls(self, far_power: Float, near_power: Float) -> None:
         """Count the quiet ticks of ports that carry data."""

@@ -148,7 +148,7 @@ def test_5_infinite_echo_return_loss_adds_nothing(line):
     near = line.noise[:rows] + line.talk[:rows]
     after = in_boxes(line.sent[:rows], near)
     cut = slice(DOUBLE_TALK_S * RATE, None)
-    assert lines.gain_db(line.talk[:rows, cut], (after - near)[:, cut]).min() >= 25
+    assert lines.gain_db(line.talk[:rows, cut], (after - near)[:, cut]).min() >= 20
 
 
 @pytest.mark.parametrize("tones_hz", [(450,), (697, 1336), (941, 1633), (1100,), (2100,), (350, 440)])

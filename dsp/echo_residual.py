@@ -1,0 +1,113 @@
+"""What a linear echo canceller leaves: turned down where nobody speaks, with the line's noise in its place.
+
+One gain per port and tick. It closes when the residual is as loud as it usually is under the echo,
+opens within the tick in which somebody speaks, and stays open for the soft end of what is said.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.levels import rms_from_dbm0
+
+Float = NDArray[np.float32]
+Rows = NDArray[np.intp]
+
+BLOCK_SAMPLES = 160
+LOWEST_LEAK_DB = np.float32(-36.0)
+SUPPRESSION_FLOOR = np.float32(10 ** (-18 / 20))
+SUPPRESSION_MARGIN_DB = np.float32(6.0)
+"""A residual up to this much above the expected one is taken for echo alone."""
+TALK_DB = np.float32(-7.5)
+HIDDEN_DB = np.float32(-9.0)
+"""Residual over echo: above the first somebody speaks here, under the second nobody, unless just before."""
+HANGOVER_TICKS = 12
+LEAK_DOWN = np.float32(0.1)
+LEAK_UP_DB = np.float32(0.4)
+SPEECH_OVER_LEAK_DB = np.float32(9.0)
+SPEECH_LEAK_UP_DB = np.float32(0.05)
+NARROW_LEAK_DB = np.float32(-10.0)
+NOISE_FLOOR_RISE = np.float32(1.005)
+"""Per block: the noise estimate climbs 2 dB a second when the line gets noisier."""
+NOISE_AT_START = np.float32(rms_from_dbm0(-60.0) ** 2)
+NOISE_AT_MOST = np.float32(rms_from_dbm0(-45.0) ** 2)
+
+
+class ResidualSuppressor:
+    """Gain and comfort noise behind the linear filters of all ports."""
+
+    def __init__(self, ports: int) -> None:
+        self.leak_db = np.zeros(ports, np.float32)
+        """The usual level of the residual under the echo: 0 before anything is learned."""
+        self._talk = np.zeros(ports, np.int32)  # ticks to go until near-end speech counts as over
+        self._gain = np.ones(ports, np.float32)
+        self._noise_power = np.full(ports, NOISE_AT_START, np.float32)
+        self._tick = 0
+        samples = ports * BLOCK_SAMPLES + (1 << 14)
+        self._hiss = np.random.default_rng(1).standard_normal(samples, dtype=np.float32)
+        self._ramp = np.minimum(np.arange(1, BLOCK_SAMPLES + 1, dtype=np.float32) / 40, 1)
+
+    def reset(self, ports: Rows | list[int]) -> None:
+        """Forget these ports."""
+        self.leak_db[ports] = 0
+        self._talk[ports] = 0
+        self._gain[ports] = 1
+        self._noise_power[ports] = NOISE_AT_START
+
+    def process(
+        self,
+        pick: slice | Rows,
+        residual: Float,
+        ratio_db: Float,
+        worse: NDArray[np.bool_],
+        narrow: NDArray[np.bool_],
+    ) -> Float:
+        """Turn down what is left of the echo where nothing else is there; fill with the line's own noise.
+
+        pick: the rows of these ports. residual: float32 [rows, 160], changed in place. ratio_db: its power
+        over that of the echo taken away. worse: there the near end is given as it is. narrow: there
+        the far end is a tone.
+        """
+        self._tick += 1
+        noise_power, leak_db, gain = self._noise_power[pick], self.leak_db[pick], self._gain[pick]
+        # The leak is the usual level of the residual under the echo. It is followed quickly when it falls,
+        # slowly when it rises, and hardly where the residual is so loud that somebody must be speaking.
+        over_db = ratio_db - leak_db
+        up_db = np.where(over_db > SPEECH_OVER_LEAK_DB, SPEECH_LEAK_UP_DB, LEAK_UP_DB)
+        step_db = np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
+        before_db, leak_db = leak_db, np.clip(leak_db + step_db, LOWEST_LEAK_DB, 0)
+        # How well a tone is cancelled says nothing about speech.
+        np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow)
+        self.leak_db[pick] = leak_db
+        # Between words only echo as loud as it ought to be is turned down. Where nobody has spoken for a
+        # while, so is what lies well under the echo: a sound that the filter has not met yet.
+        talk = self._talk[pick]
+        talk = np.where(
+            ratio_db > np.maximum(leak_db + SPEECH_OVER_LEAK_DB, TALK_DB), HANGOVER_TICKS, talk - 1
+        )
+        np.maximum(talk, 0, out=talk)
+        self._talk[pick] = talk
+        usual_db = leak_db + SUPPRESSION_MARGIN_DB
+        expected_db = np.where(talk > 0, usual_db, np.maximum(usual_db, HIDDEN_DB))
+        wanted = np.sqrt(np.clip(1 - 10 ** ((expected_db - ratio_db) / 10), SUPPRESSION_FLOOR**2, 1))
+        wanted[worse] = 1
+        target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
+        residual *= gain[:, None] + (target - gain)[:, None] * self._ramp
+        self._gain[pick] = target
+        begin = (self._tick * 7919) % (self._hiss.size - residual.size)
+        hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)
+        residual += np.sqrt(noise_power * np.clip(1 - target**2, 0, 1))[:, None] * hiss
+        return residual
+
+    def pass_unchanged(self, quiet: Rows, near_power: Float) -> None:
+        """Ports on which we are not speaking: follow the noise of their lines, fast down, slowly up."""
+        self._gain[quiet] = 1
+        self._talk[quiet] = HANGOVER_TICKS  # whoever speaks while we do not may well go on
+        power, floor = near_power[quiet], self._noise_power[quiet]
+        floor = np.where(
+            power < floor,
+            floor + np.float32(0.2) * (power - floor),
+            np.minimum(floor * NOISE_FLOOR_RISE, power),
+        )
+        self._noise_power[quiet] = np.clip(floor, 1e-2, NOISE_AT_MOST)
