@@ -66,9 +66,16 @@ class Machine(Protocol):
     ready: bool
     trouble: str
     lost_contact: bool
-    streaming: bool
     events: deque[PortEvent]
     received: SampleQueue
+
+    @property
+    def can(self) -> frozenset[str]:
+        """Capabilities of the port, as far as known now."""
+
+    @property
+    def streaming(self) -> bool:
+        """Sound flows now."""
 
     def start(self, now_s: float) -> None:
         """The wires are open: set the device up."""
@@ -134,7 +141,6 @@ class AtCard:
     def __init__(
         self,
         card_id: str,
-        can: frozenset[str],
         machine: Machine,
         open_wire: Callable[[], Wire],
         time: Time | None = None,
@@ -144,7 +150,6 @@ class AtCard:
         self._machine = machine
         self._open_wire = open_wire
         self._time: Time = time or RealTime()
-        self._ports = (PortInfo(0, PortKind.FXO, f"{card_id}/0", can),)
         self._clock = 0
         self._unsent = bytearray()
         self._number = 0
@@ -166,6 +171,7 @@ class AtCard:
         except BaseException:
             self.close()
             raise
+        self._ports = (PortInfo(0, PortKind.FXO, f"{card_id}/0", machine.can),)
 
     # ------------------------------------------------------------ Board
     @property
@@ -278,7 +284,7 @@ class AtCard:
         self._pump()
         while not (self._machine.streaming and self._machine.received.ready):
             limit_s = self._due_s
-            if self._machine.streaming and not paced_by_others:
+            if self._machine.streaming and self._machine.received.flowing and not paced_by_others:
                 limit_s = self._last_s + SOUND_LATE_S
             left_s = limit_s - self._time.now_s()
             if left_s <= 0:

@@ -44,6 +44,7 @@ class Query:
     collect: lines without a prefix belong to the answer too (ATI, the PDU after +CMGR).
     finals: further final results. body: what follows the `> ` prompt (+CMGS), Ctrl-Z is added.
     stream: a CONNECT ends the text; what follows is raw.
+    empty_ok: an OK alone is a good answer although there is a prefix (empty list).
     takes: for answers that look like unsolicited results: whether this line is the answer.
     """
 
@@ -54,6 +55,7 @@ class Query:
     finals: frozenset[str] = frozenset()
     body: bytes = b""
     stream: bool = False
+    empty_ok: bool = False
     takes: Callable[[str], bool] | None = None
 
 
@@ -246,7 +248,7 @@ class AtLine:
             self._finish("CONNECT")
             return True
         if status in _FINALS or status in query.finals:
-            if self._owed and status == OK and query.prefix and not self._lines:
+            if self._owed and status == OK and query.prefix and not self._lines and not query.empty_ok:
                 self._owed -= 1
                 self.counters.late_answers += 1
                 return False

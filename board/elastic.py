@@ -35,6 +35,11 @@ class SampleQueue:
         self._lost = 0
 
     @property
+    def flowing(self) -> bool:
+        """Whether sound has been given, without a gap since."""
+        return self._flowing
+
+    @property
     def ready(self) -> bool:
         """Whether `take` would give a whole block of sound."""
         return len(self._samples) >= (BLOCK_SAMPLES if self._flowing else FILL_SAMPLES)

@@ -93,9 +93,9 @@ def decode(message: bytes) -> CallerId | None:
             return None
         parts.setdefault(kind, body[2 : 2 + size])
         body = body[2 + size :]
-    number = parts.get(NUMBER) or parts.get(NUMBER_ABSENT)
-    if number is None:
+    if NUMBER not in parts and NUMBER_ABSENT not in parts:
         return None
+    number = parts.get(NUMBER) or parts.get(NUMBER_ABSENT, b"")
     return _report(number.decode("latin-1"), parts.get(NAME, b"").decode("latin-1"))
 
 

@@ -10,10 +10,6 @@ from board.atport import SerialWire, Time
 from board.modem.machine import ModemMachine
 from board.modem.profiles import PROFILES
 
-CAN = frozenset({"callerid"})
-"""Its keys and tones are hints (it takes speech for them): they are looked for in the sound."""
-
-
 class ModemBoard(AtCard):
     """One voice modem: one line."""
 
@@ -24,7 +20,7 @@ class ModemBoard(AtCard):
         if profile and profile not in PROFILES:
             raise BoardError(f"modem: unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
         machine = ModemMachine(profile)
-        super().__init__(card_id or default_id("modem", path), CAN, machine, lambda: SerialWire(path), time)
+        super().__init__(card_id or default_id("modem", path), machine, lambda: SerialWire(path), time)
         self.modem = machine
 
 

@@ -126,6 +126,11 @@ class ModemMachine:
 
     # --------------------------------------------------------------- Machine
     @property
+    def can(self) -> frozenset[str]:
+        """Its keys and tones are hints (it takes speech for them): they are looked for in the sound."""
+        return frozenset({"callerid"})
+
+    @property
     def streaming(self) -> bool:
         """Sound flows."""
         return self.phase is Phase.VOICE

@@ -437,7 +437,7 @@ def test_pulled_out_and_plugged_in_again(make):
 def test_pulled_out_for_good(make):
     rig = make().open()
     rig.modem.unplug()
-    with pytest.raises(BoardError, match="no such device.*given up"):
+    with pytest.raises(BoardError, match=r"no such device.*given up"):
         rig.run(120)
     rig.card.close()
     rig.card.close()

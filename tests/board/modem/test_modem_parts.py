@@ -1,5 +1,7 @@
 """DLE shielding, sample formats, caller-ID messages: round trips, cut anywhere, hostile."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ CODES = st.sampled_from("0123456789*#ABCDRbdlLqsuo/~")
 
 def pieces(data, cuts):
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @given(

@@ -1,0 +1,191 @@
+"""Short messages of one module: sent part by part, fetched where the module stores them.
+
+A message is deleted from the module only when it has been handed on, whole: what a
+crash or a power cut interrupts is found again at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from board.api import SendSms, SmsFailed, SmsReceived, SmsReported, SmsSent
+from board.atline import Query, Result, fields
+from board.cellular.longsms import Joiner, Whole, split
+from board.cellular.pdu import Deliver, PduError, StatusReport, Submit, decode, encode_submit
+
+if TYPE_CHECKING:
+    from board.cellular.machine import CellularMachine
+
+log = logging.getLogger(__name__)
+
+SEND_TIMEOUT_S = 60.0
+MOST_WAITING = 50
+RECEIVED = ("0", "1")
+"""Of +CMGL: received unread, received read; others are our own, stored."""
+
+
+@dataclass
+class _Outgoing:
+    command: int
+    parts: deque[Submit]
+    count: int
+    references: list[int] = field(default_factory=list)
+
+
+class Messages:
+    """The message side of a module."""
+
+    setup = (
+        "AT+CMGF=0",
+        'AT+CPMS="SM","SM","SM"',
+        # +CMTI for messages, +CDS for reports, neither shown on a screen.
+        "AT+CNMI=2,1,0,1,0",
+    )
+
+    def __init__(self, machine: CellularMachine) -> None:
+        self._machine = machine
+        self._queue: deque[_Outgoing] = deque()
+        self._sending: _Outgoing | None = None
+        self._joiner = Joiner()
+        self._reference = 0
+        self._fetch = False
+        self._now_s = 0.0
+        self.bad = 0
+        """Messages that could not be read."""
+
+    def start(self) -> None:
+        """The module is set up: fetch what it has stored."""
+        self._joiner = Joiner()
+        self._fetch = True
+
+    def stop(self, why: str) -> None:
+        """The module is gone: what was being sent has failed."""
+        if self._sending is not None:
+            self._queue.appendleft(self._sending)
+            self._sending = None
+        for one in self._queue:
+            self._fail(one, why)
+        self._queue.clear()
+
+    def send(self, number: int, command: SendSms) -> None:
+        """Queue a text; its result is SmsSent or SmsFailed."""
+        self._reference = (self._reference + 1) % 256
+        try:
+            parts = split(command.number, command.text, self._reference, command.report)
+            for part in parts:
+                encode_submit(part)
+        except PduError as error:
+            self._machine.events.append(SmsFailed(0, 0, number, str(error)))
+            return
+        if len(self._queue) >= MOST_WAITING:
+            self._machine.events.append(SmsFailed(0, 0, number, f"{MOST_WAITING} messages wait already"))
+            return
+        self._queue.append(_Outgoing(number, deque(parts), len(parts)))
+
+    def tick(self, now_s: float) -> None:
+        """Let time pass. Calls come first: nothing is begun while one is being set up."""
+        self._now_s = now_s
+        for whole in self._joiner.overdue(now_s):
+            self._hand_on(whole)
+        machine = self._machine
+        if not machine.line.idle or machine.call not in ("", "connected") or not machine.ready:
+            return
+        if self._fetch:
+            self._fetch = False
+            machine.line.send(Query("AT+CMGL=4", 30.0, "+CMGL:", collect=True, empty_ok=True), self._listed)
+        elif self._sending is None and self._queue:
+            self._sending = self._queue.popleft()
+            self._send_part()
+
+    def urc(self, text: str) -> None:
+        """A line that is neither about calls nor about the network."""
+        if text.startswith(("+CMTI:", "+CDSI:")):
+            index = fields(text)[-1]
+            if index.isdigit():
+                self._machine.line.send(
+                    Query(f"AT+CMGR={index}", 10.0, "+CMGR:", collect=True, empty_ok=True),
+                    lambda result: self._fetched(int(index), result),
+                )
+        elif text.startswith(("+CMT:", "+CDS:")):
+            # Handed over at once and stored nowhere.
+            self._take(text.partition("\n")[2], None)
+
+    # ------------------------------------------------------------------- in
+    def _listed(self, result: Result) -> None:
+        if not result.ok:
+            log.warning("cellular: stored messages were not listed: %s", result.reason)
+            return
+        slot: int | None = None
+        for line in result.lines:
+            if line.startswith("+CMGL:"):
+                parts = fields(line)
+                known = len(parts) >= 2 and parts[0].isdigit() and parts[1] in RECEIVED
+                slot = int(parts[0]) if known else None
+            elif slot is not None:
+                self._take(line, slot)
+                slot = None
+
+    def _fetched(self, slot: int, result: Result) -> None:
+        lines = [line for line in result.lines if not line.startswith("+CMGR:")]
+        if result.ok and lines:
+            self._take(lines[0], slot)
+        elif not result.ok:
+            log.warning("cellular: message %d could not be read: %s", slot, result.reason)
+
+    def _take(self, digits: str, slot: int | None) -> None:
+        try:
+            message = decode(digits)
+        except PduError as error:
+            # Nobody could ever read it, and it would fill the store.
+            self.bad += 1
+            log.warning("cellular: a message cannot be read (%s): %s", error, digits[:400])
+            self._delete(slot)
+            return
+        if isinstance(message, Deliver):
+            for whole in self._joiner.add(replace(message, slot=slot), self._now_s):
+                self._hand_on(whole)
+        elif isinstance(message, StatusReport):
+            self._machine.events.append(SmsReported(0, 0, message.to, message.reference, message.state))
+            self._delete(slot)
+
+    def _hand_on(self, whole: Whole) -> None:
+        self._machine.events.append(
+            SmsReceived(0, 0, whole.sender, whole.text, whole.sent_unix_s, whole.missing)
+        )
+        for slot in whole.slots:
+            self._delete(slot)
+
+    def _delete(self, slot: int | None) -> None:
+        if slot is not None:
+            self._machine.line.send(Query(f"AT+CMGD={slot}", 10.0))
+
+    # ------------------------------------------------------------------ out
+    def _send_part(self) -> None:
+        assert self._sending is not None
+        digits, octets = encode_submit(self._sending.parts[0])
+        query = Query(f"AT+CMGS={octets}", SEND_TIMEOUT_S, "+CMGS:", body=digits.encode("ascii"))
+        self._machine.line.send(query, self._part_sent)
+
+    def _part_sent(self, result: Result) -> None:
+        one = self._sending
+        if one is None:
+            return
+        self._sending = None
+        reference = fields(result.lines[0])[0] if result.lines else ""
+        if not result.ok or not reference.isdigit():
+            self._fail(one, result.reason)
+            return
+        one.parts.popleft()
+        one.references.append(int(reference))
+        if one.parts:
+            # Back into the queue: a call that has come in meanwhile goes first.
+            self._queue.appendleft(one)
+        else:
+            self._machine.events.append(SmsSent(0, 0, one.command, tuple(one.references)))
+
+    def _fail(self, one: _Outgoing, why: str) -> None:
+        done = f" (after {len(one.references)} of {one.count} parts)" if one.references else ""
+        self._machine.events.append(SmsFailed(0, 0, one.command, why + done))
