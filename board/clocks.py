@@ -13,9 +13,10 @@ queue ran over), underruns (silence because a queue ran dry).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -131,11 +132,13 @@ class PacedBoard:
 
     def command(self, port: int, command: api.Command) -> int:
         """See `Board`."""
-        return self._board.command(port, command)
+        with self._watched():
+            return self._board.command(port, command)
 
     def measure(self, port: int) -> api.LineMeasure:
         """See `Board`."""
-        return self._board.measure(port)
+        with self._watched():
+            return self._board.measure(port)
 
     def close(self) -> None:
         """See `Board`."""
@@ -144,19 +147,29 @@ class PacedBoard:
 
     def read(self) -> api.Tick:
         """Next block in the leader's time. Raises BoardError when the card is lost."""
-        try:
+        self._clocks.ensure_leader()
+        with self._watched():
             return self._follow() if self._follows else self._lead()
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """A card that fails can no longer lead."""
+        try:
+            yield
         except BoardError:
             self.alive = False
-            if self.leads:
-                self._clocks.elect(self)
+            self._clocks.ensure_leader()
             raise
 
     def write(self, audio: Samples) -> None:
         """Samples int16 [ports, 160] of the leader's time, to be played next."""
-        if not self._follows:
-            self._board.write(audio)
-            return
+        with self._watched():
+            if self._follows:
+                self._write_following(audio)
+            else:
+                self._board.write(audio)
+
+    def _write_following(self, audio: Samples) -> None:
         if not self._skip_write:
             self._said.push(audio)
             count = int((self._said.fill - 1) * self._ratio)
@@ -173,18 +186,22 @@ class PacedBoard:
     # ------------------------------------------------------------- two ways
     def _lead(self) -> api.Tick:
         if isinstance(self._board, Waitable) and not self._board.wait(LEAD_WAIT_S):
-            if self._clocks.elect(self):
-                log.warning("card %s gives no samples: card %s leads now", self.id, self._clocks.leader.id)
+            if self._clocks.give_way(self):
+                log.warning("card %s gives no samples: another card leads now", self.id)
                 self._reset()
             return self._nothing()
         tick = self._board.read()
         self.taken += BLOCK_SAMPLES + tick.lost
         self.counters.lost_samples += tick.lost
-        age = self._clock - tick.clock
-        self._clock += BLOCK_SAMPLES
-        return replace(
-            tick, clock=tick.clock + age, events=tuple(replace(e, clock=e.clock + age) for e in tick.events)
-        )
+        clock, self._clock = self._clock, self._clock + BLOCK_SAMPLES
+        moved = clock - tick.clock
+        if not moved and not self._events:
+            return tick
+        # What waited for its place in the sound while this card followed is overdue.
+        late = [replace(event, clock=clock) for event in self._events]
+        self._events.clear()
+        now = [replace(event, clock=event.clock + moved) for event in tick.events]
+        return replace(tick, clock=clock, events=(*late, *now))
 
     def _nothing(self) -> api.Tick:
         """A tick without samples of this card."""
@@ -284,43 +301,55 @@ class PacedBoard:
 
 
 class Clocks:
-    """All cards of one box. `boards` go to the engine in the order given."""
+    """All cards of one box, in one time. Cards may be added; one that failed is left out."""
 
-    def __init__(self, boards: Sequence[Board]) -> None:
+    def __init__(self, boards: Sequence[Board] = ()) -> None:
         """The first card that can only lead does so; without one, the first card."""
-        self._paced = [PacedBoard(board, self) for board in boards]
-        self.leader = self._best(self._paced)
+        self._paced: list[PacedBoard] = []
+        self.leader: PacedBoard | None = None
+        self.boards = [self.add(board) for board in boards]
+        """The cards as the engine uses them, in the order given."""
+        self._lead(self._best())
 
-    @staticmethod
-    def _best(candidates: Sequence[PacedBoard]) -> PacedBoard:
-        return next((one for one in candidates if not one.can_follow), candidates[0])
-
-    @property
-    def boards(self) -> Sequence[PacedBoard]:
-        """The cards as the engine uses them."""
-        return self._paced
+    def add(self, board: Board) -> PacedBoard:
+        """One more card: it follows, unless there is none to follow."""
+        paced = PacedBoard(board, self)
+        self._paced = [one for one in self._paced if one.alive] + [paced]
+        self.ensure_leader()
+        return paced
 
     def time(self) -> int:
         """Samples that the leader has captured."""
-        return self.leader.taken + self.backlog()
+        return self.leader.taken + self.backlog() if self.leader is not None else 0
 
     def backlog(self) -> int:
         """Samples that the leader has captured and we have not read."""
-        return _waiting(self.leader.inner)
+        return _waiting(self.leader.inner) if self.leader is not None else 0
 
-    def elect(self, instead_of: PacedBoard) -> bool:
-        """Another card leads from now on; False when there is none."""
-        others = [paced for paced in self._paced if paced is not instead_of and paced.alive]
-        if not others:
-            return False
-        self.leader = self._best(others)
-        for paced in self._paced:
-            paced.drift = DriftMeter()
-        return True
+    def ensure_leader(self) -> None:
+        """Let another card lead when the one that did has failed."""
+        if self.leader is None or not self.leader.alive:
+            self._lead(self._best())
+
+    def give_way(self, tired: PacedBoard) -> bool:
+        """Another card than this one leads from now on; False when there is none."""
+        other = self._best(tired)
+        if other is not None:
+            self._lead(other)
+        return other is not None
+
+    def _best(self, without: PacedBoard | None = None) -> PacedBoard | None:
+        able = [paced for paced in self._paced if paced.alive and paced is not without]
+        return next((one for one in able if not one.can_follow), able[0] if able else None)
+
+    def _lead(self, paced: PacedBoard | None) -> None:
+        self.leader = paced
+        for one in self._paced:
+            one.drift = DriftMeter()
 
     def health(self) -> list[dict[str, Any]]:
-        """Of every card."""
-        return [paced.health() for paced in self._paced]
+        """Of every card that is there."""
+        return [paced.health() for paced in self._paced if paced.alive]
 
 
 def _waiting(board: Board) -> int:

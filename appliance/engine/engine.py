@@ -35,6 +35,7 @@ from appliance.engine.spool import Spool
 from appliance.engine.worker import Worker
 from appliance.paths import SHIPPED_PROMPTS, Home
 from board import api
+from board.clocks import Clocks, PacedBoard
 from board.sim import SimBoard
 from dsp.echo import EchoCanceller
 from dsp.mix import Mixer
@@ -91,18 +92,22 @@ class Engine:
         spare_ports: int = 0,
         without_cards: Callable[[], None] | None = None,
         on_lost: OnLost | None = None,
+        hardware: Callable[[], list[Message]] = list,
     ) -> None:
         """`threaded`: files are handled by helper threads (the real process); otherwise at once,
         so that the same inputs give the same events (stories, tests).
 
         `home` must have been created. spare_ports: rows kept free for cards that are added later.
         without_cards: waits one tick while there is no card; without it `run_tick` raises CardsLost then.
+        on_lost: see `Shelf`. hardware: what is plugged in, for `health`.
         """
-        self.boards = list(boards)
+        self.clocks = Clocks(boards)
+        self.boards: list[PacedBoard] = list(self.clocks.boards)
         self.home = home
         self.wall_clock = wall_clock
         self.shelf = Shelf(self, on_lost)
         self._without_cards = without_cards
+        self._hardware = hardware
         self.samples = 0
         self.table = PortTable(self.boards)
         self.stopwatch = Stopwatch()
@@ -150,6 +155,11 @@ class Engine:
     def unix_s(self) -> float:
         """Wall time of this tick."""
         return self._offset_s + self.now
+
+    @property
+    def cards(self) -> list[api.Board]:
+        """The cards themselves, without the queues that keep them in one time."""
+        return [board.inner for board in self.boards]
 
     @property
     def idle(self) -> bool:
@@ -484,7 +494,10 @@ class Engine:
             "ports": len(self.table),
             "sockets": [{"name": port.info.name, "kind": port.info.kind.value} for port in self.table.ports],
             "country": self._country(),
+            "shelf": self.shelf.describe(),
+            "hardware": self._hardware(),
             "lost_cards": [self.boards[card].id for card in sorted(self.shelf.lost)],
+            "cards": self.clocks.health(),
             "bridges": self.hands.bridges,
             "recordings": self.recorder.active,
             "recording_ok": self._recording_ok,
@@ -495,7 +508,7 @@ class Engine:
 
     def _country(self) -> str | None:
         """Country of the exchange, where a card knows it: only the simulated office does."""
-        return next((b.office.config.country for b in self.boards if isinstance(b, SimBoard)), None)
+        return next((b.office.config.country for b in self.cards if isinstance(b, SimBoard)), None)
 
     def _publish_live(self) -> None:
         if self._mail.listened:

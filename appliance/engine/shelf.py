@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance.core import events as core
 from board import api
@@ -62,7 +62,7 @@ class Shelf:
             return f"a card {board.id} is in use already"
         place = next((place for place in places if table.fits(place, board)), None)
         if place is not None:
-            engine.boards[place] = board
+            engine.boards[place] = engine.clocks.add(board)
             self.lost.discard(place)
             for port in table.renew(place, board):
                 engine.hearing.restart(port)
@@ -75,7 +75,7 @@ class Shelf:
             return ""
         if len(table) + len(board.ports) > engine.rows:
             return f"there is no room for {len(board.ports)} more ports: start the engine again to use it"
-        engine.boards.append(board)
+        engine.boards.append(engine.clocks.add(board))
         engine.grown(table.add(board))
         events += engine.use_plan()
         log.info("card %s is new: %d ports", board.id, len(board.ports))
@@ -97,6 +97,18 @@ class Shelf:
         board.close()
         if self._on_lost is not None:
             self._on_lost(board.id, reason)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """All cards, for people."""
+        return [
+            {
+                "id": board.id,
+                "state": "lost" if place in self.lost else "in use",
+                "ports": len(self._engine.table.ports[self._engine.table.card_rows[place]]),
+                "firmware": board.caps.firmware,
+            }
+            for place, board in enumerate(self._engine.boards)
+        ]
 
     def close(self) -> None:
         """Release all cards, those on offer too."""

@@ -138,6 +138,11 @@ class LinecardBoard:
         self._need_open()
         return self._sound.wait(timeout_s)
 
+    def waiting(self) -> int:
+        """Samples captured and not yet read. Raises BoardError when the card is lost."""
+        self._need_open()
+        return self._sound.waiting()
+
     def read(self) -> api.Tick:
         """Next block; waits for it. Raises BoardError when the sound is lost."""
         self._need_open()
