@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--board",
         action="append",
         metavar="ADDRESS",
-        help="address of a line card, may be given several times (default: sim:, the simulated office)",
+        help="address of a line card, may be given several times; auto: all that are plugged in, now or "
+        "later (default: sim:, the simulated office)",
     )
     parser.add_argument(
         "--sim-config", type=Path, metavar="FILE", help="settings of the simulated office, JSON"

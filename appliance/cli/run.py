@@ -12,19 +12,27 @@ import socket
 import sys
 from pathlib import Path
 
-from appliance.cli.main import UserError
+from appliance.cli.main import UserError, port_number
 from appliance.paths import Home
+from board.api import BoardError
+from board.registry import open_board, schemes
 
 PROGRAMS = ("engine", "control", "web")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `zongji run`."""
-    parser.add_argument("--board", default="sim:", help="address of the line card (default: sim:)")
+    parser.add_argument(
+        "--board",
+        default="sim:",
+        help="address of the line card; auto: all that are plugged in, now or later (default: sim:)",
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address of the pages (default: this machine only)"
     )
-    parser.add_argument("--port", type=int, default=8080, help="port the pages are served on (default: 8080)")
+    parser.add_argument(
+        "--port", type=port_number, default=8080, help="port the pages are served on (default: 8080)"
+    )
     parser.add_argument("--home", type=Path, help="data directory (default: $ZONGJI_HOME or ./var)")
 
 
@@ -35,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         home.create()
     except OSError as error:
         raise UserError(f"cannot write to the data directory {home.root}: {error.strerror}") from error
+    refuse_board(args.board)
     refuse_second_start(home)
     refuse_taken_port(args.host, args.port)
     config = home.run / "supervisord.conf"
@@ -42,6 +51,17 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     supervisord = Path(sys.executable).with_name("supervisord")
     os.execv(supervisord, [str(supervisord), "--configuration", str(config)])
+
+
+def refuse_board(address: str) -> None:
+    """Raise UserError for a card that cannot be there, which no later try would find."""
+    if f"{address.partition(':')[0]}:" not in schemes().split(", "):
+        raise UserError(f"--board {address}: write the kind of card and a colon; there are {schemes()}")
+    if address.startswith("sim:"):
+        try:
+            open_board(address).close()
+        except BoardError as error:
+            raise UserError(f"--board {address}: {error}") from error
 
 
 def refuse_second_start(home: Home) -> None:
@@ -66,6 +86,11 @@ def refuse_taken_port(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except socket.gaierror as error:
+            raise UserError(
+                f"this machine has no address {host!r} ({error.strerror}); give --host one of its own, "
+                "127.0.0.1 for this machine only or 0.0.0.0 for all networks"
+            ) from error
         except OSError as error:
             raise UserError(
                 f"cannot serve pages on {host}:{port}: {error.strerror}. "

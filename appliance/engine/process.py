@@ -18,16 +18,24 @@ from typing import Any
 from appliance.client import Message, WireError
 from appliance.engine import pace, plans
 from appliance.engine.engine import CardsLost, Engine
+from appliance.engine.finder import Finder, NoWatcher
 from appliance.engine.line_server import Client, LineServer
 from appliance.engine.office_gate import OfficeGate
 from appliance.engine.recorder import reason_text
 from appliance.logs import stderr_handler
 from appliance.paths import Home
 from board.api import Board, BoardError
+from board.hotplug import Inventory, udev
 from board.registry import open_board
 from board.sim import SimBoard
+from board.sim.pace import WallPace
 
 log = logging.getLogger(__name__)
+
+AUTO = "auto"
+"""Given as an address: all cards that are plugged in, now and later."""
+SPARE_PORTS = 64
+"""Rows for cards that are plugged in while the engine runs."""
 
 
 class StartError(Exception):
@@ -82,10 +90,12 @@ def log_from_helper(level: int = logging.INFO) -> logging.handlers.QueueListener
 
 
 def open_boards(settings: Settings) -> list[Board]:
-    """All cards, at the pace of real time. Raises StartError."""
+    """The cards given by address, at the pace of real time. Raises StartError."""
     boards: list[Board] = []
     try:
         for address in settings.boards:
+            if address == AUTO:
+                continue
             options: dict[str, Any] = {}
             if address.partition(":")[0] == "sim":
                 options = {"pace": "wall", "config": settings.sim_config}
@@ -95,6 +105,50 @@ def open_boards(settings: Settings) -> list[Board]:
             board.close()
         raise StartError(str(error)) from error
     return boards
+
+
+def find_boards(settings: Settings) -> tuple[list[Board], Finder]:
+    """All cards to begin with, and who looks after them from then on. Raises StartError."""
+    boards = open_boards(settings)
+    addresses = [address for address in settings.boards if address != AUTO]
+    auto = len(addresses) < len(settings.boards)
+    try:
+        finder = Finder(udev.Monitor() if auto else NoWatcher(), Inventory(udev.driver_state), open_board)
+    except BoardError as error:
+        for board in boards:
+            board.close()
+        raise StartError(str(error)) from error
+    for address, board in zip(addresses, boards, strict=True):
+        finder.adopt(address, board.id)
+    boards += finder.first()
+    return boards, finder
+
+
+def no_cards(finder: Finder) -> str:
+    """What to tell when no card can be used."""
+    seen = [f"{row['model'] or row['name']}: {row['problem']}" for row in finder.state() if row["problem"]]
+    if seen:
+        return "no line card can be used: " + "; ".join(seen)
+    return (
+        "no line card was found: plug one in and it is used at once "
+        "(`zongji board list` shows what is seen; --board sim: is the simulated office)"
+    )
+
+
+class Metronome:
+    """Ticks of real time while no card gives any. After a time with cards it begins anew."""
+
+    def __init__(self) -> None:
+        self._pace = WallPace()
+        self._last_s = 0.0
+
+    def wait(self) -> None:
+        """Until the next tick is due."""
+        now_s = time.monotonic()
+        if now_s - self._last_s > 1.0:
+            self._pace = WallPace()
+        self._last_s = now_s
+        self._pace.wait()
 
 
 class Process:
@@ -120,17 +174,32 @@ class Process:
 
     def _open_all(self, home: Home) -> None:
         found = plans.load(home)
-        self._boards = open_boards(self._settings)
-        self.engine = Engine(self._boards, home, found.plan, time.time, self._publish, threaded=True)
+        boards, self._finder = find_boards(self._settings)
+        self.engine = Engine(
+            boards,
+            home,
+            found.plan,
+            time.time,
+            self._publish,
+            threaded=True,
+            spare_ports=SPARE_PORTS,
+            without_cards=Metronome().wait,
+            on_lost=self._finder.lost,
+            hardware=self._finder.state,
+        )
         self.engine.stopwatch.beats = True
+        if not boards:
+            self.engine.notice("no_cards", {"reason": no_cards(self._finder)}, "error")
         if found.code:
             self.engine.notice(found.code, found.data, "error")
         try:
             self._server = LineServer(home.engine_socket, self._message, self._open)
-            self._gate = self._office_gate(self._boards)
+            self._gate = self._office_gate(boards)
+            self._finder.start(self.engine.shelf.offer)
         except WireError as error:
             if self._server is not None:
                 self._server.close()
+            self._finder.close()
             self.engine.close()
             raise StartError(str(error)) from error
 
@@ -143,7 +212,8 @@ class Process:
             log.info("real-time scheduling: %s", refused or "on")
         rubbish = pace.Rubbish()
         ports = len(self.engine.table)
-        log.info("engine runs: %d ports on %s", ports, ", ".join(board.id for board in self._boards))
+        cards = ", ".join(board.id for board in self.engine.boards) or "no card"
+        log.info("engine runs: %d ports on %s", ports, cards)
         status = 0
         try:
             self._loop(rubbish)
@@ -162,6 +232,7 @@ class Process:
         """Close recordings, keep records, remove sockets, release cards and lock."""
         if self._gate is not None:
             self._gate.close()
+        self._finder.close()
         self.engine.close()
         if self._server is not None:
             self._server.close()
