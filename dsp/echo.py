@@ -65,10 +65,9 @@ LEARNING_PORTS = 32
 SOLVING_PORTS = 32
 """At most so many ports improve their filter in a tick."""
 STEPS = 3
-NOVEL_EVERY = 2
-"""Ticks. A sound that the filter has not met is learned this often while it lasts."""
-SOLVE_EVERY = 4
-"""Ticks. Filters that are nearly converged are improved together this often."""
+LEARN_EVERY = 2
+SOLVE_EVERY = 6
+"""Ticks. Ports that are not far off learn together this often, and are improved together this often."""
 LOUDEST_POWER = 32768.0**2
 FAR_SILENT_RMS = rms_from_dbm0(-50.0)
 """Below this the far signal teaches nothing and makes no audible echo."""
@@ -257,15 +256,14 @@ class EchoCanceller:
         """Add this block's normal equations for the ports whose turn it is, and solve a little."""
         self._waited[rows] += 1
         waited, leak_db = self._waited[rows], self._rest.leak_db[rows]
-        # The nearly converged learn together on even ticks and are solved on every fourth: few, large calls.
+        # What is not far off waits for the others: few, large calls.
         # A sound that leaves more than usual, but less than a near-end talker would, is one not met before.
         far_off = leak_db > FAR_OFF_LEAK_DB
         novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
         wanted = far_off
-        if self._tick % NOVEL_EVERY == 0:
-            wanted = wanted | novel
-        if self._tick % 2 == 0:
-            wanted = wanted | (waited >= np.where(leak_db > CONVERGED_LEAK_DB, 2, CONVERGED_EVERY))
+        if self._tick % LEARN_EVERY == 0:
+            every = np.where(leak_db > CONVERGED_LEAK_DB, LEARN_EVERY, CONVERGED_EVERY)
+            wanted = wanted | novel | (waited >= every)
         chosen = _most_urgent(wanted, waited * (leak_db + 40.0), LEARNING_PORTS)
         if chosen.size:
             learning = rows[chosen]
@@ -275,7 +273,7 @@ class EchoCanceller:
         unsolved = self._unsolved[rows]
         wanted = unsolved > 0
         if self._tick % SOLVE_EVERY:
-            wanted &= (far_off | novel) if self._tick % NOVEL_EVERY == 0 else far_off
+            wanted &= far_off
         due = rows[_most_urgent(wanted, unsolved * (leak_db + 40.0), SOLVING_PORTS)]
         if due.size:
             self._unsolved[due] = 0
