@@ -18,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the code alone, so that scripts can read it; status 1 when the box has been claimed."""
     home = Home(args.home.resolve()) if args.home else Home.from_env()
+    if not home.database.exists():
+        raise UserError(f"no box has been started on {home.root} yet; start it, or give its --home")
     try:
         store = open_store(home.database)
         try:

@@ -28,13 +28,26 @@ class UserError(Exception):
     """Something the user can mend; printed as one line, exit status 2."""
 
 
+def port_number(text: str) -> int:
+    """A TCP port as an argument. Raises argparse.ArgumentTypeError."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port; choose a number from 1 to 65535, such as 8080"
+        )
+    return int(text)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="zongji", description="Zongji (总机) call-centre box")
     commands = "; ".join(f"{name}: {what}" for name, what in COMMANDS.items())
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=commands)
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    chosen = parser.parse_args(words)
     module = importlib.import_module(f"appliance.cli.{chosen.command.replace('-', '_')}")
     sub = argparse.ArgumentParser(prog=f"zongji {chosen.command}", description=COMMANDS[chosen.command])
     module.add_arguments(sub)

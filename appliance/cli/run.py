@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -55,8 +56,12 @@ def run(args: argparse.Namespace) -> int:
 
 def refuse_board(address: str) -> None:
     """Raise UserError for a card that cannot be there, which no later try would find."""
+    if address == "auto":
+        return
     if f"{address.partition(':')[0]}:" not in schemes().split(", "):
-        raise UserError(f"--board {address}: write the kind of card and a colon; there are {schemes()}")
+        raise UserError(
+            f"--board {address}: write auto, or the kind of card and a colon; there are {schemes()}"
+        )
     if address.startswith("sim:"):
         try:
             open_board(address).close()
@@ -100,12 +105,11 @@ def refuse_taken_port(host: str, port: int) -> None:
 
 def supervisor_config(home: Home, board: str, host: str, port: int) -> str:
     """The supervisord configuration of one box on this machine."""
-    zongji = Path(sys.executable).with_name("zongji")
+    zongji = str(Path(sys.executable).with_name("zongji"))
+    pages = ["--host", host, "--port", str(port)]
+    arguments = {"engine": ["--board", board], "control": [], "web": pages, "welcome": pages}
     commands = {
-        "engine": f"{zongji} engine --board {board} --home {home.root}",
-        "control": f"{zongji} control --home {home.root}",
-        "web": f"{zongji} web --home {home.root} --host {host} --port {port}",
-        "welcome": f"{zongji} welcome --home {home.root} --host {host} --port {port}",
+        name: shlex.join([zongji, name, "--home", str(home.root), *more]) for name, more in arguments.items()
     }
     lines = [
         "[supervisord]",
@@ -114,7 +118,7 @@ def supervisor_config(home: Home, board: str, host: str, port: int) -> str:
         "loglevel=warn",
         "logfile=/dev/null",
         "logfile_maxbytes=0",
-        f"pidfile={home.run / 'supervisord.pid'}",
+        f"pidfile={home.run / 'supervisord.pid'}".replace("%", "%%"),
     ]
     if os.getuid() == 0:
         lines.append("user=root")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from appliance.cli.main import UserError
+from appliance.cli.main import UserError, port_number
 from appliance.paths import Home
 
 
@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address the pages are served on (default: this machine only)"
     )
-    parser.add_argument("--port", type=int, default=8080, help="port the pages are served on (default: 8080)")
+    parser.add_argument(
+        "--port", type=port_number, default=8080, help="port the pages are served on (default: 8080)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from appliance.cli.main import UserError
+from appliance.cli.main import UserError, port_number
 from appliance.paths import Home
 from appliance.store import StoreError, open_store
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `zongji welcome`."""
     parser.add_argument("--home", type=Path, required=True, help="data directory")
     parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=port_number, required=True)
 
 
 def run(args: argparse.Namespace) -> int:
