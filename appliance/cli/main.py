@@ -39,9 +39,13 @@ def port_number(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="zongji", description="Zongji (总机) call-centre box")
-    commands = "; ".join(f"{name}: {what}" for name, what in COMMANDS.items())
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=commands)
+    parser = argparse.ArgumentParser(
+        prog="zongji",
+        description="Zongji (总机) call-centre box",
+        epilog="commands:\n" + "\n".join(f"  {name:<12} {what}" for name, what in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     words = list(sys.argv[1:] if argv is None else argv)
     if not words:

@@ -58,7 +58,8 @@ def refuse_board(address: str) -> None:
     """Raise UserError for a card that cannot be there, which no later try would find."""
     if address == "auto":
         return
-    if f"{address.partition(':')[0]}:" not in schemes().split(", "):
+    kind, colon, _ = address.partition(":")
+    if kind + colon not in schemes().split(", "):
         raise UserError(
             f"--board {address}: write auto, or the kind of card and a colon; there are {schemes()}"
         )
