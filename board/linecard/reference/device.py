@@ -137,6 +137,7 @@ class Device:
         if self.session is not None and now_s - self._heard_s > WATCHDOG_S:
             self._note(f"no host for {WATCHDOG_S:g} s: lines released")
             self.session = None
+            self.bypass = True
             self._events.clear()
             self._rest()
         if self.session is not None and self.clock % STAT_EVERY_SAMPLES == 0:
