@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
 LATE_S = 0.03
 """How much longer than a block to wait for the master."""
+VAIN_POLLS = 64
+"""Wake-ups in one tick that bring no block (events are some of them)."""
 MUTE_TICKS = 25
 """A port without samples for half a second is told as gone."""
 DEAD_TICKS = 150
@@ -241,9 +243,8 @@ class DahdiBoard:
             if port is None:
                 continue
             try:
-                if port.quiet:
-                    port.channel.skip()
-                else:
+                # A write would end the kernel's own pulse dialling.
+                if not port.quiet:
                     port.channel.push(audio[row])
             except ChannelGone as error:
                 self._vanish(socket, error, self._clock)
@@ -286,6 +287,7 @@ class DahdiBoard:
 
     def _wait(self) -> bool:
         """Until the master has a block. False: nobody has one, and the tick is late enough."""
+        vain = 0
         while True:
             if self._master is not None and self._ready(self._master):
                 self._has_samples()
@@ -293,6 +295,10 @@ class DahdiBoard:
             left_s = self._due_s + LATE_S - self._kernel.now_s()
             if left_s <= 0:
                 return self._without_master()
+            vain += 1
+            if vain == VAIN_POLLS and self._master is not None and self._master.port is not None:
+                # It is told to be readable and is not: wait for the time only.
+                self._master.port.channel.pace(False)
             for fd, mask in self._kernel.poll(left_s * 1000.0):
                 self._polled(fd, mask)
 
@@ -301,6 +307,8 @@ class DahdiBoard:
         self._due_s = self._kernel.now_s() + BLOCK_S
         if not self._silent_ticks:
             return
+        if self._master is not None:
+            self._follow(self._master)
         for socket in self._sockets:
             if self._ready(socket) and socket.port is not None:
                 blocks = socket.port.channel.blocks
@@ -337,7 +345,7 @@ class DahdiBoard:
         return False
 
     def _follow(self, socket: Socket) -> None:
-        if self._master is not None and self._master.port is not None:
+        if self._master not in (None, socket) and self._master.port is not None:
             self._master.port.channel.pace(False)
             log.warning("%s no longer paces the card, %s does", self._master.shown.name, socket.shown.name)
         self._master = socket

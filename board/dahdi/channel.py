@@ -1,7 +1,7 @@
 """One DAHDI channel as a stream of blocks in both directions and a queue of event codes.
 
-Nothing here blocks. How deep the kernel's playing queue is, the kernel does not
-tell; it follows from the two directions running on one clock:
+Nothing here blocks. How deep the kernel's playing queue is, the kernel only tells
+when it is empty; else it follows from the two directions running on one clock:
 
     received          |--0--|--1--|--2--|
     played   |--s--|--s--|--0--|--1--|        s: silence, written before the first block came
@@ -64,7 +64,9 @@ class Channel:
         self.blocks: deque[Samples] = deque()
         self._rest = b""
         self._depth = 0
-        """Blocks in the kernel's playing queue, if none was missed."""
+        """Blocks in the kernel's playing queue."""
+        self._dry = False
+        """The queue ran empty, and late ticks are still to be made up for."""
         self._spare = Least()
         self._surplus = Least()
         self.codes: deque[int] = deque()
@@ -96,8 +98,7 @@ class Channel:
         self.ask(ioctls.SETLAW, ioctls.LAW_DEFAULT)
         self.ask(ioctls.SETLINEAR, 1)
         self.request(ioctls.SET_BUFINFO, ioctls.buffers(BUFFERS, BLOCK_SAMPLES))
-        if self.supports(ioctls.BUFFER_EVENTS, 1):
-            self.ask(ioctls.FLUSH, ioctls.FLUSH_EVENT)
+        self._tells_dry = self.supports(ioctls.BUFFER_EVENTS, 1)
 
     # ------------------------------------------------------------- requests
     def request(self, request: int, data: bytearray) -> bytearray:
@@ -143,8 +144,10 @@ class Channel:
                 return
             if code == ioctls.EVENT_READ_OVERRUN:
                 self.overruns += 1
-            elif code != ioctls.EVENT_WRITE_UNDERRUN:
-                # Our own count of the queue already tells underruns.
+            elif code == ioctls.EVENT_WRITE_UNDERRUN:
+                # Nothing can have been written since: the kernel refuses while this event waits.
+                self._ran_dry()
+            else:
                 self.codes.append(code)
         raise ChannelGone("events do not end")
 
@@ -159,6 +162,8 @@ class Channel:
 
     def start(self) -> None:
         """Begin now: what came in before is forgotten, the playing queue gets its silence."""
+        self.fetch_events()
+        self.underruns = 0
         try:
             self.ask(ioctls.FLUSH, ioctls.FLUSH_READ | ioctls.FLUSH_WRITE)
         except OSError as error:
@@ -182,7 +187,10 @@ class Channel:
             while len(self._rest) >= BLOCK_BYTES:
                 self.blocks.append(np.frombuffer(self._rest, np.int16, BLOCK_SAMPLES))
                 self._rest = self._rest[BLOCK_BYTES:]
-                self._depth -= 1
+                if self._depth:
+                    self._depth -= 1
+                elif not self._tells_dry:
+                    self._ran_dry()
 
     def _read(self) -> bytes:
         for _ in range(_MOST_TRIES):
@@ -194,7 +202,7 @@ class Channel:
                 continue
             except OSError as error:
                 self._recover(error)
-        return b""
+        raise ChannelGone("events do not end")
 
     def _recover(self, error: OSError) -> None:
         """Fetch the events that stand in the way; any other error is the end of the channel."""
@@ -212,21 +220,25 @@ class Channel:
 
     def push(self, block: Samples) -> None:
         """Play a block after what is queued. Raises ChannelGone."""
-        if self._depth < 0:
-            # The queue ran dry. Begin again with the usual reserve, less what is still to be worked
-            # off, or each late tick would leave more delay behind.
-            self.underruns += 1
-            self._depth = 0
-            self._fill(self._ahead - 1 - len(self.blocks))
-        too_deep = self._surplus.lasting(max(self._depth - self._ahead + 1, 0)) > 0
+        waiting = len(self.blocks)
+        if self._dry:
+            # Begin again with the usual reserve, less what is still to be worked off: without this
+            # each late tick would leave more delay behind.
+            self._fill(self._ahead - 1 - waiting)
+        surplus = self._depth + waiting - self._ahead + 1
+        # One block more may be the phase between this channel and the tick, for a while.
+        too_deep = surplus > 0 if self._dry else surplus > 1 or self._surplus.lasting(max(surplus, 0)) > 0
+        if not waiting:
+            self._dry = False
         if too_deep or not self._put(block.tobytes()):
             self.slips += 1
         else:
             self._depth += 1
 
-    def skip(self) -> None:
-        """Write nothing in this tick: a write would end the kernel's own pulse dialling."""
-        self._depth = max(self._depth, 0)
+    def _ran_dry(self) -> None:
+        self._dry = True
+        self._depth = 0
+        self.underruns += 1
 
     def forget_queue(self) -> None:
         """The kernel has emptied its buffers (as it does when it hangs up)."""

@@ -272,4 +272,3 @@ class TelephonePort(DahdiPort):
             reversed_=self.reversed_ if "polarity" in self.can else None,
             off_hook=self.off_hook,
         )
-

@@ -42,7 +42,11 @@ def say(port, message):
 
 
 def run(module, name, timeout_s):
-    """One body in a child; killed when it takes too long."""
+    """One body in a child; killed when it takes too long. Modules are imported here, so only once."""
+    try:
+        wanted = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, SyntaxError):
+        return {"ok": False, "value": None, "text": traceback.format_exc(), "elapsed_s": 0.0}
     begun = time.monotonic()
     ours, theirs = os.pipe()
     output = os.memfd_create("output")
@@ -52,7 +56,7 @@ def run(module, name, timeout_s):
         os.close(ours)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        os._exit(body(theirs, module, name))
+        os._exit(body(theirs, wanted.body))
     os.close(theirs)
     result, late = b"", False
     while True:
@@ -87,9 +91,9 @@ def kill_group(child):
         return
 
 
-def body(result, module, name):
+def body(result, what):
     try:
-        value = getattr(importlib.import_module(module), name).body()
+        value = what()
         answer = {"ok": True, "value": value, "text": ""}
     except BaseException:
         answer = {"ok": False, "value": None, "text": traceback.format_exc()[-MOST_TEXT:]}

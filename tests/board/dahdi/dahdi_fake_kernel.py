@@ -44,6 +44,8 @@ class FakeChannel:
         self.zone = None
         self.partial = 0
         self.value = 0
+        self.tells = False
+        self.dry = True
 
     def say(self, *codes):
         self.events.extend(codes)
@@ -145,6 +147,10 @@ class FakeKernel:
             channel.partial += 8
             channel.played.append(channel.queue[:16].ljust(16, b"\0"))
             channel.queue = channel.queue[16:]
+            if not channel.queue and not channel.dry:
+                channel.dry = True
+                if channel.tells:
+                    channel.say(30)
             if channel.partial >= channel.block:
                 channel.partial -= channel.block
                 if len(channel.incoming) < channel.buffers:
@@ -185,6 +191,7 @@ class FakeKernel:
         if channel.short_write:
             data = data[: channel.short_write.pop(0)]
         channel.queue += data
+        channel.dry = False
         return len(data)
 
     def ioctl(self, fd, request, data):
@@ -266,6 +273,8 @@ class FakeKernel:
             channel.times.update(zip(range(13, 24), struct.unpack_from("<11i", data, 88), strict=True))
         elif request == ioctls.SET_BUFINFO:
             _, _, channel.buffers, channel.block = struct.unpack_from("<4i", data)
+        elif request == ioctls.BUFFER_EVENTS:
+            channel.tells = bool(value)
         elif request == ioctls.SETLINEAR:
             channel.linear = bool(value)
         elif request == ioctls.SETTONEZONE:
