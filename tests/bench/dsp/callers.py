@@ -65,7 +65,7 @@ def spandsp(made):
 
 
 def measure(findings):
-    print(f"caller ID by FSK (frames of {FRAMES} with equal contents, Bell 202 and V.23, SDMF and MDMF)")
+    findings.begin("caller ID", f"frames of {FRAMES} with equal contents, Bell 202 and V.23, SDMF and MDMF")
     for i, (name, target, shape) in enumerate(CONDITIONS):
         made = frames(FRAMES, 301 + i, **shape)
         good = ours(made)

@@ -63,7 +63,7 @@ def _cancelled(make, far, near):
 
 
 def measure(findings):
-    print(f"echo, G.168 D.2-D.9, ERL 10 and 6 dB, 32 ms tail, A-law, {16 * TALKERS} calls")
+    findings.begin("echo", f"G.168 D.2-D.9, ERL 10 and 6 dB, 32 ms tail, A-law, {16 * TALKERS} calls")
     sets = [Set(501 + 10 * i) for i in range(TALKERS)]
     results = {"zongji": Result(EchoCanceller, sets)}
     missing = {}

@@ -18,7 +18,7 @@ from tests.dsp.test_disconnect import ended_call, quick
 
 
 def measure(findings):
-    print("disconnect, answer, voice (busy tones: -36 … -5 dBm0, frequency ±2 %, times ±15 %, SNR 25 dB)")
+    findings.begin("line", "tones of -36 … -5 dBm0, frequency ±2 %, times ±15 %, noise 25 dB under them")
     _busy(findings)
     _never(findings)
     _answer(findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from tests.bench.dsp.peers import Missing
 
@@ -36,6 +36,12 @@ class Findings:
 
     rows: list[Row] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
+    group: str = ""
+
+    def begin(self, group, how):
+        """The rows that follow are of this group, measured so."""
+        self.group = group
+        print(f"{group} ({how})", flush=True)
 
     def add(self, what, target, ours, met, **peers):
         """Add and print a row; a peer is a function that answers its text, and may not be there."""
@@ -45,12 +51,9 @@ class Findings:
                 found[name] = measure()
             except Missing as error:
                 found[name] = f"not installed: {error}"
-        row = Row(what, target, ours, None if met is None else bool(met), found)
+        row = Row(f"{self.group}: {what}", target, ours, None if met is None else bool(met), found)
         self.rows.append(row)
         print(line(row), flush=True)
-
-    def as_json(self):
-        return asdict(self)
 
 
 def verdict(row):
