@@ -15,6 +15,8 @@ Float = NDArray[np.float32]
 Rows = NDArray[np.intp]
 
 BLOCK_SAMPLES = 160
+RAMP_SAMPLES = 40
+"""A new gain is reached in 5 ms, so that it does not click."""
 LOWEST_LEAK_DB = np.float32(-36.0)
 SUPPRESSION_FLOOR = np.float32(10 ** (-18 / 20))
 SUPPRESSION_MARGIN_DB = np.float32(6.0)
@@ -46,7 +48,7 @@ class ResidualSuppressor:
         self._tick = 0
         samples = ports * BLOCK_SAMPLES + (1 << 14)
         self._hiss = np.random.default_rng(1).standard_normal(samples, dtype=np.float32)
-        self._ramp = np.minimum(np.arange(1, BLOCK_SAMPLES + 1, dtype=np.float32) / 40, 1)
+        self._ramp = np.arange(1, RAMP_SAMPLES + 1, dtype=np.float32) / RAMP_SAMPLES
 
     def reset(self, ports: Rows | list[int]) -> None:
         """Forget these ports."""
@@ -93,7 +95,8 @@ class ResidualSuppressor:
         wanted = np.sqrt(np.clip(1 - 10 ** ((expected_db - ratio_db) / 10), SUPPRESSION_FLOOR**2, 1))
         wanted[worse] = 1
         target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
-        residual *= gain[:, None] + (target - gain)[:, None] * self._ramp
+        residual[:, :RAMP_SAMPLES] *= gain[:, None] + (target - gain)[:, None] * self._ramp
+        residual[:, RAMP_SAMPLES:] *= target[:, None]
         self._gain[pick] = target
         begin = (self._tick * 7919) % (self._hiss.size - residual.size)
         hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)
