@@ -19,6 +19,8 @@ if [ "$want" = guest ]; then
     want=test
 fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
+    # Made-up USB devices for the tests of hot-plug.
+    packages="$packages umockdev gir1.2-umockdev-1.0 python3-gi"
     packages="$packages git chromium fonts-noto-cjk asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 fi
 packages="$packages $guest"

@@ -104,6 +104,26 @@ class PortReady(PortSignal):
     """The port is usable (again)."""
 
 
+@dataclass(frozen=True)
+class LineElsewhere(PortSignal):
+    """Another telephone on the same line is off hook, or no longer."""
+
+    in_use: bool = True
+
+
+@dataclass(frozen=True)
+class LineStirred(PortSignal):
+    """Polarity or voltage of an idle line has changed: a call may be about to ring."""
+
+
+@dataclass(frozen=True)
+class LineTrouble(PortSignal):
+    """The line does not work as it should. reason: "no_loop" (off hook, but no current flows)
+    or "hum" (mains hum so loud that keys and tones are not heard reliably)."""
+
+    reason: str = ""
+
+
 # ------------------------------------------------------- results of actions
 @dataclass(frozen=True)
 class PlayFinished(PortSignal):

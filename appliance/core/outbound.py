@@ -11,7 +11,7 @@ from appliance.core.agent import Agent, AgentEvent
 from appliance.core.call import Call, CallEvent, CallState
 from appliance.core.dialling import is_barred
 from appliance.core.ending import end_call
-from appliance.core.lines import GLARE_GUARD_S, RELEASE_GUARD_S
+from appliance.core.lines import GLARE_GUARD_S, RELEASE_GUARD_S, well
 from appliance.core.port import Line, LineEvent, LineState, Phone, PhoneEvent
 from appliance.core.world import World
 
@@ -28,6 +28,8 @@ OWN_PHONE_RING_S = 20.0
 
 ANSWER_SEEN = {"polarity": "seen", "signalled": "seen", "voice": "inferred", "unknown": "unknown"}
 """How an answer became known -> what the record says of it."""
+
+POOR_LINES = (LineState.QUARANTINED, LineState.ELSEWHERE)
 
 TAKEN_FOR_EMERGENCY = (S.QUEUED, S.OFFERED, S.IVR, S.CLOSING)
 """Callers who talk to nobody: the one who is longest in may lose the line to an emergency call.
@@ -129,13 +131,16 @@ def free_lines(world: World, call: Call) -> list[Line]:
     round_ = [world.lines[name] for name in names[start:] + names[:start]]
     free = [line for line in round_ if line.state is LineState.IDLE and line.key not in call.lines_tried]
     if call.emergency:
-        # Any line will do; those that may ring on, or have just been released, come last.
-        return sorted(free, key=lambda line: not _settled(world, line))
+        # Any line will do; those that may ring on, or have just been released, come last, and
+        # after them those that are bad or in use at another telephone.
+        poor = [line for line in round_ if line.state in POOR_LINES and line.key not in call.lines_tried]
+        return sorted(free, key=lambda line: not _settled(world, line)) + poor
     return [line for line in free if line.plan.outbound and _settled(world, line)]
 
 
 def _settled(world: World, line: Line) -> bool:
-    return world.now - line.rang_at >= GLARE_GUARD_S and world.now - line.released_at >= RELEASE_GUARD_S
+    quiet_at = max(line.rang_at, line.stirred_at)
+    return world.now - quiet_at >= GLARE_GUARD_S and world.now - line.released_at >= RELEASE_GUARD_S
 
 
 def next_line(world: World, call: Call) -> None:
@@ -159,7 +164,7 @@ def retry_line(world: World, call: Call) -> Line | None:
     """A line that gave no dial tone: an emergency number is dialled on it all the same."""
     for name in sorted(call.lines_tried):
         line = world.lines.get(name)
-        if line is not None and line.state is LineState.IDLE:
+        if line is not None and line.state in (LineState.IDLE, LineState.QUARANTINED):
             return line
     return None
 
@@ -198,11 +203,17 @@ def seizing_tone(world: World, call: Call, args: Args) -> None:
     if not call.far or args["over"]:
         return
     if tone == "dial":
+        well(world, world.lines[call.far])
         dial(world, call)
-    elif tone == "voice" and world.now - world.lines[call.far].rang_at < GLARE_GUARD_S + 4.0:
+    elif tone == "voice" and _may_be_called(world, world.lines[call.far]):
         glare(world, call, args)
     elif tone in ("busy", "congestion", "sit"):
         give_back(world, call)
+
+
+def _may_be_called(world: World, line: Line) -> bool:
+    """Somebody who speaks on a line that we took may be a caller: it has just shown signs of a call."""
+    return world.now - max(line.rang_at, line.stirred_at) < GLARE_GUARD_S + 4.0
 
 
 def seizing_timer(world: World, call: Call, args: Args) -> None:
@@ -221,6 +232,7 @@ def give_back(world: World, call: Call) -> None:
     """Release a line without dial tone, and try the next."""
     world.notice("warning", "no_dial_tone", line=call.far)
     line, call.far = call.far, ""
+    world.fire(world.lines[line], LineEvent.TROUBLE, reason="no_dial_tone")
     world.release(line)
     next_line(world, call)
 

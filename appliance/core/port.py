@@ -16,6 +16,12 @@ class LineState(Enum):
     RINGING = "ringing"
     SEIZED = "seized"
     FAULT = "fault"
+    ELSEWHERE = "elsewhere"
+    """Another telephone on the same line is off hook: ours to answer, not to take."""
+    QUARANTINED = "quarantined"
+    """It has failed too often: not taken for calls out until a check finds it well. Calls in are answered."""
+    CHECKING = "checking"
+    """Off hook by ourselves, to hear whether it is well again."""
 
 
 class LineEvent(Enum):
@@ -28,6 +34,13 @@ class LineEvent(Enum):
     RELEASE = "release"
     LOST = "lost"
     READY = "ready"
+    TAKEN_ELSEWHERE = "taken_elsewhere"
+    FREE_ELSEWHERE = "free_elsewhere"
+    STIRRED = "stirred"
+    TROUBLE = "trouble"
+    TONE = "tone"
+    CHECK = "check"
+    CHECKED = "checked"
 
 
 @dataclass(eq=False)
@@ -46,6 +59,15 @@ class Line:
     early_id: CallerIdSeen | None = None
     """Caller ID that came before the first ring (DTMF), and when."""
     early_id_at: float = float("-inf")
+    stirred_at: float = float("-inf")
+    """Last change of polarity or voltage while idle."""
+    failures: int = 0
+    """Failures in a row."""
+    bad: str = ""
+    """Why it is in quarantine; "" when it is not."""
+    next_check_s: float = 0.0
+    heard_dial_tone: bool = False
+    """In this check."""
 
     @property
     def key(self) -> str:

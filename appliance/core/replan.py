@@ -11,6 +11,8 @@ from appliance.core.plan import Plan, PlanError
 from appliance.core.port import Line, LineState, Phone, PhoneState
 from appliance.core.world import World
 
+REMOVABLE = (LineState.IDLE, LineState.FAULT, LineState.ELSEWHERE, LineState.QUARANTINED)
+
 
 def change(world: World, plan: Any) -> None:
     """Take over a new plan (a `Plan`, or its plain data). A bad one is refused and the old one stays."""
@@ -61,7 +63,8 @@ def sweep(world: World) -> None:
         if agent.state is AgentState.SIGNED_OUT:
             del world.agents[number]
     for name in [name for name in world.lines if name not in lines]:
-        if world.lines[name].state in (LineState.IDLE, LineState.FAULT):
+        if world.lines[name].state in REMOVABLE:
+            world.timers.cancel_all("line", name)
             del world.lines[name]
     for ext in [ext for ext in world.phones if ext not in phones]:
         if world.phones[ext].state in (PhoneState.IDLE, PhoneState.FAULT):

@@ -53,6 +53,10 @@ def _line(world: World, line: Line) -> dict[str, Any]:
     call = world.calls.get(line.call)
     if line.state is LineState.FAULT:
         state = "fault"
+    elif line.state in (LineState.ELSEWHERE, LineState.QUARANTINED):
+        state = line.state.value
+    elif line.state is LineState.CHECKING:
+        state = LineState.QUARANTINED.value
     else:
         state = public_state(call) if call is not None else "idle"
     return {
@@ -60,6 +64,7 @@ def _line(world: World, line: Line) -> dict[str, Any]:
         "number": line.plan.number,
         "label": line.plan.label,
         "state": state,
+        "reason": line.bad,
         "since": call.since if call is not None else line.since,
         "call": call.id if call is not None else "",
         "caller_number": call.record.caller_number if call is not None else "",

@@ -22,6 +22,9 @@ from appliance.core.events import (
     HungUp,
     KeyPressed,
     Lifted,
+    LineElsewhere,
+    LineStirred,
+    LineTrouble,
     PlanChanged,
     PlayFinished,
     PortLost,
@@ -128,6 +131,14 @@ class Switch:
                 world.fire(line, LineEvent.LOST, reason=reason)
             case PortReady():
                 world.fire(line, LineEvent.READY)
+            case LineElsewhere(_, in_use):
+                world.fire(line, LineEvent.TAKEN_ELSEWHERE if in_use else LineEvent.FREE_ELSEWHERE)
+            case LineStirred():
+                world.fire(line, LineEvent.STIRRED)
+            case LineTrouble(_, reason):
+                world.fire(line, LineEvent.TROUBLE, reason=reason)
+            case ToneHeard(_, tone, over) if call is None:
+                world.fire(line, LineEvent.TONE, tone=tone, over=over)
             case _ if call is None:
                 pass  # the tail of a call that is over
             case KeyPressed(_, key) if key in KEYS:
@@ -189,5 +200,7 @@ class Switch:
             world.fire(world.agents[owner], AgentEvent.WRAP_UP_OVER)
         elif machine == "phone" and owner in world.phones:
             world.fire(world.phones[owner], PhoneEvent.TIMER)
+        elif machine == "line" and owner in world.lines:
+            world.fire(world.lines[owner], LineEvent(what))
         elif machine == "question":
             self._answered(int(owner), None)

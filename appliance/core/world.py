@@ -32,7 +32,7 @@ from appliance.core.agent import Agent, AgentEvent, AgentState
 from appliance.core.call import Call, CallEvent, CallState
 from appliance.core.machine import Stateful, lookup
 from appliance.core.plan import LinePlan, Plan, QueuePlan
-from appliance.core.port import Line, LineEvent, Phone, PhoneEvent, PhoneState
+from appliance.core.port import Line, LineEvent, LineState, Phone, PhoneEvent, PhoneState
 from appliance.core.record import CallRecord
 from appliance.core.timers import Timers
 
@@ -270,6 +270,10 @@ class World:
         """Let the record be kept as it is now: should the box fail, the call is not forgotten."""
         self.emit(SaveRecord(call.id, call.record.as_dict(), False))
 
+    def line_timer(self, line: Line, event: LineEvent, after_s: float) -> None:
+        """Let an event happen to a line after a while; replaces one of the same kind."""
+        self.timers.set(("line", line.key, event.value), self.now + after_s)
+
     # ---------------------------------------------------------- distribution
     def free_agents(self) -> list[acd.Free]:
         """Agents who are ready and whose telephone lies on hook and silent."""
@@ -299,7 +303,7 @@ class World:
 
     def busy_ports(self) -> frozenset[str]:
         """Ports that a call or a lifted telephone occupies."""
-        lines = {line.key for line in self.lines.values() if line.call}
+        lines = {line.key for line in self.lines.values() if line.call or line.state is LineState.CHECKING}
         phones = {
             phone.key
             for phone in self.phones.values()
