@@ -32,11 +32,13 @@ class LockedCard(PluggedCard):
 
     def __init__(self, *args):
         self.lock = threading.RLock()
+        self.stepped = threading.Condition(self.lock)
         super().__init__(*args)
 
     def step(self):
         with self.lock:
             super().step()
+            self.stepped.notify_all()
 
     def serve(self):
         with self.lock:
@@ -76,6 +78,11 @@ class Rig:
         """Do something at the other end of the wires, between two blocks; what it returns."""
         with self.card.lock:
             return what()
+
+    def until(self, what, within_s=5.0):
+        """Let the card run by itself until `what()` holds."""
+        with self.card.lock:
+            assert self.card.stepped.wait_for(what, within_s)
 
     def start(self) -> None:
         self._stop.clear()
