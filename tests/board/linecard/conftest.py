@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ class LockedCard(PluggedCard):
         while not stop():
             self.serve()
             playback = [stream for stream in self._streams if stream.direction == "playback"]
-            if waited > 40 or any(len(stream.queue) >= stream.channels * 320 for stream in playback):
+            if waited > 20 or any(len(stream.queue) >= stream.channels * 320 for stream in playback):
                 self.step()
                 waited = 0
             else:
@@ -65,7 +66,10 @@ class Rig:
         self.control, self.sound = where / f"{name}.tty", where / f"{name}.pcm"
         self.board = board
         self.hasty = hasty
-        self.card = LockedCard(Device(board, name), self.control, self.sound)
+        device = Device(board, name)
+        # A hasty card carries the time with it: nothing depends on how busy this machine is.
+        self.now_s = (lambda: device.clock / api.SAMPLE_RATE_HZ) if hasty else time.monotonic
+        self.card = LockedCard(device, self.control, self.sound, self.now_s)
         self.pcm = f'pcm.{name} {{ type zongji path "{self.sound}" {pcm} }}\n'
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -130,7 +134,7 @@ def open_card():
     opened: list[LinecardBoard] = []
 
     def make(rig: Rig) -> LinecardBoard:
-        opened.append(LinecardBoard(str(rig.control), rig.card.device.serial))
+        opened.append(LinecardBoard(str(rig.control), rig.card.device.serial, rig.now_s))
         return opened[-1]
 
     yield make
