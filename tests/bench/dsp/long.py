@@ -22,9 +22,8 @@ CHUNK_SAMPLES = 16000
 SOUNDS = Path("/usr/share/asterisk/sounds")
 COUNTRIES = ("CN", "US", "GB", "DE", "FR", "IT", "RU", "JP", "BR", "IN")
 MULTIMON_HOURS = 1.0
-SPEEDS = np.round(
-    1.0 + np.array([0, 3, -3, 6, -6, 9, -9, 12, -12, 15, -15, 18, -18, 21, -21, 24, -24, 27]) / 100, 2
-)
+STEPS_OF_SPEED = np.arange(1, 46) * 0.0075
+SPEEDS = np.concatenate([[1.0], np.stack([1 + STEPS_OF_SPEED, 1 - STEPS_OF_SPEED], 1).ravel()])
 
 
 def voices():
@@ -84,7 +83,7 @@ def run(hours):
             x = rows if speed == 1 else corpora.faster(rows, speed)
             listen(count, name, x, COUNTRIES[turn % len(COUNTRIES)])
             turn += 1
-            print(f"  {count.all_hours:6.1f} h  {name} at {speed:g}: {count.false}", flush=True)
+            print(f"  {count.all_hours:6.1f} h  {name} at {speed:.4g}: {count.false}", flush=True)
         if count.all_hours >= hours:
             break
     result = {
