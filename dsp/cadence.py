@@ -28,6 +28,10 @@ SHAKEN_DB = 2.0
 MOST_REST = 0.5
 MEAN_REST = 0.28
 """Noise 5 dB under the tone, or a voice; music with a note at the tone's frequency leaves more."""
+SINES_PURE = 0.9
+SINES_SAME_DB = 1.3
+SINES_STEADY_DB = 1.0
+SINES_SHAKEN_DB = 2.5
 RARE = 0.2
 MORE_SHARE = 0.03
 """A tone of several frequencies must explain this much more than a tone of some of them."""
@@ -92,12 +96,14 @@ class Heard:
         self._port = port
         self.net = scan.networks[port]
         signature = scan.best_signature(port, anchor)
+        self._signature = signature
         self._beat = self.net.beats[signature]
         self._first, self._level = scan.track(port, signature, LOOK_BACK)
         inside = self._inside(anchor)
         self.level_dbm0 = _middle(inside)
         self.runs = self._bursts()
         """Bursts and gaps in turn, the first a burst, the last still running; empty when there is none."""
+        self._whole: dict[tuple[int, int], bool] = {}
         self._shares: dict[int, NDArray[np.float32]] = {}
 
     def _bursts(self) -> list[Run]:
@@ -144,6 +150,35 @@ class Heard:
             worst = max(worst, (max(medians) - min(medians)) / allowed)
         return worst
 
+    def quality_of_sines(self, runs: Sequence[Run]) -> float:
+        """`quality` once more, of the sines alone: a voice beside them shakes these four times less.
+
+        A voice that has a harmonic at the tone's frequency shakes one burst and not the next; a note
+        of music fades in every one. So one half of one burst may be off, the rest must agree. 9 where
+        the sound is no longer kept.
+        """
+        lines_hz = self.net.lines[self._signature]
+        whole, fades = [], []
+        for run in runs:
+            if run.kind == OFF:
+                continue
+            first, stop = run.start + 1, min(run.start + run.frames - 1, self._scan.number)
+            middle = (first + stop) // 2
+            edges = ((first, stop), (first, middle), (middle, stop))
+            level, early, late = (self._scan.line_level_db(self._port, *part, lines_hz) for part in edges)
+            if level is None or early is None or late is None:
+                return 9.0
+            if self._scan.purity(self._port, run, lines_hz) < SINES_PURE:
+                return 9.0
+            whole.append(level)
+            fades.append(abs(early - late))
+        spread = self._beat.spread_db
+        return max(
+            (max(whole) - min(whole)) / (SINES_SAME_DB + spread),
+            sorted(fades)[-2] / (SINES_STEADY_DB + spread) if len(fades) > 1 else 9.0,
+            max(fades) / (SINES_SHAKEN_DB + spread),
+        )
+
     def gap_depth_db(self, runs: Sequence[Run]) -> float:
         """How much weaker than the bursts the tone's frequencies are in the loudest of the gaps."""
         gaps = [_middle(self._inside(run)) for run in runs if run.kind == OFF]
@@ -171,6 +206,21 @@ class Heard:
                     return 9.0
         return wrong
 
+    def _is_whole(self, signature: int, runs: Sequence[Run]) -> bool:
+        """Whether none of a tone's several frequencies is missing from the newest whole burst."""
+        lines_hz = self.net.lines[signature]
+        bursts = [run for run in runs if run.kind != OFF]
+        burst = bursts[-2] if len(bursts) > 1 and runs[-1].kind != OFF else bursts[-1]
+        key = (signature, burst.start)
+        if len(lines_hz) > 1 and key not in self._whole:
+            self._whole[key] = self._scan.has_lines(self._port, burst, lines_hz)
+        return self._whole.get(key, True)
+
+    def will_part(self, names: Sequence[str]) -> bool:
+        """Whether the gap after three bursts tells these tones apart: one has a longer cycle than the other."""
+        sizes = [len(cadence_ms) for name, cadence_ms, _, _ in self.net.forms if name in names]
+        return min(sizes) == 2 and max(sizes) == 6
+
     def burst_fits(self, name: str, run: Run, cut: bool = False) -> bool:
         """Whether a burst alone, whole or `cut` short, may be one of the tone of that name."""
         return any(
@@ -180,15 +230,19 @@ class Heard:
             for known, cadence_ms, signature, _ in self.net.forms
         )
 
-    def best(self, runs: Sequence[Run], cut: bool = False) -> dict[str, float]:
+    def best(self, runs: Sequence[Run], cut: bool = False, ended: Run | None = None) -> dict[str, float]:
         """The tones that these runs can be, with how far each is off, the nearest first.
+
+        `ended`: a burst that has just begun and says no more than that the last gap is over.
 
         Of two that fit alike, the usual form of one goes before a rare form of the other.
         """
         found: dict[str, float] = {}
         for name, cadence_ms, signature, rank in self.net.forms:
             wrong = self.error(cadence_ms, signature, runs, cut)
-            if wrong <= 1.0:
+            if ended is not None:
+                wrong = max(wrong, cadence_error(cadence_ms, [*runs, ended], cut))
+            if wrong <= 1.0 and self._is_whole(signature, runs):
                 wrong += RARE * rank
                 found[name] = min(wrong, found.get(name, 9.0))
         return dict(sorted(found.items(), key=lambda item: item[1]))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import hear
+from dsp.cadence import SHORTEST_BURST, Heard, hear
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import HOP, OFF, Frame, LearnedTone, LineScan, Run
 
@@ -29,6 +29,10 @@ JUDGED = 6
 """Three bursts and their gaps, the last one still running."""
 GAP_DB = 6.0
 """In a gap the tone must be at least this much weaker than in the bursts."""
+WORST_QUALITY = 4.0
+"""Bursts that a voice shakes more than a tone may shake are looked at again, more closely."""
+BLIP_MS = 120.0
+"""A harmonic of somebody's voice may pass through the tone's frequency in a gap for so long."""
 DIAL_MS = 2000.0
 VOICE_FRAMES = 25
 """Half a second of sound that is no tone: a call was under way."""
@@ -53,6 +57,7 @@ class DisconnectDetector:
         self._voice = np.zeros(ports, np.int32)
         self._connected = np.zeros(ports, np.bool_)
         self._told = np.zeros(ports, np.bool_)
+        self._undecided = np.zeros(ports, np.bool_)
 
     def set_country(self, ports: Sequence[int], country: str, learned: LearnedTone | None = None) -> None:
         """These ports belong to a network of this country; `learned` is a disconnect tone of their own.
@@ -73,6 +78,7 @@ class DisconnectDetector:
         self._voice[index] = 0
         self._connected[index] = False
         self._told[index] = False
+        self._undecided[index] = False
 
     def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> list[Hangup]:
         """Take a block `[P, n]` of samples on the 16-bit scale; hang-ups decided in it, one per call."""
@@ -86,7 +92,8 @@ class DisconnectDetector:
         self._voice += (frame.kind == OFF) & (frame.level_dbm0 > -42.0)
         found = []
         for port in (*frame.changed, *frame.due):
-            if self._told[port] or (port in frame.due and self.scan.runs[port][-1].kind == OFF):
+            in_gap = port in frame.due and self.scan.runs[port][-1].kind == OFF
+            if self._told[port] or (in_gap and not self._undecided[port]):
                 continue
             cause = self._cause(port)
             if cause is not None:
@@ -97,18 +104,50 @@ class DisconnectDetector:
     def _cause(self, port: int) -> tuple[str, int] | None:
         runs = self.scan.runs[port]
         if runs[-1].kind == 1:
-            return self._dial(port, runs[-1]) if runs[-1].ms >= DIAL_MS else None
+            if runs[-1].ms >= DIAL_MS:
+                return self._dial(port, runs[-1])
+            return self._next_burst(port, runs) if self._undecided[port] else None
         if len(runs) < 2 or runs[-2].kind != 1 or not self.scan.is_clear(port, runs[-2]):
             return None
         heard = hear(self.scan, port, runs[-2])
-        tail = heard.runs[-JUDGED:]
-        if len(tail) < JUDGED or tail[-1].kind != OFF:
+        if not heard.runs or heard.runs[-1].kind != OFF:
             return None
-        if heard.quality(tail) > 1.0 or heard.gap_depth_db(tail) < GAP_DB:
+        self._undecided[port] = False
+        for tail in (heard.runs[-JUDGED:], without_blip(heard.runs)[-JUDGED:]):
+            cause = self._over(port, heard, tail)
+            if cause is not None or self._undecided[port]:
+                return cause
+        return None
+
+    def _next_burst(self, port: int, runs: list[Run]) -> tuple[str, int] | None:
+        """The burst that has begun tells how long the gap was on which the cause depends."""
+        before = next((run for run in reversed(runs[:-1]) if run.kind == 1), None)
+        if before is None or not self.scan.is_clear(port, before):
             return None
-        found = heard.best(tail, cut=True)
+        heard = hear(self.scan, port, before)
+        past = [run for run in heard.runs if run.start + SHORTEST_BURST < runs[-1].start]
+        if len(past) < JUDGED or past[-1].kind != OFF:
+            return None
+        gap = Run(OFF, past[-1].start, runs[-1].start - past[-1].start)
+        return self._over(port, heard, [*past[-JUDGED:-1], gap], runs[-1])
+
+    def _over(
+        self, port: int, heard: Heard, tail: list[Run], ended: Run | None = None
+    ) -> tuple[str, int] | None:
+        """Whether the last three bursts and gaps are busy tone or the like, and nothing else."""
+        if len(tail) < JUDGED:
+            return None
+        quality = heard.quality(tail)
+        if quality > WORST_QUALITY or heard.gap_depth_db(tail) < GAP_DB:
+            return None
+        found = heard.best(tail, cut=True, ended=ended)
         causes = [REASONS[name] for name in found if name in REASONS]
         if not causes or any(name in NEVER_THE_END for name in found):
+            return None
+        if quality > 1.0 and heard.quality_of_sines(tail) > 1.0:
+            return None
+        if ended is None and len(set(causes)) > 1 and heard.will_part(list(found)):
+            self._undecided[port] = True
             return None
         return causes[0], tail[0].start
 
@@ -126,6 +165,16 @@ class DisconnectDetector:
         if not {"dial", "special_dial", "learned"} & set(found) or "ringback" in found:
             return None
         return ("dialtone", tail[0].start) if heard.quality(tail) <= 1.0 else None
+
+
+def without_blip(runs: list[Run]) -> list[Run]:
+    """The runs with the newest of the very short bursts counted to the gap that it lies in."""
+    for i in range(len(runs) - 2, max(len(runs) - JUDGED - 2, 1), -1):
+        run = runs[i]
+        if run.kind != OFF and run.ms <= BLIP_MS:
+            whole = Run(OFF, runs[i - 1].start, runs[i - 1].frames + run.frames + runs[i + 1].frames)
+            return [*runs[: i - 1], whole, *runs[i + 2 :]]
+    return []
 
 
 def hangup(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:

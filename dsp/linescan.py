@@ -420,10 +420,39 @@ class LineScan:
         Seen over up to 0.8 s of the burst, 0 where that is no longer kept. A voice or an instrument
         that passes for a tone frame by frame glides or trembles by more than 1/n s allows.
         """
-        first = max(run.start + 1, run.start + run.frames - 1 - SOUND_LOOK)
         stop = min(run.start + run.frames - 1, self.number)
-        if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
+        first = max(run.start + 1, stop - SOUND_LOOK)
+        seen = self._lines_of(port, first, stop, lines_hz, tolerance)
+        if seen is None:
             return 0.0
+        spectrum, inside, around, peaks = seen
+        if min(peaks) < MISSING_LINE * max(peaks):
+            return 0.0
+        return float(spectrum[inside].sum() / max(float(spectrum[around].sum()), 1e-9))
+
+    def has_lines(self, port: int, run: Run, lines_hz: tuple[float, ...]) -> bool:
+        """Whether none of these lines is missing from a burst; true where its sound is no longer kept."""
+        stop = min(run.start + run.frames - 1, self.number)
+        seen = self._lines_of(port, max(run.start + 1, stop - SOUND_LOOK), stop, lines_hz, TOLERANCE)
+        return seen is None or min(seen[3]) > MISSING_LINE * max(seen[3])
+
+    def line_level_db(self, port: int, first: int, stop: int, lines_hz: tuple[float, ...]) -> float | None:
+        """Level of the sines at these lines over the frames from `first` to before `stop`, whatever is beside.
+
+        In dB of no fixed reference; None where the sound is no longer kept.
+        """
+        seen = self._lines_of(port, first, stop, lines_hz, TOLERANCE)
+        if seen is None:
+            return None
+        spectrum, inside, _, _ = seen
+        return float(10 * np.log10(max(float(spectrum[inside].sum()), 1e-9)) - 20 * np.log10(stop - first))
+
+    def _lines_of(
+        self, port: int, first: int, stop: int, lines_hz: tuple[float, ...], tolerance: float
+    ) -> tuple[NDArray[np.floating], NDArray[np.bool_], NDArray[np.bool_], list[float]] | None:
+        """Power spectrum of a stretch, which bins are the lines' own, which lie around, the lines' peaks."""
+        if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
+            return None
         x = self._sound[np.arange(first, stop) % SOUND_HISTORY, port].ravel()
         spectrum = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)), SOUND_FFT)) ** 2
         bin_hz = SAMPLE_RATE_HZ / SOUND_FFT
@@ -441,9 +470,7 @@ class LineScan:
             middle = round(line / bin_hz)
             around[max(middle - away, 0) : middle + away + 1] = True
         around |= inside
-        if min(peaks) < MISSING_LINE * max(peaks):
-            return 0.0
-        return float(spectrum[inside].sum() / max(float(spectrum[around].sum()), 1e-9))
+        return spectrum, inside, around, peaks
 
     def _rows(self, first: int, stop: int) -> NDArray[np.intp]:
         stop = min(stop, self.number)
