@@ -9,10 +9,12 @@ import urllib.request
 from pathlib import Path
 
 from appliance.cli.main import UserError, port_number
+from appliance.client import CallFailed, ControlClient, PeerAway
 from appliance.paths import Home
 from appliance.store import StoreError, open_store
 
 PATIENCE_S = 60.0
+ENGINE_PATIENCE_S = 15.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     host = f"[{args.host}]" if ":" in args.host else args.host
     address = f"http://{host}:{args.port}/"
     wait_for(address)
+    problem = wait_for_engine(Home(args.home))
     try:
         code = open_store(Home(args.home).database).claim.code()
     except StoreError as error:
@@ -35,7 +38,33 @@ def run(args: argparse.Namespace) -> int:
     if code:
         print(f"  Claim code 认领码:     {code}   (once, to make the administrator)")
     print("  Ctrl-C stops it.\n", flush=True)
+    if problem:
+        raise UserError(f"the pages are there, but no call can come yet: {problem}")
     return 0
+
+
+def wait_for_engine(home: Home) -> str:
+    """Wait until the engine works by a plan, so that the first call goes through; "" or why it does not."""
+    deadline_s = time.monotonic() + ENGINE_PATIENCE_S
+    while problem := engine_problem(home):
+        if time.monotonic() > deadline_s:
+            return problem
+        time.sleep(0.1)
+    return ""
+
+
+def engine_problem(home: Home) -> str:
+    """Why no call can come now; "" when one can."""
+    try:
+        status = ControlClient(home.control_socket).call("status")
+    except (PeerAway, CallFailed) as error:
+        return str(error)
+    if not status["engine"]["up"]:
+        return str(status["engine"]["problem"])
+    plan = status["plan"]
+    if not plan["published"]:
+        return "; ".join(plan["problems"]) or "the settings are still being read"
+    return ""
 
 
 def wait_for(address: str) -> None:

@@ -94,6 +94,7 @@ class Hands:
         port.in_use = True
         port.battery_told = False
         port.answered_by_reversal = False
+        self._engine.care.seized(port, self._engine.samples)
         self._engine.hearing.restart(port)
         self._engine.hearing.gate(port)
         self.command(port, api.SetHook(True))
@@ -105,6 +106,7 @@ class Hands:
         self._engine.players.quiet(port.row)
         self.unbridge_all(port.row)
         port.released()
+        self._engine.care.released(port, self._engine.samples)
         self._engine.hearing.restart(port)
         self._engine.hearing.watch(port, frozenset())
         if port.is_line:
@@ -190,7 +192,7 @@ class Hands:
         self._engine.ask(action)
 
     def _reply(self, action: act.Reply) -> None:
-        self._engine.publish("reply", {"ref": action.ref, "error": action.error, "data": action.data})
+        self._engine.reply(action.ref, action.error, action.data)
 
     def _publish(self, action: act.Publish) -> None:
         if action.topic == "notice":

@@ -24,6 +24,7 @@ from appliance.core.switch import Switch
 from appliance.engine import plans, ports, unixtime
 from appliance.engine.apply import Hands
 from appliance.engine.hearing import Hearing
+from appliance.engine.linecare import LineCare
 from appliance.engine.mailbox import Mailbox, Message, Publish
 from appliance.engine.pace import Stopwatch
 from appliance.engine.players import Players
@@ -139,6 +140,7 @@ class Engine:
         self.hearing = Hearing(self.table.ports, plan.country, rows)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
         self.spool = Spool(home.spool, self.publish, self._mail.notice_later)
+        self.care = LineCare(self.table.ports, rows, home.root / "lines.json", self._measure)
         self.hands = Hands(self)
         self.hands.country = plan.country
         self.switch = make_core(plan, self._call_ids())
@@ -182,12 +184,17 @@ class Engine:
         for port in self.table.ports:
             if port.battery_lost_at is not None:
                 events += self._due(port)
+            if port.ringer.active:
+                events += ports.ring_due(port, self.samples)
         for message in self._mail.take():
             self._take_command(message, events)
+        watch.mark("care")
+        events += self.care.tick(self.samples, self._heard, self._said, self.hands.bridged)
         watch.mark("echo")
         self._cancel_echo()
         watch.mark("hear")
         events += self.hearing.listen(self._heard, self._said, self.players.dialling)
+        self._note_lines(events)
         watch.mark("core")
         self._step(events)
         watch.mark("mix")
@@ -219,6 +226,22 @@ class Engine:
             if self._without_cards is None:
                 raise CardsLost("no card is left: check the cards and start the engine again")
             self._without_cards()
+
+    def _note_lines(self, events: list[core.Event]) -> None:
+        """Let the line care learn from what the core is about to be told."""
+        for event in events:
+            if isinstance(event, core.PortSignal):
+                port = self.table.by_name(event.port)
+                if port is not None and port.is_line:
+                    self.care.note(port, event, self.samples)
+
+    def _measure(self, port: Port) -> api.LineMeasure | None:
+        """What a port measures; None when that has shown its card to be lost."""
+        try:
+            return self.boards[port.card].measure(port.index)
+        except api.BoardError as error:
+            self.lose_card(port.card, str(error))
+            return None
 
     def _take_event(self, port: Port, event: api.PortEvent, at: int, events: list[core.Event]) -> None:
         found = ports.translate(port, event, at)
@@ -320,6 +343,8 @@ class Engine:
         if now >= self._health_due_s:
             self._health_due_s = now + HEALTH_EVERY_S
             self.publish("health", self.health())
+        if (job := self.care.unsaved()) is not None:
+            self._files.submit(job)
         if now >= self._retry_due_s:
             self._retry_due_s = now + RETRY_RECORDS_EVERY_S
             self._files.submit(self.spool.resend)
@@ -445,10 +470,18 @@ class Engine:
         if not self._mail.ask(action.ref, action.question, action.data, action.deadline_s, self.now):
             self.feed(core.Answered(action.ref, None))
 
+    def reply(self, ref: int, error: str, data: dict[str, Any]) -> None:
+        """Outcome of a desk's wish, in Unix seconds like the live snapshot."""
+        dated = unixtime.snapshot(data, self._offset_s)
+        self.publish("reply", {"ref": ref, "error": error, "data": dated})
+
     def save_record(self, call: str, data: dict[str, Any], final: bool) -> None:
         """Date the record, add its recording, keep it and send it."""
         if final:
             self.recorder.stop(call)
+            port = self.table.by_name(str(data.get("line", "")))
+            if port is not None and port.is_line:
+                self.care.record(port, data, self.unix_s)
         record = unixtime.record(data, self._offset_s)
 
         def store() -> None:
@@ -496,6 +529,7 @@ class Engine:
             "country": self._country(),
             "shelf": self.shelf.describe(),
             "hardware": self._hardware(),
+            "lines": self.care.report(),
             "lost_cards": [self.boards[card].id for card in sorted(self.shelf.lost)],
             "cards": self.clocks.health(),
             "bridges": self.hands.bridges,
@@ -529,6 +563,8 @@ class Engine:
             return
         self._closed = True
         self.recorder.stop_all()
+        if (job := self.care.unsaved(at_end=True)) is not None:
+            self._files.submit(job)
         self._files.submit(self._cut_off)
         if not self._files.close():
             log.error("the disk did not take everything in time: recordings will be mended at the next start")

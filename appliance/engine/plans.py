@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.core.plan import Plan, PlanError
-from appliance.engine.recorder import reason_text
+from appliance.engine.reasons import reason_text
 from appliance.paths import Home
 
 log = logging.getLogger(__name__)

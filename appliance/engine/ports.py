@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from appliance.core import events as core
 from appliance.core.plan import LinePlan, Plan
+from appliance.engine.ringing import RingFilter
 from board import api
 
 RATE_HZ = api.SAMPLE_RATE_HZ
@@ -23,6 +24,9 @@ HANGUP_BATTERY_SAMPLES = RATE_HZ // 10
 UNPLUGGED_BATTERY_SAMPLES = RATE_HZ
 REVERSAL_GUARD_SAMPLES = RATE_HZ * 6 // 10
 """A second reversal within 600 ms of the first is contact bounce of the exchange."""
+
+SETTLE_SAMPLES = RATE_HZ * 3 // 2
+"""A line that we have just released may turn its polarity back."""
 
 NO_BATTERY = "no battery: is the line plugged in?"
 NO_SUCH_PORT = "there is no socket {port} on the cards: fit the card or change the port"
@@ -53,6 +57,13 @@ class Port:
     reversed_: bool = False
     reversed_at: int = -REVERSAL_GUARD_SAMPLES
     answered_by_reversal: bool = False
+    polarity_learned: bool = False
+    """This line has reversed its polarity at an answer before."""
+    seized_at: int = 0
+    released_at: int = -SETTLE_SAMPLES
+    rang_at: int = -SETTLE_SAMPLES
+    """Last edge of ring voltage."""
+    ringer: RingFilter = field(default_factory=RingFilter)
     commands: dict[int, str] = field(default_factory=dict)
     """Commands on their way to the card, by id, for messages."""
 
@@ -212,11 +223,28 @@ def _pulse_digit(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
 
 
 def _ring_on(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
-    return [core.RingStarted(port.name)]
+    return _ring(port, True, at)
 
 
 def _ring_off(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
-    return [core.RingStopped(port.name)]
+    return _ring(port, False, at)
+
+
+def _ring(port: Port, on: bool, at: int) -> list[core.Event]:
+    port.rang_at = at
+    if "call-state" in port.info.can:  # a card that understands calls has judged already
+        return [core.RingStarted(port.name) if on else core.RingStopped(port.name)]
+    return _rings(port, port.ringer.feed(on, at))
+
+
+def ring_due(port: Port, now: int) -> list[core.Event]:
+    """What ring voltage means by now; `now`: engine clock."""
+    found = _rings(port, port.ringer.due(now))
+    return found if port.name else []
+
+
+def _rings(port: Port, edges: list[str]) -> list[core.Event]:
+    return [core.RingStarted(port.name) if edge == "start" else core.RingStopped(port.name) for edge in edges]
 
 
 def _polarity(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
@@ -224,7 +252,13 @@ def _polarity(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     was, port.reversed_ = port.reversed_, event.reversed_
     bounce = at - port.reversed_at < REVERSAL_GUARD_SAMPLES
     port.reversed_at = at
-    if port.line is None or not port.line.polarity or not port.in_use or was == event.reversed_ or bounce:
+    if port.line is None or was == event.reversed_ or bounce:
+        return []
+    if not port.in_use:
+        # Before caller ID some exchanges reverse: a call is coming.
+        settled = at - port.released_at >= SETTLE_SAMPLES
+        return [core.LineStirred(port.name)] if settled else []
+    if not (port.line.polarity or port.polarity_learned):
         return []
     if port.answered_by_reversal:
         return [core.FarEndGone(port.name, "polarity", 0.0)]
@@ -255,6 +289,7 @@ def _gone(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     port.gone = event.reason or "the port does not answer"
     port.in_use = port.ringing = False
     port.battery_lost_at = None
+    port.ringer.forget()
     return [core.PortLost(port.name, port.gone)]
 
 

@@ -21,7 +21,7 @@ from appliance.engine.engine import CardsLost, Engine
 from appliance.engine.finder import Finder, NoWatcher
 from appliance.engine.line_server import Client, LineServer
 from appliance.engine.office_gate import OfficeGate
-from appliance.engine.recorder import reason_text
+from appliance.engine.reasons import reason_text
 from appliance.logs import stderr_handler
 from appliance.paths import Home
 from board.api import Board, BoardError

@@ -7,7 +7,6 @@ read-only disk costs the recording, never the call.
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections import deque
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.engine import wavfile
+from appliance.engine.reasons import reason_text
 from appliance.engine.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -35,20 +35,6 @@ _OPEN_SUFFIX = ".recording"
 Float = NDArray[np.float32]
 
 
-def reason_text(error: OSError) -> str:
-    """Why a file could not be written, for people."""
-    known = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk is full",
-        errno.EROFS: "the disk is read-only",
-        errno.EACCES: "the recordings folder may not be written",
-        errno.EPERM: "the recordings folder may not be written",
-        errno.EFBIG: "the file has reached the largest size allowed",
-        errno.EIO: "the disk reports errors",
-    }
-    return known.get(error.errno or 0, error.strerror or str(error))
-
-
 @dataclass
 class _Tape:
     """One recording as the helper thread sees it."""
@@ -58,6 +44,8 @@ class _Tape:
     file: wavfile.GrowingWav | None = None
     seconds: float = 0.0
     problem: str = ""
+    failures_before: int = 0
+    """Recordings that had failed when this one was begun."""
 
 
 @dataclass
@@ -87,6 +75,7 @@ class Recorder:
         self.lost_blocks = 0
         self._waiting_bytes = 0
         self._written_bytes = 0
+        self._failures = 0
         self._failing = False
         self._slots: list[_Slot | None] = [None] * rows
         self._by_call: dict[str, int] = {}
@@ -253,6 +242,7 @@ class Recorder:
         return self._spool / f"{call}{_OPEN_SUFFIX}"
 
     def _open(self, tape: _Tape, path: Path) -> None:
+        tape.failures_before = self._failures
         try:
             self._marker(tape.call).write_text(tape.relative, encoding="utf-8")
             tape.file = wavfile.GrowingWav(path)
@@ -268,7 +258,8 @@ class Recorder:
         except OSError as error:
             self._fail(tape, reason_text(error))
         else:
-            if self._failing:
+            # A file that was open before the trouble began proves nothing: new ones may still fail.
+            if self._failing and tape.failures_before == self._failures:
                 self._failing = False
                 self.problems.append((tape.call, ""))
         tape.seconds = tape.file.data_bytes / 2 / wavfile.RATE_HZ
@@ -283,4 +274,5 @@ class Recorder:
         if not tape.problem:
             tape.problem = reason
             self._failing = True
+            self._failures += 1
             self.problems.append((tape.call, reason))

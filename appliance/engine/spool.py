@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.engine.recorder import reason_text
+from appliance.engine.reasons import reason_text
 
 log = logging.getLogger(__name__)
 

@@ -21,11 +21,13 @@ def record(data: dict[str, Any], offset_s: float) -> dict[str, Any]:
 
 
 def snapshot(data: dict[str, Any], offset_s: float) -> dict[str, Any]:
-    """A copy of a live snapshot with its times moved by `offset_s`."""
+    """A copy of a live snapshot, or of part of one, with its times moved by `offset_s`."""
     out: dict[str, Any] = {}
     for key, value in data.items():
         if key in SNAPSHOT_TIMES and isinstance(value, int | float):
             out[key] = round(value + offset_s, 3)
+        elif isinstance(value, dict):
+            out[key] = snapshot(value, offset_s)
         elif isinstance(value, list):
             out[key] = [snapshot(item, offset_s) if isinstance(item, dict) else item for item in value]
         else:

@@ -106,6 +106,21 @@ def test_a_call_goes_on_while_web_and_control_are_dead(box):
     assert (home.root / rows[0]["recording"]).stat().st_size > 8000
 
 
+def test_a_call_in_which_the_engine_is_killed_is_in_the_list_with_its_recording(box):
+    home = Home(box.home)
+    with OfficeClient(home.office_socket, "caller:Anna") as caller:
+        caller.do("call", line="L1", number="13912345678", name="", callerid="fsk")
+        until(lambda: state_of(caller) == "talking", "the box answers")
+        assert sum(int(block.sum()) for block in heard(caller, 120)) > 1_000_000
+        box.kill("engine")
+    store = open_store(home.database)
+    rows, _ = until(lambda: found(store.calls.search(number="13912345678")), "the record arrives")
+    assert rows[0]["end_reason"] == "error" and "stopped" in rows[0]["detail"]
+    assert rows[0]["recording_s"] >= 1.0
+    assert (home.root / rows[0]["recording"]).stat().st_size == 44 + 2 * rows[0]["recording_s"] * 8000
+    assert not list(home.spool.iterdir())
+
+
 def found(result):
     rows, total = result
     return (rows, total) if total and rows[0].get("ended_at") else None

@@ -410,6 +410,14 @@ def test_a_call_in_which_the_engine_is_killed_has_record_and_recording(make, tmp
     assert not list(again.home.spool.iterdir())
 
 
+def test_what_a_desk_is_answered_has_dates_like_the_live_picture(make):
+    box = make()
+    box.run(1.0)
+    answered = box.desk("1001", "sign_in", phone="801")["data"]["agent"]
+    [shown] = [row for row in box.engine.snapshot()["agents"] if row["number"] == "1001"]
+    assert answered["since"] == shown["since"] > 1.6e9
+
+
 def test_a_clock_that_jumps_changes_dates_and_no_durations(make):
     """An agent's wrap-up, the limits of calls and the lengths in records go by the samples."""
     box = make(plan=plan_data(queues=[{"id": "sales", "name": "Sales", "wrap_up_s": 3}]))

@@ -133,6 +133,24 @@ def test_a_disk_that_fills_up_leaves_what_was_written_and_says_where_it_stops(ho
     assert recorder.problems[-1] == ("b", "")
 
 
+def test_a_recording_that_goes_on_does_not_say_that_new_ones_work_again(home):
+    """Otherwise a folder that cannot be used would be told, and denied, at every call."""
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    home.recordings.rename(home.root / "away")
+    home.recordings.write_text("not a folder")
+    recorder.start("b", 1, NOON)
+    tap(recorder, 2 * FLUSH_BLOCKS, 100, 0)
+    [(call, reason)] = recorder.problems
+    assert call == "b" and "move that file away" in reason
+    home.recordings.unlink()
+    (home.root / "away").rename(home.recordings)
+    recorder.start("c", 2, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    assert recorder.problems[-1] == ("c", "")
+
+
 def test_a_slow_disk_cannot_eat_the_memory(home, monkeypatch):
     monkeypatch.setattr("appliance.engine.recorder.MAX_WAITING_BYTES", 3 * FLUSH_BLOCKS * 320)
     stuck = []
