@@ -217,7 +217,7 @@ class Heard:
         return self._whole.get(key, True)
 
     def will_part(self, names: Sequence[str]) -> bool:
-        """Whether the gap after three bursts tells these tones apart: one has a longer cycle than the other."""
+        """Whether the gap after three bursts tells these tones apart: one has a longer cycle."""
         sizes = [len(cadence_ms) for name, cadence_ms, _, _ in self.net.forms if name in names]
         return min(sizes) == 2 and max(sizes) == 6
 

@@ -70,7 +70,7 @@ class FrameBank:
             & (best_high < 16.0 * best_low)
             & (lows.sum(1) < 1.5 * best_low)
             & (highs.sum(1) < 1.5 * best_high)
-            & (best_low + best_high > 0.45 * energy)
+            & (best_low + best_high > 0.58 * energy)
         )
         return alike, low, high, np.minimum(best_low, best_high)
 
@@ -339,6 +339,8 @@ def first_pauses(level: Floats, heard_until: Floats, pause_samples: float) -> tu
 
 _MOST_BASS_TONES = 4
 _BASS_FFT = 4096
+_BASS_CHANGE = 2.5
+"""The strongest of two dial tones' frequencies, seen before and during a key, differs by less than this."""
 _BASS_LOWEST_HZ = 30.0
 _BASS_HIGHEST_HZ = 600.0
 
@@ -358,31 +360,34 @@ def _is_steady(x: Samples, since: float, start: float, end: float, weaker_peak: 
     if start - first < 160.0:
         return False
     piece = x[first:last] - x[first:last].mean(dtype=float)
+    before = slice(0, int(start - first) - 24)
+    during = slice(int(start - first) + 24, len(piece))
+    loud = _bass_peak(piece[before]), _bass_peak(piece[during])
+    if max(loud) > _BASS_CHANGE * min(loud):
+        return False
     n = np.arange(len(piece))
     window = 0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / len(n))
     rest = piece.copy()
     found: list[float] = []
     grid = np.arange(_BASS_FFT // 2 + 1) * SAMPLE_RATE_HZ / _BASS_FFT
     bass = (grid > _BASS_LOWEST_HZ) & (grid < _BASS_HIGHEST_HZ)
-    for _ in range(_MOST_BASS_TONES):
+    for count in range(1, _MOST_BASS_TONES + 1):
         spectrum = np.abs(np.fft.rfft(rest * window, _BASS_FFT))
         found.append(float(grid[int((spectrum * bass).argmax())]))
-        rest = _without_tones(piece, window, found)
-    before = slice(0, int(start - first) - 24)
-    during = slice(int(start - first) + 24, len(piece))
+        rest = _without_tones(piece, window, found, 3 if count == _MOST_BASS_TONES else 1)
     return all(
-        _bass_peak(rest[part]) < 0.5 * weaker_peak and _bass_peak(rest[part]) < 0.3 * _bass_peak(piece[part])
-        for part in (before, during)
+        left < 0.5 * weaker_peak and left < 0.3 * whole
+        for left, whole in zip((_bass_peak(rest[before]), _bass_peak(rest[during])), loud, strict=True)
     )
 
 
-def _without_tones(x: Floats, window: Floats, freqs_hz: list[float]) -> Floats:
+def _without_tones(x: Floats, window: Floats, freqs_hz: list[float], rounds: int) -> Floats:
     """`x` less its best steady tones near these frequencies, which are refined in place.
 
     Each tone is fitted as (A + B t) exp(i w t); B / A then says how far w is off.
     """
     t = np.arange(len(x)) - len(x) / 2.0
-    for _ in range(3):
+    for _ in range(rounds):
         turns = [np.exp(2j * np.pi / SAMPLE_RATE_HZ * hz * t) for hz in freqs_hz]
         columns = np.stack([part for z in turns for w in (z, z * t / len(x)) for part in (w.real, w.imag)])
         weighted = columns * window

@@ -437,7 +437,7 @@ class LineScan:
         return seen is None or min(seen[3]) > MISSING_LINE * max(seen[3])
 
     def line_level_db(self, port: int, first: int, stop: int, lines_hz: tuple[float, ...]) -> float | None:
-        """Level of the sines at these lines over the frames from `first` to before `stop`, whatever is beside.
+        """Level of the sines at these lines, frames `first` to before `stop`, whatever is beside.
 
         In dB of no fixed reference; None where the sound is no longer kept.
         """
