@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,38 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_go_on(tmp_path):
     finally:
         server.close()
     assert not (tmp_path / "e.sock").exists()
+
+
+@pytest.mark.parametrize("closed", ["later", "from the start"])
+def test_the_engine_goes_on_though_nobody_reads_its_log(home, closed):
+    """The terminal it was started from has gone: lines to a closed stderr must not end it."""
+    command = [ZONGJI, "engine", "--home", str(home.root), "--board", "sim:lines=2,phones=3"]
+    if closed == "from the start":
+        command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        if closed == "later":
+            connect(home, process).close()
+            process.stderr.close()
+        with connect_when_up(home, process) as control:
+            control.plan({"version": "none"})  # makes it complain
+            assert wait_for(control, "notice")["code"] == "plan_refused"
+            control.snapshot()
+            wait_for(control, "live")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(START_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def connect_when_up(home, process):
+    """A connection to an engine that says nothing."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            return EngineClient(home.engine_socket)
+        except PeerAway:
+            assert process.poll() is None and time.monotonic() < deadline
+            subprocess.run(["true"], check=True)
