@@ -288,7 +288,7 @@ class PacedBoard:
 
     # --------------------------------------------------------------- facts
     def health(self) -> dict[str, Any]:
-        """Role, drift and counters, and what the card itself counts."""
+        """Role, drift and counters; `device`: what the card itself counts."""
         own = getattr(self._board, "health", None)
         return {
             "card": self.id,
@@ -296,7 +296,7 @@ class PacedBoard:
             "drift_ppm": 0.0 if self.leads else round(self.drift.ppm, 1),
             "fill_ms": 0.0 if self.leads else round(self._heard.fill / 8, 1),
             **asdict(self.counters),
-            **(own() if own is not None else {}),
+            "device": own() if own is not None else {},
         }
 
 

@@ -21,9 +21,11 @@ class Console:
             if byte == 0:
                 self._line.clear()
             elif byte in b"\r\n":
+                typed = all(0x20 <= one < 0x7F for one in self._line)
                 line = self._line.decode("ascii", "replace").strip()
                 self._line.clear()
-                if line:
+                # What no keyboard types is a frame of a host that is about to say HELLO.
+                if line and typed:
                     out += self._answer(line).replace("\n", "\r\n").encode() + b"\r\n"
             elif len(self._line) < MOST_LINE_BYTES:
                 self._line.append(byte)

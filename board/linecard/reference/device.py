@@ -88,7 +88,7 @@ class Device:
     def feed(self, data: bytes, now_s: float) -> None:
         """Bytes from the host."""
         frames = self._deframer.feed(data)
-        if self.session is None:
+        if self.session is None and not frames:
             self._out += self._console.feed(data)
         for frame in frames:
             if frame.kind is Kind.ACK:
@@ -267,6 +267,7 @@ class Device:
         if message.version != VERSION:
             return Status.NOT_ABLE, f"this card speaks version {VERSION}".encode()
         self.session = message.session
+        self._out += b"\0"  # Ends what the console may have said.
         self._events.clear()
         self._event_seq = 0
         self._replies.clear()

@@ -309,6 +309,21 @@ def test_the_console_answers_a_technician_until_a_host_comes():
     assert card.outgoing() == b""
 
 
+@pytest.mark.parametrize("first", [b"", b"por", b"?\r", b"\x7f\xff\n"])
+def test_no_session_number_and_no_typing_before_disturbs_the_hello(first):
+    device = Device(LoopBoard(1))
+    for session in (0x0A0D0A0D, 0x0D3F0D20, 0x300D, 0xFFFFFFFF, *range(0x3F0D00, 0x3F0D00 + 256)):
+        device.session = None
+        link = Link(session - 1)
+        link.start(0.0)
+        device.feed(first, 0.0)
+        hello = link.outgoing()
+        device.feed(hello[:12], 0.0)
+        device.feed(hello[12:], 0.0)
+        link.feed(device.outgoing(), 0.0)
+        assert link.state is State.CAPS, "the first HELLO must be answered"
+
+
 # --------------------------------------------------------------- sample clock
 def test_events_are_placed_by_the_smallest_delay_seen():
     fit = ClockFit()
