@@ -70,6 +70,7 @@ def keep_id(world: World, line: Line, args: Args) -> None:
 def seize(world: World, line: Line, args: Args) -> None:
     """Off hook for a call."""
     line.call = args["call"]
+    line.troubled = False
     world.move(line, S.SEIZED)
 
 
@@ -125,6 +126,10 @@ def stirred(world: World, line: Line, args: Args) -> None:
 
 def trouble(world: World, line: Line, args: Args) -> None:
     """One more failure; after some in a row the line is taken out of use, if it is free."""
+    if line.state is S.SEIZED:
+        if line.troubled:
+            return  # one attempt, one failure
+        line.troubled = True
     line.failures += 1
     if line.failures < FAILURES_ALLOWED or line.bad:
         return

@@ -63,6 +63,8 @@ class Line:
     """Last change of polarity or voltage while idle."""
     failures: int = 0
     """Failures in a row."""
+    troubled: bool = False
+    """A failure has been counted since the line was taken."""
     bad: str = ""
     """Why it is in quarantine; "" when it is not."""
     next_check_s: float = 0.0

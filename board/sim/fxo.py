@@ -56,6 +56,11 @@ class FxoPort:
         self.present = True
         self.off_hook = False
         """Position of the hook relay."""
+        self.parallel = False
+        """Another telephone on the same line is off hook."""
+        self.broken = False
+        """Contact so bad that no current flows through the box."""
+        self._closed = False
         self.ringing = False
         self.reversed_ = False
         self.feeding = True
@@ -133,7 +138,9 @@ class FxoPort:
 
     def _tell_loop(self, closed: bool, t: int) -> None:
         assert self._line is not None
-        self._line.loop(closed and self.plugged and self.present, t)
+        self._closed = closed
+        through_box = closed and self.plugged and self.present and not self.broken
+        self._line.loop(through_box or self.parallel, t)
         self._world.active_changed = True
 
     # ------------------------------------------------- what the line does
@@ -186,6 +193,16 @@ class FxoPort:
                 self._world.emit(BatteryBack(self._index, t) if plugged else BatteryLost(self._index, t))
         self._tell_loop(self.off_hook, t)
 
+    def lift_parallel(self, lifted: bool, t: int) -> None:
+        """Lift or hang up another telephone on the same line."""
+        self.parallel = lifted
+        self._tell_loop(self._closed, t)
+
+    def break_contact(self, broken: bool, t: int) -> None:
+        """Corrode or clean the contact: there is voltage, but no current flows."""
+        self.broken = broken
+        self._tell_loop(self._closed, t)
+
     def vanish(self, t: int, reason: str) -> None:
         """The card is pulled out."""
         if not self.present:
@@ -215,5 +232,6 @@ class FxoPort:
         if not (self.plugged and self.feeding):
             return LineMeasure(volts=0.0, milliamps=0.0, reversed_=None, off_hook=self.off_hook)
         sign = -1.0 if self.reversed_ else 1.0
-        volts = OFF_HOOK_V if self.off_hook else BATTERY_V
-        return LineMeasure(sign * volts, LOOP_MA if self.off_hook else 0.0, self.reversed_, self.off_hook)
+        draws = self.off_hook and not self.broken
+        volts = OFF_HOOK_V if draws or self.parallel else BATTERY_V
+        return LineMeasure(sign * volts, LOOP_MA if draws else 0.0, self.reversed_, self.off_hook)

@@ -102,6 +102,22 @@ class LineControl:
         """Push it back in. Idempotent."""
         self._line.port.plug(True, self._office.clock)
 
+    def lift_parallel(self) -> None:
+        """Lift another telephone that hangs on the same line (before the box). Idempotent."""
+        self._line.port.lift_parallel(True, self._office.clock)
+
+    def hang_up_parallel(self) -> None:
+        """Hang it up. Idempotent."""
+        self._line.port.lift_parallel(False, self._office.clock)
+
+    def break_contact(self) -> None:
+        """Let the contact of the cord corrode: voltage, but no current. Idempotent."""
+        self._line.port.break_contact(True, self._office.clock)
+
+    def mend_contact(self) -> None:
+        """Clean the contact. Idempotent."""
+        self._line.port.break_contact(False, self._office.clock)
+
     def change(self, **settings: float | int | str | bool) -> None:
         """Change settings of `LineConfig` from now on. OfficeError names what cannot be."""
         try:
