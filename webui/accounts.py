@@ -5,19 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from flask import Flask, session
-from flask_login import LoginManager, UserMixin
+from flask import Flask, current_app, session
+from flask_login import LoginManager, UserMixin, current_user
+
+from appliance.store import StoreError
+from appliance.store.users import Audit
+from webui.sessions import Sessions
 
 MIN_PASSWORD = 10
 MAX_PASSWORD = 128
 BAD_TRIES = 10
 LOCK_S = 15 * 60.0
 FORGET_S = 60 * 60.0
+
+GOOD, BAD, LOCKED, OPENED = "sign-in", "sign-in refused", "locked out", "lock opened"
+WRONG_PASSWORD = "wrong password"
 
 LANGUAGE_OF_ROW = {"zh": "zh_Hans", "zh_Hans": "zh_Hans", "zh_Hant": "zh_Hant", "en": "en"}
 
@@ -56,60 +62,87 @@ def session_stamp(row: dict[str, Any]) -> str:
     return str(row.get("password_hash") or "")[-16:]
 
 
-@dataclass
-class _Tries:
-    bad: int = 0
-    last_s: float = 0.0
-    locked_until_s: float = 0.0
-
-
 class LockOut:
-    """Counts bad tries per user name; BAD_TRIES of them lock it for LOCK_S.
+    """BAD_TRIES wrong passwords in a row lock a user name for LOCK_S.
 
-    Names that do not exist are counted too, so that the answer tells nothing.
+    What is counted is the audit log: a restart forgets nothing, and every lock can be looked up. Names
+    that do not exist are counted too, so that the answer tells nothing.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, audit: Callable[[], Audit], clock: Callable[[], float] = time.time) -> None:
+        self._audit = audit
         self._clock = clock
-        self._tries: dict[str, _Tries] = {}
-        self._lock = threading.Lock()
+        self.one_at_a_time = threading.Lock()
+        """Held from looking whether a name is locked until the outcome of the try has been noted."""
 
     def locked_for_s(self, name: str) -> float:
         """Seconds until the name may be tried again, 0 when it may be now."""
-        with self._lock:
-            tries = self._tries.get(name.casefold())
-            return 0.0 if tries is None else max(0.0, tries.locked_until_s - self._clock())
+        for last in self._audit().since(name, (LOCKED, OPENED), LOCK_S)[:1]:
+            if last["what"] == LOCKED:
+                return max(0.0, float(last["at"]) + LOCK_S - self._clock())
+        return 0.0
 
-    def bad(self, name: str) -> bool:
-        """Count a bad try; True when this one locked the name."""
-        now = self._clock()
-        with self._lock:
-            for old in [n for n, t in self._tries.items() if now - t.last_s > FORGET_S]:
-                del self._tries[old]
-            tries = self._tries.setdefault(name.casefold(), _Tries())
-            tries.bad += 1
-            tries.last_s = now
-            if tries.bad < BAD_TRIES:
-                return False
-            tries.bad = 0
-            tries.locked_until_s = now + LOCK_S
+    def this_locks(self, name: str) -> bool:
+        """Is the wrong password that is about to be noted the one that locks the name?"""
+        bad = 0
+        for entry in self._audit().since(name, (BAD, GOOD, LOCKED, OPENED), FORGET_S):
+            if entry["what"] != BAD:
+                break
+            bad += entry["detail"].startswith(WRONG_PASSWORD)
+        return bad + 1 >= BAD_TRIES
+
+
+class Watch:
+    """Tells an open stream whether its reader may go on listening: signed in, with the same rights."""
+
+    LOOK_S = 10.0
+
+    def __init__(self, sessions: Sessions, user_by_id: Callable[[int], dict[str, Any] | None]) -> None:
+        self._sessions = sessions
+        self._user_by_id = user_by_id
+        self._user: User = current_user._get_current_object()
+        self._session = dict(session)
+        self._changes = sessions.changes
+        self._looked_s = time.monotonic()
+
+    def over(self) -> bool:
+        """Has the session ended, or have the user's rights changed? Looks when there is reason to, and
+        now and then."""
+        now_s = time.monotonic()
+        if self._sessions.changes == self._changes and now_s - self._looked_s < self.LOOK_S:
+            return False
+        self._changes, self._looked_s = self._sessions.changes, now_s
+        if not self._sessions.good(self._session):
             return True
+        try:
+            row = self._user_by_id(int(self._user.id))
+        except StoreError:
+            return False  # the call matters more: whoever was in stays until the database is back
+        if row is None or row.get("disabled"):
+            return True
+        now = User(row)
+        was = self._user
+        return (now.stamp, now.role, now.agent) != (was.stamp, was.role, was.agent)
 
-    def good(self, name: str) -> None:
-        """Forget the bad tries of a name."""
-        with self._lock:
-            self._tries.pop(name.casefold(), None)
+
+def sessions() -> Sessions:
+    """The sessions of the running application."""
+    return cast(Sessions, current_app.extensions["sessions"])
 
 
-def install(app: Flask, user_by_id: Callable[[int], dict[str, Any] | None]) -> None:
-    """Flask-Login on this application."""
+def install(
+    app: Flask, user_by_id: Callable[[int], dict[str, Any] | None], audit: Callable[[], Audit]
+) -> None:
+    """Flask-Login and the lock-out on this application."""
     manager = LoginManager(app)
     manager.session_protection = "basic"
-    app.extensions["lockout"] = LockOut()
+    app.extensions["lockout"] = LockOut(audit)
+
+    sessions = app.extensions["sessions"] = Sessions()
 
     @manager.user_loader  # type: ignore[untyped-decorator]
     def load(user_id: str) -> User | None:
-        row = user_by_id(int(user_id)) if user_id.isdigit() else None
+        row = user_by_id(int(user_id)) if user_id.isdigit() and sessions.good(session) else None
         if row is None or row.get("disabled"):
             return None
         user = User(row)

@@ -70,7 +70,7 @@ def create_app(home: Home, **config: Any) -> Flask:
     csrf.init_app(app)
     limiter.init_app(app)
     i18n.install(app)
-    accounts.install(app, lambda user_id: store().users.get(user_id))
+    accounts.install(app, lambda user_id: store().users.get(user_id), lambda: store().audit)
     formats.install(app)
     headers.install(app)
     errors.install(app)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +21,13 @@ RETRY_S = 1.0
 IDLE_S = 0.5
 """How often the listening thread looks whether it shall end."""
 WAITING_MESSAGES = 64
+REMEMBERED_CALLS = 50
 
 
 @dataclass(frozen=True)
 class Message:
-    """Something for the pages: `topic` as in the control protocol, or "away" / "back" / "closing"."""
+    """Something for the pages: `topic` as in the control protocol, or one of our own: "away", "back", "closing",
+    "nudge"."""
 
     topic: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class Hub:
         self._snapshot: dict[str, Any] | None = None
         self._status: dict[str, Any] = {}
         self._pops: dict[str, dict[str, Any]] = {}
+        self._handled: dict[str, deque[str]] = {}
         self._connected = False
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,6 +71,10 @@ class Hub:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(wait_s)
+
+    def nudge(self) -> None:
+        """Let every listener look whether it may still listen."""
+        self._send(Message("nudge"))
 
     @property
     def closing(self) -> bool:
@@ -107,13 +115,22 @@ class Hub:
         with self._lock:
             if topic == "live":
                 self._snapshot = data
+                for call in data.get("calls", []):
+                    self._remember(str(call.get("agent") or ""), str(call.get("id", "")))
             elif topic == "status":
                 self._status = data
             elif topic == "pop":
                 self._pops[str(data.get("agent", ""))] = data
+                self._remember(str(data.get("agent", "")), str(data.get("call", "")))
             elif topic == "pop_end":
                 self._end_pop(str(data.get("agent", "")), str(data.get("why", "")))
         self._send(Message(topic, data))
+
+    def _remember(self, agent: str, call: str) -> None:
+        if agent:
+            calls = self._handled.setdefault(agent, deque(maxlen=REMEMBERED_CALLS))
+            if call not in calls:
+                calls.append(call)
 
     def _end_pop(self, agent: str, why: str) -> None:
         """A call that was talked keeps its card for the wrap-up; one that went elsewhere does not."""
@@ -149,6 +166,12 @@ class Hub:
             wrapping = any(a.get("number") == agent and a.get("state") == "wrap_up" for a in agents)
             return pop if wrapping else None
         return pop
+
+    def handled(self, agent: str, call: str) -> bool:
+        """Was this one of the last calls that this agent was offered or talked? Its record may not be stored
+        yet."""
+        with self._lock:
+            return call in self._handled.get(agent, ())
 
     @contextmanager
     def listen(self) -> Iterator[queue.Queue[Message]]:

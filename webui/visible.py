@@ -16,3 +16,8 @@ def live_for(snapshot: dict[str, Any], role: str, agent: str) -> dict[str, Any]:
         for line in snapshot.get("lines", [])
     ]
     return cut
+
+
+def may_open(call: dict[str, Any], role: str, agent: str) -> bool:
+    """May this reader open the call, with its recording? Agents: those they took part in; the others: all."""
+    return role != "agent" or bool(agent and agent in {call["agent"], *call["agents"]})

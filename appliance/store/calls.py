@@ -23,6 +23,8 @@ _SECONDS = ["wait_s", "talk_s", "hold_s", "recording_s"]
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 MAX_NOTE_CHARS = 20_000
 RENUMBERED_AT_A_TIME = 500
+SORTS = ("started_at", "number", "line", "queue", "agent", "wait_s", "talk_s", "end_reason")
+"""What calls can be sorted by."""
 
 
 class Calls:
@@ -69,9 +71,11 @@ class Calls:
         customer: int | None = None,
         line: str = "",
         end_reason: str = "",
+        sort: str = "started_at",
+        descending: bool = True,
     ) -> tuple[list[dict[str, Any]], int]:
-        """Calls that fit all that is given, newest first, as (rows, total). since, until: Unix seconds,
-        until excluded. number: any part, any spelling. text: customer, caller, notes, outcome, number, id."""
+        """Calls that fit all that is given as (rows, total), newest first, or by a column of SORTS (ValueError
+        for another). since, until: Unix seconds, until excluded. number: any part, any spelling. text: customer, caller, notes, outcome, number, id."""
         conditions, params = ["1"], list[Any]()
 
         def also(condition: str, *values: Any) -> None:
@@ -104,10 +108,13 @@ class Calls:
             )
         for term in [text] if looks_like_number(text) else text.split()[:12]:
             also(*self._text_condition(term))
+        if sort not in SORTS:
+            raise ValueError(f"calls are not sorted by {sort!r}; use one of: {', '.join(SORTS)}")
         where = " AND ".join(conditions)
+        order = "DESC" if descending else "ASC"
         rows = self._database.read(
             "SELECT c.*, p.name AS customer_name FROM calls c LEFT JOIN customers p ON p.id = c.customer"
-            f" WHERE {where} ORDER BY c.started_at DESC, c.id DESC LIMIT ? OFFSET ?",
+            f" WHERE {where} ORDER BY c.{sort} {order}, c.started_at DESC, c.id {order} LIMIT ? OFFSET ?",
             [*params, max(0, min(limit, 1000)), max(0, offset)],
         )
         total = self._database.one(f"SELECT count(*) AS n FROM calls c WHERE {where}", params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from appliance.store.customers import Customers
@@ -45,7 +45,7 @@ _HEADINGS = {
     "type": "kind",
     "类型": "kind",
 }
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 _HARMLESS = re.compile(r"[+\d][\d\s()\-;+]*")
 _TRUE = frozenset({"1", "yes", "true", "y", "是", "vip", "√"})
 _FALSE = frozenset({"", "0", "no", "false", "n", "否"})
@@ -55,7 +55,7 @@ ROWS_PER_TRANSACTION = 500
 def export_csv(customers: Customers) -> Iterator[str]:
     """CSV text in pieces, with a byte-order mark so that spreadsheets see UTF-8. A cell that a
     spreadsheet would run as a formula is given a leading apostrophe, which import takes away again."""
-    yield "\ufeff" + _line(COLUMNS)
+    yield "\ufeff" + csv_line(COLUMNS)
     offset = 0
     while True:
         rows, total = customers.search(limit=ROWS_PER_TRANSACTION, offset=offset)
@@ -65,7 +65,7 @@ def export_csv(customers: Customers) -> Iterator[str]:
                 for phone in row["phones"]
             )
             values = row | {"phones": phones, "vip": "1" if row["vip"] else ""}
-            yield _line(tuple(_safe(str(values[column])) for column in COLUMNS))
+            yield csv_line(tuple(safe_cell(str(values[column])) for column in COLUMNS))
         offset += len(rows)
         if not rows or offset >= total:
             return
@@ -75,7 +75,7 @@ def import_csv(customers: Customers, database: Database, text: str) -> dict[str,
     """Add or update customers from CSV (comma, semicolon or tab; headings in Chinese or English).
 
     A row whose number belongs to a customer already updates that customer. Returns {"added",
-    "updated", "errors": [{"line", "problem"}]}; a bad row is reported and the rest goes on.
+    "updated", "errors": [{"line", "problem", "problems"}]}; a bad row is reported and the rest goes on.
     Raises InvalidRow when the text as a whole is no such table.
     """
     text = text.removeprefix("\ufeff")
@@ -101,7 +101,8 @@ def import_csv(customers: Customers, database: Database, text: str) -> dict[str,
                 try:
                     report[_import_row(customers, columns, cells)] += 1
                 except InvalidRow as error:
-                    report["errors"].append({"line": line, "problem": str(error)})
+                    found = {"line": line, "problem": str(error), "problems": error.problems}
+                    report["errors"].append(found)
     return report
 
 
@@ -138,13 +139,15 @@ def _phone(text: str) -> dict[str, str]:
     return {"number": number.strip(), "label": label.strip()}
 
 
-def _safe(cell: str) -> str:
+def safe_cell(cell: str) -> str:
+    """The cell, with an apostrophe before what a spreadsheet would run (OWASP, "CSV injection")."""
     if _FORMULA.match(cell) and not _HARMLESS.fullmatch(cell):
         return "'" + cell
     return cell
 
 
-def _line(cells: tuple[str, ...]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """One line of a CSV file (RFC 4180)."""
     out = io.StringIO(newline="")
     csv.writer(out).writerow(cells)
     return out.getvalue()

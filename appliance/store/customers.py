@@ -23,6 +23,8 @@ FIELDS = (
 MAX_PHONES = 20
 RENUMBERED_AT_A_TIME = 500
 NAMES = frozenset(field.name for field in FIELDS)
+SORTS = ("name", "company", "address", "kind", "updated_at")
+"""What customers can be sorted by."""
 
 
 class Customers:
@@ -35,12 +37,25 @@ class Customers:
         self._numbering = numbering
         self._clock = clock
 
-    def search(self, text: str = "", limit: int = 50, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    def search(
+        self,
+        text: str = "",
+        limit: int = 50,
+        offset: int = 0,
+        *,
+        sort: str = "updated_at",
+        descending: bool = True,
+    ) -> tuple[list[dict[str, Any]], int]:
         """Customers that match every word of `text` in name, company, addresses, notes or kind, or any
-        part of a telephone number in any spelling; newest change first. Returns (rows, total)."""
+        part of a telephone number in any spelling; newest change first, or by a column of SORTS (ValueError
+        for another). Returns (rows, total)."""
+        if sort not in SORTS:
+            raise ValueError(f"customers are not sorted by {sort!r}; use one of: {', '.join(SORTS)}")
+        order = "DESC" if descending else "ASC"
         where, params = self._where(text)
         rows = self._database.read(
-            f"SELECT * FROM customers c WHERE {where} ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?",
+            f"SELECT * FROM customers c WHERE {where} ORDER BY {sort} COLLATE NOCASE {order}, id {order}"
+            " LIMIT ? OFFSET ?",
             [*params, max(0, min(limit, 1000)), max(0, offset)],
         )
         total = self._database.one(f"SELECT count(*) AS n FROM customers c WHERE {where}", params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from appliance.store.database import Database, insert
@@ -23,6 +23,7 @@ FIELDS = (
     Field("language", "text", "zh", pattern=r"[A-Za-z]{2,3}([_-][A-Za-z]{2,4})?", meaning="a language code"),
     Field("disabled", "bool", False),
 )
+Rows = list[dict[str, Any]]
 CODE_DIGITS = 8
 TRIES_PER_LOCK = 10
 LOCK_S = 600.0
@@ -121,10 +122,44 @@ class Audit:
 
     def list(self, limit: int = 100, offset: int = 0, who: str = "", what: str = "") -> list[dict[str, Any]]:
         """Entries {id, at, who, what, detail}, newest first."""
+        return self.search(limit=limit, offset=offset, who=who, what=what)[0]
+
+    def search(
+        self,
+        text: str = "",
+        also: Sequence[str] = (),
+        who: str = "",
+        what: str = "",
+        limit: int = 100,
+        offset: int = 0,
+        oldest_first: bool = False,
+    ) -> tuple[Rows, int]:
+        """Entries that fit all that is given, and how many there are in all. text: any part of who, what or
+        detail; also: whats that count as fitting it (their words in the reader's language do)."""
+        where = ["(?1 = '' OR who = ?1 COLLATE NOCASE)", "(?2 = '' OR what = ?2)"]
+        params: list[Any] = [who, what]
+        if text:
+            places = ", ".join("?" for _ in also)
+            where.append(
+                f"(instr(lower(who || char(10) || what || char(10) || detail), ?3) OR what IN ({places}))"
+            )
+            params += [text.lower(), *also]
+        condition = " AND ".join(where)
+        rows = self._database.read(
+            f"SELECT * FROM audit WHERE {condition} ORDER BY id {'ASC' if oldest_first else 'DESC'}"
+            f" LIMIT {max(0, int(limit))} OFFSET {max(0, int(offset))}",
+            params,
+        )
+        total = self._database.one(f"SELECT count(*) AS n FROM audit WHERE {condition}", params)
+        return rows, int(total["n"]) if total else 0
+
+    def since(self, who: str, whats: Sequence[str], seconds: float) -> Rows:
+        """What `who` (in any case) did of these kinds in the last `seconds`, newest first, at most 100."""
+        now = self._clock()
         return self._database.read(
-            "SELECT * FROM audit WHERE (?1 = '' OR who = ?1) AND (?2 = '' OR what = ?2)"
-            " ORDER BY id DESC LIMIT ?3 OFFSET ?4",
-            [who, what, limit, offset],
+            "SELECT * FROM audit WHERE who = ? COLLATE NOCASE AND at > ? AND at <= ?"
+            f" AND what IN ({', '.join('?' for _ in whats)}) ORDER BY id DESC LIMIT 100",
+            [who, now - seconds, now, *whats],
         )
 
 

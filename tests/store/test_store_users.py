@@ -72,6 +72,22 @@ def test_audit_is_newest_first_and_filtered(store, clock):
     assert store.audit.list(limit=1, offset=1)[0]["who"] == "anna"
 
 
+def test_audit_is_searched_in_every_column(store, clock):
+    store.audit.add("anna", "sign-in", "[10.0.0.9]")
+    store.audit.add("Ben", "export", "customers.csv")
+    store.audit.add("cleo", "sign-in", "100%")
+    found = store.audit.search
+    assert [r["who"] for r in found("10.0.0")[0]] == ["anna"]
+    assert [r["who"] for r in found("ben")[0]] == ["Ben"]
+    assert [r["who"] for r in found("EXPORT")[0]] == ["Ben"]
+    assert [r["who"] for r in found("%")[0]] == ["cleo"], "no wildcards"
+    assert [r["who"] for r in found("xyz", also=["sign-in"], oldest_first=True)[0]] == ["anna", "cleo"]
+    assert found(limit=1)[1] == 3
+    clock.now += 60
+    assert [r["what"] for r in store.audit.since("ANNA", ["sign-in", "x"], 61)] == ["sign-in"]
+    assert store.audit.since("anna", ["sign-in"], 59) == []
+
+
 def test_the_code_is_the_same_until_it_is_used_and_works_once(store):
     code = store.claim.code()
     assert len(code) == 8 and code.isdecimal()

@@ -42,8 +42,44 @@ def test_supervisors_act_with_a_line_in_the_log(sign_in, control, box_store):
     assert client.post("/board/do", json={"verb": "ready", "agent": "1001"}).status_code == 400
 
 
-def test_a_note_is_saved_with_a_call_that_still_goes_on(sign_in, box_store):
+def popped(app, control, agent, call):
+    """Control shows a call to an agent, and the pages have heard of it."""
+    hub = app.extensions["box"].hub
+    hub.start()
+    control.wait_for_subscriber()
+    with hub.listen() as mailbox:
+        control.push("pop", {"agent": agent, "call": call, "number": "13812345678"})
+        while not hub.handled(agent, call):
+            mailbox.get(timeout=30)
+
+
+def test_notes_of_others_calls_are_neither_read_nor_written(app, sign_in, box_store, control):
+    box_store.calls.save({"id": "c-2", "direction": "in", "started_at": 1.8e9, "agent": "1002"})
+    box_store.calls.note("c-2", "1002", "confidential")
+    popped(app, control, "1002", "c-2")
+    agent, boss = sign_in("wang"), sign_in("boss")
+    assert agent.post("/desk/note", json={"call": "c-2", "text": "mine"}).status_code == 403
+    assert agent.get("/desk/card?call=c-2").json["notes"] == []
+    assert [n["text"] for n in boss.get("/desk/card?call=c-2").json["notes"]] == ["confidential"]
+
+
+def test_the_history_says_which_calls_open(sign_in, box_store):
+    for n, agent in enumerate(("1001", "1002")):
+        box_store.calls.save(
+            {"id": f"h{n}", "direction": "in", "started_at": 1.8e9 + n, "caller_number": "95588", "agent": agent}
+        )
+
+    def opens(name):
+        history = sign_in(name).get("/desk/card?number=95588").json["history"]
+        return {row["id"]: row["open"] for row in history}
+
+    assert opens("wang") == {"h0": True, "h1": False}
+    assert opens("boss") == {"h0": True, "h1": True}
+
+
+def test_a_note_is_saved_with_a_call_that_still_goes_on(app, sign_in, box_store, control):
     client = sign_in("wang")
+    popped(app, control, "1001", "c-1")
     answer = client.post("/desk/note", json={"call": "c-1", "text": " wants a price list "})
     assert [n["text"] for n in answer.json["notes"]] == ["wants a price list"]
     box_store.calls.save({"id": "c-1", "direction": "in", "started_at": 1.8e9, "agent": "1001"})
@@ -104,7 +140,7 @@ class Reader(threading.Thread):
 
     def run(self):
         with self.app.test_request_context():
-            for piece in stream(self.app.extensions["box"].hub, self.role, self.agent):
+            for piece in stream(self.app.extensions["box"].hub, self.role, self.agent, lambda: False):
                 self.text += piece
                 self.opened.set()
                 if f"event: {self.until}\n" in piece:

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from appliance.store.users import Audit
 from webui import accounts, create_app
 from webui.accounts import LockOut
 from webui.i18n import from_browser
@@ -110,16 +111,46 @@ def test_ten_bad_tries_lock_the_name(client, box_store):
     assert other.status_code == 302, "other names are not locked"
 
 
-def test_the_lock_opens_after_its_time():
-    now = [0.0]
-    lock = LockOut(lambda: now[0])
-    assert [lock.bad("x") for _ in range(accounts.BAD_TRIES)] == [False] * 9 + [True]
+def test_the_lock_opens_after_its_time(box_store):
+    now = [1.8e9]
+    log = Audit(box_store._database, lambda: now[0])
+    lock = LockOut(lambda: log, lambda: now[0])
+
+    def bad():
+        locks = lock.this_locks("x")
+        log.add("x", accounts.BAD, accounts.WRONG_PASSWORD + " [::1]")
+        if locks:
+            log.add("x", accounts.LOCKED, "x")
+        return locks
+
+    assert [bad() for _ in range(accounts.BAD_TRIES)] == [False] * 9 + [True]
     assert lock.locked_for_s("X") == accounts.LOCK_S
-    now[0] = accounts.LOCK_S
+    now[0] += accounts.LOCK_S
     assert lock.locked_for_s("x") == 0
-    lock.bad("x")
-    lock.good("x")
-    assert [lock.bad("x") for _ in range(9)] == [False] * 9, "a good sign-in forgets the bad ones"
+    bad()
+    log.add("x", accounts.GOOD)
+    assert [bad() for _ in range(9)] == [False] * 9, "a good sign-in forgets the bad ones"
+    now[0] += accounts.FORGET_S
+    assert not bad(), "so does time"
+
+
+def test_a_restart_does_not_open_a_locked_name(home, control, client, box_store):
+    for _ in range(10):
+        client.post("/sign-in", data={"username": "wang", "password": "wrong"})
+    again = create_app(home, TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False)
+    right = {"username": "wang", "password": demo.PASSWORD}
+    assert again.test_client().post("/sign-in", data=right).status_code == 401
+    again.extensions["box"].close()
+
+
+def test_a_new_password_from_the_administrator_opens_a_locked_name(client, sign_in, box_store):
+    admin = sign_in("admin")
+    for _ in range(10):
+        client.post("/sign-in", data={"username": "wang", "password": "wrong"})
+    user = box_store.users.by_username("wang")
+    form = {k: user[k] for k in ("username", "role", "agent_number")} | {"language": "en", "password": GOOD}
+    assert admin.post(f"/admin/users/{user['id']}", data=form).status_code == 302
+    assert client.post("/sign-in", data={"username": "wang", "password": GOOD}).status_code == 302
 
 
 def test_tries_from_one_address_are_limited(home, control, box_store, monkeypatch):

@@ -70,6 +70,7 @@ EXPECTED = {
     "settings.reset": ADMIN,
     "settings.log": ADMIN,
     "audit.index": ADMIN,
+    "audit.export": ADMIN,
     **{
         f"{area}.{action}": ADMIN
         for area in ("lines", "phones", "agents", "queues")

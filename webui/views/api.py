@@ -60,7 +60,7 @@ def customers() -> ResponseReturnValue:
     """Customers by q; by `number` exactly one, in any spelling, with the history."""
     number = request.args.get("number", "")
     if number:
-        return {"data": customer_card(number)}
+        return {"data": customer_card(number, current_user.role, current_user.agent)}
     limit, offset = _window()
     rows, total = store().customers.search(request.args.get("q", ""), limit, offset)
     return {"data": rows, "total": total, "limit": limit, "offset": offset}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from appliance.store import InvalidRow, NotFound
+from appliance.store.calls import SORTS
 from webui import audit, formats, labels
 from webui.box import box, store
-from webui.paging import PER_PAGE, Page, wanted_page
+from webui.paging import PER_PAGE, Page, wanted_order, wanted_page
 from webui.roles import LEADERS, STAFF, allow
+from webui.spreadsheet import csv_response
 from webui.tongue import gettext as _
+from webui.visible import may_open
 
 blueprint = Blueprint("calls", __name__, url_prefix="/calls")
 
@@ -50,7 +51,7 @@ def visible(call_id: str) -> dict[str, Any]:
     call = store().calls.get(call_id)
     if call is None:
         abort(404)
-    if current_user.role == "agent" and current_user.agent not in {call["agent"], *call["agents"]}:
+    if not may_open(call, current_user.role, current_user.agent):
         audit.denied("calls.show")
         abort(403)
     return call
@@ -78,12 +79,15 @@ def index() -> ResponseReturnValue:
     """The list."""
     number = wanted_page()
     search = wanted()
-    rows, total = store().calls.search(**search, limit=PER_PAGE, offset=(number - 1) * PER_PAGE)
+    sort, down = wanted_order(SORTS, "started_at", descending=True)
+    rows, total = store().calls.search(
+        **search, limit=PER_PAGE, offset=(number - 1) * PER_PAGE, sort=sort, descending=down
+    )
     names = {a["number"]: a["name"] for a in store().agents.list()}
     filtered = any(v for k, v in search.items() if not (k == "agent" and current_user.role == "agent"))
     return render_template(
         "calls/index.html",
-        page=Page(rows, total, number),
+        page=Page(rows, total, number, sort=sort, descending=down),
         names=names,
         agents=store().agents.list(),
         queues=store().queues.list(),
@@ -209,31 +213,12 @@ def export() -> Response:
     known = store()
     _rows, total = known.calls.search(**search, limit=1)
     audit.note("calls exported", f"{total}")
+    search |= {"sort": "started_at", "descending": False}  # calls that come meanwhile move nothing
 
-    def lines() -> Iterator[str]:
-        yield "\ufeff" + _csv_line(COLUMNS)
+    def rows() -> Iterator[list[Any]]:
         for offset in range(0, min(total, EXPORT_LIMIT), EXPORT_BATCH):
-            rows, _total = known.calls.search(**search, limit=EXPORT_BATCH, offset=offset)
-            for row in rows:
-                values = {**row, "started_at": formats.full_time(row["started_at"])}
-                yield _csv_line(tuple(_safe(values[c]) for c in COLUMNS))
+            batch, _total = known.calls.search(**search, limit=EXPORT_BATCH, offset=offset)
+            for row in batch:
+                yield [{**row, "started_at": formats.full_time(row["started_at"])}[c] for c in COLUMNS]
 
-    response = Response(lines(), mimetype="text/csv")
-    response.headers["Content-Disposition"] = 'attachment; filename="calls.csv"'
-    return response
-
-
-def _safe(value: Any) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    text = str(value)
-    return "'" + text if text[:1] in "=+-@\t\r" and not text[1:].isdigit() else text
-
-
-def _csv_line(cells: tuple[str, ...]) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out).writerow(cells)
-    return out.getvalue()
+    return csv_response("calls.csv", COLUMNS, rows())

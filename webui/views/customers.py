@@ -7,15 +7,17 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from appliance.store import InvalidRow, NotFound
-from appliance.store.customers import FIELDS, MAX_PHONES
+from appliance.store.customers import FIELDS, MAX_PHONES, SORTS
 from webui import audit
 from webui.box import store
-from webui.paging import PER_PAGE, Page, wanted_page
+from webui.paging import PER_PAGE, Page, wanted_order, wanted_page
 from webui.roles import LEADERS, STAFF, allow
 from webui.tongue import gettext as _
 from webui.tongue import ngettext
+from webui.visible import may_open
 
 blueprint = Blueprint("customers", __name__, url_prefix="/customers")
 
@@ -63,8 +65,12 @@ def index() -> ResponseReturnValue:
     """Search and list, newest change first."""
     text = request.args.get("q", "").strip()
     number = wanted_page()
-    rows, total = store().customers.search(text, PER_PAGE, (number - 1) * PER_PAGE)
-    return render_template("customers/index.html", page=Page(rows, total, number), text=text)
+    sort, down = wanted_order(SORTS, "updated_at", descending=True)
+    rows, total = store().customers.search(
+        text, PER_PAGE, (number - 1) * PER_PAGE, sort=sort, descending=down
+    )
+    page = Page(rows, total, number, sort=sort, descending=down)
+    return render_template("customers/index.html", page=page, text=text)
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -122,6 +128,8 @@ def show(customer_id: int) -> ResponseReturnValue:
         customer=customer,
         problems=problems,
         history=history,
+        names={a["number"]: a["name"] for a in store().agents.list()},
+        may_open=lambda call: may_open(call, current_user.role, current_user.agent),
         phones=json.dumps(phones),
     )
     return page, 400 if problems else 200

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from appliance.store import InvalidRow
 from webui import audit
-from webui.box import store
+from webui.audit import denied
+from webui.box import box, store
 from webui.labels import desk_error
 from webui.roles import STAFF, allow
 from webui.screenpop import customer_card
 from webui.tongue import gettext as _
 from webui.views.board import desk_call
 from webui.views.customers import from_form as customer_from_form
+from webui.visible import may_open
 
 blueprint = Blueprint("desk", __name__, url_prefix="/desk")
 
@@ -84,11 +86,25 @@ def act() -> ResponseReturnValue:
 @blueprint.get("/card")
 @allow(*STAFF)
 def card() -> ResponseReturnValue:
-    """Customer and history of a number."""
-    number = request.args.get("number", "")
-    return customer_card(number, request.args.get("customer", type=int)) | {
-        "notes": store().calls.notes(request.args.get("call", "")) if request.args.get("call") else []
-    }
+    """Customer and history of a number, and the notes of the call in hand."""
+    number, call = request.args.get("number", ""), request.args.get("call", "")
+    return customer_card(
+        number, current_user.role, current_user.agent, request.args.get("customer", type=int)
+    ) | {"notes": store().calls.notes(call) if call and in_hand(call) else []}
+
+
+def in_hand(call_id: str) -> bool:
+    """Is this a call that the present user may read and write notes of?
+
+    Agents: calls that were on their screen, and past ones that they took part in.
+    """
+    if current_user.role != "agent":
+        return True
+    agent = current_user.agent
+    if agent and box().hub.handled(agent, call_id):
+        return True
+    stored = store().calls.get(call_id)
+    return stored is not None and may_open(stored, current_user.role, agent)
 
 
 @blueprint.post("/note")
@@ -97,6 +113,9 @@ def note() -> ResponseReturnValue:
     """Save a note with a call, also while the call goes on."""
     asked = request.get_json()
     call, text = str(asked.get("call", "")), str(asked.get("text", ""))
+    if call and not in_hand(call):
+        denied("desk.note")
+        abort(403)
     try:
         store().calls.note(call, current_user.agent or current_user.username, text)
     except InvalidRow:

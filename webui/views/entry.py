@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
 from appliance.store import InvalidRow, speak_language
-from webui import accounts, audit
+from webui import accounts, audit, sessions
 from webui.accounts import MAX_PASSWORD, MIN_PASSWORD, LockOut, User
 from webui.box import box, company, plan_changed, store
 from webui.i18n import LANGUAGES, language
@@ -61,6 +61,7 @@ def enter(row: dict[str, object]) -> None:
     if chosen:
         session["language"] = chosen
     session.permanent = True
+    sessions.begin(session)
     user = User(row)
     session["stamp"] = user.stamp
     login_user(user)
@@ -138,32 +139,36 @@ def sign_in() -> ResponseReturnValue:
     username = request.form.get("username", "").strip()[:USERNAME_MAX]
     if request.method == "POST":
         lockout: LockOut = current_app.extensions["lockout"]
-        locked_s = lockout.locked_for_s(username)
-        row = store().users.by_username(username) if username else None
-        if locked_s > 0:
-            problem = _locked(locked_s)
-        elif (
-            accounts.password_fits(row["password_hash"] if row else None, request.form.get("password", ""))
-            and row is not None
-        ):
-            lockout.good(username)
-            if row.get("disabled"):
-                audit.note("sign-in refused", "disabled user", who=username)
-                problem = _("This user has been disabled. Ask an administrator.")
-            else:
-                enter(row)
-                store().users.update(int(row["id"]), {"last_login_at": time.time()})
-                audit.note("sign-in")
-                return redirect(inside(request.args.get("next", "/")))
-        elif lockout.bad(username):
-            audit.note("locked out", username, who=username or "-")
-            problem = _locked(accounts.LOCK_S)
-        else:
-            audit.note("sign-in refused", "wrong password", who=username or "-")
-            problem = _("User name or password is wrong. Check capital letters and try again.")
+        with lockout.one_at_a_time:
+            problem = _try(lockout, username, request.form.get("password", ""))
+        if not problem:
+            return redirect(inside(request.args.get("next", "/")))
     return render_template(
         "auth/sign_in.html", problem=problem, username=username, company=company()
     ), 401 if problem else 200
+
+
+def _try(lockout: LockOut, username: str, password: str) -> str:
+    """Sign this user in; why not, in words, or "" when it was done."""
+    locked_s = lockout.locked_for_s(username or "-")
+    if locked_s > 0:
+        return _locked(locked_s)
+    row = store().users.by_username(username) if username else None
+    fits = accounts.password_fits(row["password_hash"] if row else None, password)
+    if row is None or not fits:
+        locks = lockout.this_locks(username or "-")
+        audit.note(accounts.BAD, accounts.WRONG_PASSWORD, who=username or "-")
+        if locks:
+            audit.note(accounts.LOCKED, username, who=username or "-")
+            return _locked(accounts.LOCK_S)
+        return _("User name or password is wrong. Check capital letters and try again.")
+    if row.get("disabled"):
+        audit.note(accounts.BAD, "disabled user", who=username)
+        return _("This user has been disabled. Ask an administrator.")
+    enter(row)
+    store().users.update(int(row["id"]), {"last_login_at": time.time()})
+    audit.note(accounts.GOOD)
+    return ""
 
 
 def _locked(seconds: float) -> str:
@@ -180,6 +185,8 @@ def _locked(seconds: float) -> str:
 def sign_out() -> ResponseReturnValue:
     """End the session. The agent stays signed in to the telephone: that is the desk's matter."""
     audit.note("sign-out")
+    accounts.sessions().end(str(session.get("sid", "")))
+    box().hub.nudge()
     logout_user()
     session.clear()
     flash(_("You have signed out."), "success")
@@ -206,6 +213,8 @@ def password() -> ResponseReturnValue:
                 int(current_user.id), {"password_hash": accounts.hash_password(new)}
             )
             session["stamp"] = accounts.session_stamp(changed)
+            accounts.sessions().rights_changed()
+            box().hub.nudge()
             audit.note("password changed")
             flash(_("Your password has been changed. Other browsers have been signed out."), "success")
             return redirect(url_for("entry.home"))

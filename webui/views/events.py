@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, stream_with_context
 from flask_login import current_user
 
-from webui.box import box
+from webui.accounts import Watch, sessions
+from webui.box import box, store
 from webui.hub import Hub, Message
 from webui.roles import STAFF, allow
 from webui.screenpop import enriched
@@ -45,8 +46,8 @@ def newest(first: Message, mailbox: queue.Queue[Message]) -> list[Message]:
     return [m for i, m in enumerate(batch) if m.topic != "live" or i == last_live]
 
 
-def stream(hub: Hub, role: str, agent: str) -> Iterator[str]:
-    """Events for one page of a user with this role and work number."""
+def stream(hub: Hub, role: str, agent: str, over: Callable[[], bool]) -> Iterator[str]:
+    """Events for one page of a user with this role and work number, until over()."""
     ends_s = time.monotonic() + LIFE_S
     with hub.listen() as mailbox:
         yield "retry: 1000\n\n"
@@ -58,13 +59,15 @@ def stream(hub: Hub, role: str, agent: str) -> Iterator[str]:
             yield line("live", live_for(snapshot, role, agent))
         pop = hub.pop_of(agent) if agent else None
         if pop:
-            yield line("pop", enriched(pop))
+            yield line("pop", enriched(pop, role, agent))
         while time.monotonic() < ends_s:
             try:
                 message = mailbox.get(timeout=BEAT_S)
             except queue.Empty:
+                message = Message("beat")
                 yield ": beat\n\n"
-                continue
+            if over():
+                return
             for each in newest(message, mailbox):
                 if each.topic == "closing":
                     return
@@ -75,14 +78,16 @@ def stream(hub: Hub, role: str, agent: str) -> Iterator[str]:
                 elif each.topic == "call":
                     yield line("call", {"id": each.data.get("id", "")})
                 elif each.topic in ("pop", "pop_end") and agent and each.data.get("agent") == agent:
-                    yield line(each.topic, enriched(each.data) if each.topic == "pop" else each.data)
+                    data = enriched(each.data, role, agent) if each.topic == "pop" else each.data
+                    yield line(each.topic, data)
 
 
 @blueprint.get("/events")
 @allow(*STAFF)
 def events() -> Response:
-    """The stream of this user."""
-    body = stream_with_context(stream(box().hub, current_user.role, current_user.agent))
+    """The stream of this user; it ends with the session."""
+    watch = Watch(sessions(), store().users.get)
+    body = stream_with_context(stream(box().hub, current_user.role, current_user.agent, watch.over))
     response = Response(body, mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from flask_sock import Sock
 from simple_websocket import ConnectionClosed, Server
 
 from appliance.client import OfficeClient, WireError
+from webui.accounts import Watch, sessions
 from webui.box import Box, box, store
 from webui.roles import ADMIN, SUPERVISOR, allow
 
@@ -62,7 +64,7 @@ def sound(ws: Server, actor: str) -> None:
         ws.close(1008, "not allowed")
         return
     LOG.info("%s holds %s", current_user.username, actor)
-    Hand(ws, box(), actor).run()
+    Hand(ws, box(), actor, Watch(sessions(), store().users.get).over).run()
 
 
 sound.allowed_roles = frozenset({ADMIN, SUPERVISOR})  # type: ignore[attr-defined]
@@ -72,13 +74,14 @@ sockets.route("/sound/<actor>", bp=blueprint)(sound)
 class Hand:
     """One browser holding one telephone: passes messages both ways until either side goes."""
 
-    def __init__(self, ws: Server, owner: Box, actor: str) -> None:
+    def __init__(self, ws: Server, owner: Box, actor: str, over: Callable[[], bool]) -> None:
         self._ws = ws
         self._box = owner
         self._actor = actor
+        self._over = over
 
     def run(self) -> None:
-        """Until the browser, the office or the web server ends it."""
+        """Until the browser, the office, the session or the web server ends it."""
         try:
             office = OfficeClient(self._box.home.office_socket, self._actor)
         except WireError as error:
@@ -90,7 +93,7 @@ class Hand:
         )
         ears.start()
         try:
-            while not self._box.hub.closing:
+            while not self._box.hub.closing and not self._over():
                 message = self._ws.receive(timeout=IDLE_S)
                 if message is not None:
                     self._take(office, message)

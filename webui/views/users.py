@@ -11,7 +11,7 @@ from flask_login import current_user
 
 from appliance.store import InvalidRow, NotFound
 from webui import accounts, audit, labels, paging, roles
-from webui.box import store
+from webui.box import box, store
 from webui.forms import Input
 from webui.i18n import LANGUAGES, language
 from webui.roles import ADMIN, allow
@@ -170,11 +170,20 @@ def _save(inputs: dict[str, Input], row: dict[str, Any] | None) -> bool:
             audit.note(
                 "user changed", f"{row['username']}: {', '.join(re.sub('_hash$', '', c) for c in changed)}"
             )
+            if password:  # whoever gets a new password may use it at once
+                audit.note(accounts.OPENED, f"by {current_user.username}", who=row["username"])
+            _look_again()
             flash(_("User saved."), "success")
     except InvalidRow:
         inputs["role"].complain(_("This is the last administrator. Make another one first."))
         return False
     return True
+
+
+def _look_again() -> None:
+    """End what is open in browsers of users whose rights have changed."""
+    accounts.sessions().rights_changed()
+    box().hub.nudge()
 
 
 @blueprint.post("/<int:user_id>/delete")
@@ -193,6 +202,7 @@ def delete(user_id: int) -> ResponseReturnValue:
         flash(_("This is the last administrator. Make another one first."), "error")
         return redirect(url_for("users.edit", user_id=user_id))
     audit.note("user deleted", row["username"] if row else "")
+    _look_again()
     flash(_("User deleted. Past calls and log entries keep the name."), "success")
     return redirect(url_for("users.index"))
 

@@ -230,7 +230,7 @@
     $("history").replaceChildren(...list.map((r) => h("li", {},
       h("span", { class: `dir dir-${r.direction}`, title: word("direction", r.direction) }, icon(DIRECTION[r.direction] ?? "phone")),
       h("div", { class: "grow" },
-        h("div", { class: "timeline-head" }, h("a", { href: `/calls/${encodeURIComponent(r.id)}` }, Zongji.when(r.started_at)),
+        h("div", { class: "timeline-head" }, r.open ? h("a", { href: `/calls/${encodeURIComponent(r.id)}` }, Zongji.when(r.started_at)) : h("span", {}, Zongji.when(r.started_at)),
           h("span", { class: "text-secondary" }, [agentName(r.agent), r.talk_s ? Zongji.length(r.talk_s) : word("end", r.end_reason)].filter(Boolean).join(" · "))),
         ...(r.notes ?? []).map((n) => h("div", { class: "note-text" }, n.text))))));
   }

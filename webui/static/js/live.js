@@ -34,6 +34,7 @@
       setTimeout(show, 1600);
       if (source.readyState === EventSource.CLOSED) {
         source.close();
+        Zongji.ask("/api/live").catch(() => {}); // sends to the sign-in where the session is over
         setTimeout(connect, 2000);
       }
     };
