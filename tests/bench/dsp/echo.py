@@ -14,7 +14,11 @@ from tests.dsp.signals import RATE
 
 SETS = [(model, erl_db) for erl_db in (10, 6) for model in lines.MODELS]
 SECONDS, DOUBLE_TALK_S, TALKERS = 9, 6, 3
-CANCELLERS = {"SpeexDSP": peers.SpeexEcho, "spandsp": peers.SpandspEcho}
+CANCELLERS = {
+    "SpeexDSP": peers.SpeexEcho,
+    "spandsp": peers.SpandspEcho,
+    "spandsp, linear part": peers.linear_spandsp,
+}
 
 
 class Set:
@@ -69,7 +73,7 @@ def measure(findings):
     missing = {}
     for name, make in CANCELLERS.items():
         try:
-            results[name] = Result(make, sets[:1] if name == "spandsp" else sets)
+            results[name] = Result(make, sets[:1] if name.startswith("spandsp") else sets)
         except peers.Missing as error:
             missing[name] = f"not installed: {error}"
 

@@ -167,13 +167,11 @@ ADAPT, NLP, CNG = 0x01, 0x02, 0x04
 
 
 class SpandspEcho:
-    """spandsp's line echo canceller with suppression and comfort noise, per port and sample."""
+    """spandsp's line echo canceller, by default with its non-linear processor and comfort noise."""
 
-    def __init__(self, ports, taps=256):
+    def __init__(self, ports, taps=256, mode=ADAPT | NLP | CNG):
         self._lib = spandsp()
-        self._states = [
-            c_void_p(self._lib.echo_can_init(c_int(taps), c_int(ADAPT | NLP | CNG))) for _ in range(ports)
-        ]
+        self._states = [c_void_p(self._lib.echo_can_init(c_int(taps), c_int(mode))) for _ in range(ports)]
 
     def process(self, far, near):
         out = np.empty_like(near)
@@ -188,6 +186,11 @@ class SpandspEcho:
     def close(self):
         for state in self._states:
             self._lib.echo_can_free(state)
+
+
+def linear_spandsp(ports):
+    """Its adaptive filter alone."""
+    return SpandspEcho(ports, mode=ADAPT)
 
 
 class SpeexEcho:
