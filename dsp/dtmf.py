@@ -267,7 +267,7 @@ class DtmfReceiver:
         limit = plan.accept_deviation + (middle - plan.accept_deviation) * spread
         verdict: NDArray[np.bool_] = (
             ~(organ | restless | harmonic)
-            & (found.lead < 0.2 + 0.4 * noise)
+            & (found.lead < 0.07 + 0.5 * noise)
             & (np.abs(low_off) < limit)
             & (np.abs(high_off) < limit)
             & (twist_db < plan.high_above_low_db + margin_db)
