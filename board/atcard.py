@@ -59,15 +59,18 @@ BURST_S = 1.0
 class Machine(Protocol):
     """What understands the device. Holds no port and no clock.
 
-    ready: the line can be used. trouble: why not, for people. lost_contact: the wires must be
-    opened anew. streaming: sound flows now. events: what happened, clock not filled in.
+    trouble: why the line cannot be used, for people. lost_contact: the wires must be opened anew.
+    events: what happened, clock not filled in. received: sound from the far end.
     """
 
-    ready: bool
     trouble: str
     lost_contact: bool
     events: deque[PortEvent]
     received: SampleQueue
+
+    @property
+    def ready(self) -> bool:
+        """Whether the line can be used."""
 
     @property
     def can(self) -> frozenset[str]:

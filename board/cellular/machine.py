@@ -457,14 +457,14 @@ class CellularMachine:
         self._ask(number, Query(self.profile.send_key.format(key=todo.popleft())), then)
 
     # ------------------------------------------------------------------ call
-    def _sign(self, sign: signals.CallSign) -> None:
-        """What the module says about the call."""
+    def _sign(self, sign: signals.CallSign, polled: bool = False) -> None:
+        """What the module says about the call; polled: because it was asked."""
         if sign.state == INCOMING and self.call == NONE and self._set_up:
             self.call, self._ours = INCOMING, False
             self._poll_call_at_s = self._now_s + POLL_CALL_S
             self._unlisted = 0
             self._ring()
-        elif sign.state == INCOMING and self.call == INCOMING:
+        elif sign.state == INCOMING and self.call == INCOMING and not polled:
             self._ring()
         elif sign.state == ALERTING and self.call == DIALLING:
             self.call = ALERTING
@@ -550,9 +550,9 @@ class CellularMachine:
             if self._unlisted >= UNLISTED_POLLS:
                 self._over("")
             elif signs:
-                self._sign(signs[0])
+                self._sign(signs[0], polled=True)
 
-        self.line.send(Query("AT+CLCC", 5.0, "+CLCC:", empty_ok=True), then)
+        self.line.send(Query("AT+CLCC", 3.0, "+CLCC:", empty_ok=True), then)
 
     # ----------------------------------------------------------------- radio
     def _poll_radio(self) -> None:

@@ -10,6 +10,7 @@ from board.atport import SerialWire, Time
 from board.modem.machine import ModemMachine
 from board.modem.profiles import PROFILES
 
+
 class ModemBoard(AtCard):
     """One voice modem: one line."""
 

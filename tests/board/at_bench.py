@@ -33,11 +33,13 @@ class BenchWire(SerialWire):
     """The product's serial port; what the device has written is there when it is read."""
 
     def __init__(self, path, device):
-        self._device = device
+        self.device = self._device = device
         self._link = device.link
         if self._link.gone:
             raise WireLost(f"{path}: there is no such device: check the cable, and the address")
         super().__init__(device.path)
+        # Opening a port throws away what has piled up in it.
+        self._link.host_read = self._link.device_wrote
         self.most_taken = None
 
     def read(self):
@@ -71,16 +73,15 @@ class BenchTime:
         end = self.now + max(0.0, timeout_s)
         for device in self.devices:
             device.run(self.now)
-        while not self._anything() and self.now < end:
+        # What was written to a port that nobody reads wakes nobody.
+        awaited = [wire.device for wire in wires]
+        while not any(d.unread for d in awaited) and self.now < end:
             due = min((device.next_due() for device in self.devices), default=end)
             self.now = min(end, max(due, self.now))
             for device in self.devices:
                 device.run(self.now)
             if due > end:
                 break
-
-    def _anything(self):
-        return any(d.link.device_wrote > d.link.host_read for d in self.devices if not d.link.gone)
 
 
 class PtyDevice:
@@ -117,6 +118,10 @@ class PtyDevice:
 
     def after(self, seconds, what):
         self.at(self.now + seconds, what)
+
+    @property
+    def unread(self):
+        return not self.link.gone and self.link.device_wrote > self.link.host_read
 
     def next_due(self):
         return self._todo[0][0] if self._todo else float("inf")
