@@ -14,11 +14,13 @@ import sys
 from pathlib import Path
 
 from appliance.cli.main import UserError, port_number
+from appliance.cli.relay import print_through_relay
 from appliance.paths import Home
 from board.api import BoardError
 from board.registry import open_board, schemes
 
-PROGRAMS = ("engine", "control", "web")
+WITH_SUPERVISOR = ("setpriv", "--pdeathsig", "TERM")
+"""Ends a program when supervisord has gone, however that happened: nothing is left behind."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     config = home.run / "supervisord.conf"
     config.write_text(supervisor_config(home, args.board, args.host, args.port), encoding="utf-8")
     sys.stdout.flush()
+    print_through_relay()
     supervisord = Path(sys.executable).with_name("supervisord")
     os.execv(supervisord, [str(supervisord), "--configuration", str(config)])
 
@@ -110,7 +113,8 @@ def supervisor_config(home: Home, board: str, host: str, port: int) -> str:
     pages = ["--host", host, "--port", str(port)]
     arguments = {"engine": ["--board", board], "control": [], "web": pages, "welcome": pages}
     commands = {
-        name: shlex.join([zongji, name, "--home", str(home.root), *more]) for name, more in arguments.items()
+        name: shlex.join([*WITH_SUPERVISOR, zongji, name, "--home", str(home.root), *more])
+        for name, more in arguments.items()
     }
     lines = [
         "[supervisord]",

@@ -30,7 +30,9 @@ def processes_of(home: Path) -> dict[str, int]:
         with contextlib.suppress(OSError):
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             if any(str(home) in word for word in words):
-                name = next((w for w in ("engine", "control", "web", "welcome") if w in words), "supervisord")
+                names = {"engine": "engine", "control": "control", "web": "web", "welcome": "welcome"}
+                names["run"] = "relay"  # what `zongji run` leaves beside supervisord
+                name = next((names[word] for word in words if word in names), "supervisord")
                 if name == "web" and "web" in found:  # the server's own worker
                     name = f"web worker {entry.name}"
                 found[name] = int(entry.name)

@@ -1,5 +1,7 @@
 """`make run` as a newcomer meets it: one command, three processes, Ctrl-C."""
 
+import os
+import signal
 import subprocess
 import time
 import urllib.request
@@ -68,15 +70,30 @@ def test_second_start_is_refused_with_one_sentence(box):
         assert "Traceback" not in second.stderr
 
 
-@pytest.mark.parametrize("name", ["web", "control", "engine"])
-def test_a_killed_process_comes_back(box, name):
-    pid = box.kill(name)
-    until(lambda: processes_of(box.home).get(name, pid) != pid, f"{name} started again")
+def test_a_killed_process_comes_back(box):
     control = ControlClient(Home(box.home).control_socket)
-    until(lambda: control.call("status")["engine"]["up"], "control sees the engine")
-    until(lambda: answers(f"http://127.0.0.1:{box.port}/"), "the pages answer")
+    for name in ("web", "control", "engine"):
+        pid = box.kill(name)
+        until(lambda name=name, pid=pid: processes_of(box.home).get(name, pid) != pid, f"{name} is back")
+        until(lambda: control.call("status")["engine"]["up"], "control sees the engine")
+        until(lambda: answers(f"http://127.0.0.1:{box.port}/"), "the pages answer")
     assert box.interrupt() == 0
     assert "Traceback" not in box.printed
+
+
+def test_the_box_goes_on_when_the_terminal_that_shows_it_has_gone(box):
+    box.process.stdout.close()
+    old = box.kill("web")
+    until(lambda: processes_of(box.home).get("web", old) != old, "web started again, which prints a line")
+    until(lambda: answers(f"http://127.0.0.1:{box.port}/"), "the pages answer")
+    os.killpg(box.process.pid, signal.SIGINT)
+    box.process.wait(PATIENCE_S)
+    until(lambda: processes_of(box.home) == {}, "everything has ended")
+
+
+def test_nothing_is_left_behind_when_the_supervisor_is_killed(box):
+    box.kill("supervisord")
+    until(lambda: processes_of(box.home) == {}, "everything has ended")
 
 
 def answers(address):
