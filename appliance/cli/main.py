@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "control": "the process that owns the database alone",
     "web": "the web pages alone",
     "scenario": "run stories on the virtual clock",
+    "board": "line cards: list, watch, test a port",
     "dsp": "examine recordings: digits, caller ID, tones, hang-up",
     "welcome": "wait for the pages, then print their address and the claim code",
     "claim-code": "print the code that claims a new box",

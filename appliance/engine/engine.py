@@ -525,7 +525,15 @@ class Engine:
             "now": self.unix_s,
             "uptime_s": self.now,
             "ports": len(self.table),
-            "sockets": [{"name": port.info.name, "kind": port.info.kind.value} for port in self.table.ports],
+            "sockets": [
+                {
+                    "name": port.info.name,
+                    "kind": port.info.kind.value,
+                    "used_as": port.name,
+                    "state": port.gone or ("in use" if port.in_use else "idle"),
+                }
+                for port in self.table.ports
+            ],
             "country": self._country(),
             "shelf": self.shelf.describe(),
             "hardware": self._hardware(),
