@@ -1,8 +1,8 @@
 """The guest itself: what later tests rely on."""
 
-import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_its_clock_runs():
 def test_drivers_of_cards_load():
     for driver in ("wctdm", "wcfxo"):
         modprobe(driver)
-    assert os.path.isdir("/sys/module/wctdm")
+    assert Path("/sys/module/wctdm").is_dir()
 
 
 def test_a_failure_in_it_is_a_failure_here(guest):

@@ -31,7 +31,7 @@ class FakeChannel:
         self.queue = b""
         self.played = []
         self.faults = {}
-        """request, "read" or "write" -> errnos to be given, one each time; the last one for ever if it is "..."."""
+        """request, "read" or "write" -> errnos to be given, one each time; [errno, "..."] is for ever."""
         self.unknown = set()
         self.mute = False
         self.short_write = None

@@ -117,7 +117,7 @@ def test_events_that_never_end(bench):
     bench.channel(2).events = Endless()
     events = bench.run(5)
     assert [(type(event), event.port) for event in events if isinstance(event, PortGone)] == [(PortGone, 1)]
-    assert "do not end" in [event for event in events if isinstance(event, PortGone)][0].reason
+    assert "do not end" in next(event for event in events if isinstance(event, PortGone)).reason
 
 
 @pytest.mark.parametrize("code", [errno.EPIPE, errno.EIO, errno.ENODEV])
