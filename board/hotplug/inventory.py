@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 
 from board.hotplug.known import Known, lookup
 
+AT_SCHEMES = ("modem", "cellular")
+
 DriverState = Callable[[str], str]
 """State of a kernel module: "loaded", "installed" or "absent"."""
 
@@ -181,13 +183,14 @@ class Inventory:
                 return None
             sounds = [part for part in parts if part.subsystem == "sound" and part.ready]
             return _line_card(hardware, ttys[0]) if ttys and sounds else None
-        name = hardware.serial or hardware.place or hardware.name
+        # Modems and modules of one make share their serial number: for them the place counts.
+        by_place = hardware.place or hardware.name
+        name = by_place if known.scheme in AT_SCHEMES else hardware.serial or by_place
         bare = Card(name, known.scheme, known.name, known.driver, hardware=path, ports=known.ports)
         if hardware.ids in known.unloaded:
             return replace(bare, problem=f"firmware missing: install {known.firmware}, then plug it in again")
-        tty = _control_tty(known, ttys) if known.scheme in ("modem", "cellular") else None
-        if tty is not None:
-            return replace(bare, address=f"{known.scheme}:{tty.link or tty.node}")
+        if known.scheme in AT_SCHEMES and (address := _at_address(known, name, ttys, parts)):
+            return replace(bare, address=address)
         return replace(bare, problem=self._why_not(known, hardware.driver))
 
     def _why_not(self, known: Known, bound: str) -> str:
@@ -232,8 +235,23 @@ def _line_card(hardware: Device, tty: Device) -> Card:
     )
 
 
-def _control_tty(known: Known, ttys: list[Device]) -> Device | None:
-    wanted = known.control_interface
+def _at_address(known: Known, name: str, ttys: list[Device], parts: list[Device]) -> str:
+    """Address of a modem or module; "" while a port of it is missing."""
+    control = _interface(known.control_interface, ttys)
+    if control is None:
+        return ""
+    rest = f"{control.link or control.node},id={name.replace(',', '-')}"
+    if known.scheme == "modem":
+        return f"modem:{rest}"
+    sound = _interface(known.sound_interface, ttys)
+    if sound is not None:
+        return f"cellular:{rest},audio={sound.link or sound.node}"
+    usb = [part for part in parts if part.subsystem == "sound" and part.ready]
+    number = usb[0].name.removeprefix("card") if usb else ""
+    return f"cellular:{rest},audio=alsa:plughw:{number}" if usb else ""
+
+
+def _interface(wanted: str, ttys: list[Device]) -> Device | None:
     return next((tty for tty in ttys if not wanted or tty.interface == wanted), None)
 
 

@@ -33,6 +33,8 @@ class Known:
     debian: bool = True
     control_interface: str = ""
     """Cellular: USB interface number of the AT port."""
+    sound_interface: str = ""
+    """Cellular: USB interface number of the serial port that carries the sound."""
     note: str = ""
 
 
@@ -112,6 +114,7 @@ KNOWN: tuple[Known, ...] = (
         "option",
         "1 SIM",
         control_interface="02",
+        sound_interface="01",
     ),
     Known(
         "SIMCom SIM7500, SIM7600",
@@ -121,6 +124,7 @@ KNOWN: tuple[Known, ...] = (
         "option",
         "1 SIM",
         control_interface="02",
+        sound_interface="04",
     ),
     Known(
         "Huawei E1xx, K3 voice sticks",
@@ -130,6 +134,7 @@ KNOWN: tuple[Known, ...] = (
         "option",
         "1 SIM",
         control_interface="02",
+        sound_interface="01",
         note="only sticks whose voice channel is unlocked",
     ),
 )

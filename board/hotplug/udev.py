@@ -67,7 +67,7 @@ def describe(device: Any) -> Device | None:
         return None  # the machine's own consoles
     if subsystem == "sound":
         return replace(base, hardware=hardware, ready=properties.get("SOUND_INITIALIZED") == "1")
-    links = [link for link in device.device_links if "/serial/by-id/" in link]
+    links = [link for link in device.device_links if "/serial/by-path/" in link]
     return replace(
         base,
         hardware=hardware,

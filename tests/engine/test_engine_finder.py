@@ -15,7 +15,7 @@ LINK = "/dev/serial/by-id/modem-{}"
 def modem(serial):
     top = f"{MODEM}{serial}"
     return [
-        Device(top, "usb", "1-5", top, ids="0baf:0303", serial=serial),
+        Device(top, "usb", "1-5", top, ids="0baf:0303", place=serial),
         Device(f"{top}/ttyACM0", "tty", "ttyACM0", top, node="/dev/ttyACM0", link=LINK.format(serial)),
     ]
 
@@ -59,7 +59,7 @@ class World:
     # the opener
     def open(self, address):
         self.opened.append(round(self.now - 100.0, 1))
-        name = address.rpartition("-")[2].rpartition(":")[2]
+        name = address.rpartition("=")[2].rpartition(":")[2]
         if name in self.broken:
             raise BoardError(self.broken[name])
         return Board(name)

@@ -27,10 +27,10 @@ def line_card(place="1", serial="ZJ0001", sound_ready=True, number=0):
 
 def modem(place="5", ids="0baf:0303"):
     top = USB.format(place)
-    by_id = "/dev/serial/by-id/usb-USR_Modem_0002-if00"
+    link = f"/dev/serial/by-path/pci-usb-0:{place}:1.0"
     return [
-        Device(top, "usb", f"1-{place}", top, ids=ids, serial="0002", driver="usb"),
-        Device(f"{top}/a/ttyACM0", "tty", "ttyACM0", top, interface="00", node="/dev/ttyACM0", link=by_id),
+        Device(top, "usb", f"1-{place}", top, ids=ids, serial="0002", place=f"usb-0:{place}", driver="usb"),
+        Device(f"{top}/a/ttyACM0", "tty", "ttyACM0", top, interface="00", node="/dev/ttyACM0", link=link),
     ]
 
 
@@ -111,7 +111,13 @@ def test_a_usb_serial_adapter_and_a_headset_are_no_cards():
 # ------------------------------------------------------------------ known hardware
 def test_a_voice_modem_is_opened_by_its_stable_link():
     change = only(Inventory().step(added(*modem())))
-    assert change.card.address == "modem:/dev/serial/by-id/usb-USR_Modem_0002-if00"
+    assert change.card.address == "modem:/dev/serial/by-path/pci-usb-0:5:1.0,id=usb-0:5"
+
+
+def test_two_modems_of_one_make_share_their_serial_number_and_are_named_by_place():
+    inventory = Inventory()
+    inventory.step(added(*modem("5"), *modem("6")))
+    assert [(card.name, card.usable) for card in inventory.cards] == [("usb-0:5", True), ("usb-0:6", True)]
 
 
 def test_a_cellular_module_is_opened_by_the_port_that_takes_commands():
@@ -125,7 +131,18 @@ def test_a_cellular_module_is_opened_by_the_port_that_takes_commands():
     assert not inventory.cards[0].usable
     change = only(inventory.step(added(*ports[2:])))
     assert isinstance(change, CardChanged)
-    assert change.card.address == "cellular:/dev/ttyUSB2"
+    assert change.card.address == "cellular:/dev/ttyUSB2,id=pci-usb-0:4,audio=/dev/ttyUSB1"
+
+
+def test_a_cellular_module_without_a_serial_sound_port_uses_its_usb_sound():
+    top = USB.format("4")
+    inventory = Inventory(lambda driver: "loaded")
+    port = Device(f"{top}/ttyUSB2", "tty", "ttyUSB2", top, interface="02", node="/dev/ttyUSB2")
+    sound = Device(f"{top}/card3", "sound", "card3", top, ready=False)
+    inventory.step(added(Device(top, "usb", "1-4", top, ids="2c7c:0125", place="usb-4"), port, sound))
+    assert not inventory.cards[0].usable
+    inventory.step([Event("change", replace(sound, ready=True))])
+    assert inventory.cards[0].address == "cellular:/dev/ttyUSB2,id=usb-4,audio=alsa:plughw:3"
 
 
 @pytest.mark.parametrize(
@@ -226,4 +243,4 @@ def test_what_is_known_depends_on_what_is_there_and_not_on_the_way_there(steps):
 def test_names_do_not_depend_on_the_order_of_plugging(order):
     inventory = Inventory()
     inventory.step(added(*order))
-    assert [card.name for card in inventory.cards] == ["pci-0000:02:08.0", "ZJ0001", "ZJ0002", "0002"]
+    assert [card.name for card in inventory.cards] == ["pci-0000:02:08.0", "ZJ0001", "ZJ0002", "usb-0:5"]
