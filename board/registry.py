@@ -72,11 +72,32 @@ def _open_linecard(rest: str, **options: Any) -> Board:
     return open_linecard(rest)
 
 
-_OPENERS: dict[str, Opener] = {"sim": _open_sim, "dahdi": _open_dahdi, "linecard": _open_linecard}
+def _open_modem(rest: str, **options: Any) -> Board:
+    """`modem:/dev/ttyACM0` or `modem:/dev/ttyACM0,profile=usr5637,id=front`. Options: card_id."""
+    from board.modem import open_modem
 
-_LATER: dict[str, str] = {
-    "modem": "voice modems",
-    "cellular": "cellular modules",
+    card_id = options.pop("card_id", "")
+    if options:
+        raise BoardError(f"modem: does not know the option {sorted(options)[0]!r}; use card_id")
+    return open_modem(rest, card_id=card_id)
+
+
+def _open_cellular(rest: str, **options: Any) -> Board:
+    """`cellular:/dev/ttyUSB2,audio=/dev/ttyUSB1`, with profile=, pin=, id= where needed. Options: card_id."""
+    from board.cellular import open_cellular
+
+    card_id = options.pop("card_id", "")
+    if options:
+        raise BoardError(f"cellular: does not know the option {sorted(options)[0]!r}; use card_id")
+    return open_cellular(rest, card_id=card_id)
+
+
+_OPENERS: dict[str, Opener] = {
+    "sim": _open_sim,
+    "dahdi": _open_dahdi,
+    "linecard": _open_linecard,
+    "modem": _open_modem,
+    "cellular": _open_cellular,
 }
 
 
@@ -88,8 +109,6 @@ def open_board(address: str, **options: Any) -> Board:
     opener = _OPENERS.get(scheme)
     if opener is not None:
         return opener(rest, **options)
-    if scheme in _LATER:
-        raise BoardError(f"{scheme}: {_LATER[scheme]} are not available yet; available: {schemes()}")
     raise BoardError(f"{address!r}: unknown kind of card {scheme!r}; available: {schemes()}")
 
 

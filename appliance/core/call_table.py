@@ -37,11 +37,13 @@ TABLE: dict[tuple[CallState, CallEvent], Handler] = {
     (S.RINGING, E.RING_ON): inbound.ring_on,
     (S.RINGING, E.RING_OFF): inbound.ring_off,
     (S.RINGING, E.RING_GONE): inbound.ring_gone,
+    (S.RINGING, E.FAR_GONE): inbound.ring_gone,
     (S.RINGING, E.CALLER_ID): inbound.caller_id,
     (S.RINGING, E.ROUTED): inbound.routed,
     (S.IGNORED, E.RING_ON): inbound.ring_on,
     (S.IGNORED, E.RING_OFF): inbound.ring_off,
     (S.IGNORED, E.RING_GONE): inbound.ring_gone,
+    (S.IGNORED, E.FAR_GONE): inbound.ring_gone,
     (S.IGNORED, E.CALLER_ID): inbound.late_caller_id,
     # Menus and last words.
     (S.IVR, E.KEY): inbound.key,
@@ -127,8 +129,8 @@ IGNORED: frozenset[tuple[CallState, CallEvent]] = frozenset(
     # Nobody listens to the line before the answer; keys in a conversation are private.
     | _pairs((S.RINGING, S.IGNORED, S.CLOSING, S.TALKING, S.HELD, S.TRANSFER, *GOES_OUT), E.KEY)
     | _pairs((S.RINGING, S.IGNORED, S.EXTENSION, S.TALKING, *GOES_OUT), E.PLAYED)
-    # A line that rings, or is not taken yet, has no far end to lose.
-    | _pairs((S.RINGING, S.IGNORED, S.PHONE_FIRST), E.FAR_GONE)
+    # A line that is not taken yet has no far end to lose.
+    | _pairs((S.PHONE_FIRST,), E.FAR_GONE)
     # Each timer belongs to its state and is set anew there.
     | _pairs(_others(S.IVR, S.CLOSING, S.SEIZING, S.DIALLING, S.PROGRESS), E.STEP_TIMER)
     | _pairs(_others(S.QUEUED, S.OFFERED), E.ANNOUNCE)

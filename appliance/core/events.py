@@ -78,7 +78,8 @@ class ToneHeard(PortSignal):
 @dataclass(frozen=True)
 class FarEndGone(PortSignal):
     """The party on the line has hung up. cue: "tone" (disconnect tone recognised),
-    "battery" (feed dropped), "polarity" (reversal back), "dialtone" (dial tone returned).
+    "battery" (feed dropped), "polarity" (reversal back), "dialtone" (dial tone returned),
+    "signalled" (the network says so: cellular). Before the answer: the caller has given up.
     latency_s: how long ago it really happened, as far as the cue tells."""
 
     cue: str = ""
@@ -87,7 +88,8 @@ class FarEndGone(PortSignal):
 
 @dataclass(frozen=True)
 class FarEndAnswered(PortSignal):
-    """The called party answered. how: "polarity" (seen), "voice" (inferred)."""
+    """The called party answered. how: "polarity" (seen), "signalled" (by the network: seen),
+    "voice" (inferred)."""
 
     how: str = ""
 

@@ -11,7 +11,7 @@ import numpy as np
 from appliance.core import actions as act
 from appliance.core import events as core
 from appliance.engine import sounds
-from appliance.engine.ports import Port
+from appliance.engine.ports import DIALLING, Port
 from board import api
 from dsp.countries import tone_table
 
@@ -26,6 +26,7 @@ _COMMAND_NAMES: dict[type[Any], str] = {
     api.StartRinging: "ringing the telephone",
     api.StopRinging: "stopping the ringing",
     api.FlashHook: "the hook flash",
+    api.DialNumber: DIALLING,
 }
 
 
@@ -97,6 +98,11 @@ class Hands:
         self._engine.care.seized(port, self._engine.samples)
         self._engine.hearing.restart(port)
         self._engine.hearing.gate(port)
+        if "dials" in port.info.can and not port.called:
+            # Nothing to take yet: whoever dials whole numbers needs no dial tone.
+            self._engine.feed(core.ToneHeard(port.name, "dial"))
+            return
+        port.called = False
         self.command(port, api.SetHook(True))
 
     def _release(self, action: act.Release) -> None:
@@ -118,7 +124,12 @@ class Hands:
 
     def _dial(self, action: act.Dial) -> None:
         port = self.port(action.port, action)
-        if port is not None:
+        if port is None:
+            return
+        if "dials" in port.info.can:
+            port.dial_token = action.token
+            self.command(port, api.DialNumber(action.digits))
+        else:
             self._engine.players.dial(port.row, action.token, sounds.digits_spec(action.digits))
 
     # ---------------------------------------------------------- telephones

@@ -84,7 +84,8 @@ class Hearing:
             self._said[port.row] = ""
             self._spoken[port.row] = 0
             self._in_tone[port.row] = False
-        self._answer.watch(port.row, "answer" in wanted)
+        # Where the network signals the answer, a voice before it (ring-back music) means nothing.
+        self._answer.watch(port.row, "answer" in wanted and "call-state" not in port.info.can)
         self.gate(port)
 
     def refresh(self) -> None:
@@ -96,11 +97,12 @@ class Hearing:
         """Open and close the banks for one row, after a change of what is watched, usable or in use there."""
         row, watch = port.row, port.watch
         usable = bool(port.name) and not port.gone
-        self._keys[row] = usable and "keys" in watch
+        self._keys[row] = usable and "keys" in watch and "keys" not in port.info.can
         self._tones[row] = usable and not watch.isdisjoint(("progress", "disconnect", "answer"))
         self._talk[row] = usable and not watch.isdisjoint(("progress", "answer"))
         idle_line = port.is_line and port.line is not None and port.line.inbound and not port.in_use
-        self._ids[row] = usable and (idle_line or "callerid" in watch)
+        reported = "callerid" in port.info.can
+        self._ids[row] = usable and not reported and (idle_line or "callerid" in watch)
 
     def listen(self, heard: Float, sent: Float, dialling: Bools) -> list[core.Event]:
         """What one block shows. heard, sent: float32 [rows, 160] on the 16-bit scale.

@@ -31,6 +31,9 @@ SETTLE_SAMPLES = RATE_HZ * 3 // 2
 NO_BATTERY = "no battery: is the line plugged in?"
 NO_SUCH_PORT = "there is no socket {port} on the cards: fit the card or change the port"
 
+DIALLING = "dialling"
+"""How a port calls the command that dials a whole number."""
+
 
 @dataclass
 class Port:
@@ -64,6 +67,10 @@ class Port:
     rang_at: int = -SETTLE_SAMPLES
     """Last edge of ring voltage."""
     ringer: RingFilter = field(default_factory=RingFilter)
+    called: bool = False
+    """A card that understands calls has one coming in here, not answered yet."""
+    dial_token: int = 0
+    """Of the number that such a card is dialling."""
     commands: dict[int, str] = field(default_factory=dict)
     """Commands on their way to the card, by id, for messages."""
 
@@ -76,6 +83,7 @@ class Port:
         """The line was put on hook (or the telephone hung up): what was true of the call is over."""
         self.in_use = False
         self.answered_by_reversal = False
+        self.called = False
         self.battery_told = self.battery_told and bool(self.gone)
 
 
@@ -232,6 +240,7 @@ def _ring_off(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
 
 def _ring(port: Port, on: bool, at: int) -> list[core.Event]:
     port.rang_at = at
+    port.called = port.called or on
     if "call-state" in port.info.can:  # a card that understands calls has judged already
         return [core.RingStarted(port.name) if on else core.RingStopped(port.name)]
     return _rings(port, port.ringer.feed(on, at))
@@ -287,7 +296,7 @@ def _battery_back(port: Port, event: api.PortEvent, at: int) -> list[core.Event]
 def _gone(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     assert isinstance(event, api.PortGone)
     port.gone = event.reason or "the port does not answer"
-    port.in_use = port.ringing = False
+    port.in_use = port.ringing = port.called = False
     port.battery_lost_at = None
     port.ringer.forget()
     return [core.PortLost(port.name, port.gone)]
@@ -301,8 +310,8 @@ def _back(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
 
 def _done(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     assert isinstance(event, api.CommandDone)
-    port.commands.pop(event.command_id, None)
-    return []
+    what = port.commands.pop(event.command_id, "")
+    return [core.DialFinished(port.name, port.dial_token)] if what == DIALLING else []
 
 
 def _failed(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
@@ -310,6 +319,38 @@ def _failed(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     # The call that needed it cannot go on; the port itself may be tried again.
     what = port.commands.pop(event.command_id, "a command")
     return [core.PortLost(port.name, f"{what} failed: {event.reason}"), core.PortReady(port.name)]
+
+
+# --------------------------------------------- cards that understand calls → core
+def _caller_id(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.CallerIdReported)
+    return [core.CallerIdSeen(port.name, event.number, event.name, event.presentation)]
+
+
+def _key(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.KeyReported)
+    # Where the card is not to be trusted in this, the keys are heard in the sound.
+    trusted = "keys" in port.info.can and "keys" in port.watch
+    return [core.KeyPressed(port.name, event.key)] if trusted else []
+
+
+def _call_state(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.CallStateChanged)
+    match event.state:
+        case "ended":
+            port.called = False
+            drop_counts = port.line is not None and port.line.battery_drop_is_hangup
+            if event.cue == "battery" and not drop_counts:
+                return []
+            # Why a call out came to nothing is told in the words of the tones that say the same.
+            refused = event.cause in ("busy", "congestion")
+            tones = [core.ToneHeard(port.name, event.cause)] if refused else []
+            return [*tones, core.FarEndGone(port.name, event.cue, 0.0)]
+        case "alerting" if "progress" in port.watch:
+            return [core.ToneHeard(port.name, "ringback")]
+        case "connected" if port.in_use:
+            return [core.FarEndAnswered(port.name, "signalled")]
+    return []
 
 
 _FROM_BOARD = {
@@ -326,4 +367,8 @@ _FROM_BOARD = {
     api.PortBack: _back,
     api.CommandDone: _done,
     api.CommandFailed: _failed,
+    api.CallerIdReported: _caller_id,
+    api.KeyReported: _key,
+    api.CallStateChanged: _call_state,
 }
+"""Others (tones that a modem believes to hear, messages, radio) are of no use to calls."""

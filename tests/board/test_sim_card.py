@@ -333,10 +333,6 @@ def test_addresses_choose_the_back_end():
     ("address", "options", "says"),
     [
         ("sim", {}, "no card address"),
-        ("dahdi:1", {}, "DAHDI cards are not available yet"),
-        ("linecard:0", {}, "not available yet"),
-        ("modem:/dev/x", {}, "not available yet"),
-        ("cellular:0", {}, "not available yet"),
         ("tin:can", {}, "unknown kind of card 'tin'"),
         ("sim:lines", {}, "write it like lines=8"),
         ("sim:linse=3", {}, "unknown setting 'linse'"),

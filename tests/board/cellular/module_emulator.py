@@ -31,6 +31,9 @@ class Sound(PtyDevice):
         return np.frombuffer(bytes(self.heard[: len(self.heard) & ~1]), "<i2")
 
 
+STATES = {"active": 0, "dialing": 2, "alerting": 3, "incoming": 4}
+
+
 class Module(AtDevice):
     """One module with its SIM card and its network."""
 
@@ -177,20 +180,18 @@ class Module(AtDevice):
             super().text(*lines)
 
     # ---------------------------------------------------------------- calls
-    STATES = {"active": 0, "dialing": 2, "alerting": 3, "incoming": 4}
-
     def clcc(self):
         if not self.state:
             return []
         number = f',"{self.number}",{self.kind}' if self.number else ""
-        return [f"+CLCC: 1,{int(not self.ours)},{self.STATES[self.state]},0,0{number}"]
+        return [f"+CLCC: 1,{int(not self.ours)},{STATES[self.state]},0,0{number}"]
 
     def sign(self, state, *texts):
         """A new state, told in the maker's words."""
         self.state = state
         if not self.signs:
             return
-        stat = self.STATES.get(state, -1)
+        stat = STATES.get(state, -1)
         way = int(not self.ours)
         if self.make == "quectel":
             self.text(f'+QIND: "ccinfo",1,{way},{stat},0,0,"{self.number}",{self.kind}')
