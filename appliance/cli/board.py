@@ -414,7 +414,8 @@ def _address_of(port: str, addresses: list[str] | None) -> str:
         return "sim:"
     rows = _inventory()
     for row in rows:
-        if row["name"] == card or row["address"].partition(":")[2] == card:
+        scheme, _, rest = row["address"].partition(":")
+        if card in (row["name"], rest, f"{scheme}-{rest}"):
             if row["problem"]:
                 raise UserError(f"the card {card} cannot be used: {row['problem']}")
             return str(row["address"])
