@@ -13,7 +13,7 @@ from flask_wtf import CSRFProtect
 
 from appliance.client import ControlClient
 from appliance.paths import Home
-from webui import accounts, audit, errors, formats, headers, i18n, labels, roles, secret
+from webui import accounts, audit, errors, formats, headers, i18n, labels, roles, secret, sentences
 from webui.box import Box, store
 from webui.hub import Hub
 from webui.limits import limiter
@@ -113,6 +113,7 @@ def _template_names(app: Flask) -> None:
         kind_word=lambda code: labels.label(labels.CUSTOMER_KIND, code),
     )
     app.jinja_env.filters["step_words"] = labels.step_words
+    app.jinja_env.filters["in_words"] = sentences.in_words
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
 

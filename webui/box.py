@@ -12,6 +12,7 @@ from appliance.client import CallFailed, ControlClient, WireError
 from appliance.paths import Home
 from appliance.store import Store, open_store
 from webui.hub import Hub
+from webui.sentences import all_in_words, in_words
 from webui.tongue import gettext as _
 
 
@@ -66,10 +67,10 @@ def plan_changed() -> tuple[str, str]:
     try:
         answer: Any = box().control.call("plan_changed")
     except CallFailed as error:
-        return "error", _("Saved, but not yet in use: %(problem)s", problem=str(error))
+        return "error", _("Saved, but not yet in use: %(problem)s", problem=in_words(str(error)))
     except WireError:
         return "warning", _("Saved. The call service is away; it will use the change as soon as it is back.")
     problems = answer.get("problems") if isinstance(answer, dict) else None
     if problems:
-        return "error", _("Saved, but not yet in use: %(problem)s", problem="; ".join(map(str, problems)))
+        return "error", _("Saved, but not yet in use: %(problem)s", problem=" ".join(all_in_words(problems)))
     return "success", _("Saved and in use. Calls in progress are not affected.")

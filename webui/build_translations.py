@@ -22,7 +22,7 @@ TRANSLATIONS = HERE / "translations"
 LANGUAGES = ("zh_Hans", "zh_Hant", "en")
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2"), ("static/js/**.js", "javascript")]
 OPTIONS = {"templates/**.html": {"trimmed": "true", "encoding": "utf-8"}}
-KEYWORDS = {"_": None, "_l": None, "gettext": None, "ngettext": (1, 2), "t": None}
+KEYWORDS = {"_": None, "_l": None, "N_": None, "gettext": None, "ngettext": (1, 2), "t": None}
 
 
 def sentences() -> Catalog:

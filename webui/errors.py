@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from appliance.client import CallFailed, PeerAway
 from appliance.store import InvalidRow, StoreError
 from webui.roles import wants_json
+from webui.sentences import all_in_words, in_words
 from webui.tongue import gettext as _
 
 LOG = logging.getLogger("zongji.web")
@@ -111,7 +112,7 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(CallFailed)
     def refused(error: CallFailed) -> ResponseReturnValue:
-        return answer(502, str(error))
+        return answer(502, in_words(str(error)))
 
     @app.errorhandler(StoreError)
     def database(error: StoreError) -> ResponseReturnValue:
@@ -127,7 +128,7 @@ def install(app: Flask) -> None:
             icon_name="tool",
             headline=headline,
             advice=advice,
-            detail=str(error),
+            detail=in_words(str(error)),
             code=503,
         )
         return page, 503
@@ -135,7 +136,7 @@ def install(app: Flask) -> None:
     @app.errorhandler(InvalidRow)
     def refused_by_the_store(error: InvalidRow) -> ResponseReturnValue:
         """Asked for: something no row can have, such as a number of thirty digits. Sent: bad data."""
-        return answer(404) if request.method == "GET" else answer(400, str(error))
+        return answer(404) if request.method == "GET" else answer(400, " ".join(all_in_words(error.problems)))
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> ResponseReturnValue:

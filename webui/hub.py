@@ -26,8 +26,8 @@ REMEMBERED_CALLS = 50
 
 @dataclass(frozen=True)
 class Message:
-    """Something for the pages: `topic` as in the control protocol, or one of our own: "away", "back", "closing",
-    "nudge"."""
+    """Something for the pages: `topic` as in the control protocol, or one of ours: "away", "back",
+    "closing", "nudge"."""
 
     topic: str
     data: dict[str, Any] = field(default_factory=dict)

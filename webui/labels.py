@@ -129,6 +129,8 @@ STEP = {
     "record_pause": _l("Recording paused"),
     "record_resume": _l("Recording resumed"),
 }
+NOT_SAID = frozenset({"at", "what", "flow", "by_caller", "latency_s"})
+"""Of a step: said otherwise, or for engineers only."""
 PRESENTATION = {"withheld": _l("Number withheld"), "unavailable": _l("Number unavailable")}
 BLOCK_ACTION = {
     "ignore": _l("Never answer (caller hears ringing)"),
@@ -219,7 +221,7 @@ def step_words(step: dict[str, Any], agents: dict[str, str], queues: dict[str, s
     """What a step of a call says besides its kind, in words."""
     words = []
     for key, value in step.items():
-        if key in ("at", "what", "flow", "by_caller") or value in ("", None) or isinstance(value, bool):
+        if key in NOT_SAID or value in ("", None) or isinstance(value, bool):
             continue
         text = str(value)
         if key == "presentation":

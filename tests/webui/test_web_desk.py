@@ -66,7 +66,13 @@ def test_notes_of_others_calls_are_neither_read_nor_written(app, sign_in, box_st
 def test_the_history_says_which_calls_open(sign_in, box_store):
     for n, agent in enumerate(("1001", "1002")):
         box_store.calls.save(
-            {"id": f"h{n}", "direction": "in", "started_at": 1.8e9 + n, "caller_number": "95588", "agent": agent}
+            {
+                "id": f"h{n}",
+                "direction": "in",
+                "started_at": 1.8e9 + n,
+                "caller_number": "95588",
+                "agent": agent,
+            }
         )
 
     def opens(name):

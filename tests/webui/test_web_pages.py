@@ -233,6 +233,41 @@ def test_a_pin_is_stored_as_a_hash_and_kept(sign_in, box_store):
     assert stored not in client.get("/admin/agents/1001").text
 
 
+def test_the_agents_page_tells_how_to_sign_in_by_telephone(sign_in):
+    page = text_of(sign_in("admin").get("/admin/agents/").text)
+    for code in ("*11", "*12", "*13", "*14"):
+        assert code in page
+
+
+def test_tables_are_sorted_as_asked(sign_in, box_store, home):
+    demo.customers(box_store)
+    demo.calls(box_store, home, 12)
+    client = sign_in("boss")
+    for path, first, last in (
+        ("/customers/?sort=name", "Emily Carter", "陈建国"),
+        ("/calls/?sort=line", "L1", "L6"),
+    ):
+        up = text_of(client.get(path + "&order=asc").text.partition("<tbody>")[2])
+        down = text_of(client.get(path + "&order=desc").text.partition("<tbody>")[2])
+        assert up.index(first) < up.index(last), path
+        assert down.index(last) < down.index(first), path
+    assert client.get("/calls/?sort=id;drop").status_code == 200
+    assert client.get("/calls/export.csv?sort=wait_s").status_code == 200
+
+
+def test_the_audit_log_is_searched_everywhere_and_exported(sign_in, box_store):
+    box_store.audit.add("=cmd()", "customer changed", "4711 [10.1.2.3]")
+    client = sign_in("admin")
+    for text in ("4711", "10.1.2.3", "=CMD", "Customer changed"):
+        assert "4711" in text_of(client.get("/admin/audit/", query_string={"q": text}).text), text
+    client.post("/language", data={"language": "zh_Hans"})
+    assert "4711" in client.get("/admin/audit/?q=修改客户").text, "by what the page calls it"
+    assert "4711" not in client.get("/admin/audit/?q=nothing of it").text
+    sheet = client.get("/admin/audit/export.csv?q=4711").text.splitlines()
+    assert sheet[0].endswith("time,who,what,detail")
+    assert len(sheet) == 2 and ",'=cmd()," in sheet[1]
+
+
 def test_what_is_used_is_not_deleted(sign_in, box_store):
     client = sign_in("admin")
     page = client.post("/admin/queues/sales/delete", follow_redirects=True)

@@ -15,6 +15,7 @@ from webui import audit
 from webui.box import store
 from webui.paging import PER_PAGE, Page, wanted_order, wanted_page
 from webui.roles import LEADERS, STAFF, allow
+from webui.sentences import all_in_words
 from webui.tongue import gettext as _
 from webui.tongue import ngettext
 from webui.visible import may_open
@@ -86,7 +87,7 @@ def new() -> ResponseReturnValue:
             try:
                 customer_id = store().customers.add(data)
             except InvalidRow as error:
-                problems = error.problems
+                problems = all_in_words(error.problems)
             else:
                 audit.note("customer added", str(customer_id))
                 flash(_("Customer added."), "success")
@@ -115,8 +116,10 @@ def show(customer_id: int) -> ResponseReturnValue:
         if not problems:
             try:
                 store().customers.update(customer_id, data)
-            except (InvalidRow, NotFound) as error:
-                problems = [str(error)]
+            except InvalidRow as error:
+                problems = all_in_words(error.problems)
+            except NotFound:
+                abort(404)  # deleted meanwhile
             else:
                 audit.note("customer changed", str(customer_id))
                 flash(_("Customer saved."), "success")
@@ -191,6 +194,8 @@ def _import(file: Any) -> tuple[str, dict[str, Any] | None]:
             ),
             None,
         )
+    for error in report["errors"]:
+        error["problem"] = " ".join(all_in_words(error["problems"]))
     audit.note("customers imported", f"{report['added']} added, {report['updated']} updated")
     done = ngettext("%(num)d customer read.", "%(num)d customers read.", report["added"] + report["updated"])
     flash(done, "success")

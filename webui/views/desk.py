@@ -15,6 +15,7 @@ from webui.box import box, store
 from webui.labels import desk_error
 from webui.roles import STAFF, allow
 from webui.screenpop import customer_card
+from webui.sentences import all_in_words
 from webui.tongue import gettext as _
 from webui.views.board import desk_call
 from webui.views.customers import from_form as customer_from_form
@@ -142,7 +143,7 @@ def customer() -> ResponseReturnValue:
             row = known.get(customer_id) or {}
             audit.note("customer added", f"{customer_id}")
     except InvalidRow as error:
-        return {"error": "bad_request", "message": str(error)}, 400
+        return {"error": "bad_request", "message": " ".join(all_in_words(error.problems))}, 400
     return {"error": "", "customer": row}
 
 

@@ -17,6 +17,7 @@ from webui.box import box, company, plan_changed, store
 from webui.i18n import LANGUAGES, language
 from webui.limits import CLAIM_LIMIT, SIGN_IN_LIMIT, limiter
 from webui.roles import ANYONE, STAFF, allow
+from webui.sentences import all_in_words
 from webui.tongue import gettext as _
 from webui.tongue import ngettext
 
@@ -104,7 +105,7 @@ def claim() -> ResponseReturnValue:
                     username, accounts.hash_password(password), "admin", language=language()
                 )
             except InvalidRow as error:
-                problem = str(error)
+                problem = " ".join(all_in_words(error.problems))
             else:
                 audit.note("claim", f"administrator {username}", who=username)
                 # The box answers callers in its owner's language, and its ready-made names follow.

@@ -14,6 +14,7 @@ from webui import audit, flowtext, paging
 from webui.box import box, plan_changed, store
 from webui.flowtext import FlowTextError
 from webui.roles import ADMIN, allow
+from webui.sentences import all_in_words, in_words, toml_in_words
 from webui.tongue import gettext as _
 
 blueprint = Blueprint("flows", __name__, url_prefix="/admin/flows")
@@ -50,9 +51,9 @@ def check(flow: dict[str, Any]) -> tuple[list[str], bool]:
             _("The call service is away, so the menu could not be checked. Try again in a few seconds.")
         ], False
     except CallFailed as error:
-        return [str(error)], False
+        return [in_words(str(error))], False
     problems = answer.get("problems", []) if isinstance(answer, dict) else answer or []
-    return [str(p) for p in problems], True
+    return all_in_words(problems), True
 
 
 def prompts() -> list[dict[str, Any]]:
@@ -109,7 +110,7 @@ def _editor(flow: dict[str, Any] | None, text: str) -> ResponseReturnValue:
         try:
             definition = flowtext.read(text)
         except FlowTextError as error:
-            problems = [_("The text cannot be read: %(problem)s", problem=error.problem)]
+            problems = [_("The text cannot be read: %(problem)s", problem=toml_in_words(error.problem))]
         else:
             problems, _checked = check({"id": flow_id, "title": title, **definition})
         if not flow and store().flows.get(flow_id) is not None:
@@ -144,7 +145,7 @@ def _store(
             {"id": flow_id, "title": title, "definition": definition}, current_user.username
         )
     except InvalidRow as error:
-        problems += error.problems
+        problems += all_in_words(error.problems)
         return None
     audit.note("menu saved", f"{flow_id} version {stored['version']}")
     if publish:

@@ -16,6 +16,7 @@ from webui.i18n import language
 from webui.labels import REASON
 from webui.paging import PER_PAGE, Page, wanted_page
 from webui.roles import ADMIN, allow
+from webui.sentences import all_in_words
 from webui.tongue import gettext
 from webui.tongue import gettext as _
 
@@ -141,7 +142,7 @@ def save() -> ResponseReturnValue:
             for key in sorted(wanted, key=lambda k: k == "disk.warn_percent" and merged[k] > present[k]):
                 store().settings.set(key, wanted[key], current_user.username)
     except InvalidRow as error:
-        flash(str(error), "error")
+        flash(" ".join(all_in_words(error.problems)), "error")
         return _page(inputs, 400)
     audit.note("settings changed", ", ".join(wanted))
     kind, message = plan_changed()
@@ -159,7 +160,7 @@ def reset() -> ResponseReturnValue:
     try:
         store().settings.set(key, SETTINGS[key].default, current_user.username)
     except InvalidRow as error:
-        flash(str(error), "error")
+        flash(" ".join(all_in_words(error.problems)), "error")
         return redirect(url_for("settings.index"))
     audit.note("settings changed", f"{key} to its default")
     kind, message = plan_changed()

@@ -15,6 +15,7 @@ from webui import accounts, audit, paging, words
 from webui.box import plan_changed, store
 from webui.forms import Choices, Input, input_for, read_form
 from webui.roles import ADMIN, allow
+from webui.sentences import all_in_words
 from webui.tongue import gettext as _
 from webui.tongue import lazy_gettext as _l
 
@@ -197,7 +198,7 @@ def _save(area: Area, inputs: dict[str, Input], row: dict[str, Any] | None) -> b
     try:
         table.put(data)
     except InvalidRow as error:
-        inputs[key].complain(str(error))
+        inputs[key].complain(" ".join(all_in_words(error.problems)))
         return False
     changed = [n for n, v in data.items() if row is None or (n in row and row[n] != v)]
     audit.note(f"{area.name} {'changed' if row else 'added'}", f"{data[key]}: {', '.join(changed)}")
