@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
 PACED_BY_OTHERS_S = 0.75 * BLOCK_S
 """A read that comes so long after the last one was paced by another card."""
+MOST_BEHIND_S = 0.2
 SOUND_LATE_S = 3 * BLOCK_S
 SETTLE_S = 5.0
 """So long opening waits for the device to be ready; later it is a port that has gone."""
@@ -282,7 +283,8 @@ class AtCard:
         now_s = self._time.now_s()
         paced_by_others = now_s - self._last_s >= PACED_BY_OTHERS_S
         self._due_s += BLOCK_S
-        if paced_by_others or abs(now_s - self._due_s) > 5 * BLOCK_S:
+        # Behind is fine: who catches up after a late tick must not be held back here.
+        if (paced_by_others and self._due_s > now_s) or now_s - self._due_s > MOST_BEHIND_S:
             self._due_s = now_s
         self._pump()
         while not (self._machine.streaming and self._machine.received.ready):
@@ -295,7 +297,7 @@ class AtCard:
             self._time.wait(self._wires(), left_s)
             self._pump()
         if self._machine.streaming:
-            self._due_s = self._time.now_s()
+            self._due_s = min(self._due_s, self._time.now_s())
 
     # ----------------------------------------------------------------- bytes
     def _pump(self) -> None:

@@ -176,6 +176,21 @@ def test_a_card_that_is_paced_by_another_never_waits(make):
         assert rig.time.now == before
 
 
+@pytest.mark.parametrize("in_call", [False, True])
+def test_a_late_tick_is_caught_up_without_waiting(make, in_call):
+    rig = make().open()
+    if in_call:
+        rig.off_hook()
+    for _ in range(10):
+        rig.time.wait([], 0.02)
+        rig.card.read()
+    rig.time.wait([], 0.1)
+    before = rig.time.now
+    for _ in range(5):
+        rig.card.read()
+    assert rig.time.now == before
+
+
 def test_on_hook_a_block_takes_20_ms(make):
     rig = make().open()
     began = rig.time.now
