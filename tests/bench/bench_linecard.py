@@ -84,7 +84,7 @@ def one_card(where: Path, ports: int, seconds: float) -> None:
         f"max {gaps_ms.max():.2f} ms; processor time {100 * cpu_s / seconds:.1f} %"
     )
     delays = ", ".join(
-        f"{20 * blocks} ms: {count}" for blocks, count in sorted(Counter(meter.delays).items())
+        f"{samples / 8:g} ms: {count}" for samples, count in sorted(Counter(meter.delays).items())
     )
     print(f"  there and back (blocks that took so long): {delays}")
     print("  " + ", ".join(f"{key} {value}" for key, value in health.items()))

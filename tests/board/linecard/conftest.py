@@ -51,7 +51,9 @@ class LockedCard(PluggedCard):
         while not stop():
             self.serve()
             playback = [stream for stream in self._streams if stream.direction == "playback"]
-            if waited > 20 or any(len(stream.queue) >= stream.channels * 320 for stream in playback):
+            # While the host plays, it alone moves time on, however slowly this machine lets it.
+            patience = 20000 if self.streaming and any(stream.playing for stream in playback) else 20
+            if waited > patience or any(len(stream.queue) >= stream.channels * 320 for stream in playback):
                 self.step()
                 waited = 0
             else:

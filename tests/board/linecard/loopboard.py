@@ -45,15 +45,26 @@ class DelayMeter:
         self.board = board
         self.ports = len(board.ports)
         self.written = 0
+        self.torn = []
+        """Blocks with samples of more than two of ours: (number, the values in them)."""
         self.delays = []
-        """In blocks, for every block that came back with a number, all ports alike."""
+        """In samples, for every block that came back with a number, all ports alike."""
 
     def tick(self):
         tick = self.board.read()
-        first = int(tick.audio[0, 0])
-        if first:
-            assert (tick.audio == first).all(), "ports or samples are out of step"
-            self.delays.append(self.written % 30000 + 1 - first)
+        row = tick.audio[0]
+        assert (tick.audio == row).all(), "ports are out of step"
+        newest = int(row[-1])
+        if newest:
+            # Blocks of the way back need not begin where ours did.
+            at = int(np.argmax(row == newest))
+            whole = (row[at:] == newest).all() and (row[:at] == row[0]).all()
+            self.torn += (
+                [] if whole else [(self.written, row[np.flatnonzero(np.diff(row, prepend=-1))].tolist())]
+            )
+            if whole:
+                age = (self.written + 1 - newest) % 30000 * api.BLOCK_SAMPLES + at
+                self.delays.append(age)
         self.board.write(np.full((self.ports, api.BLOCK_SAMPLES), self.written % 30000 + 1, np.int16))
         self.written += 1
         return tick
