@@ -22,6 +22,8 @@ LINE_STATE = {
     "out_talking": _l("Talking (out)"),
     "blocked": _l("Blocked caller"),
     "fault": _l("Fault"),
+    "elsewhere": _l("In use at another telephone"),
+    "quarantined": _l("Out of use: being checked"),
 }
 PHONE_STATE = {
     "idle": _l("On hook"),

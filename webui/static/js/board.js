@@ -115,7 +115,7 @@
     if (!Number.isFinite(oldest)) text($("sum-longest"), "–");
     text($("sum-talking"), String(agents.filter((a) => ["talking", "hold", "outbound", "internal", "consult", "conference"].includes(a.state)).length));
     text($("sum-ready"), String(agents.filter((a) => a.state === "ready").length));
-    text($("sum-busy"), `${lines.filter((l) => !["idle", "fault"].includes(l.state)).length} / ${lines.length}`);
+    text($("sum-busy"), `${lines.filter((l) => !["idle", "fault", "elsewhere", "quarantined"].includes(l.state)).length} / ${lines.length}`);
     live.tick();
     document.body.classList.add("is-live");
   }
