@@ -84,6 +84,16 @@ def test_when_the_usb_device_goes_first_its_parts_go_with_it():
     assert isinstance(only(inventory.step(added(*card))), CardFound)
 
 
+def test_parts_of_a_card_that_was_pulled_do_not_count_for_what_is_plugged_in_there_next():
+    inventory = Inventory()
+    top, tty, sound = line_card()
+    inventory.step(added(top, tty, sound))
+    inventory.step(removed(top))
+    assert inventory.step(added(top)) == []
+    assert inventory.step(added(tty)) == []
+    assert isinstance(only(inventory.step(added(sound))), CardFound)
+
+
 def test_without_a_serial_number_the_place_on_the_bus_is_the_name():
     inventory = Inventory()
     change = only(inventory.step(added(*line_card("3", serial=""))))
