@@ -329,14 +329,15 @@ class DahdiBoard:
         return bool(port.channel.blocks)
 
     def _without_master(self) -> bool:
-        """Let another channel pace; without any, tick by the machine's clock. BoardError in the end."""
+        """Let another channel pace; with none, tick by the machine's clock. BoardError in the end."""
         for socket in self._sockets:
             if socket is not self._master and self._ready(socket):
                 self._follow(socket)
                 self._has_samples()
                 return True
         self._silent_ticks += 1
-        if all(socket.port is None for socket in self._sockets):
+        if all(socket.port is None for socket in self._sockets) and not self._events:
+            # After a last tick that told of it port by port.
             raise BoardError(f"dahdi: {REMOVED}")
         if self._silent_ticks >= DEAD_TICKS:
             raise BoardError("dahdi: the card gives no samples: check it and its driver, then start again")

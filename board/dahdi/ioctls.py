@@ -90,6 +90,9 @@ SIG_FXOKS = 0x1020
 """Kewlstart on a socket for a telephone (we signal as an exchange)."""
 SIG_FXOLS = 0x1008
 
+ALARM_NOT_OPEN = 1 << 5
+"""Alarm of a span that is being taken away: the kernel gives programs a second to let go of it."""
+
 RX_ONHOOK, RX_OFFHOOK, RX_START, RX_RING, RX_INITIAL = range(5)
 """Values of `Params.rx_hook`: for a line, on hook means "no battery"."""
 

@@ -105,10 +105,13 @@ class Control:
         return found
 
     def channels(self) -> list[ChannelInfo]:
-        """All analogue channels, in the order of card, span and position."""
+        """All analogue channels, in the order of card, span and position; not those being taken away."""
         cards = self._cards()
         found = []
+        leaving = {span.number for span in self.spans() if span.alarms & ioctls.ALARM_NOT_OPEN}
         for params in self._all_params():
+            if params.span in leaving:
+                continue
             card, place = cards.get(params.span, (f"span-{params.span}", 1))
             if (info := _channel(params, card, place)) is not None:
                 found.append(info)

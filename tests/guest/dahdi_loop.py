@@ -9,8 +9,10 @@ import errno
 import fcntl
 import os
 import struct
+import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -44,6 +46,9 @@ def looped_spans():
             setup.load_zone()
         yield control
     finally:
+        # To take away a span that is just being taken away upsets the kernel for good.
+        for one in _pulling:
+            one.wait()
         for address in addresses:
             destroy(control, address)
         os.close(control)
@@ -234,3 +239,23 @@ def delay_ms(sent, heard):
     size = 1 << (len(sent) + len(heard)).bit_length()
     cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size)), size)
     return float(np.argmax(cross[: len(heard)])) / 8.0
+
+
+_pulling = []
+
+
+def device_folder(hardware_id):
+    """Where sysfs shows the card with this serial number."""
+    (found,) = [
+        folder
+        for folder in Path("/sys/bus/dahdi_devices/devices").iterdir()
+        if (folder / "hardware_id").read_text().strip() == hardware_id
+    ]
+    return found
+
+
+def unassign(hardware_id):
+    """What a pulled card does to its channels; takes a second, so another process does it."""
+    path = device_folder(hardware_id) / "unassign_span"
+    _pulling.append(subprocess.Popen(["/bin/sh", "-c", f"echo 1 > {path}"]))
+    return _pulling[-1]

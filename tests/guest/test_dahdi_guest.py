@@ -1,9 +1,7 @@
 """Our back-end against the real kernel: two looped spans, each kind of port on either side."""
 
-import subprocess
 import time
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +43,7 @@ from tests.guest.dahdi_loop import (
     looped_spans,
     peak_at,
     sine,
+    unassign,
 )
 from tests.guest.guest import in_guest
 
@@ -171,7 +170,7 @@ def test_delay_stays_the_same_and_nothing_is_lost():
     with loop() as one:
         one.board.command(LINE, SetHook(True))
         one.exchange.hook(OFF)
-        one.run(1.0)
+        one.run(3.0)
         noise = (np.random.default_rng(2).standard_normal(4000) * 3000).astype(np.int16)
         delays = []
         before = one.board.counters
@@ -182,7 +181,7 @@ def test_delay_stays_the_same_and_nothing_is_lost():
             delays.append(delay_ms(noise, np.concatenate(one.exchange.heard[start:])))
             one.run(4.0)
         after = one.board.counters
-        assert delays[0] == delays[1]
+        assert delays[0] == delays[1], f"{delays}: before {before}, after {after}"
         assert after == before, f"before {before}, after {after}"
         return {"delays_ms": delays, "counters": vars(after)}
 
@@ -363,6 +362,7 @@ def test_card_that_is_pulled_ends_its_ports_and_comes_back():
 @in_guest()
 def test_one_of_two_cards_is_pulled_and_comes_back():
     with looped_spans():
+        # The board gives the span its numbers again when the card is back.
         board = DahdiBoard("")
         names = [port.name for port in board.ports]
         assert len(names) == 4
@@ -377,11 +377,9 @@ def test_one_of_two_cards_is_pulled_and_comes_back():
             board.write(np.full((4, 160), 100, np.int16))
             if tick_number == 150:
                 pulling.wait()
-                (device_folder("DYN/loc/1:0") / "auto_assign").write_text("1")
         gone = [event.port for event in seen if isinstance(event, PortGone)]
         back = [event.port for event in seen if isinstance(event, PortBack)]
-        assert sorted(gone) == [0, 1]
-        assert sorted(back) == [0, 1]
+        assert (sorted(gone), sorted(back)) == ([0, 1], [0, 1]), seen
         assert [port.name for port in board.ports] == names
         assert board.counters.samples_lost == 0
         number = board.command(0, SetHook(True))
@@ -389,19 +387,3 @@ def test_one_of_two_cards_is_pulled_and_comes_back():
         assert any(isinstance(event, CommandDone) and event.command_id == number for event in events)
         board.close()
         return {"longest_tick_ms": round(max(late) * 1000, 1)}
-
-
-def device_folder(hardware_id):
-    """Where sysfs shows the card with this serial number."""
-    (found,) = [
-        folder
-        for folder in Path("/sys/bus/dahdi_devices/devices").iterdir()
-        if (folder / "hardware_id").read_text().strip() == hardware_id
-    ]
-    return found
-
-
-def unassign(hardware_id):
-    """What a pulled card does to its channels; takes a second, so another process does it."""
-    path = device_folder(hardware_id) / "unassign_span"
-    return subprocess.Popen(["/bin/sh", "-c", f"echo 1 > {path}"])

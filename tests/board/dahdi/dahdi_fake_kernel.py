@@ -74,6 +74,7 @@ class FakeKernel:
         self.polls = 0
         self._devices = devices if devices is not None else {}
         self.absent = False
+        self.span_alarms = {}
         self.script = []
         """(time, function) to be called when poll passes it."""
 
@@ -212,6 +213,7 @@ class FakeKernel:
             if not own:
                 raise OSError(errno.EINVAL, "no such span")
             struct.pack_into("<i20s40s", data, 0, span, b"WCTDM/4/0", b"Made-up card")
+            struct.pack_into("<i", data, 64, self.span_alarms.get(span, 0))
             struct.pack_into("<i", data, 124, len(own))
             struct.pack_into("<40s", data, 180, b"PCI Bus 01")
         elif request == ioctls.GET_PARAMS:

@@ -239,6 +239,15 @@ def test_a_pulled_card_ends_its_ports_only(make_bench):
     assert all(blocks(bench.ticks[-3:], 0))
 
 
+def test_a_card_that_is_being_taken_away_is_not_taken_for_a_new_one(make_bench):
+    bench = make_bench()
+    bench.channel(1).say(ioctls.EVENT_REMOVED)
+    bench.kernel.span_alarms[1] = 1 << 5
+    assert [type(event) for event in bench.run(70)] == [PortGone]
+    bench.kernel.span_alarms.clear()
+    assert [type(event) for event in bench.run(60)] == [PortBack]
+
+
 def test_the_event_of_removal(bench):
     bench.channel(2).say(ioctls.EVENT_REMOVED)
     (gone,) = bench.run(2)
@@ -247,8 +256,12 @@ def test_the_event_of_removal(bench):
 
 def test_all_cards_pulled(bench):
     bench.kernel.remove(1)
+    events = bench.run()
+    assert sorted((type(event).__name__, event.port) for event in events) == [
+        ("PortGone", n) for n in range(4)
+    ]
     with pytest.raises(BoardError, match="removed"):
-        bench.run(10)
+        bench.run()
 
 
 @pytest.mark.parametrize("audio", [np.zeros((3, 160), np.int16), np.zeros((4, 160), np.float32)])
