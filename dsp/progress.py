@@ -291,6 +291,7 @@ VOICE_SHORTEST = 3
 VOICE_GAP = 20
 """Frames: what is shorter than 60 ms is no voice, a pause under 400 ms ends none."""
 EDGE_FRAMES = 2
+HALF_EMPTY_DB = 3.0
 
 
 def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float | str]]:
@@ -333,7 +334,13 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
         after = levels[tone.stop + EDGE_FRAMES : tone.stop + EDGE_FRAMES + BEFORE_FRAMES]
         quiet = max(after, default=-99.0) < levels[run.start + EDGE_FRAMES] - BEFORE_DB
         if quiet and set(label[tone]) <= {"voice", "silence"}:
-            label[run.start : tone.stop + EDGE_FRAMES][voice[run.start : tone.stop + EDGE_FRAMES]] = "dial"
+            label[tone] = "dial"
+            label[tone.stop : tone.stop + EDGE_FRAMES] = "silence"
+    for stop in (np.flatnonzero((label[:-1] == "dial") & (label[1:] != "dial")) + 1).tolist():
+        # A frame that the tone fills by less than half still holds nothing else.
+        while label[stop - 1] == "dial" and levels[stop - 1] < levels[max(stop - 5, 0)] - HALF_EMPTY_DB:
+            stop -= 1
+            label[stop] = "silence"
     edges = [0, *(int(i) + 1 for i in np.flatnonzero(label[1:] != label[:-1])), len(label)]
     return [
         {

@@ -152,18 +152,41 @@ def test_12_hum_and_noise_under_a_tone():
     assert [e.tone for e in heard(x, "CN") if e.phase == "start"] == ["congestion"]
 
 
-def test_13_speech_and_music_have_few_tones_in_them():
-    false = 0
-    hours = 0.0
+def test_13_speech_and_music_have_no_tones_in_them():
+    named = ("dial", "ringback", "busy", "congestion", "sit", "fax-cng", "fax-ced")
+    false = []
     for folder in (SPEECH, MUSIC):
         rows = in_rows(recordings(folder, False), 64)
         for country in ("CN", "US"):
             events = ProgressDetector(64, country).process(rows)
-            false += sum(
-                e.phase == "start" and e.tone in ("busy", "congestion", "sit", "fax-cng") for e in events
-            )
-            hours += rows.size / 8000 / 3600
-    assert false <= 12 * hours, f"{false} in {hours:.2f} h"
+            false += [(country, e.tone) for e in events if e.phase == "start" and e.tone in named]
+    assert len(false) <= 1, false
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "FR", "JP", "AU", "KR", "ZA", "SG", "MX", "BR"])
+def test_15_a_short_dial_tone_is_one(country):
+    """The first digit ends it. What may as well be a burst of ringback is called that."""
+    for duration_s in (0.6, 0.75, 3.0):
+        x = np.concatenate([S.silence(1), national(country, "dial", duration_s), S.silence(2)])
+        x = S.a_law(x + S.white(len(x) / 8000 + 1, -55)[: len(x)])
+        found = [s for s in segments(x, country) if s["tone"] != "silence"]
+        assert [s["tone"] for s in found] == ["dial"], (duration_s, found)
+        assert found[0]["start_s"] == pytest.approx(1.0, abs=0.05)
+        assert found[0]["end_s"] == pytest.approx(1.0 + duration_s, abs=0.05)
+
+
+def test_16_three_tones_of_the_wrong_length_are_no_information_tone():
+    three = [S.tone((f,), (), 0.1, -15) for f in (950, 1400, 1800)]
+    x = np.concatenate([S.silence(0.5), *three, S.silence(1.0), *three, S.silence(1)])
+    assert "sit" not in [e.tone for e in heard(x, "CN")]
+
+
+def test_17_a_gliding_or_fading_note_is_no_dial_tone():
+    t = np.arange(16000) / 8000
+    glide = 3000 * np.sin(2 * np.pi * (450 * t + 3 * np.sin(2 * np.pi * 4 * t) / (2 * np.pi * 4) * 4))
+    fading = 8000 * np.exp(-t) * np.sin(2 * np.pi * 450 * t)
+    for x in (glide, fading):
+        assert heard(np.concatenate([S.silence(0.5), x, S.silence(2)]), "CN") == []
 
 
 def test_14_wrong_shape_is_refused():
