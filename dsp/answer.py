@@ -9,7 +9,10 @@ Ringback that was there stops, and
 
 Busy, congestion or special information tone say the opposite. Without any
 ringback at all, a voice that goes on counts as an answer as well. All of these
-are inferences and are marked so by whoever passes them on.
+are inferences and are marked so by whoever passes them on; nothing here is ever
+"seen". Where the exchange plays music or an announcement in place of ringback
+(common in China), that reads as an answer: singing and speech are not told apart
+reliably, so only a line that reverses its polarity tells the true moment.
 
     ringback  ▇▇▇____▇▇▇____▇▇_h-e-l-l-o
                               ^ answered

@@ -5,6 +5,9 @@ Busy or congestion tone ends a call when the third burst of its cadence is over
 burst had the tone's frequencies and the same level. Dial tone ends a call when
 it comes back after somebody has been heard, and lasts.
 
+Where a country's busy and congestion tone are the same, the reason is busy.
+Where the gap after the third burst is what tells them apart (Spain), it is waited for.
+
 `at_samples`, and `hangup_s` of a recording, is the moment of this decision;
 `tone_began_samples` is where the tone began.
 """
