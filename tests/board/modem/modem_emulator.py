@@ -70,6 +70,8 @@ class Modem(AtDevice):
         self._dle = False
         self.stream_generation = 0
         self.deaf = False
+        self.cut = None
+        """Where each block is cut in two on its way."""
         super().__init__()
 
     # ------------------------------------------------------------- commands
@@ -121,7 +123,10 @@ class Modem(AtDevice):
     def pump(self, generation):
         if not self.streaming or generation != self.stream_generation or self.dead:
             return
-        self.send(self.encode(self.incoming()).replace(b"\x10", b"\x10\x10"))
+        data = self.encode(self.incoming()).replace(b"\x10", b"\x10\x10")
+        self.send(data[: self.cut])
+        if self.cut is not None:
+            self.after(self.block_s / 2, lambda: self.send(data[self.cut :]))
         self.after(self.block_s, lambda: self.pump(generation))
 
     def event(self, code):

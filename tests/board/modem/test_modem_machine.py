@@ -156,6 +156,16 @@ def test_sound_flows_both_ways_and_the_line_is_released(make, facts, ends, code)
     assert rig.card.measure(0).off_hook is False
 
 
+def test_samples_cut_in_two_on_the_wire_are_put_together(make):
+    form = FORMATS["s16"]
+    rig = make(facts=LINEAR16, ends=CX_ENDS, code=(form.from_linear, form.to_linear)).open()
+    rig.modem.incoming, rig.modem.cut = tone(700), 161
+    rig.off_hook()
+    rig.heard.clear()
+    rig.run(1)
+    assert share(np.concatenate(rig.heard)[1600:], 700) > 0.99
+
+
 def test_the_modem_paces_the_card_by_its_own_clock(make):
     rig = make(ppm=2000.0).open()
     rig.off_hook()
