@@ -345,7 +345,7 @@ def test_keys_are_reported(make, maker, urc):
 
 
 def test_sound_that_has_piled_up_before_the_call_is_dropped(make):
-    rig = make().open()
+    rig = make(signs=False).open()
     stale = tone(3000)
     burst = np.concatenate([stale() for _ in range(10)]).astype("<i2").tobytes()
     rig.module.sound.send(burst)
