@@ -84,11 +84,16 @@ class Person:
     # ------------------------------------------------------------- agent desktop
     def take_a_seat(self, phone: str) -> None:
         """Sign in to a telephone and become ready."""
+        self.sit_down(phone)
         page = self.page
-        page.goto("/desk")
-        page.locator("#phone-choice .phone-button", has_text=phone).first.click()
         page.click("#do-ready")
         expect(page.locator("#do-ready")).to_be_hidden()
+
+    def sit_down(self, phone: str) -> None:
+        """Sign in to a telephone; whoever does so is not ready yet."""
+        self.page.goto("/desk")
+        self.page.locator("#phone-choice .phone-button", has_text=phone).first.click()
+        expect(self.page.locator("#do-ready")).to_be_visible()
 
     # ------------------------------------------------------------- simulated office
     def enter_office(self) -> Page:

@@ -217,8 +217,10 @@
 
   // ------------------------------------------------------ outside telephone
   function outside() {
-    const name = sessionStorage.getItem("office-name") ?? `Web${Math.floor(Math.random() * 900 + 100)}`;
-    sessionStorage.setItem("office-name", name);
+    // Its name is a number, so that the box can call back whoever called from this page.
+    const name = sessionStorage.getItem("office-number") ?? `139${String(Math.floor(Math.random() * 1e8)).padStart(8, "0")}`;
+    sessionStorage.setItem("office-number", name);
+    if (!$("number").value) $("number").value = name;
     let ringTimer = 0;
     const handset = new Handset(`caller:${name}`, (message) => {
       const state = handset?.state ?? message.state;
