@@ -164,6 +164,19 @@ def test_after_a_pause_of_ours_the_delay_is_what_it_was(rigs, open_card):
     assert rig.card.device.clock - ticks[-1].clock == pytest.approx(ahead, abs=2 * BLOCK)
 
 
+def test_a_block_too_many_before_the_card_is_left_out_again(rigs, open_card):
+    rig = rigs(board=LoopBoard(2), hasty=True)
+    meter = DelayMeter(open_card(rig))
+    for _ in range(60):
+        meter.tick()
+    before = meter.delays[-1]
+    meter.board._sound._play(bytes(BLOCK * 4))
+    for _ in range(40):
+        meter.tick()
+    assert meter.delays[-10:] == [before] * 10
+    assert meter.board.health()["dropped_blocks"] == 1
+
+
 def test_a_device_that_answers_xrun_for_ever_is_lost_at_once(rigs, open_card):
     rig = rigs(lines=1, phones=1, pcm="stuck 1", hasty=True)
     board = open_card(rig)
