@@ -220,12 +220,22 @@ def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):
 
     control.push("live", agent_in("talking", call="c1"))
     playwright.expect(page.locator("#do-hold")).to_be_visible()
+    page.keyboard.press("n")
+    playwright.expect(page.locator("#reasons")).to_be_visible()
+    page.keyboard.press("2")
+    asked = control.wait_for("desk", 3)[-1]
+    assert (asked["verb"], asked["args"]) == ("not_ready", {"reason": "break"})
+    playwright.expect(page.locator("#toasts")).to_contain_text("not ready after this")
+    page.keyboard.press("?")
+    playwright.expect(page.locator("#keys-help")).to_contain_text("Hold, take back")
+    page.keyboard.press("Escape")
+    playwright.expect(page.locator("#keys-help")).to_be_hidden()
     page.keyboard.press("h")
-    assert control.wait_for("desk", 3)[-1]["verb"] == "hold"
+    assert control.wait_for("desk", 4)[-1]["verb"] == "hold"
     page.keyboard.press("t")
     page.fill("#transfer-to", "802")
     page.press("#transfer-to", "Enter")
-    assert control.wait_for("desk", 4)[-1] == {"verb": "transfer", "agent": "1001", "args": {"to": "802"}}
+    assert control.wait_for("desk", 5)[-1] == {"verb": "transfer", "agent": "1001", "args": {"to": "802"}}
     page.fill("#note-text", "wants a price list")
     page.press("#note-text", "Control+Enter")
     playwright.expect(page.locator("#notes")).to_contain_text("wants a price list")
@@ -242,7 +252,7 @@ def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):
     playwright.expect(page.locator("#c-name")).to_have_value("陈建国")
     page.locator("#h-note").click()
     page.keyboard.press("w")
-    assert control.wait_for("desk", 5)[-1]["verb"] == "wrap_up_done"
+    assert control.wait_for("desk", 6)[-1]["verb"] == "wrap_up_done"
     control.push("live", agent_in("ready"))
     playwright.expect(page.locator("#customer-none")).to_be_visible()
     playwright.expect(page.locator("#note-card")).to_be_hidden()

@@ -155,7 +155,7 @@
   });
 
   bind("/", () => document.querySelector("[data-key-focus='/']")?.focus());
-  bind("?", () => window.bootstrap?.Modal.getOrCreateInstance(document.getElementById("keys-help"))?.show());
+  bind("?", () => tabler.bootstrap.Modal.getOrCreateInstance(document.getElementById("keys-help")).show());
   for (const link of document.querySelectorAll("a[data-key]")) bind(link.dataset.key, () => link.click());
 
   // ------------------------------------------------- small page behaviours

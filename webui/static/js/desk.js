@@ -314,7 +314,7 @@
   $("do-hold").addEventListener("click", () => wish(me?.state === "hold" ? "retrieve" : "hold"));
   $("do-hang-up").addEventListener("click", () => wish("hang_up"));
   $("do-transfer").addEventListener("click", openTransfer);
-  for (const item of document.querySelectorAll("[data-reason]")) item.addEventListener("click", () => wish("not_ready", { reason: item.dataset.reason }));
+  for (const item of document.querySelectorAll("[data-reason]")) item.addEventListener("click", () => wish("not_ready", { reason: item.dataset.reason }, IN_CALL.includes(me?.state) || me?.state === "wrap_up" ? t("You will be not ready after this.") : ""));
   $("reasons").addEventListener("keydown", (event) => {
     const item = [...document.querySelectorAll("[data-reason]")][Number(event.key) - 1];
     if (item) { event.preventDefault(); item.click(); }
@@ -325,7 +325,7 @@
   bind("e", press("do-wrap-extend"));
   bind("n", () => {
     if ($("not-ready").hidden) return;
-    window.bootstrap?.Dropdown.getOrCreateInstance($("not-ready-button")).show();
+    tabler.bootstrap.Dropdown.getOrCreateInstance($("not-ready-button")).show();
     document.querySelector("[data-reason]")?.focus();
   });
   bind("h", press("do-hold"));
