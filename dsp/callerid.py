@@ -72,7 +72,7 @@ class MarkBank:
 
     def pure(self, x: Samples) -> NDArray[np.bool_]:
         """Whether each frame is pure mark."""
-        windowed = x * self._window
+        windowed = (x - x.mean(1, keepdims=True)) * self._window
         parts = windowed @ self._bank
         parts *= parts
         half = parts.shape[1] // 2
@@ -93,6 +93,8 @@ class _Capture:
     last_mark: int
     decode_at: int | None = None
     header_at: float = 0.0
+    likely: fsk.Standard = "bell202"
+    """By the mark tone; what is reported, for noise may let the other's receiver succeed."""
     standard: fsk.Standard = "bell202"
 
 
@@ -223,6 +225,7 @@ class CallerIdReceiver:
         likely = fsk.likely_standard(
             self._past(port, capture.mark_start)[1][: capture.last_mark - self._now or None]
         )
+        capture.likely = likely
         for standard in _likely_first(likely):
             demodulator = fsk.Demodulator(x, standard)
             at = demodulator.find_header(0, len(x), frames.TYPES)
@@ -255,12 +258,14 @@ class CallerIdReceiver:
                     return None
                 continue
             form, contents = frames.decode(heard.octets)
+            if heard.framing < 1.0:  # a frame with a broken character says nothing, whatever its sum
+                contents = None
             doubtful = heard.framing < _LEAST_FRAMING or heard.purity < _LEAST_PURITY
             if contents is None and (doubtful or best is not None):
                 continue
             best = CallerIdMessage(
                 port,
-                standard,
+                capture.likely,
                 form,
                 *(("", "", "", "") if contents is None else contents),
                 contents is not None,

@@ -25,6 +25,9 @@ _NAME_ABSENT = 0x08
 _REASONS: dict[str, Reason] = {"O": "unavailable", "P": "withheld"}
 _LETTERS = {reason: letter for letter, reason in _REASONS.items()}
 
+_NUMBER_KEYS = "0123456789*#+ABCD"
+_SEPARATORS = " -()\0"
+_PADDING = " \0\t\r\n"
 _LONGEST_NUMBER = 24
 _SHORTEST_BARE = 3
 _INFORMATION_CODES: dict[str, Reason] = {"00": "unavailable", "10": "withheld"}
@@ -80,12 +83,19 @@ def encode(contents: Contents, form: Format) -> bytes:
 
 
 def decode(frame: bytes) -> tuple[Format, Contents | None]:
-    """Format and contents of a whole frame; no contents when checksum or structure are wrong."""
+    """Format and contents of a whole frame; no contents when checksum or structure are wrong.
+
+    One octet of checksum lets one damaged frame in 256 pass, so a number or time with a
+    character that none can have, or a name with one that cannot be printed, is damage too.
+    """
     form: Format = "sdmf" if frame[:1] == bytes([SDMF_TYPE]) else "mdmf"
     if len(frame) < 3 or frame[0] not in TYPES or len(frame) != frame[1] + 3 or sum(frame) & 0xFF:
         return form, None
     body = frame[2:-1]
-    return form, _decode_sdmf(body) if form == "sdmf" else _decode_mdmf(body)
+    try:
+        return form, _decode_sdmf(body) if form == "sdmf" else _decode_mdmf(body)
+    except _DamagedError:
+        return form, None
 
 
 def _decode_sdmf(body: bytes) -> Contents | None:
@@ -95,7 +105,7 @@ def _decode_sdmf(body: bytes) -> Contents | None:
         return None
     if rest in _REASONS:
         return Contents(time=time, reason=_REASONS[rest])
-    return Contents(number=_clean_number(rest), time=time)
+    return Contents(number=_decode_number(body[_SDMF_STAMP:]), time=time)
 
 
 def _decode_mdmf(body: bytes) -> Contents | None:
@@ -110,7 +120,7 @@ def _decode_mdmf(body: bytes) -> Contents | None:
         if kind == _TIME:
             time = _decode_time(value)
         elif kind == _NUMBER:
-            number = _clean_number(value.decode("latin-1"))
+            number = _decode_number(value)
         elif kind == _NAME:
             name = decode_name(value)
         elif kind == _NUMBER_ABSENT:
@@ -152,7 +162,9 @@ def decode_name(value: bytes) -> str:
         text = value.decode("gb18030")
     except UnicodeDecodeError:
         text = value.decode("latin-1")
-    return "".join(c for c in text if c.isprintable()).strip()
+    if any(not c.isprintable() for c in text.strip(_PADDING)):
+        raise _DamagedError
+    return text.strip(_PADDING)
 
 
 def _encode_name(name: str) -> bytes:
@@ -162,17 +174,25 @@ def _encode_name(name: str) -> bytes:
 
 
 def _encode_number(number: str) -> bytes:
-    if any(c not in "0123456789*#+ABCD" for c in number):
+    if any(c not in _NUMBER_KEYS for c in number):
         raise ValueError(f"{number!r} is not a number: digits, * # + A-D only")
     return number.encode("ascii")
 
 
-def _clean_number(text: str) -> str:
-    return "".join(c for c in text if c in "0123456789*#+ABCD")
+class _DamagedError(Exception):
+    """A parameter holds what no exchange sends."""
+
+
+def _decode_number(value: bytes) -> str:
+    """The number as sent, without the spaces and hyphens that some exchanges write it with."""
+    text = "".join(c for c in value.decode("latin-1") if c not in _SEPARATORS)
+    if any(c not in _NUMBER_KEYS for c in text):
+        raise _DamagedError
+    return text
 
 
 def _encode_time(time: str) -> bytes:
-    if time and not _decode_time(time.encode("latin-1", "replace")):
+    if time and not _is_time(time):
         raise ValueError(f"{time!r} is not a time; write month, day, hour, minute as MMDDhhmm")
     return time.encode("ascii")
 
@@ -180,7 +200,13 @@ def _encode_time(time: str) -> bytes:
 def _decode_time(value: bytes) -> str:
     """The time as sent, or "" when it is none."""
     text = value.decode("latin-1")
+    if any(c not in "0123456789 \0" for c in text):
+        raise _DamagedError
+    return text if _is_time(text) else ""
+
+
+def _is_time(text: str) -> bool:
     if len(text) != _SDMF_STAMP or not (text.isascii() and text.isdigit()):
-        return ""
+        return False
     month, day, hour, minute = (int(text[i : i + 2]) for i in range(0, _SDMF_STAMP, 2))
-    return text if 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 else ""
+    return 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60

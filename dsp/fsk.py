@@ -100,11 +100,26 @@ def likely_standard(mark: Samples) -> Standard:
     return max(MARK_SPACE_HZ, key=power)
 
 
+_STEPS = np.arange(-1.5, 1.51, 0.25)
+"""Samples by which a character is looked for beside where it should be."""
+_CLOCKS = (1.0, 0.95, 0.975, 1.025)
+"""The standards allow 1 %; a sender whose bits are seven whole samples is 5 % slow."""
+_CLOCK_CHARACTERS = 3
+_CLOCK_BETTER = 1.08
+
+
+def _fit(bits: Floats) -> Floats:
+    """How well the ten bits [..., 10] (see `Demodulator._spaceness`) make a character."""
+    fit: Floats = bits[..., 0] - bits[..., 9] + np.abs(bits[..., 1:9]).sum(-1)
+    return fit
+
+
 class Demodulator:
     """Reads one recording `x` [n] that holds a mark tone and characters after it."""
 
     def __init__(self, x: Samples, standard: Standard) -> None:
         self._n = len(x)
+        x = x - x.mean() if len(x) else x
         turn = np.arange(self._n) * (-2j * np.pi / SAMPLE_RATE_HZ)
         zero = np.zeros(1, complex)
         mark_hz, space_hz = MARK_SPACE_HZ[standard]
@@ -172,6 +187,20 @@ class Demodulator:
         energy = np.where(_CHARACTERS, a * a, b * b).sum(1) * (BIT_SAMPLES / 4.0)
         return int((np.abs(parts.sum(1)) - energy).argmax())
 
+    def _bit_samples(self, start: float) -> float:
+        """How long the sender's bits are, by its first characters; nominal unless far from it."""
+
+        def fit(clock: float) -> float:
+            bit = BIT_SAMPLES / clock
+            first = start + np.arange(_CLOCK_CHARACTERS)[:, None, None] * 10.0 * bit
+            bits = self._spaceness(first + _STEPS[:, None] + np.arange(11) * bit)
+            return float(_fit(bits).max(axis=1).sum())
+
+        if start + _CLOCK_CHARACTERS * 10.5 * BIT_SAMPLES / min(_CLOCKS) > self._n:
+            return BIT_SAMPLES
+        clock = max(_CLOCKS, key=fit)
+        return BIT_SAMPLES / clock if fit(clock) > _CLOCK_BETTER * fit(1.0) else BIT_SAMPLES
+
     def read(self, start: float, count: int | None, coherent: bool = False) -> Characters:
         """Read `count` characters from `start`, or as many as the second one says plus three.
 
@@ -180,17 +209,16 @@ class Demodulator:
         octets = bytearray()
         fitted = 0
         pure = 0.0
-        bit = BIT_SAMPLES
+        bit = nominal = self._bit_samples(start)
         at = start
         end = start
-        step = np.arange(-1.5, 1.51, 0.25)
-        ticks = np.arange(11)
+        step, ticks = _STEPS, np.arange(11)
         while count is None or len(octets) < count:
             need = (2 if count is None else count) - len(octets)
             if at + 10.0 * bit > self._n:
                 return Characters(bytes(octets), start, at + need * 10.0 * bit, 0.0, 0.0, False)
             bits = self._spaceness(at + step[:, None] + ticks * bit)
-            score = bits[:, 0] - bits[:, 9] + np.abs(bits[:, 1:9]).sum(1)
+            score = _fit(bits)
             best = int(score.argmax())
             good = bits[best, 0] > 0 and bits[best, 9] < 0
             if not good:
@@ -201,8 +229,7 @@ class Demodulator:
                 if shifted is not None:
                     at = shifted
                     bits = self._spaceness(at + step[:, None] + ticks * bit)
-                    score = bits[:, 0] - bits[:, 9] + np.abs(bits[:, 1:9]).sum(1)
-                    best, good = int(score.argmax()), True
+                    best, good = int(_fit(bits).argmax()), True
             fitted += good
             if coherent:
                 octets.append(self._likeliest(at + step[best] + ticks * bit))
@@ -213,7 +240,7 @@ class Demodulator:
             heard = self._energy[min(int(end), self._n)] - self._energy[max(int(end - 10.0 * bit), 0)]
             pure += float((np.maximum(mark, space) ** 2).sum() * bit / 2.0 / max(heard, 1e-9))
             at += 0.6 * step[best]
-            bit = float(np.clip(bit + 0.015 * step[best], 0.98 * BIT_SAMPLES, 1.02 * BIT_SAMPLES))
+            bit = float(np.clip(bit + 0.015 * step[best], 0.98 * nominal, 1.02 * nominal))
             at += 10.0 * bit
             if count is None and len(octets) == 2:
                 count = octets[1] + 3

@@ -65,6 +65,12 @@ class TestFsk:
     def test_2_level(self, standard, dbm0):
         assert right_of(20, standard, snr_db=25, mark_dbm0=dbm0) == 20
 
+    def test_2_a_quiet_message_on_a_line_with_direct_current(self, standard):
+        rng = np.random.default_rng(6)
+        wave = signals.fsk(signals.sdmf("5551234"), STANDARDS[standard], mark_dbm0=-38)
+        [messages] = receive([on_line(wave, rng, 25) + np.int16(900)])
+        assert [m.number for m in messages if m.valid] == ["5551234"]
+
     @pytest.mark.parametrize(("mark_dbm0", "space_dbm0"), [(-13, -23), (-23, -13)])
     def test_3_twist_of_10_db(self, standard, mark_dbm0, space_dbm0):
         assert right_of(20, standard, snr_db=25, mark_dbm0=mark_dbm0, space_dbm0=space_dbm0) >= 19
@@ -75,6 +81,9 @@ class TestFsk:
     @pytest.mark.parametrize("clock", [0.99, 1.01])
     def test_5_clock_off_by_1_percent(self, standard, clock):
         assert right_of(20, standard, snr_db=20, clock=clock) == 20
+
+    def test_5_clock_of_a_sender_whose_bits_are_seven_whole_samples(self, standard):
+        assert right_of(20, standard, snr_db=25, clock=6.667 / 7) == 20
 
     @pytest.mark.parametrize("clock", [0.99, 1.01])
     def test_5_clock_off_by_1_percent_all_along_a_long_message(self, standard, clock):
@@ -110,6 +119,38 @@ class TestFsk:
         wave = signals.fsk(signals.mdmf("13800138000", b"ZHANG"), STANDARDS[standard])
         [messages] = receive([on_line(wave[: len(wave) - 1600], rng)])
         assert not any(m.valid for m in messages)
+
+
+@pytest.mark.parametrize("standard", STANDARDS)
+def test_in_heavy_noise_a_frame_may_be_lost_but_never_says_what_was_not_sent(standard):
+    assert right_of(120, standard, seed=77, snr_db=6) >= 90
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        (0x80, signals.parameter(2, b"211544\x792568") + signals.parameter(7, b"LI WEI")),
+        (0x80, signals.parameter(2, b"13800138000") + signals.parameter(7, b"LI\x03WEI")),
+        (0x80, signals.parameter(1, b"1121q305") + signals.parameter(2, b"13800138000")),
+        (0x80, signals.parameter(2, b"13800138000") + b"\x07\x09LI WEI"),
+        (0x04, b"112123055551\x1234"),
+        (0x04, b"1121230U5551234"),
+    ],
+)
+def test_a_damaged_frame_whose_sum_is_right_by_chance_says_nothing(form, body):
+    assert callerid_frames.decode(signals.frame(form, body))[1] is None
+
+
+def test_a_character_without_a_stop_bit_spoils_the_frame():
+    wave = signals.fsk(signals.sdmf("5551234"), gap_bits=0)
+    whole = signals.row(np.concatenate([np.zeros(2000), wave, np.zeros(2000)]))
+    [message] = CallerIdReceiver(1).process(whole)
+    assert message.valid
+    stop_at = 2000 + (300 + 180 + 5 * 10 + 9) * 8000 / 1200
+    n = np.arange(int(stop_at), int(stop_at + 7))
+    broken = whole.copy()
+    broken[0, n] = (signals.peak(-13.5) * np.sin(2 * np.pi * 2200 / 8000 * n)).astype(np.int16)
+    assert not any(m.valid for m in CallerIdReceiver(1).process(broken))
 
 
 def test_the_message_is_there_as_soon_as_it_has_ended():
