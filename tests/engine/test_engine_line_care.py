@@ -96,7 +96,8 @@ def test_an_unplugged_line_is_no_line_in_use_elsewhere(make):
 
 
 # ----------------------------------------------------------------- bad lines
-def test_a_line_without_loop_current_ends_in_quarantine_with_its_reason_and_comes_out_by_itself(make):
+def test_a_line_without_loop_current_ends_in_quarantine_with_its_reason_and_comes_out_by_itself(make, monkeypatch):
+    monkeypatch.setattr("appliance.core.lines.FIRST_CHECK_S", 20.0)
     box = make(lines=1)
     box.run(1)
     box.office.line(0).break_contact()
@@ -109,7 +110,7 @@ def test_a_line_without_loop_current_ends_in_quarantine_with_its_reason_and_come
     assert (row["state"], row["reason"]) == ("quarantined", "no_loop")
     assert "line_quarantined" in box.notices()
     box.office.line(0).mend_contact()
-    box.until(lambda: box.line_state() == "idle", 320)
+    box.until(lambda: box.line_state() == "idle", 40)
     assert "line_released" in box.notices()
 
 
