@@ -4,6 +4,7 @@ JSON lines on the second serial port. Host: `{"module", "name", "timeout_s"}`. G
 once, then `{"ok", "value", "text"}` for each; `text` is the traceback or the output.
 """
 
+import faulthandler
 import importlib
 import json
 import os
@@ -56,6 +57,7 @@ def run(module, name, timeout_s):
         os.close(ours)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        faulthandler.enable()
         os._exit(body(theirs, wanted.body))
     os.close(theirs)
     result, late = b"", False
@@ -71,14 +73,14 @@ def run(module, name, timeout_s):
             result += data
     os.close(ours)
     kill_group(child)
-    os.waitpid(child, 0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     text = os.pread(output, 1 << 20, 0).decode("utf-8", "replace")[-MOST_TEXT:]
     os.close(output)
     if result:
         answer = json.loads(result)
         answer["text"] = answer["text"] + text if not answer["ok"] else text
     else:
-        why = f"took longer than {timeout_s} s" if late else "ended without a result"
+        why = f"took longer than {timeout_s} s" if late else f"ended without a result (status {status})"
         answer = {"ok": False, "value": None, "text": f"{module}.{name} {why}\n{text}"}
     answer["elapsed_s"] = round(time.monotonic() - begun, 3)
     return answer

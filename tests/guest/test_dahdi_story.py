@@ -142,7 +142,7 @@ def tell(box):
     box.desk("ready")
     box.until(lambda: ioctls.EVENT_RINGBEGIN in telephone.events, 5)
     (pop,) = box.of("pop")
-    assert (pop["number"], pop["keys"]) == (NUMBER, "1")
+    assert (pop["number"], pop["keys"]) == (NUMBER, "1"), pop
     telephone.hook(OFF)
     box.until(lambda: box.agent_state() == "talking", 3)
     box.run(0.5)
