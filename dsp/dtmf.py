@@ -89,8 +89,6 @@ class DtmfEvent:
 
 _MOST_BASS = 0.25
 _SLAB_FRAMES = 64
-_EXACT = 0.003
-"""How far both tones of a keypad with a crystal are off at most."""
 
 
 class DtmfReceiver:
@@ -267,17 +265,13 @@ class DtmfReceiver:
         harmonic = ((found.residue > 0.08) & (found.residue_crest > 14.0)) | (
             (found.residue > 0.03) & (found.residue_crest > 20.0)
         )
-        # A keypad's crystal hits both frequencies; a voice seldom does. What does may have the
-        # echo of a prompt, which is voice and music, before it and beside it.
-        exact = np.maximum(np.abs(low_off), np.abs(high_off)) < _EXACT
-        most_lead = np.where(exact, 0.4, 0.07 + 0.5 * noise)
         # The quieter the noise, the surer are twist and frequency.
         margin_db = 1.0 + 2.0 * noise
         spread = np.clip(0.05 + 1.45 * noise, 0.2, 1.0)
         limit = plan.accept_deviation + (middle - plan.accept_deviation) * spread
         verdict: NDArray[np.bool_] = (
-            ~(organ | restless | (harmonic & ~(exact & (found.residue < 0.08))))
-            & (found.lead < most_lead)
+            ~(organ | restless | harmonic)
+            & (found.lead < 0.07 + 0.5 * noise)
             & (np.abs(low_off) < limit)
             & (np.abs(high_off) < limit)
             & (twist_db < plan.high_above_low_db + margin_db)
