@@ -96,7 +96,9 @@ def test_an_unplugged_line_is_no_line_in_use_elsewhere(make):
 
 
 # ----------------------------------------------------------------- bad lines
-def test_a_line_without_loop_current_ends_in_quarantine_with_its_reason_and_comes_out_by_itself(make, monkeypatch):
+def test_a_line_without_loop_current_ends_in_quarantine_with_its_reason_and_comes_out_by_itself(
+    make, monkeypatch
+):
     monkeypatch.setattr("appliance.core.lines.FIRST_CHECK_S", 20.0)
     box = make(lines=1)
     box.run(1)
