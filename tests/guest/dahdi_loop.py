@@ -109,6 +109,12 @@ class Far:
     def say(self, samples):
         self.to_say += np.asarray(samples, np.int16).tobytes()
 
+    def settle(self):
+        """Play with two blocks of reserve again: late ticks leave more behind."""
+        self.ask(ioctls.FLUSH, ioctls.FLUSH_WRITE)
+        for _ in range(2):
+            self._write(bytes(320))
+
     def tick(self):
         """Serve the channel once; 20 ms of sound each way."""
         self._fetch()
