@@ -288,8 +288,10 @@ def _is_sit(three: list[Run]) -> bool:
 VOICE_ABOVE_FLOOR_DB = 9.0
 VOICE_LEAST_DBM0 = -50.0
 VOICE_SHORTEST = 3
-VOICE_GAP = 20
-"""Frames: what is shorter than 60 ms is no voice, a pause under 400 ms ends none."""
+VOICE_GAP = 12
+"""Frames: what is shorter than 60 ms is no voice, a pause under 240 ms ends none."""
+SILENCE_SHORTEST = 5
+"""Frames: less quiet than 100 ms between a tone and a voice is nothing that anybody hears."""
 EDGE_FRAMES = 2
 HALF_EMPTY_DB = 3.0
 
@@ -341,7 +343,8 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
         while label[stop - 1] == "dial" and levels[stop - 1] < levels[max(stop - 5, 0)] - HALF_EMPTY_DB:
             stop -= 1
             label[stop] = "silence"
-    edges = [0, *(int(i) + 1 for i in np.flatnonzero(label[1:] != label[:-1])), len(label)]
+    _drop_slivers(label)
+    edges = _edges(label)
     return [
         {
             "tone": str(label[a]),
@@ -350,6 +353,29 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
         }
         for a, b in pairwise(edges)
     ]
+
+
+def _edges(label: NDArray[np.str_]) -> list[int]:
+    """First frames of the segments, and the end of the last."""
+    return [0, *(int(i) + 1 for i in np.flatnonzero(label[1:] != label[:-1])), len(label)]
+
+
+def _drop_slivers(label: NDArray[np.str_]) -> None:
+    """Give the frames at the edges of tones, part tone and part not, to one of the neighbours.
+
+    A filter or a click leaves a frame of sound before or after a tone: it is no voice.
+    """
+    for name, shortest in (("voice", VOICE_SHORTEST), ("silence", SILENCE_SHORTEST)):
+        edges = _edges(label)
+        for a, b in pairwise(edges):
+            before = str(label[a - 1]) if a else ""
+            after = str(label[b]) if b < len(label) else ""
+            if label[a] != name or b - a >= shortest or not (before or after):
+                continue
+            if name == "voice":
+                label[a:b] = "silence" if "silence" in (before, after) else after or before
+            elif "voice" in (before, after) and before and after:
+                label[a:b] = "voice"
 
 
 def _voice(levels_dbm0: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -193,3 +193,41 @@ def test_14_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"\[2, n\]"):
         ProgressDetector(2, "CN").process(np.zeros((3, 160), np.float32))
     assert segments(np.zeros(0), "CN") == []
+
+
+@pytest.mark.parametrize("level_dbm0", [-6.0, -35.0])
+@pytest.mark.parametrize("country", ["CN", "US", "FR", "RU"])
+def test_the_edges_of_tones_on_a_band_limited_line_are_no_voice(country, level_dbm0):
+    speech = S.at_level(recordings(SPEECH, True)[3][:16000], -20)
+    x = np.concatenate(
+        [
+            S.silence(0.71),
+            national(country, "dial", 3, level_dbm0),
+            S.silence(1.5),
+            national(
+                country, "ringback", 3 * sum(tone_table(country)["ringback"].cadence_ms) / 1000, level_dbm0
+            ),
+            speech,
+            S.silence(1.2),
+            national(country, "busy", 5, level_dbm0),
+        ]
+    )
+    spectrum = np.fft.rfft(x)
+    hz = np.fft.rfftfreq(len(x), 1 / 8000)
+    spectrum[(hz < 280) | (hz > 3450)] = 0.0
+    line = np.fft.irfft(spectrum, len(x)) + 600.0 + S.white(len(x) / 8000 + 1, -62, 1)[: len(x)]
+    found = names(S.a_law(line), country)
+    voice = [i for i, name in enumerate(found) if name == "voice"]
+    assert found[: voice[0]] == ["silence", "dial", "silence", "ringback"]
+    assert found[voice[-1] + 1 :] == ["silence", "busy"]
+
+
+@pytest.mark.parametrize("pause_s", [0.3, 0.4, 0.8])
+def test_pauses_in_speech_are_silence_where_they_are(pause_s):
+    n = np.arange(8000)
+    word = S.at_level(np.sin(n * 0.9) * (1.2 + np.sin(n / 120.0)) + np.sin(n * 0.35), -20)
+    x = np.concatenate([S.silence(0.5), word, S.silence(pause_s), word, S.silence(0.5)])
+    found = segments(x + S.white(len(x) / 8000, -62, 2)[: len(x)], "CN")
+    assert [s["tone"] for s in found] == ["silence", "voice", "silence", "voice", "silence"]
+    assert found[2]["start_s"] == pytest.approx(1.5, abs=0.1)
+    assert found[2]["end_s"] == pytest.approx(1.5 + pause_s, abs=0.1)
