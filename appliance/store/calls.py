@@ -74,8 +74,9 @@ class Calls:
         sort: str = "started_at",
         descending: bool = True,
     ) -> tuple[list[dict[str, Any]], int]:
-        """Calls that fit all that is given as (rows, total), newest first, or by a column of SORTS (ValueError
-        for another). since, until: Unix seconds, until excluded. number: any part, any spelling. text: customer, caller, notes, outcome, number, id."""
+        """Calls that fit all that is given as (rows, total), newest first, or by a column of SORTS
+        (ValueError for another). since, until: Unix seconds, until excluded. number: any part, any
+        spelling. text: customer, caller, notes, outcome, number, id."""
         conditions, params = ["1"], list[Any]()
 
         def also(condition: str, *values: Any) -> None:

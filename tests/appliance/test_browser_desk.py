@@ -1,4 +1,4 @@
-"""Two agents, a supervisor and a caller at the real box: everything the desk can do with a call, by keyboard."""
+"""Two agents, a supervisor and a caller at the real box: what the desk can do with a call, by keyboard."""
 
 import re
 

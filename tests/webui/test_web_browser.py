@@ -251,7 +251,8 @@ def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):
     playwright.expect(page.locator("#do-wrap-done")).to_be_visible()
     playwright.expect(page.locator("#c-name")).to_have_value("陈建国")
     page.locator("#h-note").click()
-    page.keyboard.press("w")
+    with page.expect_response("**/desk/note"):
+        page.keyboard.press("w")
     assert control.wait_for("desk", 6)[-1]["verb"] == "wrap_up_done"
     control.push("live", agent_in("ready"))
     playwright.expect(page.locator("#customer-none")).to_be_visible()
