@@ -30,6 +30,8 @@ class BoardError(Exception):
 
 
 class PortKind(Enum):
+    """Which side of the line we are."""
+
     FXO = "FXO"
     """We are the telephone: a phone-company line plugs in here."""
     FXS = "FXS"
@@ -398,10 +400,12 @@ class Board(Protocol):
         """Stable name (serial number or bus path), never an enumeration index."""
 
     @property
-    def caps(self) -> CardCaps: ...
+    def caps(self) -> CardCaps:
+        """What the card can do as a whole."""
 
     @property
-    def ports(self) -> Sequence[PortInfo]: ...
+    def ports(self) -> Sequence[PortInfo]:
+        """Its sockets; the index of each is its row in the sample matrix."""
 
     def read(self) -> Tick:
         """Next block; blocks until the card has it. Raises BoardError when the card is lost."""
@@ -412,7 +416,8 @@ class Board(Protocol):
     def command(self, port: int, command: Command) -> int:
         """Queue a command; returns its id. Its result comes as an event."""
 
-    def measure(self, port: int) -> LineMeasure: ...
+    def measure(self, port: int) -> LineMeasure:
+        """Voltage and current as the card reads them; what it cannot read is None."""
 
     def close(self) -> None:
         """Release the hardware. Idempotent."""
