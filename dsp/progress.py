@@ -223,6 +223,12 @@ class ProgressDetector:
         """Whether bursts that make another tone are all those of the tone that is on: its last ones."""
         if old is None or new == old or len(tail) == 1:
             return False
+        gaps_ms = [
+            gap_ms for name, cadence_ms, *_ in heard.net.forms if name == old for gap_ms in cadence_ms[1::2]
+        ]
+        for run in tail[1:-1:2]:  # between bursts, so whole
+            if not any(error(run.ms, gap_ms, False) <= 1.0 for gap_ms in gaps_ms):
+                return False
         bursts = [run for run in tail if run.kind != OFF]
         return all(heard.burst_fits(old, run, cut=run is bursts[-1]) for run in bursts)
 
@@ -313,11 +319,17 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     events: list[ToneEvent] = []
     levels: list[float] = []
     short: list[Run] = []
+    opening: list[Run] = []  # the first burst and gap
     for frame in detector.scan.process(np.pad(x, ((0, 0), (0, -length % HOP)))):
         events += [event for event in detector.process_frame(frame) if event.tone != "call_waiting"]
         levels.append(float(frame.level_dbm0[0]))
         if frame.changed:
             short += detector.short_dial_tones(0)
+            runs = detector.scan.runs[0]
+            if not opening and len(runs) > 2 and runs[0].kind == OFF and runs[0].frames <= EDGE_FRAMES:
+                runs = runs[1:]
+            if not opening and len(runs) > 2:
+                opening = list(runs[:2])
     voice = _voice(np.array(levels))
     label = np.where(voice, "voice", "silence").astype("<U16")
     begun: ToneEvent | None = None
@@ -330,6 +342,8 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
             sounded = event.sounded_samples // HOP + EDGE_FRAMES
             speaking = np.flatnonzero(voice[sounded:end])
             label[first : sounded + int(speaking[0]) if len(speaking) else end] = begun.tone
+            if _opens(opening, begun.tone, first, detector):
+                label[:first] = begun.tone
             begun = None
     for run in short:
         tone = slice(run.start, run.start + run.frames)
@@ -353,6 +367,16 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
         }
         for a, b in pairwise(edges)
     ]
+
+
+def _opens(opening: list[Run], tone: str, first: int, detector: ProgressDetector) -> bool:
+    """Whether a recording opens within a burst of the tone whose next burst is at frame `first`."""
+    if not opening or opening[0].kind != 1 or opening[0].start > EDGE_FRAMES:
+        return False
+    gap = opening[1]
+    forms = [f for f in detector.scan.networks[0].forms if REPORTED_AS.get(f[0], f[0]) == tone]
+    fits = any(error(gap.ms, gap_ms, False) <= 1.0 for form in forms for gap_ms in form[1][1::2])
+    return fits and abs(gap.start + gap.frames - first) <= EDGE_FRAMES
 
 
 def _edges(label: NDArray[np.str_]) -> list[int]:

@@ -231,3 +231,18 @@ def test_pauses_in_speech_are_silence_where_they_are(pause_s):
     assert [s["tone"] for s in found] == ["silence", "voice", "silence", "voice", "silence"]
     assert found[2]["start_s"] == pytest.approx(1.5, abs=0.1)
     assert found[2]["end_s"] == pytest.approx(1.5 + pause_s, abs=0.1)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.45, 0.55, 0.9])
+@pytest.mark.parametrize("country", ["CN", "US", "DE", "FR", "RU"])
+def test_a_recording_that_opens_within_a_burst_of_busy(country, share):
+    cut = int(share * tone_table(country)["busy"].cadence_ms[0] * 8)
+    x = national(country, "busy", 6)[cut:]
+    assert names(S.a_law(x + S.white(len(x) / 8000 + 1, -60, 3)[: len(x)]), country) == ["busy"]
+
+
+def test_a_word_at_the_start_of_a_recording_is_no_busy():
+    speech = S.at_level(recordings(SPEECH, True)[3][:16000], -20)
+    word = speech[np.flatnonzero(np.abs(speech) > 500)[0] :][:2800]
+    x = np.concatenate([word, S.silence(0.35), national("CN", "busy", 5)])
+    assert names(S.a_law(x), "CN")[0] == "voice"
