@@ -42,7 +42,9 @@ def key(digit, ms, low_dbm0=-10.0, high_dbm0=None, low_off=0.0, high_off=0.0, ph
     """One key: levels per tone, offsets as fractions of the frequencies."""
     low, high = KEYPAD[digit]
     high_dbm0 = low_dbm0 if high_dbm0 is None else high_dbm0
-    return tone(low * (1 + low_off), ms, low_dbm0, phase) + tone(high * (1 + high_off), ms, high_dbm0, 2 * phase)
+    return tone(low * (1 + low_off), ms, low_dbm0, phase) + tone(
+        high * (1 + high_off), ms, high_dbm0, 2 * phase
+    )
 
 
 def keys(digits, on_ms=40, off_ms=40, rng=None, lead_ms=40, **shape):
@@ -92,7 +94,9 @@ def mdmf(number, name=b"", stamp="11212305", wrong=0):
     return frame(0x80, body + (parameter(7, name) if name else b""), wrong)
 
 
-def fsk(octets, tones=BELL202, mark_dbm0=-13.5, space_dbm0=None, clock=1.0, seizure=300, marks=180, gap_bits=0):
+def fsk(
+    octets, tones=BELL202, mark_dbm0=-13.5, space_dbm0=None, clock=1.0, seizure=300, marks=180, gap_bits=0
+):
     """A frame as continuous-phase FSK, bit by bit at 80 kHz, then every tenth sample."""
     space_dbm0 = mark_dbm0 if space_dbm0 is None else space_dbm0
     bits = [i % 2 for i in range(seizure)] + [1] * marks
