@@ -109,6 +109,7 @@ CUE = {
     "battery": _l("line power dropped"),
     "polarity": _l("polarity reversal"),
     "dialtone": _l("dial tone came back"),
+    "signalled": _l("told by the network"),
 }
 STEP = {
     "ring": _l("Line rings"),
