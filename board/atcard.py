@@ -14,7 +14,7 @@ import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -192,6 +192,11 @@ class AtCard:
     def ports(self) -> Sequence[PortInfo]:
         """The one line."""
         return self._ports
+
+    def health(self) -> dict[str, Any]:
+        """What the queue between the device's clock and the tick has cost since the start."""
+        queue = self._machine.received
+        return {"slipped_samples": queue.slipped_samples, "underruns": queue.underruns}
 
     def read(self) -> Tick:
         """Next block. Raises BoardError when the device is given up."""

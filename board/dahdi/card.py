@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -198,6 +199,10 @@ class DahdiBoard:
             if socket.port is not None:
                 _add(total, socket.port.channel)
         return total
+
+    def health(self) -> dict[str, Any]:
+        """The counters, for the engine's health."""
+        return asdict(self.counters)
 
     def read(self) -> Tick:
         """Next block, when the card has it. BoardError when it gives none for 3 s, or is gone."""

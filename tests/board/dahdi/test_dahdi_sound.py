@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from board.api import BoardError, OffHook, PortBack, PortGone, RingOn, SetHook
+from board.clocks import Clocks
 from board.dahdi import DahdiBoard, ioctls
 
 
@@ -74,6 +75,7 @@ def test_a_very_late_tick_is_an_overrun_that_is_counted(bench):
     assert bench.run(30) == []
     assert bench.board.counters.overruns == 4
     assert bench.board.counters.underruns >= 1
+    assert Clocks([bench.board]).health()[0]["device"]["overruns"] == 4
 
 
 @pytest.mark.parametrize("what", ["read", "write"])

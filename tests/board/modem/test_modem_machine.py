@@ -198,6 +198,7 @@ def test_a_crystal_of_its_own_costs_counted_samples_and_no_delay(make, ppm):
         rig.card.write(np.zeros((1, 160), np.int16))
     drift_samples = seconds * 8000 // 100
     assert 0 < rig.lost <= drift_samples + 6 * 160
+    assert sum(rig.card.health().values()) > 0
     assert len(rig.card.modem.received._samples) <= 6 * 160
 
 
