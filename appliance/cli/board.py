@@ -78,6 +78,7 @@ def _from_engine(health: Row) -> Row:
     lines = {row["port"]: row for row in health.get("lines", [])}
     cards: list[Row] = []
     described = {row["card"]: row for row in health.get("hardware", []) if row.get("card")}
+    clocks = {row["card"]: row for row in health.get("cards", [])}
     for card in health.get("shelf", []):
         more = described.get(card["id"], {})
         ports = []
@@ -102,6 +103,7 @@ def _from_engine(health: Row) -> Row:
                 "address": more.get("address", ""),
                 "state": card["state"],
                 "problem": more.get("problem", ""),
+                "clock": clocks.get(card["id"]),
                 "ports": ports,
             }
         )
@@ -214,12 +216,31 @@ def _listing(found: Row) -> str:
         lines.append(f"{card['card']}  {card['state']}  {about}")
         if card["problem"]:
             lines.append(f"    {card['problem']}")
+        if card.get("clock"):
+            lines.append(f"    {_clock_text(card['clock'])}")
         for port in card["ports"]:
             volts = "" if port["volts"] is None else f"{abs(port['volts']):5.1f} V"
             lines.append(
                 f"    {port['port']:24} {port['kind']}  {port['name']:6} {volts:8} {port['state']}".rstrip()
             )
     return "\n".join(lines)
+
+
+_COUNTED = ("slips", "underruns", "play_underruns", "lost_samples")
+
+
+def _clock_text(clock: Row) -> str:
+    """Of the engine: who paces, the drift, and what was counted, by the card itself too."""
+    role = (
+        "leads" if clock["leads"] else f"follows, {clock['drift_ppm']:+.1f} ppm, {clock['fill_ms']} ms queued"
+    )
+    counted = {key: clock[key] for key in _COUNTED}
+    own = {
+        key: value for key, value in clock["device"].items() if isinstance(value, int) and key != "sessions"
+    }
+    counted |= {f"card's {key}": value for key, value in own.items()}
+    wrong = [f"{key.replace('_', ' ')} {value}" for key, value in counted.items() if value]
+    return f"clock: {role}; " + (", ".join(wrong) or "nothing lost")
 
 
 # ------------------------------------------------------------------------ watch

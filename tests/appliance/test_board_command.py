@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from appliance.cli import board as board_command
 from appliance.cli.main import main
 from appliance.cli.porttest import Wiring, test_port
 from appliance.paths import Home
@@ -231,6 +232,19 @@ def test_list_without_an_engine_opens_the_card(capsys, home):
     assert card["ports"][0]["volts"] == 48
 
 
+def test_list_shows_how_a_card_of_the_engine_keeps_time():
+    clock = {"leads": False, "drift_ppm": -41.0, "fill_ms": 43.1, "slips": 2, "slipped_samples": 320}
+    clock |= {
+        "underruns": 0,
+        "play_underruns": 0,
+        "lost_samples": 0,
+        "device": {"overruns": 1, "sessions": 1},
+    }
+    health = {"shelf": [{"id": "a", "state": "in use", "firmware": ""}], "cards": [{"card": "a", **clock}]}
+    text = board_command._listing(board_command._from_engine(health))
+    assert "clock: follows, -41.0 ppm, 43.1 ms queued; slips 2, card's overruns 1" in text.splitlines()[1]
+
+
 def test_list_names_what_a_card_misses(capsys, home):
     assert main(["board", "list", "--board", "linecard:NONE", "--home", str(home.root)]) == 0
     out = capsys.readouterr().out
@@ -259,7 +273,7 @@ def test_list_and_watch_ask_a_running_engine(capsys, home):
         found = json.loads(capsys.readouterr().out)
         assert found["asked"] == "engine"
         [card] = [card for card in found["cards"] if card["card"] == "sim"]
-        assert card["state"] == "in use"
+        assert card["state"] == "in use" and card["clock"]["leads"] is True
         assert [(p["port"], p["name"]) for p in card["ports"]] == [("sim/0", "L1"), ("sim/1", "801")]
         assert main(["board", "watch", "--json", "--seconds", "2.5", "--home", str(home.root)]) == 0
         rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
