@@ -52,6 +52,8 @@ class Messages:
         self._joiner = Joiner()
         self._reference = 0
         self._fetch = False
+        self._held: set[int] = set()
+        """Slots of the module whose message has been taken and is not deleted yet."""
         self._now_s = 0.0
         self.bad = 0
         """Messages that could not be read."""
@@ -59,6 +61,7 @@ class Messages:
     def start(self) -> None:
         """The module is set up: fetch what it has stored."""
         self._joiner = Joiner()
+        self._held.clear()
         self._fetch = True
 
     def stop(self, why: str) -> None:
@@ -136,6 +139,11 @@ class Messages:
             log.warning("cellular: message %d could not be read: %s", slot, result.reason)
 
     def _take(self, digits: str, slot: int | None) -> None:
+        if slot is not None:
+            # A message that arrives while the stored ones are listed is listed and told as well.
+            if slot in self._held:
+                return
+            self._held.add(slot)
         try:
             message = decode(digits)
         except PduError as error:
@@ -160,7 +168,7 @@ class Messages:
 
     def _delete(self, slot: int | None) -> None:
         if slot is not None:
-            self._machine.line.send(Query(f"AT+CMGD={slot}", 10.0))
+            self._machine.line.send(Query(f"AT+CMGD={slot}", 10.0), lambda _: self._held.discard(slot))
 
     # ------------------------------------------------------------------ out
     def _send_part(self) -> None:
