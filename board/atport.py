@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import select
+import termios
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -72,7 +73,8 @@ class SerialWire:
             self._port = serial.Serial(
                 path, baud, timeout=0, write_timeout=0, exclusive=True, rtscts=False, dsrdtr=False
             )
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (serial.SerialException, OSError, ValueError, termios.error) as error:
+            # termios.error, which is no OSError: the device has gone while it was being opened.
             raise WireLost(f"{path}: {_why(error)}") from error
         self._fd = self._port.fileno()
         self._poll = select.poll()

@@ -30,7 +30,8 @@ class SerialLine:
             self._port: Any = serial.Serial(
                 device, BAUD, timeout=0, write_timeout=0, rtscts=False, dsrdtr=False, exclusive=True
             )
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (serial.SerialException, OSError, ValueError, termios.error) as error:
+            # termios.error, which is no OSError: the device has gone while it was being opened.
             raise BoardError(f"control port {device} cannot be opened: {error}") from error
         self._poll = select.poll()
         self._poll.register(self._port.fileno(), select.POLLIN)

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import termios
 import tty
 import types
 
@@ -15,6 +16,7 @@ from board.api import BoardError
 from board.atline import CTRL_Z, ESC, AtLine, Query, fields
 from board.atport import RealTime, SerialWire, WireLost
 from board.elastic import FILL_SAMPLES, MOST_SAMPLES, LateSpeech, SampleQueue
+from board.linecard.serialline import SerialLine
 from board.registry import open_board, schemes
 
 
@@ -270,3 +272,18 @@ def test_a_sound_card_of_another_rate_is_refused(alsa):
     FAKE["rate"] = 48000
     with pytest.raises(WireLost, match="48000 Hz and 1 channels"):
         AlsaWire("hw:Android")
+
+
+@pytest.mark.parametrize(("port", "error"), [(SerialWire, WireLost), (SerialLine, BoardError)])
+def test_a_device_that_goes_while_it_is_being_opened_is_lost_like_any_other(monkeypatch, port, error):
+    def gone(*_):
+        raise termios.error(errno.EIO, "Input/output error")
+
+    far, near = os.openpty()
+    monkeypatch.setattr("termios.tcsetattr", gone)
+    try:
+        with pytest.raises(error, match="Input/output error"):
+            port(os.ttyname(near))
+    finally:
+        os.close(far)
+        os.close(near)
