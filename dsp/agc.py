@@ -1,0 +1,220 @@
+"""Everybody about equally loud: a fixed gain per port, an automatic one beside it, and a limiter.
+
+The automatic gain follows the mean power of speech alone. In pauses, noise and
+tones it stands still, so nothing is pumped up between words:
+
+    input     talk   talk        (tone)  talk
+    gain      ~~/----~~----------------~~\\-----
+
+Every 20 ms a new gain is decided and reached by a straight ramp over the next
+20 ms, counted in samples and not in blocks, so that the result does not depend on
+how the sound is cut. What would still be too loud is held at `LIMIT` by a limiter
+without delay: it closes at once, remembers the worst peak behind it, and opens slowly.
+
+Source of the target: ITU-T P.56 active speech level, -26 dB of overload as used in P.800.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.levels import OVERLOAD_DBM0, SAMPLE_RATE_HZ, SILENCE_DBM0, clean
+from dsp.linescan import HOP, Framer
+from dsp.tonality import tonal
+from dsp.voice import ABOVE_FLOOR_DB, QUIETEST_DBM0, VoiceActivity
+
+TARGET_DBM0 = OVERLOAD_DBM0 + 3.01 - 26.0
+LOWEST_DB = -12.0
+HIGHEST_DB = 18.0
+ATTACK_DB_PER_S = 30.0
+RELEASE_DB_PER_S = 8.0
+FIXED_AT_MOST_DB = 30.0
+LIMIT = 31000.0
+"""Largest sample that leaves: under A-law's last step, so that a limited peak is no clipped one."""
+LIMITER_RELEASE_DB = 60.0 / SAMPLE_RATE_HZ
+"""Per sample: slow enough that the limiter does not follow the wave of a low voice."""
+EDGE_FRAMES = 2
+"""Speech counts when it is loud for so many frames before and one after: beside a tone lies its edge."""
+UNDER_LOUDEST_DB = 20.0
+"""A frame so far under the loudest is a pause that the voice detector bridges: its noise is no speech."""
+LOUDEST_FALL_DB = 0.2
+"""Per frame (10 dB/s), so that somebody softer who takes over is heard."""
+TOP_FALL = 10.0 ** (-0.3 / 10.0)
+"""Factor of power by which the top of the speech itself falls per frame that counts, so not in pauses."""
+MEMORY_FRAMES = 50
+"""Frames of speech (1 s of talking) over which its power is averaged; fewer at the beginning."""
+
+Array = NDArray[np.float32]
+
+
+class Agc:
+    """Gain of all ports at once.
+
+    `gain_db[p]` is the automatic gain of port p now, `fixed_db[p]` the fixed one,
+    `speech_dbm0[p]` the level of its speech behind the fixed gain (NaN before there was any).
+    target_dbm0: level that speech is brought to. lowest_db, highest_db: limits of the
+    automatic gain. attack_db_per_s: how fast it falls; release_db_per_s: how fast it rises.
+    """
+
+    def __init__(
+        self,
+        ports: int,
+        target_dbm0: float = TARGET_DBM0,
+        lowest_db: float = LOWEST_DB,
+        highest_db: float = HIGHEST_DB,
+        attack_db_per_s: float = ATTACK_DB_PER_S,
+        release_db_per_s: float = RELEASE_DB_PER_S,
+    ) -> None:
+        if ports < 1:
+            raise ValueError(f"automatic gain needs at least one port, not {ports}")
+        if not -50.0 <= target_dbm0 <= OVERLOAD_DBM0:
+            raise ValueError(f"the target must be -50 to {OVERLOAD_DBM0} dBm0, not {target_dbm0}")
+        if not -60.0 <= lowest_db <= 0.0 <= highest_db <= 60.0:
+            raise ValueError(
+                f"the gain's limits must be -60 to 0 and 0 to 60 dB, not {lowest_db} and {highest_db}"
+            )
+        if not (0.0 < attack_db_per_s <= 1000.0 and 0.0 < release_db_per_s <= 1000.0):
+            raise ValueError(
+                f"attack and release must be 0 to 1000 dB/s, not {attack_db_per_s} and {release_db_per_s}"
+            )
+        self.ports = ports
+        self.target_dbm0 = target_dbm0
+        self.lowest_db, self.highest_db = lowest_db, highest_db
+        self._down = attack_db_per_s * HOP / SAMPLE_RATE_HZ
+        self._up = release_db_per_s * HOP / SAMPLE_RATE_HZ
+        self.gain_db: Array = np.zeros(ports, np.float32)
+        self.fixed_db: Array = np.zeros(ports, np.float32)
+        self.speech_dbm0: Array = np.full(ports, np.nan, np.float32)
+        self._automatic = np.ones(ports, np.bool_)
+        self._voice = VoiceActivity(ports)
+        self._framer = Framer(ports)
+        self._power = np.zeros(ports)  # of speech, before the fixed gain, over that of 0 dBm0
+        self._top = np.zeros(ports)  # the loudest frame of speech of late, likewise
+        self._heard = np.zeros(ports, np.int32)  # frames of speech, up to MEMORY_FRAMES
+        self._run = np.zeros(ports, np.int32)  # loud frames in a row that were no tone
+        self._loudest_dbm0: Array = np.full(ports, SILENCE_DBM0, np.float32)  # of late
+        self._last_dbm0: Array = np.full(ports, SILENCE_DBM0, np.float32)  # level of the frame before
+        self._active = np.ones(ports, np.bool_)  # active during the whole frame so far
+        self._now: Array = np.ones(ports, np.float32)  # factor at the start of this frame
+        self._next: Array = np.ones(ports, np.float32)  # and at its end
+        self._held_db = np.zeros(ports)  # what the limiter takes away at the last sample
+        self._fill = 0
+
+    def reset(self, ports: Sequence[int]) -> None:
+        """A new call begins: these ports' speech is forgotten, the automatic gain is 0 dB, without a ramp.
+
+        The fixed gain stays, and whether the automatic one is switched on.
+        """
+        index = np.asarray(ports, np.intp)
+        self._voice.reset(ports)
+        self._framer.reset(index)
+        self.gain_db[index] = 0.0
+        self.speech_dbm0[index] = np.nan
+        self._loudest_dbm0[index] = SILENCE_DBM0
+        for state in (self._power, self._top, self._heard, self._run, self._held_db):
+            state[index] = 0
+        self._now[index] = self._next[index] = _factor(self.fixed_db[index])
+
+    def set_fixed(self, ports: Sequence[int], gain_db: float) -> None:
+        """Fixed gain of these ports in dB, reached over the next whole 20 ms."""
+        if not abs(gain_db) <= FIXED_AT_MOST_DB:
+            limit = FIXED_AT_MOST_DB
+            raise ValueError(f"a fixed gain must be {-limit:g} to {limit:g} dB, not {gain_db}")
+        self.fixed_db[list(ports)] = gain_db
+
+    def set_automatic(self, ports: Sequence[int], on: bool) -> None:
+        """Switch the automatic gain of these ports; off, it returns to 0 dB at its usual pace."""
+        self._automatic[list(ports)] = on
+
+    def process(
+        self, x: NDArray[np.float32] | NDArray[np.int16], active: NDArray[np.bool_] | None = None
+    ) -> Array:
+        """Bring a block `[ports, n]` (16-bit scale, any n) to its level.
+
+        Returns float32 of the same shape, no sample beyond ±`LIMIT`.
+        active: ports that may be learned from; the others keep the gain they have.
+        Samples that are not finite count as 0.
+        """
+        if x.ndim != 2 or x.shape[0] != self.ports:
+            raise ValueError(f"a block must be [{self.ports}, n], not {list(x.shape)}")
+        out = clean(x)
+        start = 0
+        while start < out.shape[1]:
+            if active is not None:
+                self._active &= active
+            stop, whole = self._framer.push(out, active, start)
+            part = out[:, start:stop]
+            self._voice.process(part, active)
+            self._amplify(part)
+            start = stop
+            if whole:
+                self._decide()
+                self._framer.step()
+                self._active[:] = True
+        return out
+
+    def _amplify(self, part: Array) -> None:
+        """Apply the ramp of this frame, and the limiter, in place."""
+        n = part.shape[1]
+        place = ((self._fill + 1 + np.arange(n)) / HOP).astype(np.float32)
+        self._fill = (self._fill + n) % HOP
+        change = self._next - self._now
+        if change.any():
+            part *= self._now[:, None] + change[:, None] * place
+        else:
+            part *= self._now[:, None]
+        if not self._fill:
+            self._now[:] = self._next
+        size = np.maximum(part.max(axis=1), -part.min(axis=1))
+        rows = np.flatnonzero((size > LIMIT) | (self._held_db > 0.0))
+        if rows.size == 0:
+            return
+        # Each peak asks for its reduction, which then fades along a straight line in dB:
+        # held[n] = max over k <= n of (asked[k] - fading * (n - k)), a running maximum.
+        fading = LIMITER_RELEASE_DB * np.arange(n + 1)
+        asked = np.empty((rows.size, n + 1))
+        asked[:, 0] = self._held_db[rows]
+        asked[:, 1:] = 20.0 * np.log10(np.maximum(np.abs(part[rows]), LIMIT) / LIMIT)
+        held = np.maximum.accumulate(asked + fading, axis=1) - fading
+        part[rows] *= _factor(-held[:, 1:])
+        self._held_db[rows] = np.where(held[:, -1] > 1e-9, held[:, -1], 0.0)
+
+    def _decide(self) -> None:
+        """The gains of the next frame, from the frame that is now whole."""
+        voice = self._voice
+        level_dbm0 = voice.level_dbm0
+        loud = voice.voice & self._active & (level_dbm0 > QUIETEST_DBM0)
+        loud &= level_dbm0 > voice.floor_dbm0 + ABOVE_FLOOR_DB
+        heard_dbm0 = np.where(self._active, level_dbm0, SILENCE_DBM0)
+        np.maximum(self._loudest_dbm0 - LOUDEST_FALL_DB, heard_dbm0, out=self._loudest_dbm0)
+        loud &= level_dbm0 > self._loudest_dbm0 - UNDER_LOUDEST_DB
+        rows = np.flatnonzero(loud)
+        loud[rows[tonal(self._framer.window[rows])]] = False
+        self._run[:] = np.where(loud, self._run + 1, 0)
+        sure = self._run > EDGE_FRAMES + 1  # what is judged is the frame before this one
+        if sure.any():
+            self._heard[sure] = np.minimum(self._heard[sure] + 1, MEMORY_FRAMES)
+            power = 10.0 ** (self._last_dbm0[sure] / 10.0)
+            # After somebody loud the mean would sink for many seconds; it is never above the top of late.
+            self._top[sure] = np.maximum(self._top[sure] * TOP_FALL, power)
+            mean = self._power[sure] + (power - self._power[sure]) / self._heard[sure]
+            self._power[sure] = np.minimum(mean, self._top[sure])
+            self.speech_dbm0[sure] = 10.0 * np.log10(self._power[sure]) + self.fixed_db[sure]
+            wanted = np.clip(self.target_dbm0 - self.speech_dbm0[sure], self.lowest_db, self.highest_db)
+            self._move(sure & self._automatic, wanted[self._automatic[sure]])
+        self._last_dbm0[:] = level_dbm0
+        leaving = ~self._automatic & (self.gain_db != 0.0)
+        if leaving.any():
+            self._move(leaving, np.zeros(int(leaving.sum()), np.float32))
+        self._next[:] = _factor(self.fixed_db + self.gain_db)
+
+    def _move(self, ports: NDArray[np.bool_], wanted_db: Array) -> None:
+        self.gain_db[ports] += np.clip(wanted_db - self.gain_db[ports], -self._down, self._up)
+
+
+def _factor(gain_db: NDArray[np.floating]) -> Array:
+    factor: Array = (10.0 ** (gain_db / 20.0)).astype(np.float32)
+    return factor
