@@ -1,0 +1,1 @@
+"""The built image in an emulated machine (QEMU, no KVM): `make test-image`."""

@@ -1,0 +1,244 @@
+"""One emulated box: QEMU without KVM, driven over QMP, seen over serial, HTTPS and SSH.
+
+The processor is emulated (TCG): hosts differ, and Debian's kernel hangs under the KVM of some.
+Its model is a plain one: numpy crashes on the emulation of newer instruction sets.
+Waiting is for something to appear; the bounds are guards against a box that hangs.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.image.qmp import Qmp
+
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE.fd")
+OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS.fd")
+CPU = "Nehalem,+rdrand,+rdseed"
+PATIENCE_S = 600.0
+"""Guard against a box that hangs; nothing takes that long on an idle machine."""
+PR_SET_PDEATHSIG = 1
+
+
+class VmError(AssertionError):
+    """The box did not do what was waited for; the text has the end of its console."""
+
+
+def _end_with_parent():
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        os._exit(1)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(*words: object) -> str:
+    """Run a program of this machine; its output. AssertionError with what it said when it fails."""
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words[0]}: {done.stderr or done.stdout}"
+    return done.stdout
+
+
+def overlay(base: Path, at: Path, size: str = "") -> Path:
+    """A qcow2 disk over `base` that leaves it as it is; `size` (e.g. "8G") may be more than the base's."""
+    kind = "qcow2" if base.suffix == ".qcow2" else "raw"
+    run(
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        kind,
+        "-b",
+        base.resolve(),
+        at,
+        *([size] if size else []),
+    )
+    return at
+
+
+class Vm:
+    """A box on a disk. Use as a context manager; a power cut is `cut()`, and the disk outlives it."""
+
+    def __init__(
+        self,
+        disk: Path | None,
+        firmware: str = "bios",
+        stick: Path | None = None,
+        snapshot: str = "",
+        memory_mb: int = 1024,
+        more: tuple[str, ...] = (),
+        network: bool = True,
+    ):
+        """firmware: bios or efi. stick: a disk on USB that boots first. snapshot: a saved state of `disk`
+        to go on from instead of booting. more: further words for QEMU."""
+        self.disk, self.firmware = disk, firmware
+        self.https_port, self.http_port, self.ssh_port = free_port(), free_port(), free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix="vm-")
+        folder = Path(self._folder.name)
+        self.console = folder / "console.log"
+        self._serial = folder / "serial.sock"
+        words = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2"]
+        words += ["-m", str(memory_mb), "-machine", "q35", "-nodefaults", "-display", "none", "-vga", "std"]
+        words += ["-qmp", f"unix:{folder / 'qmp.sock'},server=on,wait=off"]
+        words += [
+            "-chardev",
+            f"socket,id=serial,path={self._serial},server=on,wait=off,logfile={self.console}",
+        ]
+        words += ["-serial", "chardev:serial", "-device", "qemu-xhci,id=xhci", "-rtc", "base=utc"]
+        words += ["-device", "i6300esb", "-action", "watchdog=reset"]
+        if firmware == "efi":
+            shutil.copyfile(OVMF_VARS, folder / "vars.fd")
+            words += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}"]
+            words += ["-drive", f"if=pflash,format=raw,file={folder / 'vars.fd'}"]
+        if disk is not None:
+            kind = "qcow2" if disk.suffix == ".qcow2" else "raw"
+            words += ["-drive", f"file={disk},format={kind},if=none,id=main,discard=unmap"]
+            words += ["-device", "virtio-blk-pci,drive=main,bootindex=1,serial=MAIN"]
+        if stick is not None:
+            kind = "qcow2" if stick.suffix == ".qcow2" else "raw"
+            words += ["-drive", f"file={stick},format={kind},if=none,id=stick"]
+            words += ["-device", "usb-storage,bus=xhci.0,drive=stick,bootindex=0,id=stick0,removable=on"]
+        if network:
+            ports = f"hostfwd=tcp:127.0.0.1:{self.https_port}-:443,hostfwd=tcp:127.0.0.1:{self.http_port}-:80"
+            ports += f",hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
+            words += ["-nic", f"user,model=virtio-net-pci,restrict=on,{ports}"]
+        if snapshot:
+            words += ["-loadvm", snapshot]
+        self.began = time.monotonic()
+        self._seen = 0
+        self._qemu = subprocess.Popen(
+            [*words, *more],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+        try:
+            self.qmp = Qmp(str(folder / "qmp.sock"))
+        except BaseException:
+            self.cut()
+            raise
+
+    def __enter__(self) -> "Vm":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.cut()
+
+    def cut(self) -> None:
+        """The power goes: nothing is told to the box. Idempotent."""
+        if self._qemu.poll() is None:
+            os.killpg(self._qemu.pid, signal.SIGKILL)
+        self._qemu.wait()
+        if self._qemu.stderr is not None:
+            self._qemu.stderr.close()
+        if hasattr(self, "qmp"):
+            self.qmp.close()
+        self._folder.cleanup()
+
+    def elapsed_s(self) -> float:
+        """Seconds since power on."""
+        return time.monotonic() - self.began
+
+    # --- console ----------------------------------------------------------------------
+
+    def log(self) -> str:
+        """All that was printed on the serial console, without the control sequences of terminals."""
+        text = self.console.read_bytes().decode(errors="replace") if self.console.exists() else ""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>c]|\r", "", text)
+
+    def wait_console(self, pattern: str, timeout_s: float = PATIENCE_S) -> re.Match:
+        """Wait until `pattern` is printed after what the last call found."""
+        until = time.monotonic() + timeout_s
+        while True:
+            if found := re.compile(pattern).search(self.log(), self._seen):
+                self._seen = found.end()
+                return found
+            if self._qemu.poll() is not None:
+                assert self._qemu.stderr is not None
+                raise VmError(
+                    f"the machine has ended: {self._qemu.stderr.read().decode()}\n{self.log()[-3000:]}"
+                )
+            if time.monotonic() > until:
+                raise VmError(f"not on the console: {pattern}\n{self.log()[-3000:]}")
+            time.sleep(0.1)
+
+    def type(self, text: str) -> None:
+        """Type on the serial console."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.connect(str(self._serial))
+            line.sendall(text.encode())
+
+    def hold_key(self, key: str, until: str, timeout_s: float = PATIENCE_S) -> None:
+        """Keep pressing a key of the keyboard (QEMU's name of it) until `until` is on the console."""
+        end = time.monotonic() + timeout_s
+        while not re.compile(until).search(self.log(), self._seen):
+            self.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
+            if time.monotonic() > end:
+                raise VmError(f"not on the console: {until}\n{self.log()[-3000:]}")
+            time.sleep(0.2)
+
+    # --- machine ----------------------------------------------------------------------
+
+    def save(self, name: str) -> None:
+        """Save the state of the whole machine in its disk (qcow2)."""
+        self.qmp.monitor(f"savevm {name}")
+
+    def reset(self) -> None:
+        """The reset button."""
+        self.qmp.command("system_reset")
+
+    def wait_reset(self, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until the box restarts itself."""
+        self.qmp.wait_event("RESET", timeout_s)
+
+    def wait_off(self, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until the box has switched itself off."""
+        self._qemu.wait(timeout_s)
+
+    def plug_stick(self, image: Path, name: str = "stick1") -> None:
+        """Put a USB stick in."""
+        kind = "qcow2" if image.suffix == ".qcow2" else "raw"
+        self.qmp.command(
+            "blockdev-add",
+            driver=kind,
+            node_name=f"node-{name}",
+            file={"driver": "file", "filename": str(image)},
+        )
+        self.qmp.command("device_add", driver="usb-storage", id=name, drive=f"node-{name}", bus="xhci.0")
+
+    def pull(self, name: str = "stick1") -> None:
+        """Pull a device out."""
+        self.qmp.command("device_del", id=name)
+
+    # --- network ----------------------------------------------------------------------
+
+    def ssh(self, key: Path, command: str, timeout_s: float = 120.0, check: bool = True) -> str:
+        """Run a command on the box as its support user; what it printed. AssertionError when it fails."""
+        done = subprocess.run(
+            [
+                *("ssh", "-p", str(self.ssh_port), "-i", str(key), "-o", "StrictHostKeyChecking=no"),
+                *("-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes"),
+                *("-o", "ConnectTimeout=60", "root@127.0.0.1", command),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
