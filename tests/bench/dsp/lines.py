@@ -131,7 +131,10 @@ def _voice(findings):
     certain = truth | (power < signals.rms(-55) ** 2)
     detector = VoiceActivity(8)
     heard = np.stack(
-        [detector.process(noisy[:, i : i + 160].astype(np.float32)) for i in range(0, noisy.shape[1], 160)],
+        [
+            detector.process(noisy[:, i : i + 160].astype(np.float32)).copy()
+            for i in range(0, noisy.shape[1], 160)
+        ],
         axis=1,
     )
 
