@@ -49,9 +49,10 @@ def checksum(octets: bytes) -> int:
     return -sum(octets) & 0xFF
 
 
-def encode(contents: Contents, form: Format) -> bytes:
+def encode(contents: Contents, form: Format, name_octets: bytes = b"") -> bytes:
     """The frame of a message, checksum included.
 
+    name_octets: a name that is encoded already, where it is not to be GB 18030.
     ValueError for a number, name or time that the format cannot carry.
     """
     stamp = _encode_time(contents.time)
@@ -69,7 +70,7 @@ def encode(contents: Contents, form: Format) -> bytes:
             body += bytes([_NUMBER, len(number)]) + number
         elif contents.reason:
             body += bytes([_NUMBER_ABSENT, 1]) + _LETTERS[contents.reason].encode("ascii")
-        name = _encode_name(contents.name)
+        name = name_octets or _encode_name(contents.name)
         if name:
             body += bytes([_NAME, len(name)]) + name
         elif contents.reason and not number:

@@ -33,11 +33,13 @@ class Release(PortAction):
 
 @dataclass(frozen=True)
 class Ring(PortAction):
-    """Ring a telephone until `StopRing` or it is lifted."""
+    """Ring a telephone until `StopRing` or it is lifted, and show it who calls.
+    presentation: "shown", "withheld", "unavailable"."""
 
     cadence: str = "normal"
     caller_number: str = ""
     caller_name: str = ""
+    presentation: str = "shown"
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,8 @@ def ring_at(world: World, call: Call, ext: str, ring_s: float) -> None:
     agent = world.agent_at(ext)
     call.note(world.now, "offer", phone=ext, agent=agent.key if agent else "")
     world.pop(call, ext)
-    world.ring(call, ext, call.record.caller_number, call.record.caller_name)
+    record = call.record
+    world.ring(call, ext, record.caller_number, record.caller_name, record.caller_presentation)
     world.fire_agent_at(ext, AgentEvent.OFFERED, call=call.id)
     world.call_timer(call, E.RANG_OUT, ring_s)
 

@@ -169,10 +169,10 @@ class World:
         self.emit(Release(line_id), Watch(line_id, frozenset({"callerid"})))
         self.fire(line, LineEvent.RELEASE)
 
-    def ring(self, call: Call, ext: str, number: str, name: str) -> None:
-        """Ring a telephone for a call."""
+    def ring(self, call: Call, ext: str, number: str, name: str, presentation: str = "shown") -> None:
+        """Ring a telephone for a call, showing it a number and a name."""
         call.target = ext
-        self.emit(Ring(ext, "normal", number, name))
+        self.emit(Ring(ext, "normal", number, name, presentation or "unavailable"))
         self.fire(self.phones[ext], PhoneEvent.RING, call=call.id)
 
     def stop_ring(self, call: Call) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from appliance.core import actions as act
 from appliance.core import events as core
 from appliance.engine import sounds
-from appliance.engine.ports import DIALLING, Port
+from appliance.engine.callerdisplay import Caller, CallerDisplays
+from appliance.engine.ports import DIALLING, OPTIONAL, Port
 from board import api
 from dsp.countries import tone_table
 
@@ -27,6 +28,7 @@ _COMMAND_NAMES: dict[type[Any], str] = {
     api.StopRinging: "stopping the ringing",
     api.FlashHook: "the hook flash",
     api.DialNumber: DIALLING,
+    **dict.fromkeys((api.OnHookTransfer, api.SetPolarity, api.MessageLamp, api.ReadBreaks), OPTIONAL),
 }
 
 
@@ -36,6 +38,7 @@ class Hands:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.country = "CN"
+        self.displays = CallerDisplays(self.command)
         self._bridges: set[tuple[int, int]] = set()
         self.bridged = np.zeros(engine.rows, np.bool_)
         """Rows that hear another port."""
@@ -56,18 +59,22 @@ class Hands:
             log.warning("%s: port %s has no socket", type(action).__name__, name)
         return port
 
-    def command(self, port: Port, command: api.Command) -> None:
-        """Send a command to the port's card; its failure will come back as an event."""
+    def command(self, port: Port, command: api.Command) -> int | None:
+        """Send a command to the port's card; its failure will come back as an event.
+
+        Its id, None when the card is lost.
+        """
         if port.card in self._engine.shelf.lost:
-            return
+            return None
         board = self._engine.boards[port.card]
         try:
             number = board.command(port.index, command)
         except api.BoardError as error:
             log.error("port %s: %s", port.name or port.info.name, error)
             self._engine.lose_card(port.card, str(error))
-            return
+            return None
         port.commands[number] = _COMMAND_NAMES.get(type(command), type(command).__name__)
+        return number
 
     def unbridge_all(self, row: int) -> None:
         """Take a row out of every bridge."""
@@ -137,12 +144,15 @@ class Hands:
         port = self.port(action.port, action)
         if port is not None:
             port.ringing = True
-            self.command(port, api.StartRinging(tone_table(self.country).ring_ms))
+            who = Caller(action.caller_number, action.caller_name, action.presentation)
+            cadence_ms = tone_table(self.country).ring_ms
+            self.displays.ring(port, who, self.country, cadence_ms, self._engine.unix_s, self._engine.samples)
 
     def _stop_ring(self, action: act.StopRing) -> None:
         port = self.port(action.port, action)
         if port is not None:
             port.ringing = False
+            self.displays.end(port)
             self.command(port, api.StopRinging())
 
     # --------------------------------------------------------------- sound

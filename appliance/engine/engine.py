@@ -244,6 +244,7 @@ class Engine:
             return None
 
     def _take_event(self, port: Port, event: api.PortEvent, at: int, events: list[core.Event]) -> None:
+        self.hands.displays.note(port, event, at)
         found = ports.translate(port, event, at)
         if isinstance(event, api.PortGone):
             self.players.quiet(port.row)
@@ -292,6 +293,7 @@ class Engine:
     def _speak(self, events: list[core.Event]) -> None:
         self.mixer.process(self._heard, out=self._said)
         self.players.add_to(self._said)
+        self.hands.displays.add_to(self._said, self.samples)
         np.clip(self._said, -32768.0, 32767.0, out=self._said)
         np.rint(self._said, out=self._said)
         np.copyto(self._out, self._said, casting="unsafe")

@@ -11,6 +11,7 @@ with the port:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,10 @@ NO_SUCH_PORT = "there is no socket {port} on the cards: fit the card or change t
 
 DIALLING = "dialling"
 """How a port calls the command that dials a whole number."""
+OPTIONAL = "an extra"
+"""How it calls what a call goes on without: caller display, message lamp."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -318,6 +323,9 @@ def _failed(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     assert isinstance(event, api.CommandFailed)
     # The call that needed it cannot go on; the port itself may be tried again.
     what = port.commands.pop(event.command_id, "a command")
+    if what == OPTIONAL:
+        log.info("port %s: %s", port.name or port.info.name, event.reason)
+        return []
     return [core.PortLost(port.name, f"{what} failed: {event.reason}"), core.PortReady(port.name)]
 
 

@@ -251,6 +251,14 @@ class Stage:
         """The own telephone rings, between bursts too."""
         return self._set(a).ringing
 
+    def display(self, a: Actor) -> tuple[str, str, str]:
+        """(number, name, presentation) on the own telephone's caller display; empty words for nothing."""
+        shown = self._set(a).display.shown
+        if shown is None:
+            return "", "", ""
+        presentations = {"": "shown", "P": "withheld", "O": "unavailable"}
+        return shown.number, shown.name, presentations[shown.presentation.value]
+
     def lift(self, a: Actor) -> None:
         """Off hook."""
         self._set(a).lift()

@@ -12,25 +12,22 @@ from board.api import (
     Command,
     CommandFailed,
     DialPulses,
-    DropBattery,
     FlashHook,
     LineMeasure,
     PortInfo,
     PortKind,
     Samples,
     SetHook,
-    SetPolarity,
-    StartRinging,
-    StopRinging,
     Tick,
 )
 from board.sim.config import OfficeConfig
+from board.sim.fxs import PhoneCommand
 from board.sim.levels import BLOCK
 from board.sim.office import Office
 from board.sim.pace import Pace, VirtualPace, WallPace
 
 _LINE_CAN = frozenset({"polarity", "battery", "voltage", "onhook-audio"})
-_PHONE_CAN = frozenset({"polarity", "battery", "voltage"})
+_PHONE_CAN = frozenset({"polarity", "battery", "voltage", "onhook-audio", "lamp", "breaks"})
 
 
 class SimBoard:
@@ -132,9 +129,7 @@ class SimBoard:
         kind = self._ports[port].kind
         if kind is PortKind.FXO and isinstance(command, SetHook | FlashHook | DialPulses):
             self.office.fxo[port].command(number, command, clock)
-        elif kind is PortKind.FXS and isinstance(
-            command, StartRinging | StopRinging | SetPolarity | DropBattery
-        ):
+        elif kind is PortKind.FXS and isinstance(command, PhoneCommand):
             self.office.fxs[port - lines].command(number, command, clock)
         else:
             reason = f"{type(command).__name__} is not for {kind.value} ports"

@@ -5,6 +5,8 @@ How breaks of the loop are read (`-` open, `#` closed), after debouncing:
     ####--######          15 … 80 ms        one dial pulse
     ####-----###          80 … flash_max    flash
     ####----------------  longer            on hook
+
+The box may say what a single break of 15 … 130 ms is to be (`ReadBreaks`), until the set is hung up.
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ from board.api import (
     DropBattery,
     Flash,
     LineMeasure,
+    MessageLamp,
     OffHook,
     OnHook,
+    OnHookTransfer,
     PortBack,
     PortGone,
     PulseDigit,
+    ReadBreaks,
     SetPolarity,
     StartRinging,
     StopRinging,
@@ -35,6 +40,11 @@ from board.sim.world import World
 DEBOUNCE_MS = 12
 FLASH_MIN_MS = 80
 PULSE_END_MS = 200
+LONGEST_PULSE_MS = 130
+
+PhoneCommand = (
+    StartRinging | StopRinging | SetPolarity | DropBattery | OnHookTransfer | MessageLamp | ReadBreaks
+)
 
 
 class Bell(Protocol):
@@ -60,6 +70,8 @@ class FxsPort:
         self._hang_up: Timer | None = None
         self._digit_end: Timer | None = None
         self._drop_end: Timer | None = None
+        self._transfer_end: Timer | None = None
+        self._told_dialling: bool | None = None
         self._closed = False
         self._edge_at = 0
         self._settled = False
@@ -74,6 +86,8 @@ class FxsPort:
         """Ring voltage is on just now."""
         self.reversed_ = False
         self.feeding = True
+        self.lamp = False
+        """The message lamp of the telephone."""
 
     def wire(self, telephone: Bell) -> None:
         """Connect the telephone, once."""
@@ -84,10 +98,14 @@ class FxsPort:
         """Sound can pass."""
         return self.present and self.feeding and self._settled and self._closed
 
+    @property
+    def whispers(self) -> bool:
+        """On-hook transfer: the telephone hears the box although it is on hook."""
+        open_ = self._transfer_end is not None and not self._transfer_end.cancelled
+        return open_ and self.present and self.feeding and not self._closed and not self.voltage
+
     # ------------------------------------------------------------ commands
-    def command(
-        self, number: int, what: StartRinging | StopRinging | SetPolarity | DropBattery, t: int
-    ) -> None:
+    def command(self, number: int, what: PhoneCommand, t: int) -> None:
         """Carry out a command of the box at clock `t`; its result is an event."""
         problem = self._problem(what)
         if problem:
@@ -101,6 +119,12 @@ class FxsPort:
             self._stop_ringing()
         elif isinstance(what, SetPolarity):
             self.reversed_ = what.reversed_
+        elif isinstance(what, OnHookTransfer):
+            self._transfer(t, what.duration_ms)
+        elif isinstance(what, MessageLamp):
+            self.lamp = what.on
+        elif isinstance(what, ReadBreaks):
+            self._told_dialling = what.dialling
         else:
             self._feed(False)
             if self._drop_end is not None:
@@ -109,7 +133,7 @@ class FxsPort:
             self._drop_end = self._world.schedule.at(end, lambda due: self._feed(True))
         self._world.emit(CommandDone(self._index, t, number))
 
-    def _problem(self, what: StartRinging | StopRinging | SetPolarity | DropBattery) -> str:
+    def _problem(self, what: PhoneCommand) -> str:
         if not self.present:
             return "the port is gone"
         if isinstance(what, StartRinging):
@@ -121,7 +145,22 @@ class FxsPort:
                 return f"ring cadence {cadence} is not pairs of on, off between 20 and 60000 ms"
         if isinstance(what, DropBattery) and not 1 <= what.duration_ms <= 10000:
             return f"a battery drop of {what.duration_ms} ms is not between 1 and 10000 ms"
+        if isinstance(what, OnHookTransfer):
+            if self.off_hook:
+                return "the telephone is off hook"
+            if not 1 <= what.duration_ms <= 10000:
+                return f"an on-hook transfer of {what.duration_ms} ms is not between 1 and 10000 ms"
         return ""
+
+    def _transfer(self, t: int, duration_ms: int) -> None:
+        if self._transfer_end is not None:
+            self._transfer_end.cancel()
+        self._world.active_changed = True
+        self._transfer_end = self._world.schedule.at(t + samples_of_ms(duration_ms), self._transferred)
+
+    def _transferred(self, t: int) -> None:
+        self._transfer_end = None
+        self._world.active_changed = True
 
     def _ring_edge(self, cadence_ms: tuple[int, ...], step: int, t: int) -> None:
         self._bell(step % 2 == 0)
@@ -133,6 +172,7 @@ class FxsPort:
     def _bell(self, on: bool) -> None:
         assert self._set is not None
         self.voltage = on
+        self._world.active_changed = True
         self._set.ring_voltage(on)
 
     def _stop_ringing(self) -> None:
@@ -186,7 +226,8 @@ class FxsPort:
             self._hang_up.cancel()
             self._hang_up = None
         broken = self._edge_at - self._broken_at
-        if broken >= samples_of_ms(FLASH_MIN_MS):
+        longest = LONGEST_PULSE_MS if self._told_dialling else FLASH_MIN_MS
+        if broken >= samples_of_ms(longest):
             self._pulses = 0
             self._world.emit(Flash(self._index, t, round(broken / 8)))
         else:
@@ -198,13 +239,16 @@ class FxsPort:
     def _pulse_digit(self, t: int) -> None:
         count, self._pulses = self._pulses, 0
         self._digit_end = None
-        if 1 <= count <= 10:
+        if count == 1 and self._told_dialling is False:
+            self._world.emit(Flash(self._index, t, round((self._edge_at - self._broken_at) / 8)))
+        elif 1 <= count <= 10:
             self._world.emit(PulseDigit(self._index, t, str(count % 10)))
 
     def _hung_up(self, t: int) -> None:
         self._hang_up = None
         self._pulses = 0
         self.off_hook = False
+        self._told_dialling = None
         self._world.active_changed = True
         self._world.emit(OnHook(self._index, t))
 

@@ -342,7 +342,7 @@ class Office:
                 audio[port] = to_int16(audio[port] + self._scratch)
         self._late_clicks = new
         for telephone in self._active_phones:
-            telephone.ear.hear(to_far[place[telephone.index]])
+            telephone.hear(to_far[place[telephone.index]])
         for voice in self._awake:
             if voice.talking and voice.line is not None:
                 at = place[voice.line.index]
@@ -362,7 +362,7 @@ class Office:
         self._world.active_changed = False
         for telephone in self._active_phones:
             if not telephone.sounding:
-                telephone.ear.deaf()
+                telephone.deaf()
         self._active_lines = [line for line in self._lines if line.sounding]
         self._active_phones = [phone for phone in self._phones if phone.sounding]
         rows = [line.index for line in self._active_lines] + [phone.index for phone in self._active_phones]

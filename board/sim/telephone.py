@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from board.sim.config import OfficeError
+from board.sim.display import CallerDisplay
 from board.sim.fxs import FxsPort
-from board.sim.levels import Float, Int16, samples_of_ms
+from board.sim.levels import BLOCK, Float, Int16, samples_of_ms
 from board.sim.mouth import Ear, Mouth
 from board.sim.world import World
 
@@ -33,6 +34,10 @@ class TelephoneSet:
         """Times the feed went away."""
         self.mouth = Mouth()
         self.ear = Ear(world.config.hearing_s)
+        self.display = CallerDisplay(
+            world.country.fsk, "gb18030" if world.country.code == "CN" else "latin-1"
+        )
+        self._listening = False
         port.wire(self)
 
     # --------------------------------------------------------- for people
@@ -62,6 +67,7 @@ class TelephoneSet:
             self._edges.cancel()
             self._free_at = 0
             self.ring_bursts = 0
+            self.display.clear()
             self._edge(False, self._world.clock)
 
     def press(
@@ -130,6 +136,11 @@ class TelephoneSet:
         return self.mouth.pending or self._free_at > self._world.clock
 
     # ------------------------------------------------------------ for the port
+    @property
+    def lamp(self) -> bool:
+        """The message lamp is lit."""
+        return self.port.lamp
+
     def ring_voltage(self, on: bool) -> None:
         """The bell sounds or stops."""
         if on and not self.bell_on:
@@ -144,12 +155,36 @@ class TelephoneSet:
     # ---------------------------------------------------------- for the tick
     @property
     def sounding(self) -> bool:
-        """The set's sound reaches the card."""
-        return self.off_hook and self.port.carries
+        """The set's line carries sound, to its ear or to its display."""
+        return (self.off_hook and self.port.carries) or self.port.whispers
 
     def speak(self, out: Float) -> None:
-        """One block from the mouth into `out` [BLOCK]."""
-        self.mouth.speak(out)
+        """One block from the mouth into `out` [BLOCK]; on hook the mouth is cut off."""
+        if self.off_hook:
+            self.mouth.speak(out)
+        else:
+            out[:BLOCK] = 0.0
+
+    def hear(self, block: Int16) -> None:
+        """One block from the line, int16 [BLOCK]."""
+        if self.off_hook:
+            self._stop_listening()
+            self.ear.hear(block)
+            return
+        if not self._listening:
+            self._listening = True
+            self.display.start()
+        self.display.hear(block)
+
+    def deaf(self) -> None:
+        """The line has ceased to carry sound."""
+        self.ear.deaf()
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        if self._listening:
+            self._listening = False
+            self.display.stop()
 
     # --------------------------------------------------------------- the hook
     def _need_up(self, what: str) -> None:

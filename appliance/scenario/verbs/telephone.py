@@ -62,6 +62,51 @@ def wait_for_quiet(a: Actor, x: Args) -> Script:
 
 @verb(
     TELEPHONE,
+    "see [the ]display[ show| of] {number}[ name {text}]",
+    "see [the ]display[ show] withheld",
+    like=(
+        "see display 13912345678",
+        'see the display show 13912345678 name "李雷" within 5 s',
+        "see display withheld",
+    ),
+    does="Waits until the own telephone's caller display shows that; the set decodes it from what the box "
+    "sends while the receiver is down. It shows the last caller until the receiver is put down.",
+    within_s=20.0,
+)
+def see_display(a: Actor, x: Args) -> Script:
+    """Wait for the caller display."""
+    wanted = (x["number"], "shown") if x.get("number") else ("", "withheld")
+
+    def shown() -> bool:
+        number, name, presentation = a.stage.display(a)
+        return (number, presentation) == wanted and x.get("text") in (None, name)
+
+    words = " ".join(filter(None, (*wanted, x.get("text"))))
+    yield from a.until(
+        lambda: shown() or None,
+        f"the display of telephone {a.person.ext} to show {words}",
+        lambda: f"it shows `{' '.join(a.stage.display(a)).strip()}`; {a.stage.situation()}",
+    )
+
+
+@verb(
+    TELEPHONE,
+    "see nothing on [the ]display for {time}",
+    like="see nothing on the display for 5 s",
+    does="Fails if the own telephone's caller display shows something in that time.",
+)
+def see_no_display(a: Actor, x: Args) -> Script:
+    """Watch that the display is empty."""
+    yield from a.never(
+        lambda: any(a.stage.display(a)),
+        x["time"],
+        f"nothing on the display of telephone {a.person.ext} for {x['time']:g} s",
+        "it showed something",
+    )
+
+
+@verb(
+    TELEPHONE,
     "(lift|pick up|answer)[ the (phone|receiver|telephone)]",
     like=("lift", "pick up the phone"),
     does="Takes the receiver off the hook; answers when it rings.",
