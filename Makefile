@@ -31,7 +31,7 @@ setup-bench:     ## the same, and the peers that the bench measures next to us
 bench: setup-bench ## figures and ratios, printed
 	@.venv/bin/python -m tests.bench
 
-bench-long: setup-bench ## false digits, hang-ups and caller IDs in 20 hours of speech and music
+bench-long: setup-bench ## false digits and caller IDs in 20, hang-ups in 100 hours of speech and music
 	@.venv/bin/python -m tests.bench.dsp --long
 
 dsp-report: setup-bench ## docs/dsp-report.md and its plots, from a run

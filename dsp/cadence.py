@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.linescan import OFF, LineScan, Run
+from dsp.linescan import OFF, LineScan, Run, Sines
 
 TOLERANCE = 0.17
 SLACK_MS = 35.0
@@ -32,6 +32,12 @@ SINES_PURE = 0.9
 SINES_SAME_DB = 1.3
 SINES_STEADY_DB = 1.0
 SINES_SHAKEN_DB = 2.5
+STRAYS_HZ = 1.5
+STRAYS_HZ_MS = 300.0
+"""Bursts of one machine, with noise or a voice over them, differ by less; of 300 ms by less than 2.5 Hz."""
+SINES_SAME_HZ = 0.6
+SINES_PURE_IF_SAME = 0.8
+SINES_EASE_IF_SAME = 1.4
 RARE = 0.2
 MORE_SHARE = 0.03
 """A tone of several frequencies must explain this much more than a tone of some of them."""
@@ -69,12 +75,12 @@ def cadence_error(cadence_ms: tuple[int, ...], runs: Sequence[Run], cut: bool = 
     return best
 
 
-def hear(scan: LineScan, port: int, anchor: Run) -> Heard:
-    """`Heard`, shared by all detectors that ask in the same frame."""
-    key = (scan.number, anchor.start)
+def hear(scan: LineScan, port: int, anchor: Run, signature: int | None = None) -> Heard:
+    """`Heard`, shared by all detectors that ask in the same frame; by default of the best signature."""
+    key = (scan.number, anchor.start, signature)
     kept = scan.kept.get(port)
     if kept is None or kept[0] != key:
-        kept = scan.kept[port] = (key, Heard(scan, port, anchor))
+        kept = scan.kept[port] = (key, Heard(scan, port, anchor, signature))
     heard = kept[1]
     assert isinstance(heard, Heard)
     return heard
@@ -91,12 +97,13 @@ class Heard:
         bursts    ━━━━      ━━━━    ━━━━
     """
 
-    def __init__(self, scan: LineScan, port: int, anchor: Run) -> None:
+    def __init__(self, scan: LineScan, port: int, anchor: Run, signature: int | None = None) -> None:
         self._scan = scan
         self._port = port
         self.net = scan.networks[port]
-        signature = scan.best_signature(port, anchor)
-        self._signature = signature
+        if signature is None:
+            signature = scan.best_signature(port, anchor)
+        self.signature = signature
         self._beat = self.net.beats[signature]
         self._first, self._level = scan.track(port, signature, LOOK_BACK)
         inside = self._inside(anchor)
@@ -150,34 +157,75 @@ class Heard:
             worst = max(worst, (max(medians) - min(medians)) / allowed)
         return worst
 
-    def quality_of_sines(self, runs: Sequence[Run]) -> float:
+    def keeps_frequency(self, runs: Sequence[Run], names: Sequence[str]) -> bool:
+        """Whether all bursts have the same frequencies, as a machine's have; the next note of a tune has not.
+
+        `names`: the tones that the runs may be. Bursts whose sound is no longer kept are not asked.
+        """
+        return any(self._strays(runs, signature) <= 1.0 for signature in self._signatures(runs, names))
+
+    def quality_of_sines(self, runs: Sequence[Run], names: Sequence[str]) -> float:
         """`quality` once more, of the sines alone: a voice beside them shakes these four times less.
 
-        A voice that has a harmonic at the tone's frequency shakes one burst and not the next; a note
-        of music fades in every one. So one half of one burst may be off, the rest must agree. 9 where
-        the sound is no longer kept.
+        `names`: the tones that the runs may be; the sines are those of the one that fits best.
         """
-        lines_hz = self.net.lines[self._signature]
+        signatures = self._signatures(runs, names)
+        return min((self._quality_of_sines(runs, signature) for signature in signatures), default=9.0)
+
+    def _signatures(self, runs: Sequence[Run], names: Sequence[str]) -> set[int]:
+        return {
+            signature
+            for name, cadence_ms, signature, _ in self.net.forms
+            if name in names and self.error(cadence_ms, signature, runs, cut=True) <= 1.0
+        }
+
+    def _sines(self, run: Run, signature: int) -> Sines | None:
+        """The sines of a burst, its edges left out."""
+        stop = min(run.start + run.frames - 1, self._scan.number)
+        return self._scan.sines(self._port, run.start + 1, stop, self.net.lines[signature])
+
+    def _strays(self, runs: Sequence[Run], signature: int) -> float:
+        """How far apart the bursts' frequencies are: over 1, they are not the same."""
+        seen = [(run.ms, self._sines(run, signature)) for run in runs if run.kind != OFF]
+        kept = [(ms, sines.hz) for ms, sines in seen if sines is not None]
+        if len(kept) < 2:
+            return 0.0
+        apart_hz = _apart([hz for _, hz in kept])
+        return apart_hz / (STRAYS_HZ + STRAYS_HZ_MS / min(ms for ms, _ in kept))
+
+    def _quality_of_sines(self, runs: Sequence[Run], signature: int) -> float:
+        """The quality as one unchanging set of sines; 9 where the sound is no longer kept.
+
+        A voice that has a harmonic at the tone's frequency shakes one burst and not the next; a note
+        of music fades in every one. So one half of one burst may be off, the rest must agree. More may be off
+        where the bursts have one and the same frequency, which a voice never finds again so exactly.
+        """
         whole, fades = [], []
         for run in runs:
             if run.kind == OFF:
                 continue
-            first, stop = run.start + 1, min(run.start + run.frames - 1, self._scan.number)
-            middle = (first + stop) // 2
-            edges = ((first, stop), (first, middle), (middle, stop))
-            level, early, late = (self._scan.line_level_db(self._port, *part, lines_hz) for part in edges)
-            if level is None or early is None or late is None:
+            half = run.frames // 2
+            seen = self._sines(run, signature)
+            early = self._sines(Run(run.kind, run.start, half + 1), signature)
+            late = self._sines(Run(run.kind, run.start + half - 1, run.frames - half + 1), signature)
+            if seen is None or early is None or late is None or seen.missing:
                 return 9.0
-            if self._scan.purity(self._port, run, lines_hz) < SINES_PURE:
-                return 9.0
-            whole.append(level)
-            fades.append(abs(early - late))
+            whole.append(seen)
+            fades.append(abs(early.level_db - late.level_db))
+        if len(whole) < 2:
+            return 9.0
+        purities = sorted(seen.purity for seen in whole)
+        same = _apart([seen.hz for seen in whole]) < SINES_SAME_HZ and purities[1] > SINES_PURE
+        if purities[0] < (SINES_PURE_IF_SAME if same else SINES_PURE):
+            return 9.0
+        levels = [seen.level_db for seen in whole]
         spread = self._beat.spread_db
-        return max(
-            (max(whole) - min(whole)) / (SINES_SAME_DB + spread),
-            sorted(fades)[-2] / (SINES_STEADY_DB + spread) if len(fades) > 1 else 9.0,
+        worst = max(
+            (max(levels) - min(levels)) / (SINES_SAME_DB + spread),
+            sorted(fades)[-2] / (SINES_STEADY_DB + spread),
             max(fades) / (SINES_SHAKEN_DB + spread),
         )
+        return worst / (SINES_EASE_IF_SAME if same else 1.0)
 
     def gap_depth_db(self, runs: Sequence[Run]) -> float:
         """How much weaker than the bursts the tone's frequencies are in the loudest of the gaps."""
@@ -252,6 +300,12 @@ def _middle(values: NDArray[np.float32]) -> float:
     """The median of a few values, without numpy's detours."""
     ordered = np.sort(values)
     return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def _apart(bursts_hz: Sequence[tuple[float, ...]]) -> float:
+    """How much (Hz) the frequencies of some bursts differ from burst to burst at most."""
+    strayed: list[float] = [max(line) - min(line) for line in zip(*bursts_hz, strict=True)]
+    return max(strayed)
 
 
 def turn_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:

@@ -32,7 +32,7 @@ JUDGED = 6
 """Three bursts and their gaps, the last one still running."""
 GAP_DB = 6.0
 """In a gap the tone must be at least this much weaker than in the bursts."""
-WORST_QUALITY = 4.0
+WORST_QUALITY = 8.0
 """Bursts that a voice shakes more than a tone may shake are looked at again, more closely."""
 BLIP_MS = 120.0
 """A harmonic of somebody's voice may pass through the tone's frequency in a gap for so long."""
@@ -113,6 +113,16 @@ class DisconnectDetector:
         if len(runs) < 2 or runs[-2].kind != 1 or not self.scan.is_clear(port, runs[-2]):
             return None
         heard = hear(self.scan, port, runs[-2])
+        cause = self._ended(port, heard)
+        if cause is not None or self._undecided[port]:
+            return cause
+        # With a voice beside it a tone may look more like one of several frequencies than like itself.
+        other = self._ending_signature(port, runs[-2])
+        if other is None or other == heard.signature:
+            return None
+        return self._ended(port, hear(self.scan, port, runs[-2], other))
+
+    def _ended(self, port: int, heard: Heard) -> tuple[str, int] | None:
         if not heard.runs or heard.runs[-1].kind != OFF:
             return None
         self._undecided[port] = False
@@ -121,6 +131,14 @@ class DisconnectDetector:
             if cause is not None or self._undecided[port]:
                 return cause
         return None
+
+    def _ending_signature(self, port: int, burst: Run) -> int | None:
+        """The best signature among those of the tones that end a call; None if there are none."""
+        ending = self.scan.networks[port].ending
+        if not ending:
+            return None
+        share = self.scan.shares(port, burst)
+        return max(ending, key=lambda signature: float(share[signature]))
 
     def _next_burst(self, port: int, runs: list[Run]) -> tuple[str, int] | None:
         """The burst that has begun tells how long the gap was on which the cause depends."""
@@ -144,10 +162,13 @@ class DisconnectDetector:
         if quality > WORST_QUALITY or heard.gap_depth_db(tail) < GAP_DB:
             return None
         found = heard.best(tail, cut=True, ended=ended)
-        causes = [REASONS[name] for name in found if name in REASONS]
+        ending = [name for name in found if name in REASONS]
+        causes = [REASONS[name] for name in ending]
         if not causes or any(name in NEVER_THE_END for name in found):
             return None
-        if quality > 1.0 and heard.quality_of_sines(tail) > 1.0:
+        if quality > 1.0 and heard.quality_of_sines(tail, ending) > 1.0:
+            return None
+        if not heard.keeps_frequency(tail, ending):
             return None
         if ended is None and len(set(causes)) > 1 and heard.will_part(list(found)):
             self._undecided[port] = True

@@ -232,6 +232,8 @@ class Network:
             raise ValueError(f"country {country}: more than {MOST_SIGNATURES} different tones")
         self.forms = [(tone.name, tone.cadence_ms, signature, rank) for tone, signature, rank in forms]
         """Every form of every call-progress tone: name, cadence, index of its signature, 0 for the usual."""
+        self.ending = sorted({signature for name, _, signature, _ in self.forms if name in ENDING})
+        """The signatures of tones that end a call."""
         self.lines = lines
         """The frequencies (Hz) of each call-progress signature."""
         self.progress = len(lines)
@@ -247,6 +249,7 @@ class Network:
         """For each call-progress signature, those that lack some of its frequencies and have no others."""
 
 
+ENDING = ("busy", "congestion", "unobtainable", "learned")
 PROGRESS_TONES = (
     "dial",
     "ringback",
@@ -285,6 +288,29 @@ class Run:
     def ms(self) -> float:
         """How long it has lasted."""
         return self.frames * FRAME_MS
+
+
+@dataclass(frozen=True)
+class Sines:
+    """The sines at a tone's frequencies in a stretch of sound, whatever is beside them."""
+
+    level_db: float
+    """All of them together; 0 is no fixed level."""
+    purity: float
+    """Their share of what lies around the frequencies."""
+    hz: tuple[float, ...]
+    """Their frequencies, found to a small part of 1/(length of the stretch)."""
+    missing: bool
+    """One of them is not there."""
+
+
+def _summit(power: NDArray[np.floating]) -> float:
+    """Where between -0.5 and 0.5 the peak of three neighbouring bins of a spectrum lies."""
+    if len(power) < 3:
+        return 0.0
+    before, at, after = np.log(power + 1e-9)
+    bend = float(before - 2 * at + after)
+    return float(np.clip(0.5 * float(before - after) / bend, -0.5, 0.5)) if bend < -1e-9 else 0.0
 
 
 @dataclass(frozen=True)
@@ -329,7 +355,7 @@ class LineScan:
         self._interesting = np.zeros(ports, np.bool_)
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
-        self.kept: dict[int, tuple[tuple[int, int], object]] = {}
+        self.kept: dict[int, tuple[tuple[int, int, int | None], object]] = {}
         """What one detector has worked out about a port and the next may use: see `cadence.hear`."""
         self._born = [0] * ports
         self._strength: Array = np.zeros((HISTORY, ports), np.float32)
@@ -417,40 +443,26 @@ class LineScan:
     def purity(self, port: int, run: Run, lines_hz: tuple[float, ...], tolerance: float = TOLERANCE) -> float:
         """How much of what lies around these lines is one unchanging sine in each: a share, 1 for a machine.
 
-        Seen over up to 0.8 s of the burst, 0 where that is no longer kept. A voice or an instrument
-        that passes for a tone frame by frame glides or trembles by more than 1/n s allows.
+        Seen over up to 0.8 s of the burst, 0 where that is no longer kept or one of the lines is missing.
+        A voice or an instrument that passes for a tone frame by frame glides or trembles by more than
+        1/n s allows.
         """
-        stop = min(run.start + run.frames - 1, self.number)
-        first = max(run.start + 1, stop - SOUND_LOOK)
-        seen = self._lines_of(port, first, stop, lines_hz, tolerance)
-        if seen is None:
-            return 0.0
-        spectrum, inside, around, peaks = seen
-        if min(peaks) < MISSING_LINE * max(peaks):
-            return 0.0
-        return float(spectrum[inside].sum() / max(float(spectrum[around].sum()), 1e-9))
+        seen = self._look(port, run, lines_hz, tolerance)
+        return 0.0 if seen is None or seen.missing else seen.purity
 
     def has_lines(self, port: int, run: Run, lines_hz: tuple[float, ...]) -> bool:
         """Whether none of these lines is missing from a burst; true where its sound is no longer kept."""
+        seen = self._look(port, run, lines_hz, TOLERANCE)
+        return seen is None or not seen.missing
+
+    def _look(self, port: int, run: Run, lines_hz: tuple[float, ...], tolerance: float) -> Sines | None:
         stop = min(run.start + run.frames - 1, self.number)
-        seen = self._lines_of(port, max(run.start + 1, stop - SOUND_LOOK), stop, lines_hz, TOLERANCE)
-        return seen is None or min(seen[3]) > MISSING_LINE * max(seen[3])
+        return self.sines(port, max(run.start + 1, stop - SOUND_LOOK), stop, lines_hz, tolerance)
 
-    def line_level_db(self, port: int, first: int, stop: int, lines_hz: tuple[float, ...]) -> float | None:
-        """Level of the sines at these lines, frames `first` to before `stop`, whatever is beside.
-
-        In dB of no fixed reference; None where the sound is no longer kept.
-        """
-        seen = self._lines_of(port, first, stop, lines_hz, TOLERANCE)
-        if seen is None:
-            return None
-        spectrum, inside, _, _ = seen
-        return float(10 * np.log10(max(float(spectrum[inside].sum()), 1e-9)) - 20 * np.log10(stop - first))
-
-    def _lines_of(
-        self, port: int, first: int, stop: int, lines_hz: tuple[float, ...], tolerance: float
-    ) -> tuple[NDArray[np.floating], NDArray[np.bool_], NDArray[np.bool_], list[float]] | None:
-        """Power spectrum of a stretch, which bins are the lines' own, which lie around, the lines' peaks."""
+    def sines(
+        self, port: int, first: int, stop: int, lines_hz: tuple[float, ...], tolerance: float = TOLERANCE
+    ) -> Sines | None:
+        """The sines at these lines, frames `first` to before `stop`; None where that is no longer kept."""
         if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
             return None
         x = self._sound[np.arange(first, stop) % SOUND_HISTORY, port].ravel()
@@ -459,18 +471,25 @@ class LineScan:
         lobe = int(2 * SAMPLE_RATE_HZ / len(x) / bin_hz) + 2
         around = np.zeros(len(spectrum), np.bool_)
         inside = np.zeros(len(spectrum), np.bool_)
-        peaks = []
+        peaks, found_hz = [], []
         for line in lines_hz:
             reach = line * tolerance
             least, most = round((line - reach) / bin_hz), round((line + reach) / bin_hz) + 1
             peak = least + int(spectrum[least:most].argmax())
             peaks.append(float(spectrum[peak]))
+            found_hz.append((peak + _summit(spectrum[peak - 1 : peak + 2])) * bin_hz)
             inside[max(peak - lobe, 0) : peak + lobe + 1] = True
             away = round((reach + PURITY_BESIDE_HZ) / bin_hz)
             middle = round(line / bin_hz)
             around[max(middle - away, 0) : middle + away + 1] = True
         around |= inside
-        return spectrum, inside, around, peaks
+        power = float(spectrum[inside].sum())
+        return Sines(
+            10 * float(np.log10(max(power, 1e-9))) - 20 * float(np.log10(stop - first)),
+            power / max(float(spectrum[around].sum()), 1e-9),
+            tuple(found_hz),
+            min(peaks) < MISSING_LINE * max(peaks),
+        )
 
     def _rows(self, first: int, stop: int) -> NDArray[np.intp]:
         stop = min(stop, self.number)

@@ -2,7 +2,7 @@
 
 python -m tests.bench.dsp            every row, printed
 python -m tests.bench.dsp --report   the same, and docs/dsp-report.md with its plots
-python -m tests.bench.dsp --long     false events over 20 h of speech and music, kept for the report
+python -m tests.bench.dsp --long     false events over many hours of speech and music, kept for the report
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ def main():
     parser.add_argument("--report", action="store_true", help="write docs/dsp-report.md and its plots")
     parser.add_argument("--long", action="store_true", help="false events over hours of speech and music")
     parser.add_argument("--hours", type=float, default=20.0, help="how many, with --long (default: 20)")
+    parser.add_argument(
+        "--hang-up-hours", type=float, default=100.0, help="how many for hang-ups, with --long (default: 100)"
+    )
     args = parser.parse_args()
     for name in args.groups:
         if name not in GROUPS:
             parser.error(f"there is no group {name!r}; there are {', '.join(GROUPS)}")
     if args.long:
-        found = long.run(args.hours)
+        found = long.run(args.hours, args.hang_up_hours)
         LONG_FILE.parent.mkdir(parents=True, exist_ok=True)
         LONG_FILE.write_text(
             json.dumps(found | {"machine": report.machine(), "date": report.today()}, indent=2) + "\n"

@@ -111,7 +111,8 @@ def long_text(found):
         return "The long run (`make bench-long`) has not been done on this machine."
     heard = ", ".join(f"{name} {h} h" for name, h in found["hours_by_recording"].items())
     text = (
-        f"{found['hours']} hours ({heard}), {found['date']}, {found['machine']}.\n\n"
+        f"{found['hours']} hours ({heard}); for hang-ups {found['hang_up_hours']} hours of the same at more "
+        f"speeds, as calls in {len(long.COUNTRIES)} countries. {found['date']}, {found['machine']}.\n\n"
         f"| False events | in all | target |\n|---|---|---|\n"
         f"| DTMF digits | {found['false_digits']} | 0 in 20 h |\n"
         f"| caller IDs | {found['false_caller_ids']} | 0 in 20 h |\n"
