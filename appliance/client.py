@@ -290,6 +290,15 @@ class EngineClient:
         """The record has been stored; one acknowledgement for every `record` event."""
         self._connection.send({"cmd": "ack", "id": record_id})
 
+    def ack_message(self, message_id: str) -> None:
+        """What a `message` event told has been stored."""
+        self._connection.send({"cmd": "ack_message", "id": message_id})
+
+    def sms(self, message_id: str, number: str, text: str, port: str = "") -> None:
+        """Send a text by this socket if it can; its fate arrives as `message` events with the same id."""
+        message = {"cmd": "sms", "id": message_id, "number": number, "text": text, "port": port}
+        self._connection.send(message)
+
     def snapshot(self) -> None:
         """Ask for a `live` event now."""
         self._connection.send({"cmd": "snapshot"})

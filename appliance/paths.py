@@ -44,6 +44,11 @@ class Home:
         return self.root / "spool"
 
     @property
+    def message_spool(self) -> Path:
+        """Short messages that control has not acknowledged yet."""
+        return self.root / "message-spool"
+
+    @property
     def run(self) -> Path:
         """Sockets, locks and what else is gone after a restart."""
         return self.root / "run"
@@ -70,7 +75,14 @@ class Home:
 
     def create(self) -> None:
         """Make the folders. Raises OSError when that is not possible."""
-        for folder in (self.database.parent, self.recordings, self.spool, self.run, self.prompts):
+        for folder in (
+            self.database.parent,
+            self.recordings,
+            self.spool,
+            self.message_spool,
+            self.run,
+            self.prompts,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -208,13 +208,16 @@ class SmsReceived(PortEvent):
     """Cellular: a short message, put together from all its parts.
 
     number: the sender, or a word when it is no number. sent_unix_s: the centre's time stamp.
-    missing: parts that never came (their text is left out).
+    missing: parts that never came (their text is left out). receipt: names the message as the network
+    delivered it, the same each time; the card keeps its copy, and tells the message again when it is
+    opened anew, until SmsStored says that it is safe elsewhere.
     """
 
     number: str = ""
     text: str = ""
     sent_unix_s: float | None = None
     missing: int = 0
+    receipt: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,10 +230,12 @@ class SmsSent(PortEvent):
 
 @dataclass(frozen=True)
 class SmsFailed(PortEvent):
-    """Cellular: the result of SendSms when it could not be sent (whole); `reason` is for people."""
+    """Cellular: the result of SendSms when it could not be sent (whole); `reason` is for people.
+    unsure: the module was given it and has not answered: it may have gone out."""
 
     command_id: int = 0
     reason: str = ""
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -337,6 +342,13 @@ class SendSms:
     report: bool = False
 
 
+@dataclass(frozen=True)
+class SmsStored:
+    """FXO with "sms": the message of this receipt (SmsReceived) is safe: delete the card's copy."""
+
+    receipt: str
+
+
 Command = (
     SetHook
     | StartRinging
@@ -351,6 +363,7 @@ Command = (
     | DialNumber
     | SendKeys
     | SendSms
+    | SmsStored
 )
 
 

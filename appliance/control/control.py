@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control import callers, health, planning
+from appliance.control import callers, health, messages, planning
 from appliance.control.compile import check_flow
 from appliance.control.effects import Effect, Message, Stream, ToEngine, Work
 from appliance.control.gate import Gate
@@ -30,12 +30,14 @@ from appliance.core.events import DESK_VERBS
 from appliance.paths import SHIPPED_PROMPTS, Home
 from appliance.services import prompts as prompt_files
 from appliance.services import retention
-from appliance.store import SHIPPED_FLOWS, Store, StoreError, open_store
+from appliance.store import SHIPPED_FLOWS, InvalidRow, NotFound, Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
 
 PROBE_S = 30.0
 RETENTION_S = 3600.0
+UNSENT_S = 30.0
+"""How often the engine is given what has not been sent, in case that it has not heard of it."""
 WARM_NUMBER = "+8613800138000"
 """Looked up once at the start, so that the first real pop finds the database open and in memory."""
 FORWARDED = frozenset({"notice"})
@@ -58,6 +60,7 @@ class Control:
         self._flows = shipped_flows
         self._gate = Gate(home.database, open_store)
         self._records = Records()
+        self._messages = Records(messages.MESSAGES)
         self._pops = Pops()
         self._requests = Requests()
         self._pins = PinGuard()
@@ -67,6 +70,7 @@ class Control:
         self._plan = planning.PlanState()
         self._box = health.Health(wall_clock())
         self._subscribers: set[int] = set()
+        self._unsent_due_s = 0.0
         self._link = 0
         self._engine_up = False
         self._live: Message | None = None
@@ -81,7 +85,7 @@ class Control:
         effects: list[Effect] = (
             [ToEngine({"cmd": "plan", "plan": self._plan.good})] if self._plan.good else []
         )
-        return [*effects, ToEngine({"cmd": "snapshot"}), *self._tell_status()]
+        return [*effects, ToEngine({"cmd": "snapshot"}), *self._unsent(), *self._tell_status()]
 
     def engine_down(self, why: str, now: float) -> list[Effect]:
         """The engine has gone, or does not answer yet."""
@@ -92,6 +96,7 @@ class Control:
         self._link += 1
         self._live = None
         self._records.link_lost()
+        self._messages.link_lost()
         return [*self._requests.engine_lost(), *self._pops.clear(), *self._tell_status()]
 
     def from_engine(self, message: Message, now: float) -> list[Effect]:
@@ -110,6 +115,9 @@ class Control:
         if topic == "record":
             self._records.received(data, self._link)
             return self._records.step(self._gate.store, now)
+        if topic == "message":
+            self._messages.received(data, self._link)
+            return self._messages.step(self._gate.store, now)
         if topic == "ask":
             return self._ask(data, now)
         if topic == "reply":
@@ -177,6 +185,7 @@ class Control:
             "plan_changed": self._plan_changed,
             "flow_check": self._flow_check,
             "prompts": self._list_prompts,
+            "send_message": self._send_message,
         }.get(method)
         if handler is None:
             return [failure(client, request, "unknown_method", f"control has no method {method!r}")]
@@ -235,6 +244,21 @@ class Control:
         about = {"client": client, "request": request, "key": "prompts"}
         return [Work("plan", "reply", lambda: prompt_files.catalogue(*self._prompts), about)]
 
+    def _send_message(self, client: int, request: object, params: Message, now: float) -> list[Effect]:
+        store = self._gate.store
+        if store is None:
+            return [failure(client, request, "store_away", self._gate.problem)]
+        about = {"client": client, "request": request}
+        return [Work("write", "write_message", lambda: messages.write(store, params), about)]
+
+    def _unsent(self) -> list[Effect]:
+        """Messages that the engine may not know of. On the lane of the writing: what is read here as not sent
+        is handed over before the engine hears that its fate is stored, so that it still knows it."""
+        store = self._gate.store
+        if store is None or not self._engine_up:
+            return []
+        return [Work("write", "unsent", store.messages.unsent, {"link": self._link})]
+
     # -------------------------------------------------------------------- work
     def done(self, work: Work, value: Any, error: BaseException | None, now: float) -> list[Effect]:
         """The outcome of a `Work`: its value, or the error that ended it."""
@@ -243,7 +267,7 @@ class Control:
             if work.name != "open":
                 log.warning("%s: %s", work.name, error)
             self._gate.failed(error, now)
-        elif error is not None and work.name != "record":
+        elif error is not None and work.name not in ("record", "message", "write_message"):
             log.error("%s failed", work.name, exc_info=error)
         effects = self._outcome(work, value, error, now)
         if self._gate.store is not store_before or isinstance(error, StoreError):
@@ -257,6 +281,15 @@ class Control:
         if work.name == "record":
             effects = self._records.done(value, error, self._link, now)
             return [*effects, *self._records.step(self._gate.store, now)]
+        if work.name == "message":
+            effects = self._messages.done(value, error, self._link, now)
+            return [*effects, *self._messages.step(self._gate.store, now)]
+        if work.name == "write_message":
+            handed = [messages.hand_over(value)] if value is not None and self._engine_up else []
+            return [self._reply(about, value, error), *(messages.tell(value) if value else []), *handed]
+        if work.name == "unsent":
+            same = value is not None and about["link"] == self._link
+            return [messages.hand_over(row) for row in value] if same else []
         if work.name == "pop":
             return self._pops.joined(about, value)
         if work.name == "ask":
@@ -283,7 +316,8 @@ class Control:
         log.info("the database is open")
         assert store is not None
         warm = Work("read", "warm", lambda: callers.pop_content(store, WARM_NUMBER, ""))
-        return [warm, self._compile({}), *self._records.step(store, now)]
+        waiting = [*self._records.step(store, now), *self._messages.step(store, now)]
+        return [warm, self._compile({}), *waiting, *self._unsent()]
 
     def _answer(self, asked: Message, data: Message | None, now: float) -> list[Effect]:
         if asked["link"] != self._link or now > asked["until"]:
@@ -294,7 +328,8 @@ class Control:
         client, request = int(about["client"]), about["request"]
         if error is None:
             return result(client, request, value)
-        code = "store_away" if isinstance(error, StoreError) else "failed"
+        refused = isinstance(error, InvalidRow | NotFound)
+        code = "store_away" if isinstance(error, StoreError) else "bad_request" if refused else "failed"
         return failure(client, request, code, str(error) or type(error).__name__)
 
     # -------------------------------------------------------------------- plan
@@ -364,6 +399,10 @@ class Control:
         had_store = self._gate.store is not None
         effects = [*self._gate.tick(now), *self._pops.tick(now), *self._requests.tick(now)]
         effects += self._records.step(self._gate.store, now)
+        effects += self._messages.step(self._gate.store, now)
+        if now >= self._unsent_due_s:
+            self._unsent_due_s = now + UNSENT_S
+            effects += self._unsent()
         effects += [Work("slow", name, run) for name, run in self._schedule.start_due(now)]
         if had_store and self._gate.store is None:
             effects += self._tell_status()
@@ -373,7 +412,7 @@ class Control:
         """When `tick` is needed next at the latest."""
         times = [self._gate.due(), self._pops.due(), self._requests.due(), self._schedule.due()]
         if self._gate.store is not None:
-            times.append(self._records.due())
+            times += [self._records.due(), self._messages.due()]
         return min((time for time in times if time is not None and time > now), default=now + 1.0)
 
     def close(self) -> None:
@@ -385,7 +424,7 @@ class Control:
         return self._box.summary(self._gate.problem, self._plan.as_dict())
 
     def _details(self) -> Message:
-        return self._box.details(self._records.waiting, self._records.problem, self._records.refused)
+        return self._box.details(self._records, self._messages)
 
     def _tell_status(self) -> list[Effect]:
         summary = self._summary()

@@ -10,6 +10,7 @@ from typing import Any
 
 from appliance.control.effects import Message, ToClient
 from appliance.control.planning import Ports
+from appliance.control.records import Records
 from appliance.paths import Home
 from appliance.services import disk
 from appliance.store import SETTINGS, Store, StoreError
@@ -90,14 +91,15 @@ class Health:
             "maintenance": bool(database_problem),
         }
 
-    def details(self, waiting: int, records_problem: str, refused: dict[str, str]) -> Message:
+    def details(self, records: Records, messages: Records) -> Message:
         """What is looked up when somebody asks."""
         return {
             "started_at": self.started_at,
             "engine_health": self.engine_health,
             "disk": self.probe.disk.as_dict(),
             "spool": self.probe.spool,
-            "records": {"waiting": waiting, "problem": records_problem, "refused": dict(refused)},
+            "records": records.state(),
+            "messages": messages.state(),
             "retention_problems": list(self.retention_problems),
             "versions": {
                 "zongji": _own_version(),

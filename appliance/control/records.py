@@ -1,9 +1,10 @@
-"""Call records on their way from the engine to the store: kept until committed, then acknowledged."""
+"""Call records and messages on their way from the engine to the store: committed, then acknowledged."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ SUMMARY = (
 
 @dataclass(frozen=True)
 class Received:
-    """One `record` event. link: which connection it came over; an acknowledgement belongs there only."""
+    """One `record` or `message` event. link: the connection it came over; its acknowledgement goes there."""
 
     call: str
     record: Message
@@ -32,10 +33,36 @@ class Received:
     link: int
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What differs between records of calls and messages.
+
+    work: name of the writing; ack: command for the engine; save: write it, returns its row;
+    tell: what subscribers hear of the row.
+    """
+
+    work: str
+    ack: str
+    save: Callable[[Store, Received], Message]
+    tell: Callable[[Message], list[Effect]]
+
+
+def _save_call(store: Store, one: Received) -> Message:
+    return store.calls.save(one.record, one.final)
+
+
+def _tell_call(row: Message) -> list[Effect]:
+    return [Stream("call", {name: row.get(name) for name in SUMMARY})]
+
+
+CALLS = Kind("record", "ack", _save_call, _tell_call)
+
+
 class Records:
     """One record is being written at a time, in the order of arrival."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind = CALLS) -> None:
+        self._kind = kind
         self._waiting: deque[Received] = deque()
         self._writing: Received | None = None
         self._retry_s = 0.0
@@ -47,6 +74,10 @@ class Records:
     def waiting(self) -> int:
         """How many are not stored yet."""
         return len(self._waiting) + (self._writing is not None)
+
+    def state(self) -> Message:
+        """For the status."""
+        return {"waiting": self.waiting, "problem": self.problem, "refused": dict(self.refused)}
 
     def received(self, data: Message, link: int) -> None:
         """Take a `record` event."""
@@ -66,7 +97,7 @@ class Records:
         if store is None or self._writing is not None or not self._waiting or now < self._retry_s:
             return []
         one = self._writing = self._waiting.popleft()
-        return [Work("write", "record", lambda: store.calls.save(one.record, one.final))]
+        return [Work("write", self._kind.work, lambda: self._kind.save(store, one))]
 
     def done(
         self, row: dict[str, Any] | None, error: BaseException | None, link: int, now: float
@@ -78,17 +109,17 @@ class Records:
         if row is not None:
             self.problem = ""
             self.refused.pop(one.call, None)
-            effects: list[Effect] = [ToEngine({"cmd": "ack", "id": one.call})] if one.link == link else []
-            return [*effects, Stream("call", {name: row.get(name) for name in SUMMARY})]
+            acknowledged = ToEngine({"cmd": self._kind.ack, "id": one.call})
+            return [*([acknowledged] if one.link == link else []), *self._kind.tell(row)]
         if isinstance(error, StoreError):
-            log.warning("the record of call %s waits: %s", one.call, error)
+            log.warning("the %s %s waits: %s", self._kind.work, one.call, error)
             self.problem = str(error)
             self._retry_s = now + RETRY_S
             if one.link == link:
                 self._waiting.appendleft(one)
             return []
         if not isinstance(error, InvalidRow):
-            log.error("the record of call %s could not be stored", one.call, exc_info=error)
+            log.error("the %s %s could not be stored", self._kind.work, one.call, exc_info=error)
         self._refuse(one.call, str(error))
         return []
 
@@ -97,7 +128,7 @@ class Records:
         return self._retry_s if self._waiting and self._writing is None else None
 
     def _refuse(self, call: str, why: str) -> None:
-        log.error("the record of call %s was refused and stays with the engine: %s", call, why)
+        log.error("the %s %s was refused and stays with the engine: %s", self._kind.work, call, why)
         self.refused[call] = why
         while len(self.refused) > MAX_REFUSED:
             del self.refused[next(iter(self.refused))]

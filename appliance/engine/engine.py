@@ -26,6 +26,7 @@ from appliance.engine.apply import Hands
 from appliance.engine.hearing import Hearing
 from appliance.engine.linecare import LineCare
 from appliance.engine.mailbox import Mailbox, Message, Publish
+from appliance.engine.messages import Messages
 from appliance.engine.pace import Stopwatch
 from appliance.engine.players import Players
 from appliance.engine.ports import Port, PortTable
@@ -139,7 +140,8 @@ class Engine:
         self.mixer = Mixer(max(rows, 1))
         self.hearing = Hearing(self.table.ports, plan.country, rows)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
-        self.spool = Spool(home.spool, self.publish, self._mail.notice_later)
+        self.spool = Spool(home.spool, self.publish, self.notice_later)
+        self.messages = Messages(self)
         self.care = LineCare(self.table.ports, rows, home.root / "lines.json", self._measure)
         self.hands = Hands(self)
         self.hands.country = plan.country
@@ -188,6 +190,7 @@ class Engine:
                 events += ports.ring_due(port, self.samples)
         for message in self._mail.take():
             self._take_command(message, events)
+        self.messages.tick()
         watch.mark("care")
         events += self.care.tick(self.samples, self._heard, self._said, self.hands.bridged)
         watch.mark("echo")
@@ -244,6 +247,8 @@ class Engine:
             return None
 
     def _take_event(self, port: Port, event: api.PortEvent, at: int, events: list[core.Event]) -> None:
+        if self.messages.take(port, event):
+            return
         self.hands.displays.note(port, event, at)
         found = ports.translate(port, event, at)
         if isinstance(event, api.PortGone):
@@ -262,6 +267,7 @@ class Engine:
         """A card does not answer any more: its calls end, the others go on."""
         if not self.shelf.lose(card, reason):
             return
+        self.messages.card_lost(card)
         rows = self.table.card_rows[card]
         self._heard[rows] = 0.0
         for port in self.table.ports[rows]:
@@ -350,6 +356,7 @@ class Engine:
         if now >= self._retry_due_s:
             self._retry_due_s = now + RETRY_RECORDS_EVERY_S
             self._files.submit(self.spool.resend)
+            self._files.submit(self.messages.spool.resend)
 
     def _tell_recording_problems(self) -> None:
         """One message for a disk that fails, however many calls are being recorded."""
@@ -408,6 +415,10 @@ class Engine:
             case "ack":
                 call = str(message["id"])
                 self._files.submit(lambda: self.spool.acknowledge(call))
+            case "sms":
+                self.messages.send(message)
+            case "ack_message":
+                self.messages.acknowledge(str(message["id"]))
             case "snapshot":
                 self._publish_live()
             case "plan":
@@ -457,6 +468,7 @@ class Engine:
         self._mail.deliver()
         self._publish_live()
         self._files.submit(self.spool.resend)
+        self._files.submit(self.messages.spool.resend)
 
     # --------------------------------------------------------------- output
     def publish(self, topic: str, data: Message) -> bool:
@@ -466,6 +478,10 @@ class Engine:
     def notice(self, code: str, data: Message, level: str = "warning") -> None:
         """Tell supervisors; kept for the next listener when there is none now."""
         self._mail.notice(code, data, level, self.unix_s)
+
+    def notice_later(self, code: str, data: Message) -> None:
+        """A notice of a helper thread, told in the next tick."""
+        self._mail.notice_later(code, data)
 
     def ask(self, action: act.Ask) -> None:
         """Put a question to control; without control the answer is None at once."""
@@ -500,6 +516,7 @@ class Engine:
 
     def _mend(self) -> None:
         """Calls that an earlier run did not see the end of get their records and recordings."""
+        self.messages.load()
         mended = self.recorder.repair()
         self.spool.load(lambda call: mended.get(call, {}))
         for call in mended:
@@ -515,6 +532,7 @@ class Engine:
 
         for call in self.spool.cut_off_all(found, self.unix_s):
             self.recorder.forget(call)
+        self.messages.cut_off_all()
 
     def snapshot(self) -> Message:
         """The live snapshot of docs/architecture.md, in Unix seconds."""
@@ -547,6 +565,7 @@ class Engine:
             "recording_ok": self._recording_ok,
             "recording_blocks_lost": self.recorder.lost_blocks,
             "records_waiting": self.spool.waiting,
+            "messages": self.messages.report(),
             "files_backlog": self._files.backlog,
         }
 

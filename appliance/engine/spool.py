@@ -1,8 +1,9 @@
-"""Call records, kept as files until control says that they are stored.
+"""Call records and short messages, kept as files until control says that they are stored.
 
     <call>.open   a call that goes on, as last heard of it; stays until the call has ended
     <call>.json   a call that has ended; stays until it is acknowledged
 
+A message that is being sent is open, one that came in or whose fate is known has ended.
 Everything here runs on the engine's helper thread, in order, so that nothing is locked.
 """
 
@@ -29,6 +30,10 @@ CUT_OFF = "the engine stopped during this call"
 
 Record = dict[str, Any]
 Send = Callable[[str, Record], bool]
+Kept = Callable[[str], None]
+CutOff = Callable[[Record, Record, float], None]
+"""`cut_off(record, mended, seen_at)`: change the record into that of something that ended with the engine;
+seen_at: when it was last heard of (Unix seconds)."""
 Mended = Callable[[str], Record]
 """What is known of the recording of a call that was cut off: recording, recording_s, and ended_at
 (Unix seconds) when its file tells; empty when there is none."""
@@ -38,6 +43,7 @@ Mended = Callable[[str], Record]
 class _Entry:
     record: Record
     final: bool
+    on_disk: bool = True
     stored: bool = False
     """Acknowledged, and kept all the same because the call goes on."""
     unacknowledged: int = 0
@@ -45,15 +51,40 @@ class _Entry:
     earlier version must not remove a later one."""
 
 
+def cut_off_call(record: Record, mended: Record, seen_at: float) -> None:
+    """A call that went on when the engine stopped ended with it."""
+    record |= {key: value for key, value in mended.items() if key != "ended_at"}
+    ended_at = record.get("ended_at") or max(seen_at, mended.get("ended_at", 0.0))
+    record |= {"ended_at": ended_at, "end_reason": "error"}
+    record["detail"] = "; ".join(filter(None, (record.get("detail", ""), CUT_OFF)))
+    talking = record.get("connected_at") is not None
+    if talking:
+        spent_s = ended_at - record["connected_at"] - record.get("hold_s", 0.0)
+        record["talk_s"] = max(record.get("talk_s", 0.0), spent_s)
+    steps = record.setdefault("steps", [])
+    steps.append({"at": ended_at, "what": "hangup", "reason": "error", "talked": talking})
+
+
 class Spool:
     """Records waiting for control."""
 
-    def __init__(self, folder: Path, send: Send, notice: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        send: Send,
+        notice: Callable[[str, dict[str, Any]], None],
+        topic: str = "record",
+        cut_off: CutOff = cut_off_call,
+        kept: Kept = lambda name: None,
+    ) -> None:
         """`send(topic, data)` hands a message to whoever is connected, False when nobody is;
-        `notice(code, data)` tells people."""
+        `notice(code, data)` tells people; `kept(id)`: it is safe, on the disk or with control."""
         self._folder = folder
         self._send = send
         self._notice = notice
+        self._topic = topic
+        self._close = cut_off
+        self._kept = kept
         self._entries: dict[str, _Entry] = {}
         self._failing = False
 
@@ -81,7 +112,7 @@ class Spool:
             if not entry.final:
                 self._cut_off(call, entry, mended(call), seen_at)
         if self._entries:
-            log.info("%d call records wait for control", len(self._entries))
+            log.info("%d of the kind %s wait for control", len(self._entries), self._topic)
 
     def cut_off_all(self, mended: Mended, unix_s: float) -> list[str]:
         """The engine stops: calls that go on end here. Returns which."""
@@ -93,34 +124,38 @@ class Spool:
         return calls
 
     def _cut_off(self, call: str, entry: _Entry, mended: Record, seen_at: float) -> None:
-        record = entry.record
-        record |= {key: value for key, value in mended.items() if key != "ended_at"}
-        ended_at = record.get("ended_at") or max(seen_at, mended.get("ended_at", 0.0))
-        record |= {"ended_at": ended_at, "end_reason": "error"}
-        record["detail"] = "; ".join(filter(None, (record.get("detail", ""), CUT_OFF)))
-        talking = record.get("connected_at") is not None
-        if talking:
-            spent_s = ended_at - record["connected_at"] - record.get("hold_s", 0.0)
-            record["talk_s"] = max(record.get("talk_s", 0.0), spent_s)
-        steps = record.setdefault("steps", [])
-        steps.append({"at": ended_at, "what": "hangup", "reason": "error", "talked": talking})
+        self._close(entry.record, mended, seen_at)
         entry.final, entry.stored = True, False
         self._write(call, entry)
 
-    def store(self, call: str, record: Record, final: bool) -> None:
-        """Keep a record and send it; a later version replaces an earlier one."""
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def store(self, call: str, record: Record, final: bool) -> bool:
+        """Keep a record and send it; a later version replaces an earlier one. False: the disk refuses it."""
         earlier = self._entries.pop(call, None)
         entry = _Entry(record, final, unacknowledged=earlier.unacknowledged if earlier else 0)
         self._entries[call] = entry
         self._write(call, entry)
         if self._in_flight() < WINDOW:
             self._send_entry(call, entry)
+        return entry.on_disk
 
     def resend(self) -> None:
         """Send again what has not been acknowledged: control is there (again), or time has passed."""
-        for entry in self._entries.values():
+        for call, entry in self._entries.items():
             entry.unacknowledged = 0
+            if not entry.on_disk:
+                self._write(call, entry)
         self._pump()
+
+    def tell_again(self, call: str) -> None:
+        """It has been stored once more: make sure that it is on the disk."""
+        entry = self._entries[call]
+        if entry.on_disk:
+            self._kept(call)
+        else:
+            self._write(call, entry)
 
     def acknowledge(self, call: str) -> None:
         """Control has stored one version of this record."""
@@ -128,6 +163,7 @@ class Spool:
         if entry is None:
             return
         entry.unacknowledged -= 1
+        self._kept(call)
         if entry.unacknowledged > 0:
             return
         if entry.final:
@@ -151,7 +187,7 @@ class Spool:
                 room -= 1
 
     def _send_entry(self, call: str, entry: _Entry) -> bool:
-        sent = self._send("record", {"id": call, "record": entry.record, "final": entry.final})
+        sent = self._send(self._topic, {"id": call, "record": entry.record, "final": entry.final})
         entry.unacknowledged += sent
         return sent
 
@@ -176,11 +212,14 @@ class Spool:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except OSError as error:
-            log.error("record of call %s could not be written: %s", call, reason_text(error))
+            entry.on_disk = False
+            log.error("%s %s could not be written: %s", self._topic, call, reason_text(error))
             if not self._failing:
                 self._notice("spool_failed", {"reason": reason_text(error)})
             self._failing = True
             return
         self._failing = False
+        entry.on_disk = True
+        self._kept(call)
         if entry.final:
             self._remove(self._path(call, False))

@@ -102,7 +102,27 @@ CALLS: Migration = (
     "CREATE INDEX call_notes_call ON call_notes (call_id)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (PEOPLE_AND_SETTINGS, CUSTOMERS, CALLS)
+MESSAGES: Migration = (
+    """CREATE TABLE messages (
+        id TEXT PRIMARY KEY, direction TEXT NOT NULL CHECK (direction IN ('in', 'out')),
+        state TEXT NOT NULL CHECK (state IN ('received', 'queued', 'sent', 'delivered', 'failed')),
+        reason TEXT NOT NULL, unsure INTEGER NOT NULL, line TEXT NOT NULL, line_number TEXT NOT NULL,
+        port TEXT NOT NULL, number TEXT NOT NULL, peer TEXT NOT NULL, normal TEXT NOT NULL,
+        spellings TEXT NOT NULL, text TEXT NOT NULL, missing INTEGER NOT NULL, refs TEXT NOT NULL,
+        who TEXT NOT NULL, at REAL NOT NULL, sent_at REAL, settled_at REAL, read_at REAL,
+        again TEXT NOT NULL) STRICT""",
+    "CREATE INDEX messages_at ON messages (at)",
+    "CREATE INDEX messages_peer ON messages (peer, at)",
+    "CREATE INDEX messages_normal ON messages (normal, at)",
+    "CREATE INDEX messages_queued ON messages (at) WHERE state = 'queued'",
+    "CREATE INDEX messages_unread ON messages (at) WHERE direction = 'in' AND read_at IS NULL",
+    """CREATE TABLE message_reports (
+        id TEXT PRIMARY KEY, port TEXT NOT NULL, normal TEXT NOT NULL, reference INTEGER NOT NULL,
+        state TEXT NOT NULL, at REAL NOT NULL, message TEXT NOT NULL) STRICT""",
+    "CREATE INDEX message_reports_message ON message_reports (message)",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (PEOPLE_AND_SETTINGS, CUSTOMERS, CALLS, MESSAGES)
 
 
 def version_of(db: sqlite_utils.Database) -> int:

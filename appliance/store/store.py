@@ -17,6 +17,7 @@ from appliance.store.customers import Customers as CustomerTable
 from appliance.store.database import APPLICATION_ID, BUSY_TIMEOUT_S, MAGIC, Database, connect, opening_lock
 from appliance.store.errors import StoreError, speaking_plainly
 from appliance.store.flows import Flows
+from appliance.store.messages import Messages
 from appliance.store.migrations import MIGRATIONS, Migration, migrate, version_of
 from appliance.store.numbers import Numbering
 from appliance.store.settings import Settings
@@ -69,6 +70,7 @@ class Store:
         self.flows = Flows(database, clock)
         self.blacklist = Blacklist(database, self.numbering, clock)
         self.calls = Calls(database, self.numbering, clock)
+        self.messages = Messages(database, self.numbering, clock)
         self.customers = Customers(database, self.numbering, clock, self.calls)
         self.users = Users(database, clock)
         self.audit = Audit(database, clock)
@@ -125,6 +127,7 @@ class Store:
             return
         self.customers.renumber()
         self.calls.renumber()
+        self.messages.renumber()
         with self._database.write() as db:
             db.table("settings").upsert({"key": _NUMBERED_FOR, "value": state, "changed_at": 0.0}, pk="key")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from board.cellular import gsm7
@@ -48,13 +49,14 @@ def split(to: str, text: str, reference: int, report: bool = False) -> list[Subm
 @dataclass(frozen=True)
 class Whole:
     """A message as the sender wrote it. missing: parts that never came.
-    slots: where the module still keeps its parts."""
+    slots: where the module still keeps its parts. receipt: a digest of what was delivered."""
 
     sender: str
     text: str
     sent_unix_s: float | None
     missing: int = 0
     slots: tuple[int, ...] = ()
+    receipt: str = ""
 
 
 @dataclass
@@ -103,4 +105,5 @@ def _whole(parts: dict[int, Deliver], count: int, slots: list[int]) -> Whole:
     ordered = [parts[number] for number in sorted(parts)]
     text = decode_units([(one.alphabet, one.units) for one in ordered])
     missing = count - len(parts)
-    return Whole(ordered[0].sender, text, ordered[0].sent_unix_s, missing, tuple(slots))
+    receipt = hashlib.sha256("/".join(one.raw.upper() for one in ordered).encode()).hexdigest()[:32]
+    return Whole(ordered[0].sender, text, ordered[0].sent_unix_s, missing, tuple(slots), receipt)

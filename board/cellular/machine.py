@@ -31,6 +31,7 @@ from board.api import (
     SendKeys,
     SendSms,
     SetHook,
+    SmsStored,
 )
 from board.atcard import Rings
 from board.atline import DIAL_FINALS, ESC, QUIET_S, AtLine, Query, Result
@@ -346,6 +347,9 @@ class CellularMachine:
                 self._send_keys(number, keys)
             case SendSms():
                 self.messages.send(number, command)
+            case SmsStored(receipt):
+                self.messages.stored(receipt)
+                self._done(number)
             case _:
                 self.refuse(number, f"{type(command).__name__} is not for cellular modules")
 

@@ -1,7 +1,7 @@
 """Short messages of one module: sent part by part, fetched where the module stores them.
 
-A message is deleted from the module only when it has been handed on, whole: what a
-crash or a power cut interrupts is found again at the next start.
+A message is deleted from the module only when it has been handed on, whole, and said to be
+stored (SmsStored): what a crash or a power cut interrupts is found again at the next start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from board.api import SendSms, SmsFailed, SmsReceived, SmsReported, SmsSent
-from board.atline import Query, Result, fields
+from board.atline import TIMEOUT, Query, Result, fields
 from board.cellular.longsms import Joiner, Whole, split
 from board.cellular.pdu import Deliver, PduError, StatusReport, Submit, decode, encode_submit
 
@@ -54,6 +54,8 @@ class Messages:
         self._fetch = False
         self._held: set[int] = set()
         """Slots of the module whose message has been taken and is not deleted yet."""
+        self._handed_on: dict[str, set[int]] = {}
+        """Receipts of messages that are not known to be stored, with their slots."""
         self._now_s = 0.0
         self.bad = 0
         """Messages that could not be read."""
@@ -62,12 +64,13 @@ class Messages:
         """The module is set up: fetch what it has stored."""
         self._joiner = Joiner()
         self._held.clear()
+        self._handed_on.clear()
         self._fetch = True
 
     def stop(self, why: str) -> None:
         """The module is gone: what was being sent has failed."""
         if self._sending is not None:
-            self._queue.appendleft(self._sending)
+            self._fail(self._sending, why, unsure=True)
             self._sending = None
         for one in self._queue:
             self._fail(one, why)
@@ -153,17 +156,22 @@ class Messages:
             self._delete(slot)
             return
         if isinstance(message, Deliver):
-            for whole in self._joiner.add(replace(message, slot=slot), self._now_s):
+            for whole in self._joiner.add(replace(message, slot=slot, raw=digits), self._now_s):
                 self._hand_on(whole)
         elif isinstance(message, StatusReport):
             self._machine.events.append(SmsReported(0, 0, message.to, message.reference, message.state))
             self._delete(slot)
 
     def _hand_on(self, whole: Whole) -> None:
+        # The network may deliver one message twice, into two slots.
+        self._handed_on.setdefault(whole.receipt, set()).update(whole.slots)
         self._machine.events.append(
-            SmsReceived(0, 0, whole.sender, whole.text, whole.sent_unix_s, whole.missing)
+            SmsReceived(0, 0, whole.sender, whole.text, whole.sent_unix_s, whole.missing, whole.receipt)
         )
-        for slot in whole.slots:
+
+    def stored(self, receipt: str) -> None:
+        """The message is safe elsewhere: the module's copy goes."""
+        for slot in sorted(self._handed_on.pop(receipt, ())):
             self._delete(slot)
 
     def _delete(self, slot: int | None) -> None:
@@ -184,7 +192,7 @@ class Messages:
         self._sending = None
         reference = fields(result.lines[0])[0] if result.lines else ""
         if not result.ok or not reference.isdigit():
-            self._fail(one, result.reason)
+            self._fail(one, result.reason, unsure=result.ok or result.status == TIMEOUT)
             return
         one.parts.popleft()
         one.references.append(int(reference))
@@ -194,6 +202,6 @@ class Messages:
         else:
             self._machine.events.append(SmsSent(0, 0, one.command, tuple(one.references)))
 
-    def _fail(self, one: _Outgoing, why: str) -> None:
+    def _fail(self, one: _Outgoing, why: str, unsure: bool = False) -> None:
         done = f" (after {len(one.references)} of {one.count} parts)" if one.references else ""
-        self._machine.events.append(SmsFailed(0, 0, one.command, why + done))
+        self._machine.events.append(SmsFailed(0, 0, one.command, why + done, unsure))

@@ -35,7 +35,7 @@ class Part:
 @dataclass(frozen=True)
 class Deliver:
     """A message that came in. units: septets one per octet (GSM7) or octets.
-    slot: where the module keeps it; None when it does not."""
+    slot: where the module keeps it; None when it does not. raw: the PDU, in hexadecimal."""
 
     sender: str
     alphabet: str
@@ -43,6 +43,7 @@ class Deliver:
     sent_unix_s: float | None = None
     part: Part | None = None
     slot: int | None = None
+    raw: str = ""
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ from at_bench import BenchTime, BenchWire
 from module_emulator import Module, delivers
 
 from board import api
-from board.api import BoardError, CommandDone, CommandFailed, DialNumber, SendSms, SetHook
+from board.api import BoardError, CommandDone, CommandFailed, DialNumber, SendSms, SetHook, SmsStored
 from board.cellular import open_cellular
 
 MAKERS = ("quectel", "simcom", "huawei")
@@ -407,13 +407,33 @@ def test_messages_out(make, text):
 
 
 @pytest.mark.parametrize("text", ["hello", "你好", LONG])
-def test_messages_in_are_read_and_deleted(make, text):
+def test_messages_in_are_read_and_deleted_once_they_are_safe(make, text):
     rig = make().open()
     rig.module.deliver(*delivers(text))
     rig.run(2)
     [message] = rig.of(api.SmsReceived)
     assert (message.number, message.text, message.missing) == ("+8613800138000", text, 0)
     assert message.sent_unix_s is not None
+    assert len(rig.module.store) == len(delivers(text)), "the card keeps its copy until it is told"
+    rig.card.command(0, SmsStored(message.receipt))
+    rig.run(2)
+    assert rig.module.store == {}
+
+
+def test_a_message_not_said_to_be_stored_is_told_again_with_the_same_receipt(make):
+    rig = make()
+    rig.module.boot_s = 5.0
+    rig.open()
+    rig.module.deliver(delivers("hello")[0])
+    rig.run(2)
+    rig.module.deliver(delivers("hello")[0])  # the network brings it twice
+    rig.run(2)
+    rig.module.text("RDY")
+    rig.run(20)
+    receipts = [message.receipt for message in rig.of(api.SmsReceived)]
+    assert len(receipts) == 4 and len(set(receipts)) == 1
+    rig.card.command(0, SmsStored(receipts[0]))
+    rig.run(2)
     assert rig.module.store == {}
 
 
@@ -422,11 +442,16 @@ def test_messages_stored_before_the_start_are_found_and_half_ones_are_kept(make)
     parts = delivers(LONG)
     rig.module.store = {3: delivers("hi")[0], 5: parts[0], 6: "garbage"}
     rig.open().run(3)
-    assert [message.text for message in rig.of(api.SmsReceived)] == ["hi"]
+    [message] = rig.of(api.SmsReceived)
+    assert message.text == "hi"
+    rig.card.command(0, SmsStored(message.receipt))
+    rig.run(2)
     assert list(rig.module.store) == [5]
     rig.module.deliver(*parts[1:])
     rig.run(2)
     assert rig.of(api.SmsReceived)[1].text == LONG
+    rig.card.command(0, SmsStored(rig.of(api.SmsReceived)[1].receipt))
+    rig.run(2)
     assert rig.module.store == {}
 
 
@@ -448,6 +473,18 @@ def test_a_message_that_the_network_refuses(make):
     rig.run(3)
     reasons = sorted(event.reason for event in rig.of(api.SmsFailed))
     assert "+CMS ERROR: 500" in reasons[1] and "no number" in reasons[0]
+    assert not any(event.unsure for event in rig.of(api.SmsFailed))
+
+
+def test_a_message_that_was_with_a_module_that_restarts_may_have_gone_out(make):
+    rig = make().open()
+    rig.module.sms_error = ""  # it takes the text and says nothing any more
+    rig.card.command(0, SendSms("10086", "under way"))
+    rig.card.command(0, SendSms("10086", "waits"))
+    rig.run(2)
+    rig.module.text("RDY")
+    rig.run(1)
+    assert [event.unsure for event in rig.of(api.SmsFailed)] == [True, False]
 
 
 def test_a_message_whose_prompt_never_comes(make):
