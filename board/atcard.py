@@ -37,6 +37,7 @@ from board.api import (
     Tick,
 )
 from board.atport import RealTime, Time, Wire, WireLost
+from board.door import Door
 from board.elastic import SampleQueue
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,16 @@ REOPEN_AFTER_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Pauses before the attempts to reach a device that was lost; a module needs about 20 s to boot."""
 STEADY_S = 60.0
 """A device that has worked so long has all its attempts again."""
+DOOR_PATIENCE_S = 60.0
+"""A device that takes longer to be closed or opened is given up; the kernel's own patience is 30 s."""
+CLOSE_S = 2.0
 MOST_UNSENT_BYTES = 4096
 BURST_S = 1.0
 """Length given to a ring burst, of which AT devices report the beginning alone."""
+
+
+Wires = tuple[Wire, ...]
+"""The control wire, and that of the sound where there is one."""
 
 
 class Machine(Protocol):
@@ -138,7 +146,8 @@ class Rings:
 
 
 class AtCard:
-    """A card with one FXO port. Single-threaded, never blocks for longer than a tick once open."""
+    """A card with one FXO port. Never blocks for longer than a tick once open; opening anew and closing
+    what was lost is done by the `Door`'s thread."""
 
     scheme = "at"
 
@@ -148,11 +157,19 @@ class AtCard:
         machine: Machine,
         open_wire: Callable[[], Wire],
         time: Time | None = None,
+        open_sound: Callable[[], Wire] | None = None,
+        door: Door[Wires] | None = None,
     ) -> None:
-        """Opens the wire and waits up to 5 s for the device. Raises BoardError when it cannot be opened."""
+        """Opens the wire and waits up to 5 s for the device. Raises BoardError when it cannot be opened.
+
+        open_sound: of a second wire, for sound. door: with a time of its own, things are opened and closed
+        at once unless a door is given.
+        """
         self._id = card_id
         self._machine = machine
         self._open_wire = open_wire
+        self._open_sound = open_sound
+        self._door: Door[Wires] = door or Door(card_id, threaded=time is None)
         self._time: Time = time or RealTime()
         self._clock = 0
         self._unsent = bytearray()
@@ -163,11 +180,13 @@ class AtCard:
         self._attempts = 0
         self._ready_since_s: float | None = None
         self._reopen_at_s = 0.0
+        self._door_by_s = 0.0
         self._wire: Wire | None = None
+        self._sound: Wire | None = None
         now_s = self._time.now_s()
         self._last_s = self._due_s = now_s
         try:
-            self._open(now_s)
+            self._install(self._open(), now_s)
         except WireLost as error:
             raise BoardError(f"{self.scheme}: {error}") from error
         try:
@@ -248,26 +267,20 @@ class AtCard:
         return self._machine.measure()
 
     def close(self) -> None:
-        """Hang up and release the device. Idempotent."""
+        """Hang up and release the device; waits up to 2 s for it. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        wire, self._wire = self._wire, None
-        if wire is not None:
+        if self._wire is not None:
             try:
-                wire.write(self._machine.farewell())
+                self._wire.write(self._machine.farewell())
             except WireLost as error:
                 log.info("card %s: could not hang up at the end: %s", self._id, error)
-            wire.close()
-        self._close_more()
+        self._release()
+        self._door.shut(_close_all)
+        self._door.wait(CLOSE_S)
 
     # ------------------------------------------------- for cards with a second wire
-    def _open_more(self) -> None:
-        """Open what else is needed. Raises WireLost."""
-
-    def _close_more(self) -> None:
-        """Release what else is open. Idempotent."""
-
     def _pump_more(self, now_s: float) -> None:
         """Move sound of a second wire. Raises WireLost."""
 
@@ -326,23 +339,35 @@ class AtCard:
         if self._machine.lost_contact:
             self._lose(self._machine.trouble or "the device does not answer", now_s)
 
-    def _open(self, now_s: float) -> None:
-        self._wire = self._open_wire()
-        self._unsent.clear()
+    def _open(self) -> Wires:
+        """All wires. May block; changes nothing of the card. Raises WireLost."""
+        wire = self._open_wire()
+        if self._open_sound is None:
+            return (wire,)
         try:
-            self._open_more()
+            return (wire, self._open_sound())
         except WireLost:
-            self._wire.close()
-            self._wire = None
+            wire.close()
             raise
+
+    def _install(self, wires: Wires, now_s: float) -> None:
+        """Use wires that have been opened."""
+        self._wire = wires[0]
+        self._sound = wires[1] if len(wires) > 1 else None
+        self._unsent.clear()
         self._machine.start(now_s)
+
+    def _release(self) -> None:
+        """Let the wires be closed."""
+        wires = tuple(wire for wire in (self._wire, self._sound) if wire is not None)
+        self._wire = self._sound = None
+        if wires:
+            self._door.close(lambda: _close_all(wires))
 
     def _lose(self, why: str, now_s: float) -> None:
         log.warning("card %s: %s", self._id, why)
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
-        self._close_more()
+        self._release()
+        self._door_by_s = now_s + DOOR_PATIENCE_S
         self._machine.stop(why)
         if self._ready_since_s is not None and now_s - self._ready_since_s >= STEADY_S:
             self._attempts = 0
@@ -357,9 +382,18 @@ class AtCard:
         if self._dead or now_s < self._reopen_at_s:
             return
         try:
-            self._open(now_s)
+            if not self._door.opening and not self._door.busy:
+                self._door_by_s = now_s + DOOR_PATIENCE_S
+                self._door.open(self._open)
+            wires = self._door.take() if self._door.opening else None
         except WireLost as error:
             self._lose(str(error), now_s)
+            return
+        if wires is not None:
+            self._install(wires, now_s)
+        elif now_s >= self._door_by_s:
+            what = "be opened" if self._door.opening else "be closed"
+            self._dead = f"the device cannot {what}: pull it out and plug it in again"
 
     def _tell_state(self) -> None:
         machine = self._machine
@@ -377,3 +411,8 @@ class AtCard:
     def _need_open(self) -> None:
         if self._closed:
             raise BoardError(f"the card {self._id} has been closed: open it again")
+
+
+def _close_all(wires: Wires) -> None:
+    for wire in wires:
+        wire.close()

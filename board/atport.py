@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from board import tty
+
 MOST_READ_BYTES = 65536
 
 
@@ -31,7 +33,7 @@ class Wire(Protocol):
         """Descriptors that become readable when something arrives."""
 
     def close(self) -> None:
-        """Release the device. Idempotent."""
+        """Release the device; the only thing here that may block. Idempotent."""
 
 
 class Time(Protocol):
@@ -77,6 +79,7 @@ class SerialWire:
             # termios.error, which is no OSError: the device has gone while it was being opened.
             raise WireLost(f"{path}: {_why(error)}") from error
         self._fd = self._port.fileno()
+        tty.forgo_closing_wait(self._fd)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
 
@@ -110,7 +113,9 @@ class SerialWire:
         return (self._fd,)
 
     def close(self) -> None:
-        """Release the port."""
+        """Release the port. May take a while: not for the tick."""
+        if self._port.is_open:
+            tty.drain(self._fd)
         # A device that has gone cannot be put back into order; closing it must still succeed.
         with contextlib.suppress(OSError):
             self._port.close()

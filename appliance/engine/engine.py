@@ -107,7 +107,7 @@ class Engine:
         self.boards: list[PacedBoard] = list(self.clocks.boards)
         self.home = home
         self.wall_clock = wall_clock
-        self.shelf = Shelf(self, on_lost)
+        self.shelf = Shelf(self, on_lost, threaded)
         self._without_cards = without_cards
         self._hardware = hardware
         self.samples = 0
@@ -277,10 +277,6 @@ class Engine:
         """The table has these rows more."""
         lines = [port.row for port in self.table.ports[rows] if port.is_line]
         self._line_rows = np.concatenate([self._line_rows, np.array(lines, np.intp)])
-
-    def in_background(self, job: Callable[[], None]) -> None:
-        """Do something that may block (closing a device) without holding up the tick."""
-        self._files.submit(job)
 
     def _step(self, events: list[core.Event]) -> None:
         """Let the core react, and do what it wants, until it wants nothing more at this instant."""

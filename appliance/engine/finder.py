@@ -5,7 +5,8 @@
     lost              tried again after half a second, then as above; a card that was pulled is
                       tried when it is plugged in again
 
-Opening may take seconds (a card says hello, a modem answers), so nothing here runs in the tick.
+Opening may take seconds (a card says hello, a modem answers), so nothing here runs in the tick; and
+a driver that hangs may never come back from it, so each card is opened on a thread of its own.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from board.api import Board, BoardError
+from board.door import Door
 from board.hotplug import Card, CardFound, CardLost, Event, Inventory
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.5
 MOST_RETRY_S = 30.0
+FIRST_S = 20.0
+"""So long the start waits for cards; one that takes longer is put in when it is ready."""
+SLOW_S = 30.0
+SLOW = "the card does not finish opening: pull it out and plug it in again"
 MOST_RETRY_BY_ADDRESS_S = 2.0
 """For cards given by address: no event tells when one of them is plugged in again."""
 
@@ -83,6 +89,14 @@ class Place:
     due_s: float = 0.0
     tries: int = 0
     problem: str = ""
+    door: Door[Board] | None = None
+    """Through which it is being opened."""
+
+    def leave(self) -> None:
+        """The card is not wanted any more."""
+        if self.door is not None:
+            self.door.shut(lambda board: board.close())
+            self.door = None
 
     def failed(self, now_s: float, problem: str) -> None:
         """Not now: later."""
@@ -101,8 +115,11 @@ class Finder:
         inventory: Inventory,
         open_: Open,
         now_s: Callable[[], float] = time.monotonic,
+        threaded: bool = False,
     ) -> None:
-        """`open_` raises BoardError when a card cannot be used."""
+        """`open_` raises BoardError when a card cannot be used. threaded: each card is opened on a
+        thread of its own (the real process); otherwise in `step`."""
+        self._threaded = threaded
         self._watcher, self._inventory, self._open, self._now_s = watcher, inventory, open_, now_s
         self._places: dict[str, Place] = {}
         self._lost: list[tuple[str, str]] = []
@@ -133,7 +150,12 @@ class Finder:
         """Look once and open what is there."""
         self._heed(self._watcher.scan())
         boards: list[Board] = []
-        self._open_due(boards.append)
+        until_s = time.monotonic() + FIRST_S
+        self._begin_due()
+        for place in self._places.values():
+            if place.door is not None:
+                place.door.wait(until_s - time.monotonic())
+        self._take_opened(boards.append)
         return boards
 
     def start(self, offer: Offer) -> None:
@@ -146,11 +168,15 @@ class Finder:
         """One round: wait, note what came and went, open what is due."""
         assert self._offer is not None
         self._heed(self._watcher.wait(timeout_s))
-        self._open_due(self._offer)
+        self._take_opened(self._offer)
+        self._begin_due()
+        self._take_opened(self._offer)
 
     def patience_s(self) -> float | None:
         """How long nothing is due; None for ever."""
-        waiting = [place.due_s for place in self._places.values() if not place.board_id]
+        waiting = [
+            place.due_s for place in self._places.values() if not place.board_id and place.problem != SLOW
+        ]
         return max(0.0, min(waiting) - self._now_s()) if waiting else None
 
     def close(self) -> None:
@@ -160,6 +186,8 @@ class Finder:
         if self._thread is not None:
             self._thread.join(6.0)
         if self._thread is None or not self._thread.is_alive():
+            for place in self._places.values():
+                place.leave()
             self._watcher.close()
 
     # -------------------------------------------------------------- helpers
@@ -185,27 +213,53 @@ class Finder:
             card = change.card
             if isinstance(change, CardLost):
                 log.info("card %s (%s) was unplugged", card.name, card.model)
-                self._places.pop(card.address, None)
+                self._forget(card.address)
                 continue
             log.info("card %s (%s): %s", card.name, card.model, card.problem or "plugged in")
             if not isinstance(change, CardFound) and change.before.address != card.address:
-                self._places.pop(change.before.address, None)
+                self._forget(change.before.address)
             if card.usable:
                 place = self._places.setdefault(card.address, Place(card.address))
-                place.card, place.due_s, place.tries = card, now_s, 0
+                place.card, place.tries = card, 0
+                if place.door is None:
+                    place.due_s = now_s
         self._tell()
 
-    def _open_due(self, offer: Offer) -> None:
+    def _forget(self, address: str) -> None:
+        place = self._places.pop(address, None)
+        if place is not None:
+            place.leave()
+
+    def _begin_due(self) -> None:
+        """Begin to open what is due, and tell of what has been opening for too long."""
+        now_s = self._now_s()
+        for place in self._places.values():
+            if place.board_id or place.due_s > now_s or self._stopping:
+                continue
+            if place.door is None:
+                place.door = Door(place.address, self._threaded, self._watcher.wake)
+                place.due_s = now_s + SLOW_S
+                place.door.open(lambda address=place.address: self._open(address))  # type: ignore[misc]
+            elif place.problem != SLOW:
+                log.error("card %s: %s", place.address, SLOW)
+                place.problem = SLOW
+                self._tell()
+
+    def _take_opened(self, offer: Offer) -> None:
         for place in list(self._places.values()):
-            if place.board_id or place.due_s > self._now_s() or self._stopping:
+            if place.door is None:
                 continue
             try:
-                board = self._open(place.address)
+                board = place.door.take()
             except BoardError as error:
                 if str(error) != place.problem:
                     log.error("card %s cannot be used: %s", place.address, error)
+                place.door = None
                 place.failed(self._now_s(), str(error))
             else:
+                if board is None:
+                    continue
+                place.door = None
                 place.board_id = place.last_id = board.id
                 place.problem, place.tries = "", 0
                 offer(board)

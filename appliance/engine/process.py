@@ -113,7 +113,8 @@ def find_boards(settings: Settings) -> tuple[list[Board], Finder]:
     addresses = [address for address in settings.boards if address != AUTO]
     auto = len(addresses) < len(settings.boards)
     try:
-        finder = Finder(udev.Monitor() if auto else NoWatcher(), Inventory(udev.driver_state), open_board)
+        watcher = udev.Monitor() if auto else NoWatcher()
+        finder = Finder(watcher, Inventory(udev.driver_state), open_board, threaded=True)
     except BoardError as error:
         for board in boards:
             board.close()

@@ -16,12 +16,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from appliance.core import events as core
+from appliance.engine.worker import Aside
 from board import api
 
 if TYPE_CHECKING:
     from appliance.engine.engine import Engine
 
 log = logging.getLogger(__name__)
+
+CLOSE_S = 5.0
 
 OnLost = Callable[[str, str], None]
 """`on_lost(card id, reason)`: the card has been closed and may be opened again. Called by a helper thread."""
@@ -30,8 +33,10 @@ OnLost = Callable[[str, str], None]
 class Shelf:
     """Which cards are in use. The tick thread owns it; only `offer` may be called by others."""
 
-    def __init__(self, engine: Engine, on_lost: OnLost | None) -> None:
+    def __init__(self, engine: Engine, on_lost: OnLost | None, threaded: bool = False) -> None:
+        """threaded: cards are closed on threads of their own, because one that hangs may hold them."""
         self._engine = engine
+        self._aside = Aside("closing a card", threaded)
         self._offers: deque[api.Board] = deque()
         self._on_lost = on_lost
         self.lost: set[int] = set()
@@ -51,7 +56,7 @@ class Shelf:
             if problem:
                 self.refused[board.id] = problem
                 self._engine.notice("card_refused", {"card": board.id, "reason": problem}, "error")
-                self._engine.in_background(board.close)
+                self._aside.submit(board.close)
 
     def _put_in(self, board: api.Board, events: list[core.Event]) -> str:
         """ "" when it is in, else why not."""
@@ -90,7 +95,7 @@ class Shelf:
         board = self._engine.boards[place]
         log.error("card %s is lost: %s", board.id, reason)
         self._engine.notice("card_lost", {"card": board.id, "reason": reason}, "error")
-        self._engine.in_background(lambda: self._give_up(board, reason))
+        self._aside.submit(lambda: self._give_up(board, reason))
         return True
 
     def _give_up(self, board: api.Board, reason: str) -> None:
@@ -111,6 +116,8 @@ class Shelf:
         ]
 
     def close(self) -> None:
-        """Release all cards, those on offer too."""
+        """Release all cards, those on offer too; a card that hangs is not waited for longer than 5 s."""
         for board in (*self._engine.boards, *self._offers):
-            board.close()
+            self._aside.submit(board.close)
+        if not self._aside.finish(CLOSE_S):
+            log.error("a card could not be closed in time: its lines may stay taken until it is pulled out")

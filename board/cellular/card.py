@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from board.api import BoardError
-from board.atcard import AtCard
+from board.atcard import AtCard, Wires
 from board.atport import SerialWire, Time, Wire
 from board.cellular.machine import CellularMachine
 from board.cellular.profiles import PROFILES
 from board.cellular.sound import AlsaWire
+from board.door import Door
 from board.modem.card import default_id, read_address
 
 ALSA = "alsa:"
@@ -32,6 +33,7 @@ class CellularBoard(AtCard):
         pin: str = "",
         card_id: str = "",
         time: Time | None = None,
+        door: Door[Wires] | None = None,
     ) -> None:
         """audio: the serial port of the sound, or alsa:DEVICE. Raises BoardError."""
         if profile and profile not in PROFILES:
@@ -45,35 +47,30 @@ class CellularBoard(AtCard):
             raise BoardError(f"cellular:{path}: the PIN has 4 to 8 digits")
         usb = audio.startswith(ALSA)
         self.module = CellularMachine(profile, "usb" if usb else "serial", pin)
-        self._open_audio: Callable[[], Wire] = (
+        open_sound: Callable[[], Wire] = (
             (lambda: AlsaWire(audio.removeprefix(ALSA))) if usb else (lambda: SerialWire(audio))
         )
-        self._audio: Wire | None = None
         self._audio_unsent = bytearray()
         self._odd = b""
         self._was_streaming = False
         self.unsent_samples = 0
         """Samples dropped because the module did not take them."""
-        super().__init__(card_id or default_id("cellular", path), self.module, lambda: SerialWire(path), time)
+        name = card_id or default_id("cellular", path)
+        super().__init__(name, self.module, lambda: SerialWire(path), time, open_sound, door)
 
-    def _open_more(self) -> None:
-        self._audio = self._open_audio()
+    def _install(self, wires: Wires, now_s: float) -> None:
         self._odd = b""
         self._audio_unsent.clear()
-
-    def _close_more(self) -> None:
-        audio, self._audio = self._audio, None
-        if audio is not None:
-            audio.close()
+        super()._install(wires, now_s)
 
     def _wires(self) -> list[Wire]:
         # The sound wakes us only when it is wanted; it is drained in every tick.
-        return super()._wires() + ([self._audio] if self._audio and self.module.streaming else [])
+        return super()._wires() + ([self._sound] if self._sound and self.module.streaming else [])
 
     def _pump_more(self, now_s: float) -> None:
-        if self._audio is None:
+        if self._sound is None:
             return
-        data = self._odd + self._audio.read()
+        data = self._odd + self._sound.read()
         self._odd = data[len(data) & ~1 :]
         if self.module.streaming and self._was_streaming and len(data) > 1:
             self.module.heard(np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16), now_s)
@@ -84,7 +81,7 @@ class CellularBoard(AtCard):
         while self.module.said:
             self._audio_unsent += self.module.said.popleft()
         if self._audio_unsent:
-            del self._audio_unsent[: self._audio.write(bytes(self._audio_unsent))]
+            del self._audio_unsent[: self._sound.write(bytes(self._audio_unsent))]
         excess = (len(self._audio_unsent) - MOST_UNSENT_BYTES) & ~1
         if excess > 0:
             # An odd number taken leaves half a sample in front: it must stay.

@@ -19,6 +19,7 @@ import numpy as np
 
 from board import api
 from board.api import BLOCK_SAMPLES, BoardError, Samples
+from board.door import Door
 from board.linecard import messages as msg
 from board.linecard.capabilities import Capabilities
 from board.linecard.clockfit import ClockFit
@@ -51,10 +52,15 @@ class LinecardBoard:
         pcm: str,
         now_s: Callable[[], float] = time.monotonic,
         sleep_s: Callable[[float], None] = time.sleep,
+        door: Door[SerialLine] | None = None,
     ) -> None:
-        """serial: control port; pcm: ALSA device. Raises BoardError."""
+        """serial: control port; pcm: ALSA device. Raises BoardError.
+
+        door: with a time of its own, the port is opened anew and closed at once unless a door is given.
+        """
         self._serial_name, self._pcm_name = serial, pcm
         self._now_s, self._sleep_s = now_s, sleep_s
+        self._door: Door[SerialLine] = door or Door(serial, threaded=now_s is time.monotonic)
         self._line: SerialLine | None = SerialLine(serial)
         self._link = Link(random.getrandbits(32))
         try:
@@ -218,6 +224,7 @@ class LinecardBoard:
             self._sound.close()
             if self._line is not None:
                 self._line.close()
+            self._door.shut(SerialLine.close)
 
     def _need_open(self) -> None:
         if not self._open:
@@ -231,7 +238,7 @@ class LinecardBoard:
             self._exchange(now_s)
         except BoardError as error:
             if self._line is not None:
-                self._line.close()
+                self._door.close(self._line.close)
                 self._line = None
             self._reopen_s = now_s + REOPEN_S
             self._link.drop(str(error), now_s)
@@ -247,7 +254,11 @@ class LinecardBoard:
         if self._line is None:
             if now_s < self._reopen_s:
                 return
-            self._line = SerialLine(self._serial_name)
+            if not self._door.opening and not self._door.busy:
+                self._door.open(lambda: SerialLine(self._serial_name))
+            self._line = self._door.take() if self._door.opening else None
+            if self._line is None:
+                return
         while data := self._line.read():
             self._link.feed(data, now_s)
             if len(data) < 1024:

@@ -1,4 +1,4 @@
-"""The control port as bytes: never waits, never raises anything but BoardError."""
+"""The control port as bytes: waits only in opening and closing, raises nothing but BoardError."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import serial
 
+from board import tty
 from board.api import BoardError
 
 BAUD = 115200
@@ -33,6 +34,7 @@ class SerialLine:
         except (serial.SerialException, OSError, ValueError, termios.error) as error:
             # termios.error, which is no OSError: the device has gone while it was being opened.
             raise BoardError(f"control port {device} cannot be opened: {error}") from error
+        tty.forgo_closing_wait(self._port.fileno())
         self._poll = select.poll()
         self._poll.register(self._port.fileno(), select.POLLIN)
         with contextlib.suppress(OSError, termios.error):  # What came before us is of no use, nor vital.
@@ -68,6 +70,8 @@ class SerialLine:
             raise BoardError(f"control port {self._device} does not take what is sent to it")
 
     def close(self) -> None:
-        """Release the port. Idempotent."""
+        """Release the port; may take a while: not for the tick. Idempotent."""
+        if self._port.is_open:
+            tty.drain(self._port.fileno())
         with contextlib.suppress(OSError):
             self._port.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from board.api import BoardError
-from board.atcard import AtCard
+from board.atcard import AtCard, Wires
 from board.atport import SerialWire, Time
+from board.door import Door
 from board.modem.machine import ModemMachine
 from board.modem.profiles import PROFILES
 
@@ -16,12 +17,20 @@ class ModemBoard(AtCard):
 
     scheme = "modem"
 
-    def __init__(self, path: str, profile: str = "", card_id: str = "", time: Time | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        profile: str = "",
+        card_id: str = "",
+        time: Time | None = None,
+        door: Door[Wires] | None = None,
+    ) -> None:
         """profile: "usr5637", "cx93010", "v253", or "" to ask the modem. Raises BoardError."""
         if profile and profile not in PROFILES:
             raise BoardError(f"modem: unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
         machine = ModemMachine(profile)
-        super().__init__(card_id or default_id("modem", path), machine, lambda: SerialWire(path), time)
+        name = card_id or default_id("modem", path)
+        super().__init__(name, machine, lambda: SerialWire(path), time, door=door)
         self.modem = machine
 
 

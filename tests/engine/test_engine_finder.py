@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from appliance.engine.finder import MOST_RETRY_S, Finder, NoWatcher
+from appliance.engine.finder import MOST_RETRY_S, SLOW, SLOW_S, Finder, NoWatcher
 from board.api import BoardError
 from board.hotplug import Device, Event, Inventory
 
@@ -149,3 +151,43 @@ def test_the_thread_ends_when_it_is_told_to():
     finder.start(lambda board: None)
     finder.close()
     assert not finder._thread.is_alive()
+
+
+def test_a_card_that_does_not_finish_opening_holds_no_other_card():
+    stuck, through, done = threading.Event(), threading.Event(), threading.Event()
+    closed = []
+
+    class Slow(Board):
+        def close(self):
+            closed.append(self.id)
+            done.set()
+
+    def open_(address):
+        if address.endswith("A"):
+            stuck.set()
+            assert through.wait(10.0)
+        return Slow(address)
+
+    now = [100.0]
+    watcher = World()
+    finder = Finder(watcher, Inventory(lambda driver: "loaded"), open_, lambda: now[0], threaded=True)
+    offered = []
+    finder._offer = offered.append
+    watcher.events = [Event("add", device) for serial in ("A", "B") for device in modem(serial)]
+    finder.step(0.0)
+    assert stuck.wait(10.0)
+    other = next(place for place in finder._places.values() if place.address.endswith("B"))
+    assert other.door is None or other.door.wait(10.0)
+    finder.step(0.0)
+    assert [board.id[-1] for board in offered] == ["B"]
+    now[0] += SLOW_S + 1
+    finder.step(0.0)
+    told = {row["address"][-1]: (row["state"], row["problem"]) for row in finder.state()}
+    assert told == {"A": ("problem", SLOW), "B": ("in use", "")}
+    assert finder.patience_s() is None
+    # Pulled out: what is opened in the end is of no use to anybody.
+    watcher.events = [Event("remove", device) for device in reversed(modem("A"))]
+    finder.step(0.0)
+    through.set()
+    assert done.wait(10.0)
+    assert closed[0].endswith("A") and len(offered) == 1

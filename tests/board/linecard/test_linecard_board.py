@@ -1,6 +1,7 @@
 """The line-card back-end against the reference card, through pyalsaaudio and a pty."""
 
 import random
+import threading
 import time
 
 import numpy as np
@@ -9,8 +10,10 @@ from loopboard import DelayMeter, LoopBoard
 
 from board import api
 from board.api import BoardError
+from board.door import Door
 from board.linecard import LinecardBoard
 from board.linecard import messages as msg
+from board.linecard.serialline import SerialLine
 from board.linecard.update import FirmwareUpdate, Progress
 from board.registry import open_board
 
@@ -325,3 +328,37 @@ def test_firmware_that_arrives_damaged_is_not_started(rigs, open_card, monkeypat
     host.run(0.5)
     assert update.progress is Progress.FAILED and "hash does not agree" in update.reason
     assert not [event for event in host.events if isinstance(event, api.PortGone)]
+
+
+def test_a_control_port_that_is_held_in_closing_does_not_hold_the_sound(rigs):
+    rig = rigs(lines=1, phones=1, hasty=True)
+    door: Door[SerialLine] = Door("control")
+    board = LinecardBoard(str(rig.control), rig.card.device.serial, rig.now_s, door=door)
+    through = threading.Event()
+    try:
+        host = Host(board)
+        host.run(0.2)
+        line = board._line
+        close = line.close
+
+        def lost():
+            raise BoardError("control port was lost: Input/output error")
+
+        def held():
+            assert through.wait(10.0)
+            close()
+
+        line.read, line.close = lost, held
+        assert "Input/output error" in host.until(api.PortGone, 1).reason
+        host.run(6)
+        assert door.busy and not [event for event in host.events if isinstance(event, api.PortBack)]
+        through.set()
+        assert door.wait(10.0)
+        host.run(0.1)
+        assert door.wait(10.0)
+        host.until(api.PortBack, 1)
+        health = board.health()
+        assert (health["overruns"], health["underruns"], health["control"]) == (0, 0, "up")
+    finally:
+        through.set()
+        board.close()
