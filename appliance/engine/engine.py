@@ -278,6 +278,10 @@ class Engine:
         lines = [port.row for port in self.table.ports[rows] if port.is_line]
         self._line_rows = np.concatenate([self._line_rows, np.array(lines, np.intp)])
 
+    def in_background(self, job: Callable[[], None]) -> None:
+        """Do something slow with files, in order, without holding up the tick."""
+        self._files.submit(job)
+
     def _step(self, events: list[core.Event]) -> None:
         """Let the core react, and do what it wants, until it wants nothing more at this instant."""
         due_s = self.switch.next_due()
