@@ -73,6 +73,33 @@ class Home:
         """The customer's own prompts: `<lang>/<name>.wav`, looked up before the shipped ones."""
         return self.root / "prompts"
 
+    @property
+    def backups(self) -> Path:
+        """Backups that are kept on the box itself."""
+        return self.root / "backups"
+
+    @property
+    def uploads(self) -> Path:
+        """What browsers send, until it has been used; emptied at every start of control."""
+        return self.root / "uploads"
+
+    @property
+    def restore(self) -> Path:
+        """Where a restore is made ready beside what it replaces."""
+        return self.root / "restore"
+
+    @property
+    def line_figures(self) -> Path:
+        """How well each line works, by socket."""
+        return self.root / "lines.json"
+
+    @property
+    def recovery_key(self) -> Path:
+        """The key that opens this box's backups: with the box's settings where there is such a folder
+        (`$ZONGJI_CONFIG`, set on the flashed box), else in the data directory."""
+        config = os.environ.get("ZONGJI_CONFIG")
+        return (Path(config) if config else self.root) / "recovery-key.txt"
+
     def create(self) -> None:
         """Make the folders. Raises OSError when that is not possible."""
         for folder in (

@@ -92,6 +92,18 @@ class Customers:
             self._index(customer_id)
         return customer_id
 
+    def add_once(self, data: Mapping[str, Any]) -> bool:
+        """Add a customer unless one with the same name, company and telephone numbers is there."""
+        numbers = [phone["number"] for phone in data["phones"]]
+        for row in self._database.read(
+            "SELECT id FROM customers WHERE name = ? AND company = ?", [data["name"], data["company"]]
+        ):
+            known = self.get(row["id"])
+            if known is not None and [phone["number"] for phone in known["phones"]] == numbers:
+                return False
+        self.add({name: data[name] for name in (*NAMES, "phones")} | {"vip": bool(data["vip"])})
+        return True
+
     def update(self, customer_id: int, data: Mapping[str, Any]) -> dict[str, Any]:
         """Change the given fields (`phones` replaces all numbers). Raises InvalidRow, NotFound."""
         with self._database.write() as db:

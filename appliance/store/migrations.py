@@ -143,6 +143,11 @@ def copy_database(db: sqlite_utils.Database, to: Path) -> None:
     with half.open("rb") as file:
         os.fsync(file.fileno())
     half.replace(to)
+    folder = os.open(to.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def migrate(

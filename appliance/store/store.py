@@ -7,19 +7,22 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.store import customer_csv, tables
+from appliance.store import customer_csv, fallback, tables
 from appliance.store.blacklist import Blacklist
 from appliance.store.calls import Calls
 from appliance.store.customers import Customers as CustomerTable
 from appliance.store.database import APPLICATION_ID, BUSY_TIMEOUT_S, MAGIC, Database, connect, opening_lock
-from appliance.store.errors import StoreError, speaking_plainly
+from appliance.store.errors import InvalidRow, StoreBusy, StoreError, speaking_plainly
+from appliance.store.fallback import FallBack, sync_folder
 from appliance.store.flows import Flows
 from appliance.store.messages import Messages
 from appliance.store.migrations import MIGRATIONS, Migration, migrate, version_of
 from appliance.store.numbers import Numbering
+from appliance.store.record_copies import RecordCopies
 from appliance.store.settings import Settings
 from appliance.store.users import Audit, Claim, Users
 
@@ -75,6 +78,11 @@ class Store:
         self.users = Users(database, clock)
         self.audit = Audit(database, clock)
         self.claim = Claim(database, clock)
+        self.fallback: FallBack | None = None
+        """Set while this program works on its own copy, because the database is a newer one's."""
+        self.returned: FallBack | None = None
+        """Set while nobody has dismissed the notice that an older program's time has been merged."""
+        self.copies = RecordCopies.beside(database.path)
 
     @property
     def path(self) -> Path:
@@ -131,6 +139,56 @@ class Store:
         with self._database.write() as db:
             db.table("settings").upsert({"key": _NUMBERED_FOR, "value": state, "changed_at": 0.0}, pk="key")
 
+    def carry_over(self, now: float) -> None:
+        """In an older program's time: take over what the newer one stored meanwhile, from the JSON copies."""
+        state = self.fallback
+        if state is None or not state.carry:
+            return
+        done = self.copies.carry_over(self.calls)
+        self.fallback = replace(
+            state, carry=False, carried=state.carried + done.calls, refused=tuple(done.refused)
+        )
+        self.fallback.save()
+
+    def merge(self, state: FallBack, now: float) -> FallBack:
+        """Take back what was done in an older program's time; `state` says where. Its database stays."""
+        done = self.copies.carry_over(self.calls)
+        count, refused = done.calls, list(done.refused)
+        known = {row["id"] for row in self._database.read("SELECT id FROM calls WHERE final")}
+        try:
+            trial = fallback.read_trial(state, self.path, known)
+        except StoreBusy:
+            raise
+        except StoreError as error:
+            refused.append(str(error))  # this database is whole: it must not wait for the older one's
+            trial = fallback.Trial()
+        for record in trial.records:
+            try:
+                self.calls.save(record)
+            except InvalidRow as error:
+                refused.append(f"call {record['id']} was not taken ({error})")
+                continue
+            count += 1
+        with self._database.write() as db:
+            fallback.add_rows(trial, db.conn)
+        merged = replace(
+            state,
+            merged_at=now,
+            merged_calls=count,
+            merged_customers=sum(self.customers.add_once(row) for row in trial.customers),
+            differences=trial.differences,
+            refused=tuple(refused),
+            seen=False,
+        )
+        merged.save()
+        return merged
+
+    def dismiss_fall_back(self) -> None:
+        """Somebody has read what was merged."""
+        if self.returned is not None:
+            fallback.dismissed(self.returned)
+            self.returned = None
+
     def _setting_changed(self, key: str) -> None:
         if key in ("country", "area_code"):
             self.renumber()
@@ -144,8 +202,9 @@ def open_store(
 ) -> Store:
     """Open the database, making a new one where there never was one, and migrate it.
 
-    A file that is damaged, foreign, empty or newer than this program, or that has gone while its
-    copies are still there, raises StoreError and is left as it is. StoreBusy: try again later.
+    A file that is damaged, foreign or empty, or that has gone while its copies are still there, raises
+    StoreError and is left as it is. StoreBusy: try again later. A file that is newer than this program is
+    left as it is too: the program then works on its own copy (`Store.fallback`, see `fallback`).
     """
     path = Path(path)
     copies = path.parent / "copies"
@@ -153,20 +212,54 @@ def open_store(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    complete = len(migrations) >= len(MIGRATIONS)
     with opening_lock(path), speaking_plainly(str(path)):
         if not path.exists():
-            if copies.exists() or path.with_name(path.name + "-wal").exists():
+            if copies.exists() or path.is_symlink() or path.with_name(path.name + "-wal").exists():
                 raise StoreError(
                     f"the database {path} has gone, though this box has had one: restore a backup, or "
                     f"remove {copies} to begin with an empty one"
                 )
             _create(path, migrations)
         _check_file(path)
-        _migrate(path, copies, migrations, busy_timeout_s)
-    store = Store(Database(path, busy_timeout_s), clock)
-    if len(migrations) >= len(MIGRATIONS):
+        newer = _migrate(path, copies, migrations, busy_timeout_s)
+        if newer:
+            own, state = fallback.stand_in(path, len(migrations), newer, clock())
+            _check_file(own)
+            _migrate(own, copies, migrations, busy_timeout_s)
+            store = Store(Database(own, busy_timeout_s), clock)
+            store.fallback, store.copies = state, RecordCopies.beside(path)
+        else:
+            store = Store(Database(path, busy_timeout_s), clock)
+        if complete:
+            try:
+                _take_over(store, path, len(migrations), clock())
+            except OSError as error:
+                store.close()
+                raise StoreError(
+                    f"what an older version stored could not be noted beside {path}: {error.strerror}; "
+                    "free some space"
+                ) from error
+            except BaseException:
+                store.close()
+                raise
+    if complete:
         store.renumber()
     return store
+
+
+def _take_over(store: Store, path: Path, schema: int, now: float) -> None:
+    """Calls of the other program's time: into the older one's copy, or back into the newest."""
+    if store.fallback is not None:
+        store.carry_over(now)
+        return
+    for state in fallback.trials(path):
+        if state.own_schema >= schema:
+            continue
+        if not state.merged_at:
+            state = store.merge(state, now)
+        if not state.seen:
+            store.returned = state
 
 
 def _create(path: Path, migrations: Sequence[Migration]) -> None:
@@ -185,11 +278,7 @@ def _create(path: Path, migrations: Sequence[Migration]) -> None:
     with half.open("rb") as file:
         os.fsync(file.fileno())
     half.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _check_file(path: Path) -> None:
@@ -203,7 +292,9 @@ def _check_file(path: Path) -> None:
         raise StoreError(f"the database {path} {what}; it was left as it is: restore a backup")
 
 
-def _migrate(path: Path, copies: Path, migrations: Sequence[Migration], busy_timeout_s: float) -> None:
+def _migrate(path: Path, copies: Path, migrations: Sequence[Migration], busy_timeout_s: float) -> int:
+    """Check and migrate; returns 0, or the file's schema where that is newer than `migrations` (nothing is
+    done then)."""
     db = connect(path, busy_timeout_s)
     try:
         owner = int(db.conn.execute("PRAGMA application_id").fetchone()[0])
@@ -211,14 +302,11 @@ def _migrate(path: Path, copies: Path, migrations: Sequence[Migration], busy_tim
         if owner != APPLICATION_ID:
             raise StoreError(f"{path} is a database of another program; it was left as it is: move it away")
         if version > len(migrations):
-            raise StoreError(
-                f"the database {path} was written by a newer version of this program (schema {version}, "
-                f"this one knows {len(migrations)}); install the newer version, or restore the backup "
-                "made before it"
-            )
+            return version
         _quick_check(db.conn, path)
         db.conn.execute("PRAGMA journal_mode = WAL")
         migrate(db, copies, migrations, path.stem)
+        return 0
     finally:
         db.conn.close()
 

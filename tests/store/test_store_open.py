@@ -130,7 +130,7 @@ def test_another_programs_database_is_refused(path):
         open_store(path)
 
 
-def test_a_newer_database_is_refused_and_not_changed(path):
+def test_a_newer_database_without_the_copy_made_before_it_is_refused_and_not_changed(path):
     open_store(path, migrations=[*MIGRATIONS, TOMORROW]).close()
     before, known = schema_of(path), len(MIGRATIONS)
     with pytest.raises(StoreError, match=rf"newer version .* \(schema {known + 1}, this one knows {known}\)"):
