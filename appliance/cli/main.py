@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "board": "line cards: list, watch, test a port",
     "dsp": "examine recordings: digits, caller ID, tones, hang-up",
     "welcome": "wait for the pages, then print their address and the claim code",
+    "backup": "make, verify and restore backups; show the recovery key",
     "claim-code": "print the code that claims a new box",
 }
 

@@ -30,6 +30,11 @@ _NUMBERED_FOR = "_numbered_for"
 """Row of the settings table: for which country and area code the stored numbers are normalised."""
 
 
+CARRY_OVER = "carry-over"
+"""A file of this name beside the database: it was restored, and calls since then are still to be taken
+over from the JSON copies."""
+
+
 class Customers(CustomerTable):
     """Customers with their calls and with CSV."""
 
@@ -150,13 +155,14 @@ class Store:
         )
         self.fallback.save()
 
-    def merge(self, state: FallBack, now: float) -> FallBack:
-        """Take back what was done in an older program's time; `state` says where. Its database stays."""
+    def merge(self, state: FallBack, database: Path, now: float) -> FallBack:
+        """Take back what was done in an older program's time; `state` says where beside `database`.
+        Its own database stays."""
         done = self.copies.carry_over(self.calls)
         count, refused = done.calls, list(done.refused)
         known = {row["id"] for row in self._database.read("SELECT id FROM calls WHERE final")}
         try:
-            trial = fallback.read_trial(state, self.path, known)
+            trial = fallback.read_trial(state, database, known)
         except StoreBusy:
             raise
         except StoreError as error:
@@ -230,7 +236,8 @@ def open_store(
             store = Store(Database(own, busy_timeout_s), clock)
             store.fallback, store.copies = state, RecordCopies.beside(path)
         else:
-            store = Store(Database(path, busy_timeout_s), clock)
+            store = Store(Database(path.resolve(), busy_timeout_s), clock)
+            store.copies = RecordCopies.beside(path)
         if complete:
             try:
                 _take_over(store, path, len(migrations), clock())
@@ -253,11 +260,15 @@ def _take_over(store: Store, path: Path, schema: int, now: float) -> None:
     if store.fallback is not None:
         store.carry_over(now)
         return
+    restored = path.with_name(CARRY_OVER)
+    if restored.exists():
+        store.copies.carry_over(store.calls)
+        restored.unlink()
     for state in fallback.trials(path):
         if state.own_schema >= schema:
             continue
         if not state.merged_at:
-            state = store.merge(state, now)
+            state = store.merge(state, path, now)
         if not state.seen:
             store.returned = state
 

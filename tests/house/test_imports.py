@@ -26,7 +26,7 @@ ALLOWED = {
         "soundfile",
     },
     "appliance.store": {"appliance.store", "sqlite_utils", "phonenumbers"},
-    "appliance.services": {"appliance.services", "appliance.store", "appliance.paths"},
+    "appliance.services": {"appliance.services", "appliance.store", "appliance.paths", "pyrage"},
     "appliance.control": {
         "appliance.control",
         "appliance.core",

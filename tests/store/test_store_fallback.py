@@ -122,7 +122,7 @@ def test_merging_again_changes_nothing(updated, path, clock):
     older.close()
     newer = updated(NEWER)
     first = content(path)
-    newer.merge(fallback.trials(path)[0], clock.now)
+    newer.merge(fallback.trials(path)[0], path, clock.now)
     newer.close()
     assert content(path) == first
 

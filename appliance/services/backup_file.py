@@ -1,0 +1,310 @@
+"""The one file that a backup is.
+
+    zongji-backup 1\\n
+    {header as JSON, padded with blanks to 4095 bytes}\\n
+    age v1 file (X25519), inside it tar + gzip; its last member, manifest.json, has the header and
+    the size and SHA-256 of every other member
+
+`tail -c +4113 FILE | age -d -i KEY | tar xz` opens it without this program. The header tells what a backup is
+before the key is at hand; the manifest proves that it was not changed. Where a backup shall be opened with a
+passphrase, the header carries the key, itself encrypted with the passphrase (age scrypt).
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+import pyrage
+
+from appliance.services.backup_errors import BackupError
+from appliance.services.backup_key import BackupKey, from_text
+
+MAGIC = b"zongji-backup 1\n"
+HEADER_BYTES = 4096
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 256 << 20
+CHUNK = 1 << 20
+
+Progress = Callable[[int], None]
+"""Told how many bytes of content have gone through so far."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What can be read without the key. made_at: Unix seconds; schema: number of the database's migrations;
+    key: public key that it is encrypted for; total_bytes: size of the whole file; passphrase: the secret
+    key encrypted with a passphrase (base64), "" when there is none."""
+
+    made_at: float
+    version: str
+    schema: int
+    box: str
+    key: str
+    recordings: bool
+    automatic: bool
+    files: int = 0
+    content_bytes: int = 0
+    total_bytes: int = 0
+    passphrase: str = ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file that goes into a backup under `name`."""
+
+    name: str
+    path: Path
+
+
+@dataclass
+class _Counts:
+    files: int = 0
+    content_bytes: int = 0
+
+
+def wrap_key(key: BackupKey, passphrase: str) -> str:
+    """The secret key encrypted with a passphrase, for a header."""
+    return base64.b64encode(pyrage.passphrase.encrypt(key.secret.encode(), passphrase)).decode("ascii")
+
+
+def key_from_passphrase(header: Header, passphrase: str) -> BackupKey:
+    """The key that the header carries. Raises BackupError."""
+    if not header.passphrase:
+        raise BackupError(
+            "no_passphrase", "this backup has no passphrase; it is opened with the recovery key"
+        )
+    try:
+        return from_text(pyrage.passphrase.decrypt(base64.b64decode(header.passphrase), passphrase).decode())
+    except (pyrage.DecryptError, ValueError) as error:
+        raise BackupError(
+            "wrong_passphrase", "this is not the passphrase of this backup; nothing was changed"
+        ) from error
+
+
+# ------------------------------------------------------------------------ writing
+def write(
+    target: BinaryIO, header: Header, key: BackupKey, members: Iterable[Member], progress: Progress
+) -> Header:
+    """Write a backup into the empty file `target`; returns the header with its counts. A member that goes
+    away meanwhile (a recording whose time was up) is left out. Raises OSError, BackupError."""
+    target.write(MAGIC + b" " * (HEADER_BYTES - 1) + b"\n")
+    read_end, write_end = os.pipe()
+    failed: list[BaseException] = []
+    counts = _Counts()
+
+    def produce() -> None:
+        try:
+            with os.fdopen(write_end, "wb") as pipe:
+                _produce(pipe, header, members, progress, counts)
+        except BaseException as error:  # handed to the thread that waits for it
+            failed.append(error)
+
+    producer = threading.Thread(target=produce, name="backup-tar")
+    producer.start()
+    try:
+        with os.fdopen(read_end, "rb") as pipe:
+            pyrage.encrypt_io(pipe, target, [key.recipient])
+    except pyrage.EncryptError as error:
+        failed.append(OSError(f"it could not be written: {error}"))
+    finally:
+        producer.join()
+    for problem in failed:
+        if not isinstance(problem, BrokenPipeError):
+            raise problem
+    target.flush()
+    target.seek(0, os.SEEK_END)
+    done = replace(header, total_bytes=target.tell(), files=counts.files, content_bytes=counts.content_bytes)
+    text = json.dumps(asdict(done), ensure_ascii=False).encode()
+    if len(text) > HEADER_BYTES - 1:
+        raise BackupError("failed", "the header of the backup is too long")
+    target.seek(len(MAGIC))
+    target.write(text)
+    return done
+
+
+def _produce(
+    pipe: IO[bytes], header: Header, members: Iterable[Member], progress: Progress, counts: _Counts
+) -> None:
+    listed: dict[str, dict[str, Any]] = {}
+    with (
+        gzip.GzipFile(fileobj=pipe, mode="wb", compresslevel=1) as packed,
+        tarfile.open(fileobj=packed, mode="w|", bufsize=CHUNK) as tar,
+    ):
+        for member in members:
+            try:
+                source = member.path.open("rb")
+            except FileNotFoundError:
+                continue
+            with source:
+                info = tarfile.TarInfo(member.name)
+                info.size = os.fstat(source.fileno()).st_size
+                info.mtime = int(os.fstat(source.fileno()).st_mtime)
+                info.mode = 0o640
+                reader = _Hashing(source, info.size)
+                tar.addfile(info, cast(IO[bytes], reader))
+            listed[member.name] = {"size": info.size, "sha256": reader.digest.hexdigest()}
+            counts.files += 1
+            counts.content_bytes += info.size
+            progress(counts.content_bytes)
+        about = {"header": _proved(header), "files": listed}
+        text = json.dumps(about, ensure_ascii=False).encode()
+        info = tarfile.TarInfo(MANIFEST)
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text))
+
+
+class _Hashing:
+    """Reads exactly `size` bytes and hashes them; a file that has become shorter ends in zeros."""
+
+    def __init__(self, source: BinaryIO, size: int) -> None:
+        self._source = source
+        self._left = size
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._source.read(wanted)
+        data += bytes(wanted - len(data))
+        self._left -= wanted
+        self.digest.update(data)
+        return data
+
+
+def _proved(header: Header) -> dict[str, Any]:
+    """What of the header the manifest repeats; the counts are known only after it."""
+    counts = ("files", "content_bytes", "total_bytes")
+    return {name: value for name, value in asdict(header).items() if name not in counts}
+
+
+# ------------------------------------------------------------------------ reading
+def read_header(path: Path) -> Header:
+    """What a backup is, without its key. Raises BackupError: not_a_backup, truncated, disk."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC) + HEADER_BYTES)
+            size = file.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise BackupError("disk", f"{path.name} cannot be read: {error.strerror}") from error
+    if not head.startswith(MAGIC[:14]):
+        raise BackupError("not_a_backup", f"{path.name} is no backup of this product")
+    if len(head) < len(MAGIC) + HEADER_BYTES:
+        raise BackupError("truncated", _truncated(path.name))
+    if not head.startswith(MAGIC):
+        raise BackupError("newer_format", f"{path.name} was made by a newer version; install that one first")
+    try:
+        header = Header(**json.loads(head[len(MAGIC) :]))
+        whole = [isinstance(header.total_bytes, int), isinstance(header.schema, int)]
+        whole += [isinstance(header.key, str), isinstance(header.made_at, int | float)]
+        if not all(whole):
+            raise ValueError("a field has another type")
+    except (ValueError, TypeError) as error:
+        raise BackupError("tampered", _tampered(path.name, f"its header: {error}")) from error
+    if size < header.total_bytes or not header.total_bytes:
+        raise BackupError("truncated", _truncated(path.name))
+    if size > header.total_bytes:
+        raise BackupError("tampered", _tampered(path.name, "it is longer than it was"))
+    return header
+
+
+def _truncated(name: str) -> str:
+    return (
+        f"{name} is not complete: the end is missing, as when a copy was interrupted; copy it again or use "
+        "another backup"
+    )
+
+
+def _tampered(name: str, what: str) -> str:
+    return f"{name} has been changed or damaged since it was made ({what}); use another backup"
+
+
+def read(path: Path, key: BackupKey, take: Callable[[str, IO[bytes]], None], progress: Progress) -> Header:
+    """Go through a backup: `take(name, content)` for every member, which must read all of it; everything is
+    checked against the manifest at the end. Raises BackupError; what was taken counts for nothing then."""
+    header = read_header(path)
+    if header.key != key.public:
+        raise BackupError(
+            "foreign_key",
+            f"{path.name} was made for another key (it needs {header.key[:16]}…, this is "
+            f"{key.public[:16]}…): type the recovery key from the paper of the box that made it",
+        )
+    seen: dict[str, dict[str, Any]] = {}
+    done = 0
+    with _decrypted(path, key) as stream:
+        manifest: dict[str, Any] | None = None
+        with tarfile.open(fileobj=stream, mode="r|gz", bufsize=CHUNK) as tar:
+            for info in tar:
+                content = tar.extractfile(info)
+                if content is None or manifest is not None or info.name in seen or not _safe(info.name):
+                    raise BackupError("tampered", _tampered(path.name, f"member {info.name!r}"))
+                if info.name == MANIFEST and info.size <= MAX_MANIFEST_BYTES:
+                    manifest = json.loads(content.read())
+                    continue
+                hashing = _Hashing(cast(BinaryIO, content), info.size)
+                take(info.name, cast(IO[bytes], hashing))
+                while hashing.read(CHUNK):
+                    pass  # what `take` did not want still has to be proved
+                seen[info.name] = {"size": info.size, "sha256": hashing.digest.hexdigest()}
+                done += info.size
+                progress(done)
+    if manifest is None:
+        raise BackupError("truncated", _truncated(path.name))
+    if manifest.get("files") != seen:
+        raise BackupError("tampered", _tampered(path.name, "its files"))
+    if manifest.get("header") != _proved(header):
+        raise BackupError("tampered", _tampered(path.name, "its header"))
+    return header
+
+
+def _safe(name: str) -> bool:
+    parts = name.split("/")
+    return (
+        not name.startswith("/") and all(part not in ("", ".", "..") for part in parts) and "\0" not in name
+    )
+
+
+@contextmanager
+def _decrypted(path: Path, key: BackupKey) -> Iterator[IO[bytes]]:
+    """The content as a stream; what age complains about comes at the end as BackupError("tampered")."""
+    read_end, write_end = os.pipe()
+    failed: list[BaseException] = []
+
+    def decrypt() -> None:
+        try:
+            with path.open("rb") as source, os.fdopen(write_end, "wb") as pipe:
+                source.seek(len(MAGIC) + HEADER_BYTES)
+                pyrage.decrypt_io(source, pipe, [key.identity])
+        except BaseException as error:  # handed to the thread that reads
+            failed.append(error)
+
+    thread = threading.Thread(target=decrypt, name="backup-decrypt")
+    thread.start()
+    problem: BaseException | None = None
+    try:
+        with os.fdopen(read_end, "rb") as stream:
+            try:
+                yield stream
+                while stream.read(CHUNK):
+                    pass  # to the end, so that the last chunk is proved too
+            except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+                problem = error
+    finally:
+        thread.join()
+    told = [error for error in failed if "Broken pipe" not in str(error)]
+    if told or problem is not None:
+        reason = told[0] if told else problem
+        with suppress(AttributeError):
+            if isinstance(reason, OSError) and reason.errno:
+                raise BackupError("disk", f"{path.name} cannot be read: {reason.strerror}") from reason
+        raise BackupError("tampered", _tampered(path.name, str(reason))) from reason

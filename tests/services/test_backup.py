@@ -1,0 +1,298 @@
+"""Backups: encrypted, proved, and refused by name where they are not what they were."""
+
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+from collections import namedtuple
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from appliance.services import backup, backup_file, backup_key
+from appliance.services.backup_errors import BackupError
+from appliance.store import open_store
+from appliance.store.migrations import MIGRATIONS
+
+from .conftest import NOW
+
+AGE_BEGINS = len(backup_file.MAGIC) + backup_file.HEADER_BYTES
+
+
+def code_of(act, *args, **more):
+    with pytest.raises(BackupError) as refused:
+        act(*args, **more)
+    assert str(refused.value)
+    return refused.value.code
+
+
+def test_a_backup_is_proved_when_it_is_made_and_says_what_it_is(home, make):
+    made = make()
+    assert made.verified_at == NOW
+    assert [one.path for one in backup.catalogue(home.backups)] == [made.path]
+    header = made.header
+    assert (header.version, header.schema, header.box) == ("0.1.0", len(MIGRATIONS), "box-1")
+    assert header.files == 2 and not header.recordings
+    assert not list(home.backups.glob("*.part"))
+
+
+def test_nothing_of_the_customers_can_be_read_in_the_file(make):
+    made = make(recordings=True)
+    content = made.path.read_bytes()
+    for secret in (b"Li Lei", b"13800138000", b"SQLite format", b"own greeting", b"c1c1c1", b"AGE-SECRET"):
+        assert secret not in content
+    assert made.path.stat().st_mode & 0o007 == 0
+
+
+def test_the_documented_way_opens_it_without_this_program(make, key):
+    content = make(recordings=True).path.read_bytes()[AGE_BEGINS:]
+    assert AGE_BEGINS == 4112, "docs say tail -c +4113"
+    plain = pyrage.decrypt(content, [pyrage.x25519.Identity.from_str(key.secret)])
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        assert {"db/zongji.db", "prompts/zh/greeting.wav", "manifest.json"} < set(tar.getnames())
+        assert len([name for name in tar.getnames() if name.startswith("recordings/")]) == 2
+
+
+def test_keys_of_the_box_are_not_in_a_backup(home, make, key, tmp_path, monkeypatch):
+    config = tmp_path / "config"
+    (config / "tls").mkdir(parents=True)
+    (config / "tls" / "key.pem").write_text("PRIVATE")
+    (config / "network.json").write_text("{}")
+    (config / "recovery-key.txt").write_text(key.secret)
+    monkeypatch.setenv("ZONGJI_CONFIG", str(config))
+    (home.root / "web-secret.key").write_bytes(b"session key")
+    names = []
+
+    def take(name, content):
+        names.append(name)
+        assert b"PRIVATE" not in content.read()
+
+    backup_file.read(make().path, key, take, lambda done: None)
+    assert names == ["db/zongji.db", "prompts/zh/greeting.wav", "config/network.json"]
+
+
+def test_a_backup_is_made_while_others_write(home, make, key):
+    store = open_store(home.database)
+    with store.transaction():
+        store.customers.add({"name": "half"})
+        made = make()
+    backup.verify(made.path, key)
+    store.close()
+
+
+# ------------------------------------------------------------------- not whole
+@pytest.mark.parametrize("keep", [0, 5, 15, 100, 4111, 4112, 4200, -1, -5000])
+def test_a_truncated_backup_is_named(make, key, keep):
+    path = make().path
+    content = path.read_bytes()
+    path.write_bytes(content[:keep])
+    assert code_of(backup.verify, path, key) in ("truncated", "not_a_backup")
+    assert backup.look(path).problem
+    assert not backup.look(path).verified_at
+
+
+@pytest.mark.parametrize("where", [20, 60, 4200, 5000, -20])
+def test_a_changed_byte_anywhere_is_found(make, key, where):
+    path = make().path
+    content = bytearray(path.read_bytes())
+    content[where] ^= 0x20
+    path.write_bytes(content)
+    assert code_of(backup.verify, path, key) in ("tampered", "foreign_key", "truncated")
+
+
+def test_a_changed_header_is_found_although_it_is_not_encrypted(make, key):
+    path = make().path
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"version": "0.1.0"', b'"version": "9.1.0"'))
+    assert code_of(backup.verify, path, key) == "tampered"
+
+
+def test_something_appended_is_found(make, key):
+    path = make().path
+    path.write_bytes(path.read_bytes() + b"more")
+    assert code_of(backup.verify, path, key) == "tampered"
+
+
+def forged(key, names, manifest_of=None):
+    """A backup with these members by somebody who has the public key."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w:gz") as tar:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"evi"))
+    header = backup_file.Header(NOW, "0.1.0", 3, "box", key.public, False, False, total_bytes=1)
+    import json
+    from dataclasses import asdict, replace
+
+    body = pyrage.encrypt(plain.getvalue(), [key.recipient])
+    header = replace(header, total_bytes=AGE_BEGINS + len(body))
+    text = json.dumps(asdict(header)).encode().ljust(backup_file.HEADER_BYTES - 1)
+    return backup_file.MAGIC + text + b"\n" + body
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "db/../../evil", "db//evil", ""])
+def test_a_forged_member_name_is_refused(tmp_path, key, name):
+    path = tmp_path / "forged.zjb"
+    path.write_bytes(forged(key, [name or "."]))
+    assert code_of(backup.verify, path, key) == "tampered"
+
+
+def test_a_backup_without_manifest_is_refused(tmp_path, key):
+    path = tmp_path / "forged.zjb"
+    path.write_bytes(forged(key, ["db/zongji.db"]))
+    assert code_of(backup.verify, path, key) == "truncated"
+
+
+def test_another_boxes_key_is_named(make, tmp_path):
+    foreign = backup_key.from_text(str(pyrage.x25519.Identity.generate()))
+    assert code_of(backup.verify, make().path, foreign) == "foreign_key"
+
+
+def test_a_passphrase_opens_it_and_a_wrong_one_is_named(make, key):
+    made = make(passphrase="correct horse")
+    assert backup_file.key_from_passphrase(made.header, "correct horse").secret == key.secret
+    assert code_of(backup_file.key_from_passphrase, made.header, "wrong horse") == "wrong_passphrase"
+    assert code_of(backup_file.key_from_passphrase, make().header, "any") == "no_passphrase"
+    assert made.as_dict()["passphrase"] is True
+
+
+def test_a_newer_kind_of_file_is_named(make, key):
+    path = make().path
+    content = path.read_bytes()
+    path.write_bytes(b"zongji-backup 2\n" + content[16:])
+    assert code_of(backup.verify, path, key) == "newer_format"
+
+
+def test_a_damaged_database_is_not_backed_up_as_if_it_were_good(home, make):
+    content = bytearray(home.database.read_bytes())
+    for at in range(4096 * 3, len(content), 7):
+        content[at] = 0xA5
+    home.database.write_bytes(content)
+    assert code_of(make) == "database_damaged"
+    assert not list(home.backups.iterdir())
+
+
+def test_without_room_nothing_is_written(home, make, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("appliance.services.budget.shutil.disk_usage", lambda _: usage(100e6, 89e6, 11e6))
+    assert code_of(make) == "no_space"
+    assert not list(home.backups.iterdir())
+
+
+def test_what_a_power_cut_left_is_removed_by_the_next(home, make):
+    home.backups.mkdir()
+    (home.backups / "zongji-1.part").write_bytes(b"half")
+    make()
+    assert not list(home.backups.glob("*.part"))
+
+
+# ------------------------------------------------------------------------ key
+def test_the_key_is_made_once_and_read_as_typed_from_paper(home, key):
+    assert backup_key.load_or_make(home) == key
+    assert home.recovery_key.stat().st_mode & 0o777 == 0o600
+    typed = "  ".join(key.on_paper).lower() + "\n"
+    assert backup_key.from_text(typed).public == key.public
+    assert code_of(backup_key.from_text, typed[:-4]) == "bad_key"
+
+
+def test_a_key_file_that_is_damaged_is_never_replaced(home, key):
+    home.recovery_key.write_text("rubbish")
+    assert code_of(backup_key.load_or_make, home) == "bad_key"
+    assert home.recovery_key.read_text() == "rubbish"
+
+
+# -------------------------------------------------------------- keeping, sticks
+def test_the_oldest_automatic_ones_go_and_those_of_people_stay(home, make):
+    manual = make(now=NOW - 9 * 86400)
+    made = [make(now=NOW - day * 86400, automatic=True) for day in range(5)]
+    gone = backup.prune(home, 2)
+    assert gone == [one.path.name for one in made[2:]]
+    assert {one.path for one in backup.catalogue(home.backups)} == {manual.path, made[0].path, made[1].path}
+
+
+def test_the_newest_that_was_proved_stays_however_many_came_after(home, make):
+    made = [make(now=NOW - day * 86400, automatic=True) for day in range(4)]
+    for one in made[:3]:
+        content = bytearray(one.path.read_bytes())
+        content[4200] ^= 1
+        one.path.write_bytes(content)
+        with pytest.raises(BackupError):
+            backup.verify_and_note(one.path, backup_key.load(home), NOW)
+    backup.prune(home, 2)
+    assert made[3].path.exists()
+
+
+def test_the_daily_one_is_due_once_a_day_after_its_hour(home, make):
+    import time
+
+    morning = time.mktime((2027, 1, 15, 2, 0, 0, 0, 0, -1))
+    make(now=morning - 20 * 3600, automatic=True)  # the day before, at 6
+    assert not backup.due(home, morning, hour=3)
+    assert backup.due(home, morning + 2 * 3600, hour=3)
+    make(now=morning + 2 * 3600)
+    assert backup.due(home, morning + 2 * 3600, hour=3), "one that a person made does not count"
+    make(now=morning + 2 * 3600, automatic=True)
+    assert not backup.due(home, morning + 3 * 3600, hour=3)
+    assert not backup.due(home, 1000.0, hour=3), "a clock at 1970 has never been set"
+
+
+def test_a_copy_on_a_stick_is_whole_and_noted(home, make, tmp_path):
+    stick = tmp_path / "STICK"
+    stick.mkdir()
+    made = make()
+    copy = backup.copy_to_stick(made.path, stick)
+    assert hashlib.sha256(copy.read_bytes()).digest() == hashlib.sha256(made.path.read_bytes()).digest()
+    assert backup.look(made.path).copies == ("STICK",)
+    assert backup.look(made.path).verified_at == NOW
+
+
+def test_a_stick_that_is_pulled_out_is_named_and_leaves_nothing_that_looks_whole(make, tmp_path, monkeypatch):
+    stick = tmp_path / "STICK"
+    stick.mkdir()
+    made = make()
+
+    def gone(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("appliance.services.backup.os.fsync", gone)
+    assert code_of(backup.copy_to_stick, made.path, stick) == "stick_gone"
+    assert not list(stick.rglob("*.zjb"))
+
+
+def test_a_stick_that_keeps_something_else_than_was_written_is_found_out(make, tmp_path, monkeypatch):
+    stick = tmp_path / "STICK"
+    stick.mkdir()
+    monkeypatch.setattr(
+        "appliance.services.backup.os.posix_fadvise",
+        lambda *_: next(stick.rglob("*.part")).write_bytes(b"rot"),
+    )
+    assert code_of(backup.copy_to_stick, make().path, stick) == "stick_bad"
+    assert not list(stick.rglob("*.zjb*"))
+
+
+def test_a_name_that_leads_elsewhere_is_no_backup(home, make):
+    make()
+    for name in ("../box/web-secret.key", "nothing.zjb", "../backups/x.zjb", ""):
+        assert code_of(backup.find, home, name) == "not_found"
+
+
+def test_the_command_makes_and_verifies(home, key, tmp_path):
+    zongji = Path(sys.executable).with_name("zongji")
+
+    def run(*words):
+        return subprocess.run(
+            [zongji, "backup", *words, "--home", str(home.root)], capture_output=True, text=True, timeout=60
+        )
+
+    made = run("make", "--recordings")
+    assert made.returncode == 0, made.stderr
+    path = made.stdout.strip().splitlines()[-1]
+    assert run("verify", path).returncode == 0
+    assert key.secret in run("key").stdout.replace(" ", "")
+    with Path(path).open("r+b") as file:
+        file.truncate(6000)
+    bad = run("verify", path)
+    assert bad.returncode == 2 and "not complete" in bad.stderr

@@ -1,0 +1,324 @@
+"""Restoring: shown first, swapped in whole, finished after a power cut at any step, nothing lost."""
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from appliance.services import backup, backup_key, restore
+from appliance.services.backup_errors import BackupError
+from appliance.store import open_store
+from appliance.store.migrations import MIGRATIONS
+
+from .conftest import record
+from .test_backup import code_of
+
+
+def tree(root):
+    """Every file under `root` with its content, except what says only that somebody looked."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and not path.name.endswith((".lock", "-shm", "-wal"))
+    }
+
+
+def customers(home):
+    store = open_store(home.database)
+    try:
+        return {row["name"] for row in store.customers.search()[0]}
+    finally:
+        store.close()
+
+
+def calls(home):
+    store = open_store(home.database)
+    try:
+        return {row["id"] for row in store.calls.search()[0]}
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def changed(home, make):
+    """A backup, and the box as it is some time later."""
+    made = make(recordings=True)
+    store = open_store(home.database)
+    store.customers.add({"name": "Too New"})
+    store.copies.keep(record("later"), 1_800_000_500.0)
+    store.calls.save(record("later"))
+    store.close()
+    (home.prompts / "zh" / "greeting.wav").write_bytes(b"another greeting")
+    (home.recordings / "2027/01/15/c1.wav").unlink()
+    (home.recordings / "2027/01/15/later.wav").write_bytes(b"later")
+    return made.path
+
+
+def test_what_will_be_replaced_is_shown_and_nothing_has_changed_yet(home, key, changed):
+    before = tree(home.root)
+    state = restore.prepare(home, changed, key)
+    assert (state.step, state.now["customers"], state.then["customers"]) == ("ready", 2, 1)
+    assert (state.now["calls"], state.then["calls"], state.recordings, state.prompts) == (3, 2, 2, 1)
+    after = {name: data for name, data in tree(home.root).items() if not name.startswith("restore/")}
+    assert after == before
+    restore.discard(home)
+    assert tree(home.root) == before
+
+
+def test_a_restore_puts_everything_back_and_keeps_what_was_there(home, key, changed):
+    restore.prepare(home, changed, key)
+    restore.commit(home)
+    assert customers(home) == {"Li Lei"}
+    assert (home.prompts / "zh" / "greeting.wav").read_bytes() == b"own greeting"
+    assert (home.recordings / "2027/01/15/c1.wav").read_bytes() == b"c1" * 30_000
+    assert (home.recordings / "2027/01/15/later.wav").read_bytes() == b"later", "never deletes a recording"
+    assert calls(home) == {"c1", "c2", "later"}, "calls since the backup come back from their copies"
+    kept = sqlite3.connect(next(home.database.parent.glob("replaced-*/zongji.db")))
+    assert kept.execute("SELECT count(*) FROM customers").fetchone() == (2,)
+    kept.close()
+    assert restore.state_of(home).step == "done"
+
+
+def test_a_restore_on_a_blank_box_with_the_paper_key(make_home, make):
+    made = make(recordings=True)
+    other = make_home("blank")
+    own = backup_key.load_or_make(other)
+    assert code_of(restore.prepare, other, made.path, own) == "foreign_key"
+    typed = backup_key.from_text(" ".join(backup_key.from_text(_secret_of(made)).on_paper))
+    restore.prepare(other, made.path, typed)
+    restore.commit(other)
+    assert customers(other) == {"Li Lei"} and calls(other) == {"c1", "c2"}
+    assert backup_key.load(other) == own, "the box keeps its own key"
+
+
+def _secret_of(made):
+    return (made.path.parent.parent / "recovery-key.txt").read_text()
+
+
+def test_a_backup_of_an_older_version_is_migrated(home, key, make, monkeypatch):
+    older = MIGRATIONS[:2]
+    shutil.move(home.database, home.root / "new.db")
+    for path in home.database.parent.glob("zongji.db-*"):
+        path.unlink()
+    store = open_store(home.database, migrations=older)
+    store.customers.add({"name": "From the past"})
+    store.close()
+    made = make()
+    assert made.header.schema == 2
+    restore.prepare(home, made.path, key)
+    restore.commit(home)
+    assert customers(home) == {"From the past"}
+    assert (home.database.parent / "copies" / "zongji-before-3.db").exists(), (
+        "the older version finds its own"
+    )
+
+
+@pytest.mark.parametrize("spoil", ["truncate", "flip", "foreign", "newer", "no_room", "not_a_backup"])
+def test_a_backup_that_cannot_be_used_changes_nothing(home, key, changed, monkeypatch, spoil, make_home):
+    expected = {"truncate": "truncated", "flip": "tampered", "foreign": "foreign_key"}
+    expected |= {"newer": "newer_schema", "no_room": "no_space", "not_a_backup": "not_a_backup"}
+    content = bytearray(changed.read_bytes())
+    if spoil == "truncate":
+        changed.write_bytes(content[: len(content) // 2])
+    elif spoil == "flip":
+        content[-4000] ^= 1
+        changed.write_bytes(content)
+    elif spoil == "foreign":
+        key = backup_key.load_or_make(make_home("other"))
+    elif spoil == "newer":
+        monkeypatch.setattr(restore, "MIGRATIONS", MIGRATIONS[:-1])
+    elif spoil == "no_room":
+        monkeypatch.setattr("appliance.services.budget.room_bytes", lambda *_: 1000)
+    else:
+        changed.write_bytes(b"PK\x03\x04" + bytes(9000))
+    before = tree(home.root)
+    assert code_of(restore.prepare, home, changed, key) == expected[spoil]
+    assert tree(home.root) == before
+    assert code_of(restore.commit, home) == "not_ready"
+
+
+def test_a_damaged_database_is_replaced_and_kept_as_it_was(home, key, changed):
+    home.database.write_bytes(b"SQLite format 3\x00" + b"\xa5" * 9000)
+    rubbish = home.database.read_bytes()
+    restore.prepare(home, changed, key)
+    assert restore.state_of(home).now == {}
+    restore.commit(home)
+    assert customers(home) == {"Li Lei"}
+    assert calls(home) == {"c1", "c2", "later"}
+    assert next(home.database.parent.glob("replaced-*/zongji.db")).read_bytes() == rubbish
+
+
+def test_a_program_that_has_the_old_database_open_harms_neither(home, key, changed):
+    """The old connection writes, and checkpoints its log when it closes, after the swap."""
+    web = open_store(home.database)
+    web.customers.add({"name": "before"})
+    restore.prepare(home, changed, key)
+    restore.commit(home)
+    web.customers.add({"name": "written too late"})
+    control = open_store(home.database)
+    control.customers.add({"name": "on the new one"})
+    web.close()
+    control.check()
+    control.close()
+    assert customers(home) == {"Li Lei", "on the new one"}
+
+
+def test_restoring_twice_and_again_keeps_only_the_last_replaced_ones(home, key, make):
+    path = make().path
+    for _ in range(4):
+        restore.prepare(home, path, key)
+        restore.commit(home)
+        restore.resume(home)
+    folder = home.database.parent
+    assert len(list(folder.glob("replaced-*"))) == restore.KEEP_REPLACED
+    assert [one.name for one in folder.glob("zongji-*.db")] == [home.database.readlink().name]
+    assert customers(home) == {"Li Lei"}
+
+
+def test_the_boxs_own_settings_come_only_when_asked_for(home, key, tmp_path, monkeypatch, make):
+    config = tmp_path / "config"
+    config.mkdir()
+    monkeypatch.setenv("ZONGJI_CONFIG", str(config))
+    (config / "recovery-key.txt").write_text(key.secret)
+    (config / "network.json").write_text('{"old": 1}')
+    path = make().path
+    for wanted, expected in ((False, '{"new": 2}'), (True, '{"old": 1}')):
+        (config / "network.json").write_text('{"new": 2}')
+        assert restore.prepare(home, path, key).config == ("network.json",)
+        restore.commit(home, with_config=wanted)
+        assert (config / "network.json").read_text() == expected
+
+
+# --------------------------------------------------------------------- power cuts
+class PowerCut(BaseException):
+    """Nothing catches it, as nothing catches a power cut."""
+
+
+def count_and_cut(monkeypatch, at):
+    """Everything that reaches the disk counts; the `at`th does not happen any more. Returns the counter."""
+    seen = {"n": 0}
+
+    def wrap(real):
+        def act(*args, **more):
+            seen["n"] += 1
+            if seen["n"] == at:
+                raise PowerCut
+            return real(*args, **more)
+
+        return act
+
+    for name in ("replace", "symlink_to", "unlink", "mkdir", "touch"):
+        monkeypatch.setattr(Path, name, wrap(getattr(Path, name)))
+    monkeypatch.setattr(shutil, "rmtree", wrap(shutil.rmtree))
+    monkeypatch.setattr(shutil, "copyfile", wrap(shutil.copyfile))
+    monkeypatch.setattr(os, "fsync", wrap(os.fsync))
+    return seen
+
+
+def fingerprint(home):
+    return customers(home), calls(home), (home.prompts / "zh" / "greeting.wav").read_bytes()
+
+
+OLD = ({"Li Lei", "Too New"}, {"c1", "c2", "later"}, b"another greeting")
+NEW = ({"Li Lei"}, {"c1", "c2", "later"}, b"own greeting")
+
+
+def test_a_power_cut_at_any_write_of_the_swap_is_finished_by_the_next_start(
+    home, key, changed, monkeypatch, tmp_path
+):
+    restore.prepare(home, changed, key)
+    saved = tmp_path / "saved"
+    shutil.copytree(home.root, saved, symlinks=True)
+    with monkeypatch.context() as patch:
+        total = count_and_cut(patch, 0)
+        restore.commit(home)
+    assert total["n"] > 20
+    began = 0
+    for at in range(1, total["n"] + 1):
+        shutil.rmtree(home.root)
+        shutil.copytree(saved, home.root, symlinks=True)
+        with monkeypatch.context() as patch:
+            count_and_cut(patch, at)
+            with pytest.raises(PowerCut):
+                restore.commit(home)
+        state = restore.state_of(home)
+        home.create()  # what the next start of any program does
+        restore.resume(home)
+        if state.step == "ready":
+            assert fingerprint(home) == OLD, f"cut at write {at}, before anything was replaced"
+        else:
+            began += 1
+            assert fingerprint(home) == NEW, f"cut at write {at}"
+            assert restore.state_of(home).step == "done"
+        assert (home.recordings / "2027/01/15/later.wav").read_bytes() == b"later"
+    assert began > 15
+
+
+def test_power_cuts_one_after_another_are_survived_too(home, key, changed, monkeypatch):
+    restore.prepare(home, changed, key)
+    with monkeypatch.context() as patch:
+        count_and_cut(patch, 9)
+        with pytest.raises(PowerCut):
+            restore.commit(home)
+    for at in range(1, 12):
+        with monkeypatch.context() as patch:
+            count_and_cut(patch, at)
+            try:
+                restore.resume(home)
+            except PowerCut:
+                continue
+    restore.resume(home)
+    assert fingerprint(home) == NEW
+
+
+def test_a_power_cut_while_unpacking_leaves_everything_as_it_was(home, key, changed, monkeypatch):
+    with monkeypatch.context() as patch:
+        total = count_and_cut(patch, 0)
+        restore.prepare(home, changed, key)
+    restore.discard(home)
+    before = tree(home.root)
+    for at in range(1, total["n"] + 1):
+        with monkeypatch.context() as patch:
+            count_and_cut(patch, at)
+            with pytest.raises(PowerCut):
+                restore.prepare(home, changed, key)
+        restore.resume(home)
+        if restore.state_of(home) is not None:
+            assert restore.state_of(home).step == "ready"
+            restore.discard(home)
+        assert tree(home.root) == before, f"cut at write {at}"
+
+
+def test_the_state_machine_refuses_what_does_not_fit(home, key, changed):
+    restore.prepare(home, changed, key)
+    state = restore.state_of(home)
+    from dataclasses import replace
+
+    replace(state, step="swapping").save(home)
+    assert code_of(restore.discard, home) == "busy"
+    assert code_of(restore.prepare, home, changed, key) == "busy"
+    assert code_of(restore.commit, home) == "not_ready"
+
+
+def test_a_disk_that_fails_during_the_swap_says_that_nothing_is_lost(home, key, changed, monkeypatch):
+    restore.prepare(home, changed, key)
+    with monkeypatch.context() as patch:
+
+        def fails(self, target):
+            raise OSError(5, "Input/output error")
+
+        patch.setattr(Path, "symlink_to", fails)
+        with pytest.raises(BackupError, match="goes on at the next start"):
+            restore.commit(home)
+    restore.resume(home)
+    assert fingerprint(home) == NEW
+
+
+def test_backups_go_on_from_the_restored_database(home, key, changed, make):
+    restore.prepare(home, changed, key)
+    restore.commit(home)
+    again = make()
+    backup.verify(again.path, key)
+    assert restore.prepare(home, again.path, key).then["calls"] == 2
