@@ -179,10 +179,12 @@ class Trial:
     marks: list[tuple[Any, ...]] = field(default_factory=list)
     notes: list[tuple[Any, ...]] = field(default_factory=list)
     audit: list[tuple[Any, ...]] = field(default_factory=list)
+    messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     customers: list[dict[str, Any]] = field(default_factory=list)
     differences: tuple[str, ...] = ()
 
 
+MESSAGES = ("messages", "message_reports")
 NOTE = ("call_id", "agent", "at", "text")
 AUDIT = ("at", "who", "what", "detail")
 
@@ -205,6 +207,10 @@ def read_trial(state: FallBack, database: Path, known: set[str]) -> Trial:
             ).fetchall()
             trial.notes = db.conn.execute(f"SELECT {', '.join(NOTE)} FROM call_notes ORDER BY id").fetchall()
             trial.audit = db.conn.execute(f"SELECT {', '.join(AUDIT)} FROM audit ORDER BY id").fetchall()
+            there = {row[0] for row in db.conn.execute("SELECT name FROM sqlite_master")}
+            for table in MESSAGES:
+                if table in there:
+                    trial.messages[table] = list(db.query(f"SELECT * FROM {table}"))
             if base.exists():
                 db.conn.execute("ATTACH ? AS base", [str(base)])
                 _compare(db, trial)
@@ -247,8 +253,8 @@ def _added_customers(db: sqlite_utils.Database) -> list[dict[str, Any]]:
 
 
 def add_rows(trial: Trial, target: sqlite3.Connection) -> None:
-    """Notes, stars, outcomes and the audit log into the newer database, on an open write transaction.
-    Doing it again changes nothing."""
+    """Notes, stars, outcomes, short messages and the audit log into the newer database, on an open write
+    transaction. Doing it again changes nothing."""
     target.executemany(
         "UPDATE calls SET starred = max(starred, ?),"
         " outcome = CASE WHEN outcome = '' THEN ? ELSE outcome END WHERE id = ?",
@@ -263,6 +269,17 @@ def add_rows(trial: Trial, target: sqlite3.Connection) -> None:
             f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {same})",
             [(*row, *row) for row in rows],
         )
+    for table, found in trial.messages.items():
+        has = {row[1] for row in target.execute(f"PRAGMA table_info({table})")}
+        for row in found:
+            if row.get("state") not in (None, "queued"):  # its fate is known there, not yet here
+                target.execute(f"DELETE FROM {table} WHERE id = ? AND state = 'queued'", [row["id"]])
+            columns = [name for name in row if name in has]
+            target.execute(
+                f"INSERT OR IGNORE INTO {table} ({', '.join(columns)})"
+                f" VALUES ({', '.join('?' for _ in columns)})",
+                [row[name] for name in columns],
+            )
 
 
 def dismissed(state: FallBack) -> FallBack:
