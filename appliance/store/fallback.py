@@ -274,11 +274,11 @@ def add_rows(trial: Trial, target: sqlite3.Connection) -> None:
         for row in found:
             if row.get("state") not in (None, "queued"):  # its fate is known there, not yet here
                 target.execute(f"DELETE FROM {table} WHERE id = ? AND state = 'queued'", [row["id"]])
-            columns = [name for name in row if name in has]
+            known = [name for name in row if name in has]
             target.execute(
-                f"INSERT OR IGNORE INTO {table} ({', '.join(columns)})"
-                f" VALUES ({', '.join('?' for _ in columns)})",
-                [row[name] for name in columns],
+                f"INSERT OR IGNORE INTO {table} ({', '.join(known)})"
+                f" VALUES ({', '.join('?' for _ in known)})",
+                [row[name] for name in known],
             )
 
 
