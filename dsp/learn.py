@@ -9,20 +9,30 @@ against it.
 Never learned: anything that could be ringback or a voice (a cycle over 2.5 s,
 fewer than three bursts, bursts that differ in level or length), and a
 continuous tone unless it lasts to the end.
+
+A wrong tone would hang up on people, so a line uses what it has learned only
+when several calls agree, not all of one caller (whose machine may beep), and
+when nobody was ever heard to speak on after it:
+
+    call 1   talk talk  ▇_▇_▇_▇_▇_▇_|      the box hung up at last: the tone had lasted
+    call 2   talk talk  ▇_▇_▇_|            the feed dropped: the far side had gone
+    call 3   talk  ▇_▇_▇_  talk talk |     whatever that was, it is no disconnect tone
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.cadence import Heard
-from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import LearnedTone, LineScan
+from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
+from dsp.linescan import FRAME_MS, HOP, OFF, WINDOW, LearnedTone, LineScan, Run, network
+from dsp.tonality import tonal
 
 LOOK_AT_S = 15.0
 """Only the end of a call is looked at."""
@@ -33,17 +43,34 @@ HIGHEST_HZ = 2000.0
 PURE_SHARE = 0.75
 SECOND_LINE = 0.05
 """A second frequency has at least this share of the power of the first (13 dB down)."""
+EDGE_FRAMES = 2
+"""Frames that may still hold the edge of a burst."""
 STEADY_DB = 1.5
 LIKE_DB = 2.0
 LONGEST_CYCLE_MS = 2500.0
 CONTINUOUS_MS = 3000.0
+ANCHORS = 6
+"""Bursts from which a tone is sought: the last ones may be somebody's voice."""
 SAME_FREQUENCY = 0.015
 SAME_TIME = 0.12
 SAME_TIME_MS = 30.0
+EDGE_MS = 20.0
+"""A burst is seen this much longer than it is: a window counts from when a quarter of it is full."""
 KEPT = 12
 """Calls that a line remembers."""
 ENOUGH = 3
 """Calls that must agree before a line uses what it has learned."""
+ENOUGH_OF_ONE = 5
+"""The same where all of them may be of one caller."""
+SURE = 0.4
+"""Least confidence of a tone that is used."""
+LASTED_S = 4.0
+"""A tone that nothing else shows to be the end must have lasted so long, to the end."""
+UNDER_TONE_DB = 20.0
+QUIET_DBM0 = -45.0
+VOICE_FRAMES = 10
+"""What follows a tone is silence when it is weaker than this, or this much weaker than the tone,
+or lasts under 0.2 s."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +84,31 @@ class Observation:
     level_dbm0: float
 
 
+@dataclass(frozen=True)
+class Ending:
+    """The tone at the end of a call, and how the call and the tone ended.
+
+    lasted_s: how long the tone was there. followed: somebody spoke on after it.
+    """
+
+    tone: Observation
+    lasted_s: float
+    followed: bool
+
+
 def observe(samples: NDArray[np.generic]) -> Observation | None:
     """The disconnect tone at the end of one call `[n]`, or None where there is none to be sure of."""
+    found = _last(samples, 1)
+    return None if found is None else found.tone
+
+
+def ending(samples: NDArray[np.generic]) -> Ending | None:
+    """The same, with how long the tone lasted and whether the call went on after it."""
+    return _last(samples, ANCHORS)
+
+
+def _last(samples: NDArray[np.generic], anchors: int) -> Ending | None:
+    """The last regular tone, sought from each of the last `anchors` bursts of its frequencies."""
     x = np.nan_to_num(np.asarray(samples, np.float64)[-int(LOOK_AT_S * SAMPLE_RATE_HZ) :])
     lines = _lines(x)
     if lines is None:
@@ -68,12 +118,22 @@ def observe(samples: NDArray[np.generic]) -> Observation | None:
     for _ in scan.process(np.concatenate([x, np.zeros(4 * STEP)])[None, :]):
         pass
     bursts = [run for run in scan.runs[0] if run.kind == 1 and scan.is_clear(0, run)]
-    if not bursts:
-        return None
-    heard = Heard(scan, 0, bursts[-1])
-    runs = heard.runs
+    for anchor in bursts[: -anchors - 1 : -1]:
+        found = _regular(x, lines, Heard(scan, 0, anchor), anchor)
+        if found is not None:
+            return found
+    return None
+
+
+def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anchor: Run) -> Ending | None:
+    """What the bursts up to the anchor say: continuous, or the longest regular row that ends there."""
+    runs = [run for run in heard.runs if run.start < anchor.start + anchor.frames]
+    if runs and runs[-1].kind != OFF:
+        end = runs[-1].start + runs[-1].frames
+        runs.append(Run(OFF, end, max(len(x) // HOP - end, 0)))
     if runs and len(runs) <= 2 and runs[0].ms >= CONTINUOUS_MS and heard.quality(runs[:1]) <= 1.0:
-        return Observation(lines, runs[0].ms, 0.0, heard.level_dbm0)
+        tone = Observation(lines, runs[0].ms, 0.0, heard.level_dbm0)
+        return Ending(tone, runs[0].ms / 1000, _followed(x, runs[-1], tone))
     whole = runs[:-1]
     for start in range(0, len(whole) - 4, 2):
         tail = whole[start:]
@@ -84,14 +144,31 @@ def observe(samples: NDArray[np.generic]) -> Observation | None:
         regular = _same(on[:-1], on_ms) and _same(off, off_ms) and on[-1] <= on_ms + SAME_TIME_MS
         judged = tail if on[-1] >= on_ms - SAME_TIME_MS else tail[:-1]
         if regular and on_ms + off_ms <= LONGEST_CYCLE_MS and heard.quality(judged) <= 1.0:
-            on_ms, off_ms = _exact(on[:-1], off)
-            return Observation(lines, on_ms, off_ms, heard.level_dbm0)
+            tone = Observation(lines, *_exact(on[:-1], off), heard.level_dbm0)
+            lasted_ms = (tail[-1].start + tail[-1].frames - tail[0].start) * FRAME_MS
+            return Ending(tone, lasted_ms / 1000, _followed(x, runs[-1], tone))
     return None
+
+
+def _followed(x: NDArray[np.float64], after: Run, tone: Observation) -> bool:
+    """Whether somebody speaks when the next burst is overdue. Another tone (the howler) is no voice."""
+    overdue = round((tone.off_ms * (1 + SAME_TIME) + SAME_TIME_MS) / FRAME_MS) + EDGE_FRAMES
+    rest = x[(after.start + overdue) * HOP :]
+    if after.kind != OFF or len(rest) < WINDOW:
+        return False
+    windows = np.lib.stride_tricks.sliding_window_view(rest, WINDOW)[::HOP].astype(np.float32)
+    level_dbm0 = 20 * np.log10(np.sqrt(np.mean(windows**2, axis=1)) / RMS_AT_0_DBM0 + 1e-9)
+    loud = level_dbm0 > max(QUIET_DBM0, tone.level_dbm0 - UNDER_TONE_DB)
+    if int(loud.sum()) < VOICE_FRAMES:
+        return False
+    # the windows at the edges of a burst are neither: the louder ones decide
+    louder = windows[level_dbm0 >= np.percentile(level_dbm0[loud], 90) - LIKE_DB]
+    return bool(np.mean(tonal(louder)) < 0.5)
 
 
 def _exact(on: NDArray[np.float64], off: NDArray[np.float64]) -> tuple[float, float]:
     """Means over whole cycles: finer than the frames they were seen in."""
-    return float(np.mean(on)), float(np.mean(off))
+    return float(np.mean(on)) - EDGE_MS, float(np.mean(off)) + EDGE_MS
 
 
 def _same(times_ms: NDArray[np.float64], wanted_ms: float) -> bool:
@@ -197,32 +274,106 @@ def consensus(seen: Sequence[Observation | None]) -> tuple[Observation | None, f
     return middle, round(len(best) / len(seen) * (1 - 0.5 ** len(best)), 3)
 
 
+@dataclass(frozen=True)
+class CallEnd:
+    """How one call ended on a line: the tone and its length as in `Ending`.
+
+    gone: something else, or the tone itself, had shown that the far side was gone.
+    caller: who it was, in any form that tells two apart; "" where that is unknown.
+    """
+
+    tone: Observation
+    lasted_s: float
+    followed: bool = False
+    gone: bool = False
+    caller: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON; `from_plain` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, data: dict[str, Any]) -> CallEnd:
+        """The same again. Raises KeyError, TypeError or ValueError where it is not one."""
+        tone = data["tone"]
+        hz = tuple(float(f) for f in tone["frequencies_hz"])
+        seen = Observation(hz, float(tone["on_ms"]), float(tone["off_ms"]), float(tone["level_dbm0"]))
+        told = bool(data["followed"]), bool(data["gone"]), str(data["caller"])
+        return cls(seen, float(data["lasted_s"]), *told)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a line has learned so far.
+
+    confidence: 0…1; ends: calls that ended with it, of the last `KEPT`. trusted: enough for the line to
+    listen for it.
+    """
+
+    tone: Observation
+    confidence: float
+    ends: int
+    trusted: bool
+
+    @property
+    def to_hear(self) -> LearnedTone:
+        """For a detector."""
+        return LearnedTone(self.tone.frequencies_hz, self.tone.on_ms, self.tone.off_ms)
+
+
 class ToneLearner:
     """The memory of one line: learns its tone, and forgets it when the exchange changes."""
 
-    def __init__(self) -> None:
-        self._seen: deque[Observation | None] = deque(maxlen=KEPT)
+    def __init__(self, ends: Iterable[CallEnd] = ()) -> None:
+        self._ends: deque[CallEnd] = deque(ends, maxlen=KEPT)
 
-    def add(self, samples: NDArray[np.generic]) -> Observation | None:
-        """Take the recording `[n]` of a call that the far side ended; what it ended with."""
-        seen = observe(samples)
-        self._seen.append(seen)
-        return seen
+    @property
+    def ends(self) -> list[CallEnd]:
+        """What is remembered, the oldest first."""
+        return list(self._ends)
 
-    def tone(self) -> LearnedTone | None:
-        """What to listen for on this line, or None while too few calls agree.
+    def add(self, end: CallEnd) -> bool:
+        """Take the end of a call; whether it says anything."""
+        tells = end.followed or end.gone or end.lasted_s >= LASTED_S
+        if tells:
+            self._ends.append(end)
+        return tells
 
-        The last `ENOUGH` calls with a tone decide: when all of them disagree
-        with what was learned before, that is forgotten.
+    def learned(self) -> Learned | None:
+        """What most calls of late ended with.
+
+        The newer of two that are as frequent is taken. It is trusted while enough calls agree, one of
+        the last `ENOUGH` is among them, and no call went on after it.
         """
-        heard = [o for o in self._seen if o is not None]
-        found, confidence = consensus(heard[-2 * ENOUGH :])
-        recent = heard[-ENOUGH:]
-        if found is None or confidence < 0.4 or not any(agree(found, o) for o in recent):
+        spoken = [end for end in self._ends if not end.followed]
+        recent = spoken[-2 * ENOUGH :]
+        found, _ = consensus([end.tone for end in reversed(recent)])
+        if found is None:
             return None
-        if sum(agree(found, o) for o in heard[-2 * ENOUGH :]) < ENOUGH:
-            return None
-        return LearnedTone(found.frequencies_hz, found.on_ms, found.off_ms)
+        like = [end for end in spoken if agree(found, end.tone)]
+        lately = [end for end in recent if end in like]
+        confidence = round(len(lately) / len(recent) * (1 - 0.5 ** len(like)), 3)
+        vetoed = any(end.followed and agree(found, end.tone) for end in self._ends)
+        one_caller = len({end.caller for end in like if end.caller}) < 2 and not any(e.gone for e in like)
+        trusted = (
+            not vetoed
+            and confidence >= SURE
+            and len(lately) >= ENOUGH
+            and len(like) >= (ENOUGH_OF_ONE if one_caller else ENOUGH)
+            and any(end in like for end in spoken[-ENOUGH:])
+        )
+        return Learned(found, 0.0 if vetoed else confidence, len(like), trusted)
+
+
+def in_table(tone: Observation, country: str) -> str:
+    """Name of the tone of a country's table that this is; "" for none. Raises `UnknownCountry`."""
+    net = network(country)
+    for name, cadence_ms, signature, _ in net.forms:
+        on_off = (0.0, 0.0) if not cadence_ms else (float(cadence_ms[0]), float(cadence_ms[-1]))
+        form = Observation(net.lines[signature], *on_off, tone.level_dbm0)
+        if len(cadence_ms) <= 2 and agree(form, tone):
+            return name
+    return ""
 
 
 def learn(recordings: Sequence[NDArray[np.generic]]) -> dict[str, list[float] | float | None]:

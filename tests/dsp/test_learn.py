@@ -1,9 +1,12 @@
 """Learning a line's disconnect tone from ordinary calls."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dsp.learn import ToneLearner, learn, observe
+from dsp.learn import CallEnd, Observation, ToneLearner, ending, in_table, learn, observe
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import MUSIC, SPEECH, recordings
 
@@ -51,20 +54,28 @@ def test_04_speech_and_music_teach_nothing():
     assert learn(pieces[:20])["confidence"] <= 0.1
 
 
+def end(frequencies_hz, cadence_ms, seed, caller="", **call_as):
+    """What a line remembers of one call that was hung up on a tone that had gone on."""
+    found = ending(call(frequencies_hz, cadence_ms, seed, **call_as))
+    assert found is not None
+    return CallEnd(found.tone, found.lasted_s, found.followed, caller=caller or f"caller {seed}")
+
+
 def test_05_a_line_forgets_when_the_exchange_changes():
     learner = ToneLearner()
     for seed in range(2):
-        learner.add(call((450.0,), (350, 350), seed))
-    assert learner.tone() is None, "two calls are not enough"
-    learner.add(call((450.0,), (350, 350), 2))
-    old = learner.tone()
-    assert old is not None and old.frequencies_hz == pytest.approx((450,), abs=2)
-    for seed in range(3, 6):
-        learner.add(call((425.0,), (500, 500), seed))
-    learner.add(call((425.0,), (500, 500), 6))
-    new = learner.tone()
-    assert new is not None and new.frequencies_hz == pytest.approx((425,), abs=2)
-    assert new.on_ms == pytest.approx(500, abs=20)
+        learner.add(end((450.0,), (350, 350), seed))
+    assert not learner.learned().trusted, "two calls are not enough"
+    learner.add(end((450.0,), (350, 350), 2))
+    old = learner.learned()
+    assert old.trusted and old.tone.frequencies_hz == pytest.approx((450,), abs=2)
+    for seed in range(3, 5):
+        learner.add(end((425.0,), (500, 500), seed))
+    assert learner.learned().trusted and learner.learned().tone == old.tone, "two may be chance"
+    learner.add(end((425.0,), (500, 500), 5))
+    new = learner.learned()
+    assert new.trusted and new.tone.frequencies_hz == pytest.approx((425,), abs=2)
+    assert new.tone.on_ms == pytest.approx(500, abs=20)
 
 
 @pytest.mark.parametrize("x", [np.zeros(0), np.zeros(40000), np.full(40000, np.nan), S.white(5, -10)])
@@ -74,3 +85,66 @@ def test_06_nothing_to_learn(x):
 
 def test_07_no_recordings():
     assert learn([])["confidence"] == 0.0
+
+
+def test_08_the_cadence_is_exact_enough_to_tell_a_line_card_maker():
+    found = observe(call((450.0,), (350, 350), 1))
+    assert (found.on_ms, found.off_ms) == (pytest.approx(350, abs=12), pytest.approx(350, abs=12))
+
+
+def test_09_a_tone_that_did_not_last_proves_nothing_by_itself():
+    learner = ToneLearner()
+    for seed in range(6):
+        assert not learner.add(end((620.0,), (300, 300), seed, duration_s=3.0))
+    assert learner.learned() is None
+    short = end((620.0,), (300, 300), 1, duration_s=3.0)
+    assert learner.add(replace(short, gone=True)), "but it does where the far side had gone"
+
+
+def test_10_the_machine_of_one_caller_is_no_disconnect_tone_yet():
+    learner = ToneLearner()
+    for seed in range(4):
+        learner.add(end((1000.0,), (300, 700), seed, caller="the hospital"))
+        assert not learner.learned().trusted
+    learner.add(end((1000.0,), (300, 700), 5, caller="somebody else"))
+    assert learner.learned().trusted
+
+
+def test_11_a_tone_after_which_somebody_spoke_is_never_used():
+    beeps = call((1000.0,), (300, 300), 1)
+    found = ending(np.concatenate([beeps, VOICE[:24000]]))
+    # the voice comes last: the beeps are still what the recording has of a tone
+    assert found is not None and found.followed
+    learner = ToneLearner()
+    learner.add(CallEnd(found.tone, found.lasted_s, found.followed, caller="a"))
+    for seed in range(6):
+        learner.add(end((1000.0,), (300, 300), seed))
+    assert not learner.learned().trusted and learner.learned().confidence == 0
+
+
+def test_12_the_howler_after_the_tone_is_no_voice():
+    busy = call((620.0,), (300, 300), 1, duration_s=8.0)
+    howler = S.tone((1400.0, 2060.0), (100, 100), 4.0, -6.0, 0, 0.0, seed=2)
+    found = ending(np.concatenate([busy, howler]))
+    assert found is None or not found.followed
+    assert not ending(np.concatenate([busy, np.zeros(24000)])).followed, "nor is silence"
+
+
+def test_13_memory_survives_being_written_down():
+    ends = [end((450.0,), (350, 350), seed) for seed in range(3)]
+    again = [CallEnd.from_plain(json.loads(json.dumps(one.plain()))) for one in ends]
+    assert again == ends and ToneLearner(again).learned() == ToneLearner(ends).learned()
+
+
+@pytest.mark.parametrize(
+    ("hz", "cadence_ms", "country", "name"),
+    [
+        ((450.0,), (350, 350), "CN", "busy"),
+        ((452.0,), (700, 700), "CN", "congestion"),
+        ((620.0,), (300, 300), "CN", ""),
+        ((450.0,), (350, 350), "US", ""),
+        ((480.0, 620.0), (250, 250), "US", "congestion"),
+    ],
+)
+def test_14_what_the_table_has_needs_no_learning(hz, cadence_ms, country, name):
+    assert in_table(Observation(hz, *map(float, cadence_ms), -20.0), country) == name
