@@ -64,7 +64,7 @@ ENOUGH_OF_ONE = 5
 """The same where all of them may be of one caller."""
 SURE = 0.4
 """Least confidence of a tone that is used."""
-LASTED_S = 4.0
+LASTED_S = 3.0
 """A tone that nothing else shows to be the end must have lasted so long, to the end."""
 UNDER_TONE_DB = 20.0
 QUIET_DBM0 = -45.0

@@ -25,6 +25,7 @@ from appliance.engine import plans, ports, unixtime
 from appliance.engine.apply import Hands
 from appliance.engine.hearing import Hearing
 from appliance.engine.linecare import LineCare
+from appliance.engine.linetones import LineTones, Study
 from appliance.engine.mailbox import Mailbox, Message, Publish
 from appliance.engine.messages import Messages
 from appliance.engine.pace import Stopwatch
@@ -40,6 +41,7 @@ from board import api
 from board.clocks import Clocks, PacedBoard
 from board.sim import SimBoard
 from dsp.echo import EchoCanceller
+from dsp.learn import ending
 from dsp.mix import Mixer
 
 log = logging.getLogger(__name__)
@@ -95,13 +97,14 @@ class Engine:
         without_cards: Callable[[], None] | None = None,
         on_lost: OnLost | None = None,
         hardware: Callable[[], list[Message]] = list,
+        study: Study = ending,
     ) -> None:
         """`threaded`: files are handled by helper threads (the real process); otherwise at once,
         so that the same inputs give the same events (stories, tests).
 
         `home` must have been created. spare_ports: rows kept free for cards that are added later.
         without_cards: waits one tick while there is no card; without it `run_tick` raises CardsLost then.
-        on_lost: see `Shelf`. hardware: what is plugged in, for `health`.
+        on_lost: see `Shelf`. hardware: what is plugged in, for `health`. study: see `LineTones`.
         """
         self.clocks = Clocks(boards)
         self.boards: list[PacedBoard] = list(self.clocks.boards)
@@ -133,8 +136,10 @@ class Engine:
         self._echo = EchoCanceller(len(lines) + spare_ports)
         self._echo_blocks = np.zeros((2, self._echo.ports, BLOCK), np.float32)
         self._echo_active = np.zeros(self._echo.ports, np.bool_)
+        self._lines_up = np.zeros(len(lines), np.bool_)
         self._files = Worker("files", threaded)
         self._sounds = Worker("prompts", threaded)
+        self._ends = Worker("ends of calls", threaded)
         self.prompts = PromptStore(home.prompts, SHIPPED_PROMPTS, self._sounds, plan.language)
         self.players = Players(rows, self.prompts.get)
         self.mixer = Mixer(max(rows, 1))
@@ -143,6 +148,7 @@ class Engine:
         self.spool = Spool(home.spool, self.publish, self.notice_later)
         self.messages = Messages(self)
         self.care = LineCare(self.table.ports, rows, home.root / "lines.json", self._measure)
+        self.tones = LineTones(self.table.ports, rows, home.root / "tones.json", self._ends, study)
         self.hands = Hands(self)
         self.hands.country = plan.country
         self.switch = make_core(plan, self._call_ids())
@@ -205,6 +211,7 @@ class Engine:
         self._write()
         watch.mark("record")
         self.recorder.tap(self._heard, self._said)
+        self.tones.tap(self._heard, self._line_rows[self._lines_up])
         watch.mark("rest")
         self._keep_house()
         watch.stop()
@@ -318,9 +325,9 @@ class Engine:
         The first thing to go when the engine is behind: keys are mostly heard without it.
         """
         rows, count = self._line_rows, len(self._line_rows)
-        in_use = [self.table.ports[row].in_use for row in rows]
+        self._lines_up = np.array([self.table.ports[row].in_use for row in rows], np.bool_)
         active = self._echo_active
-        active[:count] = np.array(in_use, np.bool_) & ~self.hands.bridged[rows]
+        active[:count] = self._lines_up & ~self.hands.bridged[rows]
         if active.any() and not self.stopwatch.shed_now():
             far, near = self._echo_blocks
             far[:count] = self._said[rows]
@@ -352,6 +359,10 @@ class Engine:
             self._health_due_s = now + HEALTH_EVERY_S
             self.publish("health", self.health())
         if (job := self.care.unsaved()) is not None:
+            self._files.submit(job)
+        for port, tone in self.tones.settle():
+            self.hearing.learn(port, tone)
+        if (job := self.tones.unsaved()) is not None:
             self._files.submit(job)
         if now >= self._retry_due_s:
             self._retry_due_s = now + RETRY_RECORDS_EVERY_S
@@ -451,6 +462,7 @@ class Engine:
         self._events += found if not self.samples else []
         self.hands.country = plan.country
         self.hearing.set_country(plan.country)
+        self.tones.use_country(plan.country)
         self.hearing.refresh()
         self.prompts.use(plan.language)
         lost = {event.port for event in found if isinstance(event, core.PortLost)}
@@ -500,6 +512,7 @@ class Engine:
             port = self.table.by_name(str(data.get("line", "")))
             if port is not None and port.is_line:
                 self.care.record(port, data, self.unix_s)
+                self.tones.call_ended(port, data)
         record = unixtime.record(data, self._offset_s)
 
         def store() -> None:
@@ -557,7 +570,7 @@ class Engine:
             "country": self._country(),
             "shelf": self.shelf.describe(),
             "hardware": self._hardware(),
-            "lines": self.care.report(),
+            "lines": [{**row, "tone": self.tones.report(row["port"])} for row in self.care.report()],
             "lost_cards": [self.boards[card].id for card in sorted(self.shelf.lost)],
             "cards": self.clocks.health(),
             "bridges": self.hands.bridges,
@@ -593,6 +606,11 @@ class Engine:
         self._closed = True
         self.recorder.stop_all()
         if (job := self.care.unsaved(at_end=True)) is not None:
+            self._files.submit(job)
+        if not self._ends.close():
+            log.warning("the end of a call was not looked at any more")
+        self.tones.settle()
+        if (job := self.tones.unsaved()) is not None:
             self._files.submit(job)
         self._files.submit(self._cut_off)
         if not self._files.close():

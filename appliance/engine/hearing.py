@@ -16,6 +16,7 @@ from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
 from dsp.dtmf import DtmfReceiver
 from dsp.levels import rms_dbm0
+from dsp.linescan import LearnedTone
 from dsp.progress import ProgressDetector
 from dsp.voice import VoiceActivity
 
@@ -53,18 +54,42 @@ class Hearing:
         self._in_tone: Bools = np.zeros(rows, np.bool_)
         self._spoken = np.zeros(rows, np.int32)
         self._said = [""] * rows
-        self.set_country(country)
+        self._country = country
+        self._learned: list[LearnedTone | None] = [None] * rows
+        """What each row's disconnect detector listens for beside the country's tones."""
+        self._to_learn: dict[int, LearnedTone | None] = {}
+        """The same, from the row's next call on."""
         self.refresh()
 
     def set_country(self, country: str) -> None:
-        """The lines belong to a network of this country."""
+        """The lines belong to a network of this country; what was learned on them has to be told anew."""
+        if country == self._country:
+            return
+        self._country = country
         rows = list(range(self._rows))
         self._progress.set_country(rows, country)
         self._disconnect.reset(rows)
+        self._learned = [None] * self._rows
+        self._to_learn.clear()
+
+    def learn(self, port: Port, tone: LearnedTone | None) -> None:
+        """This line's exchange has a disconnect tone of its own (None: no more). A call in progress is
+        not disturbed: it counts from the next one on."""
+        self._to_learn[port.row] = tone
+        if not port.in_use:
+            self._take_learned(port.row)
+
+    def _take_learned(self, row: int) -> None:
+        tone = self._to_learn.pop(row, None)
+        if tone != self._learned[row]:
+            self._learned[row] = tone
+            self._disconnect.set_country([row], self._country, tone)
 
     def restart(self, port: Port) -> None:
         """A new call begins (or has ended) on this port: forget what it sounded like."""
         row = [port.row]
+        if port.row in self._to_learn:
+            self._take_learned(port.row)
         self._progress.reset(row)
         self._disconnect.reset(row)
         self._voice.reset(row)

@@ -11,9 +11,7 @@ reversed its polarity at an answer is known for it from then on.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.core import events as core
+from appliance.engine import kept
 from appliance.engine.ports import NO_BATTERY, Port
 from board import api
 from dsp.meters import LineMeters
@@ -55,6 +54,7 @@ SPEECH_DBM0 = -45.0
 """Seconds louder than this count for the level of a line."""
 SMOOTHING = 0.1
 GOOD_CALL_S = 10.0
+FIGURES = "the figures of the lines"
 SAVE_S = 60
 
 Float = NDArray[np.float32]
@@ -74,6 +74,8 @@ class LineFigures:
     hang_ups: dict[str, int] = field(default_factory=dict)
     """By what they were seen by."""
     hang_up_latency_s: float | None = None
+    tone_latency_s: float | None = None
+    """The same, of those seen by a disconnect tone."""
     level_dbm0: float | None = None
     hum_dbm0: float | None = None
     noise_dbm0: float | None = None
@@ -247,6 +249,8 @@ class LineCare:
             state.hang_up_told = True
             figures.hang_ups[cue] = figures.hang_ups.get(cue, 0) + 1
             figures.hang_up_latency_s = _smooth(figures.hang_up_latency_s, latency_s)
+            if cue == "tone":
+                figures.tone_latency_s = _smooth(figures.tone_latency_s, latency_s)
             self._changed = True
 
     def seized(self, port: Port, now: int) -> None:
@@ -313,7 +317,7 @@ class LineCare:
             return None
         self._changed, self._seconds = False, 0
         data = {socket: asdict(figures) for socket, figures in self._figures.items()}
-        return lambda: _save(self._path, data)
+        return lambda: kept.save(self._path, data, FIGURES)
 
 
 def _smooth(old: float | None, new: float) -> float:
@@ -321,28 +325,12 @@ def _smooth(old: float | None, new: float) -> float:
 
 
 def _load(path: Path) -> dict[str, LineFigures]:
-    """Figures of earlier runs; what cannot be read is begun anew, and logged."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        known = {one.name for one in fields(LineFigures)}
-        return {
-            str(socket): LineFigures(**{key: value for key, value in row.items() if key in known})
-            for socket, row in data.items()
-        }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        log.error("the figures of the lines cannot be read (%s): they are collected anew", error)
-        return {}
-
-
-def _save(path: Path, data: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        log.error("the figures of the lines could not be kept: %s", error.strerror or error)
+    """Figures of earlier runs; what makes no sense is begun anew, and logged."""
+    known = {one.name for one in fields(LineFigures)}
+    found = {}
+    for socket, row in kept.load(path, FIGURES).items():
+        try:
+            found[socket] = LineFigures(**{key: value for key, value in row.items() if key in known})
+        except (AttributeError, TypeError) as error:
+            log.error("%s of socket %s make no sense (%s): begun anew", FIGURES, socket, error)
+    return found

@@ -22,6 +22,7 @@ from appliance.engine.finder import Finder, NoWatcher
 from appliance.engine.line_server import Client, LineServer
 from appliance.engine.office_gate import OfficeGate
 from appliance.engine.reasons import reason_text
+from appliance.engine.tonehelper import ToneHelper
 from appliance.logs import stderr_handler
 from appliance.paths import Home
 from board.api import Board, BoardError
@@ -165,6 +166,7 @@ class Process:
             self._lock = Lock(home.run / "engine.lock")
         except OSError as error:
             raise StartError(f"cannot use the data directory {home.root}: {reason_text(error)}") from error
+        self._tones = ToneHelper()
         self._gate: OfficeGate | None = None
         self._server: LineServer | None = None
         try:
@@ -187,6 +189,7 @@ class Process:
             without_cards=Metronome().wait,
             on_lost=self._finder.lost,
             hardware=self._finder.state,
+            study=self._tones.study,
         )
         self.engine.stopwatch.beats = True
         if not boards:
@@ -235,6 +238,7 @@ class Process:
             self._gate.close()
         self._finder.close()
         self.engine.close()
+        self._tones.close()
         if self._server is not None:
             self._server.close()
         self._lock.release()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from board.api import BoardError
-from board.sim.country import COUNTRIES, Country
+from board.sim.country import COUNTRIES, IN_WORDS, Country, in_words
 
 
 class OfficeError(BoardError, ValueError):
@@ -77,6 +77,7 @@ class LineConfig:
     far_echo_db: level of what returns of the box's sound from the other end of the
     call after `far_echo_ms`; 0 means none, otherwise negative.
     polarity_reversal: the exchange reverses on answer and turns back on hang-up.
+    disconnect_tone: one of `DISCONNECT_TONES`, or a tone that no country's table has (`country.in_words`).
     battery_drop_ms: calling-party control, feed removed for so long at hang-up; 0: none.
     callerid_polarity: reverse polarity before DTMF caller ID.
     callerid_frame: start and stop key of DTMF caller ID.
@@ -111,7 +112,12 @@ class LineConfig:
         """Raise OfficeError naming `where` and the setting that cannot be."""
         for f in fields(self):
             _check_value(where, f.name, getattr(self, f.name), f.default)
-        _choice(where, "disconnect_tone", self.disconnect_tone, DISCONNECT_TONES)
+        if in_words(self.disconnect_tone) is None and self.disconnect_tone not in DISCONNECT_TONES:
+            known = ", ".join(DISCONNECT_TONES)
+            raise OfficeError(
+                f"{where}: disconnect_tone is {self.disconnect_tone!r}; "
+                f"choose one of {known}, or write {IN_WORDS}"
+            )
         _choice(where, "callerid", self.callerid, CALLERID_METHODS)
         if self.number and not (self.number.isascii() and self.number.isdigit()):
             raise OfficeError(f"{where}: number is {self.number!r}; write digits only")

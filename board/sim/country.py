@@ -7,6 +7,7 @@ and, for China, GB/T 3380 and YD/T 1277. A new country is one more entry in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 
@@ -40,6 +41,23 @@ def pulsed(*freqs_hz: float, cadence_ms: tuple[int, ...], level_dbm0: float = -1
     """A tone with a cadence on, off, on, off …"""
     segments = tuple(Segment(freqs_hz if i % 2 == 0 else (), ms) for i, ms in enumerate(cadence_ms))
     return ToneSpec(segments, level_dbm0)
+
+
+_IN_WORDS = re.compile(
+    r"(?P<hz>\d+(?:\.\d+)?(?:\s*\+\s*\d+(?:\.\d+)?)*)\s*Hz\s+(?P<ms>\d+(?:/\d+)+)\s*ms", re.I
+)
+IN_WORDS = "a tone of its own such as `620 Hz 300/300 ms` or `480+620 Hz 250/250 ms`"
+
+
+def in_words(text: str) -> ToneSpec | None:
+    """A tone written as frequencies and cadence, which no country has; None where it is not written so."""
+    found = _IN_WORDS.fullmatch(text.strip())
+    if found is None:
+        return None
+    freqs_hz = tuple(float(part) for part in found["hz"].split("+"))
+    cadence_ms = tuple(int(part) for part in found["ms"].split("/"))
+    usable = all(100.0 <= hz <= 3400.0 for hz in freqs_hz) and all(20 <= ms <= 10000 for ms in cadence_ms)
+    return pulsed(*freqs_hz, cadence_ms=cadence_ms) if usable and len(cadence_ms) % 2 == 0 else None
 
 
 def information(level_dbm0: float = -14.0, pause_ms: int = 1000) -> ToneSpec:

@@ -8,6 +8,7 @@ import numpy as np
 
 from board.api import PortEvent
 from board.sim.config import OfficeConfig
+from board.sim.country import in_words
 from board.sim.levels import BLOCK, RATE_HZ, Float
 from board.sim.schedule import Schedule, TimerGroup
 from board.sim.tones import Player, ToneTable
@@ -44,7 +45,10 @@ class World:
         return TimerGroup(self.schedule)
 
     def tone(self, name: str, start: int) -> Player:
-        """The country's tone `name` from clock `start` on."""
+        """The country's tone `name`, or one written out, from clock `start` on."""
+        if name not in self._tables and (spec := in_words(name)) is not None:
+            off = self.config.tone_freq_error_percent, self.config.tone_cadence_error_percent
+            self._tables[name] = ToneTable(spec, *off)
         return Player(start, table=self._tables[name])
 
     def click(self, port: int, t: int) -> None:

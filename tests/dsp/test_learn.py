@@ -95,9 +95,9 @@ def test_08_the_cadence_is_exact_enough_to_tell_a_line_card_maker():
 def test_09_a_tone_that_did_not_last_proves_nothing_by_itself():
     learner = ToneLearner()
     for seed in range(6):
-        assert not learner.add(end((620.0,), (300, 300), seed, duration_s=3.0))
+        assert not learner.add(end((620.0,), (300, 300), seed, duration_s=2.4))
     assert learner.learned() is None
-    short = end((620.0,), (300, 300), 1, duration_s=3.0)
+    short = end((620.0,), (300, 300), 1, duration_s=2.4)
     assert learner.add(replace(short, gone=True)), "but it does where the far side had gone"
 
 
