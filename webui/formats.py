@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from flask import Flask, request
 
+from webui.linewords import disconnect_tone
 from webui.tongue import gettext as _
 
 
@@ -103,6 +104,11 @@ def here_with(**changes: Any) -> str:
 def install(app: Flask) -> None:
     """Template filters."""
     app.jinja_env.filters.update(
-        when=when, full_time=full_time, clock_time=clock_time, length_of=length, size=size
+        when=when,
+        full_time=full_time,
+        clock_time=clock_time,
+        length_of=length,
+        size=size,
+        disconnect_tone=disconnect_tone,
     )
     app.jinja_env.globals.update(here_with=here_with)

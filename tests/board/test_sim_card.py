@@ -361,6 +361,8 @@ def test_addresses_that_cannot_be_opened_say_why(address, options, says):
         ({"lines": [{"battery_drop_ms": 0.5}]}, "must be a whole number"),
         ({"lines": [{"polarity_reversal": 1}]}, "must be true or false"),
         ({"lines": [{"disconnect_tone": "beep"}]}, "busy, congestion, dial, none"),
+        ({"lines": [{"disconnect_tone": "620 Hz 300 ms"}]}, "620 Hz 300/300 ms"),
+        ({"lines": [{"disconnect_tone": "9000 Hz 300/300 ms"}]}, "620 Hz 300/300 ms"),
         ({"lines": [{"callerid": "sms"}]}, "fsk, dtmf, none"),
         ({"lines": [{"callerid_frame": "X"}]}, "two of A B C D #"),
         ({"lines": [{"number": "12a"}]}, "digits only"),

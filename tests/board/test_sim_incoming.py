@@ -189,6 +189,7 @@ def talking(b, line=0):
         ("CN", "congestion", 450, 700),
         ("US", "busy", 480, 500),
         ("DE", "busy", 425, 480),
+        ("CN", "620 Hz 300/300 ms", 620, 300),
     ],
 )
 def test_disconnect_tone_until_the_box_releases(bench, country, tone, hz, cadence):
