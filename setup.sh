@@ -9,8 +9,9 @@ want=${1:-run}
 
 # --- Debian packages ---------------------------------------------------------------
 packages="python3 python3-venv espeak-ng ca-certificates"
-# Line cards: sound and hot-plug; pyalsaaudio comes as source and is compiled here.
-packages="$packages libasound2 libudev1 gcc libc6-dev python3-dev libasound2-dev"
+# Line cards: sound and hot-plug; supervision by systemd. pyalsaaudio and systemd-python come as source and are
+# compiled here.
+packages="$packages libasound2 libudev1 libsystemd0 gcc libc6-dev python3-dev pkg-config libasound2-dev libsystemd-dev"
 command -v npm >/dev/null 2>&1 || packages="$packages npm"
 guest=""
 if [ "$want" = guest ]; then

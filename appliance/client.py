@@ -44,9 +44,11 @@ class PeerAway(WireError):
 class CallFailed(WireError):
     """The other side answered with an error."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, details: Message | None = None) -> None:
         super().__init__(message or code)
         self.code = code
+        self.details = details or {}
+        """The error as it was sent: code, message, and what else belongs to it."""
 
 
 # ---------------------------------------------------------------------- lines
@@ -204,9 +206,11 @@ class Connection:
 class ControlClient:
     """Requests to control. Holds no connection between calls, so it may be shared by threads."""
 
-    def __init__(self, path: Path, timeout_s: float = 10.0) -> None:
+    def __init__(self, path: Path, timeout_s: float = 10.0, peer: str = "control") -> None:
+        """`peer` names the other side in messages: the system daemon speaks the same way."""
         self._path = path
         self._timeout_s = timeout_s
+        self._peer = peer
         self._ids = itertools.count(1)
 
     def call(self, method: str, **params: Any) -> Any:
@@ -215,7 +219,7 @@ class ControlClient:
         Raises PeerAway (control is not running, or gave no answer in time) or
         CallFailed with the `code` that control gave.
         """
-        with Connection.open(self._path, "control", self._timeout_s) as connection:
+        with Connection.open(self._path, self._peer, self._timeout_s) as connection:
             return self._ask(connection, method, params)
 
     def _ask(self, connection: Connection, method: str, params: Message) -> Any:
@@ -226,13 +230,13 @@ class ControlClient:
             reply = connection.receive(max(0.0, deadline_s - time.monotonic()))
             if reply is None:
                 raise PeerAway(
-                    f"control gave no answer to {method!r} within {self._timeout_s:g} s: try again"
+                    f"{self._peer} gave no answer to {method!r} within {self._timeout_s:g} s: try again"
                 )
             if reply.get("id") != ref:
                 continue
             if "error" in reply:
                 error = reply["error"] or {}
-                raise CallFailed(str(error.get("code", "error")), str(error.get("message", "")))
+                raise CallFailed(str(error.get("code", "error")), str(error.get("message", "")), error)
             return reply.get("result")
 
     def subscribe(self, idle_s: float = 15.0, **params: Any) -> Iterator[Message | None]:
@@ -241,7 +245,7 @@ class ControlClient:
         Connects at once, before the first message is asked for. The stream ends
         with PeerAway when control goes away; call again to resume.
         """
-        connection = Connection.open(self._path, "control", self._timeout_s)
+        connection = Connection.open(self._path, self._peer, self._timeout_s)
         try:
             self._ask(connection, "subscribe", params)
         except WireError:

@@ -113,4 +113,9 @@ class Home:
             folder.mkdir(parents=True, exist_ok=True)
 
 
+def system_socket() -> Path:
+    """Where the system daemon of the flashed box listens; there is none in development."""
+    return Path(os.environ.get("ZONGJI_SYSTEM_SOCKET", "/run/zongji/system.sock"))
+
+
 SHIPPED_PROMPTS = Path(__file__).parent / "prompts" / "built"

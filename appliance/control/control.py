@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control import callers, health, messages, planning
+from appliance.control import callers, health, messages, planning, system
 from appliance.control.compile import check_flow
 from appliance.control.effects import Effect, Message, Stream, ToEngine, Work
 from appliance.control.gate import Gate
@@ -27,7 +27,7 @@ from appliance.control.records import Records
 from appliance.control.requests import ENGINE_AWAY, Requests, failure, result
 from appliance.control.schedule import Schedule
 from appliance.core.events import DESK_VERBS
-from appliance.paths import SHIPPED_PROMPTS, Home
+from appliance.paths import SHIPPED_PROMPTS, Home, system_socket
 from appliance.services import prompts as prompt_files
 from appliance.services import retention
 from appliance.store import SHIPPED_FLOWS, InvalidRow, NotFound, Store, StoreError, open_store
@@ -186,6 +186,8 @@ class Control:
             "flow_check": self._flow_check,
             "prompts": self._list_prompts,
             "send_message": self._send_message,
+            "claim": self._claim,
+            "system": self._system,
         }.get(method)
         if handler is None:
             return [failure(client, request, "unknown_method", f"control has no method {method!r}")]
@@ -258,6 +260,25 @@ class Control:
         if store is None or not self._engine_up:
             return []
         return [Work("write", "unsent", store.messages.unsent, {"link": self._link})]
+
+    def _claim(self, client: int, request: object, params: Message, now: float) -> list[Effect]:
+        """{"code"}: the code that claims a new box, "" once it has an administrator."""
+        store = self._gate.store
+        if store is None:
+            return [failure(client, request, "store_away", self._gate.problem)]
+        about = {"client": client, "request": request, "key": "code"}
+        return [Work("write", "reply", lambda: store.claim.code() or "", about)]
+
+    def _system(self, client: int, request: object, params: Message, now: float) -> list[Effect]:
+        method, given = params.get("method"), params.get("params") or {}
+        if not isinstance(method, str) or not isinstance(given, dict):
+            return [failure(client, request, "bad_request", "system needs a method and params (a group)")]
+        try:
+            lane = system.lane(method)
+        except ValueError as error:
+            return [failure(client, request, "unknown_method", str(error))]
+        about = {"client": client, "request": request, "key": "answer"}
+        return [Work(lane, "reply", lambda: system.ask(system_socket(), method, given), about)]
 
     # -------------------------------------------------------------------- work
     def done(self, work: Work, value: Any, error: BaseException | None, now: float) -> list[Effect]:

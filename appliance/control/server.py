@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from appliance import notify
 from appliance.client import LineReader, WireError, encode, listen
 from appliance.control.control import Control
 from appliance.control.effects import Effect, Stream, ToClient, ToEngine, Work
@@ -76,17 +77,21 @@ class Server:
         server = await asyncio.start_unix_server(self._serve, sock=listener, limit=READ_BYTES)
         link = asyncio.create_task(self._engine_link())
         clock = asyncio.create_task(self._clock())
+        alive = asyncio.create_task(_signs_of_life())
         stopped = asyncio.create_task(self._stopping.wait())
+        notify.ready(f"listening on {self._home.control_socket.name}")
         try:
-            done, _ = await asyncio.wait({link, clock, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({link, clock, alive, stopped}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopped}:
-                task.result()  # neither ever ends by itself: what ended it goes up
+                task.result()  # none ever ends by itself: what ended it goes up
+            notify.stopping()
         finally:
             server.close()
             self._home.control_socket.unlink(missing_ok=True)
-            for task in (link, clock, stopped, *self._tasks):
+            running = (link, clock, alive, stopped, *self._tasks)
+            for task in running:
                 task.cancel()
-            await asyncio.gather(link, clock, stopped, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
             for writer in [*self._clients.values(), *([self._engine] if self._engine else [])]:
                 writer.transport.abort()
             for lane in self._lanes.values():
@@ -189,6 +194,16 @@ class Server:
         except Exception as error:  # whatever it is, `Control.done` decides and logs it
             failed = error
         self._carry_out(self._control.done(work, value, failed, time.monotonic()))
+
+
+async def _signs_of_life() -> None:
+    """Tells systemd that the event loop turns, as often as it wants to hear it."""
+    watchdog = notify.Watchdog()
+    if watchdog.every_s is None:
+        await asyncio.Event().wait()
+    while watchdog.every_s is not None:
+        watchdog.beat()
+        await asyncio.sleep(watchdog.every_s / 2)
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from appliance import notify
 from appliance.client import Message, WireError
 from appliance.engine import pace, plans
 from appliance.engine.engine import CardsLost, Engine
@@ -23,7 +24,7 @@ from appliance.engine.line_server import Client, LineServer
 from appliance.engine.office_gate import OfficeGate
 from appliance.engine.reasons import reason_text
 from appliance.engine.tonehelper import ToneHelper
-from appliance.logs import stderr_handler
+from appliance.logs import handler_for
 from appliance.paths import Home
 from board.api import Board, BoardError
 from board.hotplug import Inventory, udev
@@ -77,12 +78,12 @@ class Lock:
 
 
 def log_from_helper(level: int = logging.INFO) -> logging.handlers.QueueListener:
-    """Send all logging to stderr through a helper thread: a stuck terminal must not stop the tick.
+    """Send all logging through a helper thread: a stuck terminal or journal must not stop the tick.
 
     The caller stops the listener at the end.
     """
     lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    listener = logging.handlers.QueueListener(lines, stderr_handler("engine"))
+    listener = logging.handlers.QueueListener(lines, handler_for("engine"))
     root = logging.getLogger()
     root.handlers[:] = [logging.handlers.QueueHandler(lines)]
     root.setLevel(level)
@@ -226,6 +227,8 @@ class Process:
             status = 1
         finally:
             log.info("engine stops: %s", self._stop or "failure")
+            if self._stop:
+                notify.stopping()
             self.close()
             rubbish.close()
             for one, handler in previous.items():
@@ -245,8 +248,13 @@ class Process:
 
     def _loop(self, rubbish: pace.Rubbish) -> None:
         engine, gate = self.engine, self._gate
+        watchdog, told = notify.Watchdog(), False
         while not self._stop:
             engine.run_tick()
+            watchdog.beat()
+            if not told:
+                told = True
+                notify.ready(f"{len(engine.table)} ports")
             if gate is not None:
                 gate.tick()
             rubbish.tick_done(engine.idle, engine.stopwatch.left_s())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import stat
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -138,12 +139,19 @@ class Database:
             self._handles.clear()
 
 
+def file_mode(folder: Path) -> int:
+    """Mode of files made in `folder`: our user's alone, and the group's where the folder is shared with it
+    (set-group-id and group-writable, as on the flashed box). Raises OSError."""
+    shared = stat.S_ISGID | stat.S_IWGRP
+    return 0o660 if folder.stat().st_mode & shared == shared else 0o600
+
+
 @contextmanager
 def opening_lock(path: Path) -> Iterator[None]:
     """Only one process at a time creates or migrates the database `path`."""
     try:
         descriptor = os.open(
-            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(path.parent)
         )
     except OSError as error:
         raise StoreError(

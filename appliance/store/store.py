@@ -15,7 +15,15 @@ from appliance.store import customer_csv, fallback, tables
 from appliance.store.blacklist import Blacklist
 from appliance.store.calls import Calls
 from appliance.store.customers import Customers as CustomerTable
-from appliance.store.database import APPLICATION_ID, BUSY_TIMEOUT_S, MAGIC, Database, connect, opening_lock
+from appliance.store.database import (
+    APPLICATION_ID,
+    BUSY_TIMEOUT_S,
+    MAGIC,
+    Database,
+    connect,
+    file_mode,
+    opening_lock,
+)
 from appliance.store.errors import InvalidRow, StoreBusy, StoreError, speaking_plainly
 from appliance.store.fallback import FallBack, sync_folder
 from appliance.store.flows import Flows
@@ -278,7 +286,7 @@ def _create(path: Path, migrations: Sequence[Migration]) -> None:
     half = path.with_name(path.name + ".new")
     for suffix in ("", "-wal", "-shm", "-journal"):
         half.with_name(half.name + suffix).unlink(missing_ok=True)
-    half.touch(mode=0o600)
+    half.touch(mode=file_mode(path.parent))
     db = connect(half)
     try:
         db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")

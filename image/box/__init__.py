@@ -1,0 +1,1 @@
+"""Programs of the flashed box: boot state, disk, network, updates. Most of them run as root."""

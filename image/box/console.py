@@ -1,0 +1,127 @@
+"""The screen and the serial port: what the box is called, where it is reached, how it is. No login.
+
+Texts are in English: neither port can be relied on to show Chinese. On the serial port only what changes is
+sent, so that a recorder there is not filled.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from appliance.client import ControlClient, WireError
+from image.box import netapply
+from image.box.places import Places
+
+EVERY_S = 3.0
+AWAY_EVERY_S = 1.0
+CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+STATES = {
+    "clock_unset": "The clock has never been set: set the time on the page Time.",
+    "network_settings_damaged": "The network settings were damaged: DHCP is used.",
+    "network_socket_gone": "The network socket of the settings is gone: DHCP is used.",
+    "config_restored": "The config partition was damaged and restored from its copy.",
+    "config_lost": "The config partition was damaged: its settings are at their defaults.",
+}
+
+Fact = dict[str, Any]
+
+
+def look(places: Places) -> Fact:
+    """What there is to show, from control, the system daemon and the kernel."""
+    settings, _ = netapply.load(places)
+    found: Fact = {"name": f"{settings['hostname']}.local", "addresses": _addresses(), "states": []}
+    try:
+        found["box"] = ControlClient(places.socket, peer="the system daemon").call("status")
+    except WireError:
+        found["box"] = None
+    control = ControlClient(places.home / "run" / "control.sock")
+    try:
+        found["claim"] = control.call("claim")
+        found["status"] = control.call("status")
+    except WireError:
+        found["claim"] = found["status"] = None
+    return found
+
+
+def _addresses() -> list[str]:
+    rows = [one.partition("/")[0] for row in netapply.state() for one in row["addresses"]]
+    # Link-local addresses of IPv6 cannot be typed into a browser.
+    return [one for one in rows if not one.lower().startswith("fe80:")]
+
+
+def page(fact: Fact) -> str:
+    """The text; the same facts give the same text."""
+    box = fact["box"] or {}
+    status = fact["status"] or {}
+    engine = status.get("engine", {})
+    lines = ["", f"  Zongji {box.get('version', '')}".rstrip(), ""]
+    lines.append(f"  Pages     https://{fact['name']}/")
+    for one in fact["addresses"]:
+        lines.append(f"            https://{f'[{one}]' if ':' in one else one}/")
+    if not fact["addresses"]:
+        lines.append("            no address yet: is the network cable plugged in?")
+    if box.get("serial"):
+        lines.append(f"  Serial    {box['serial']}")
+    if fact["status"] is None:
+        state = "starting"
+    elif engine.get("up"):
+        state = "takes calls"
+    else:
+        state = f"no calls: {engine.get('problem') or 'the call engine is not running'}"
+    lines.append(f"  State     {state}")
+    claim = fact["claim"] or {}
+    if claim.get("code"):
+        lines += ["", f"  Claim code {claim['code']}   (open the pages and make the administrator with it)"]
+    lines += ["", *(f"  ! {text}" for text in _warnings(box))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _warnings(box: Fact) -> list[str]:
+    found = [STATES.get(code, code) for code in box.get("states", [])]
+    if (box.get("time") or {}).get("unset"):
+        found.append(STATES["clock_unset"])
+    if box.get("board") == "sim":
+        found.append("The simulated office is on: no real line is used.")
+    back = box.get("fell_back")
+    if back:
+        found.append(f"Version {back.get('version')} did not get healthy and was left: {back.get('reason')}")
+    update = box.get("update") or {}
+    if update.get("state") not in (None, "idle", "failed", "cancelled"):
+        found.append(f"An update is going on: {update.get('state')} {update.get('percent', 0)} %")
+    if box.get("network_trial"):
+        found.append("New network settings wait to be confirmed on the page.")
+    support = box.get("ssh") or {}
+    if support.get("open"):
+        minutes = max(1, round(support.get("left_s", 0) / 60))
+        found.append(f"REMOTE SUPPORT IS OPEN for another {minutes} min ({support.get('fingerprint')})")
+    return found
+
+
+def run(places: Places, out: TextIO, pause: Callable[[float], None], rounds: int | None = None) -> None:
+    """Show the page whenever it changes. rounds: how often to look; None for ever."""
+    shown = ""
+    screen = not _serial()
+    while rounds is None or rounds > 0:
+        text = page(look(places))
+        if text != shown:
+            shown = text
+            out.write((CLEAR if screen else "\r\n") + text.replace("\n", "\r\n"))
+            out.flush()
+        pause(EVERY_S)
+        rounds = None if rounds is None else rounds - 1
+
+
+def _serial() -> bool:
+    """Is the output a serial port?"""
+    try:
+        return "ttyS" in os.ttyname(1)
+    except OSError:
+        return True
+
+
+if __name__ == "__main__":
+    run(Places(), sys.stdout, time.sleep)

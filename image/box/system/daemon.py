@@ -1,0 +1,173 @@
+"""All requests of the system daemon by name, and what it does by itself as time passes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from image.box import bootstate, files, firstboot, release
+from image.box.callsnow import calls_in_progress
+from image.box.places import Places
+from image.box.problem import Problem
+from image.box.system import ask
+from image.box.system.box import Whole
+from image.box.system.network import Network, since_boot
+from image.box.system.ssh import Ssh
+from image.box.system.sticks import Sticks
+from image.box.system.timekeeper import TimeKeeper
+from image.box.system.updates import Updates
+from image.box.update import history
+from image.box.update.job import Ways
+
+log = logging.getLogger(__name__)
+
+Method = Callable[[ask.Params], dict[str, Any]]
+
+SLOT_BYTES = 480_000_000
+"""Room in a slot where its size cannot be read (a test, recovery)."""
+
+
+class Daemon:
+    """The state of the box and the requests that change it."""
+
+    def __init__(self, places: Places, clock: Callable[[], float] = since_boot) -> None:
+        self._places = places
+        self._whole = Whole(places)
+        self.network = Network(places, clock)
+        self.ssh = Ssh(places, clock)
+        self._time = TimeKeeper(places)
+        self.updates = Updates(places, self._ways())
+        sticks = Sticks(places)
+        # Requests that change the same thing wait for each other; slow ones hold up nobody else.
+        self._methods: dict[str, tuple[threading.Lock, Method]] = {}
+        for methods in (
+            {"status": self.status},
+            {
+                "network.get": self.network.get,
+                "network.apply": self.network.apply,
+                "network.confirm": self.network.confirm,
+                "network.revert": self.network.revert,
+            },
+            {"ssh.enable": self.ssh.enable, "ssh.disable": self.ssh.disable},
+            {"time.get": self._time.get, "time.set": self._time.set},
+            {
+                "update.inspect": self.updates.inspect,
+                "update.install": self.updates.install,
+                "update.discard": self.updates.discard,
+            },
+            {
+                "update.status": self.updates.status,
+                "update.cancel": self.updates.cancel,
+                "update.acknowledge": self.updates.acknowledge,
+            },
+            {"usb.list": sticks.listed, "usb.eject": sticks.eject},
+            {
+                "power.reboot": self._whole.reboot,
+                "power.off": self._whole.off,
+                "recovery.order": self._whole.recovery,
+                "board.set": self._whole.board_set,
+            },
+            {"log.tail": self._whole.log_tail},
+            {"support.make": self._whole.support},
+        ):
+            lock = threading.Lock()
+            self._methods |= {name: (lock, method) for name, method in methods.items()}
+        self._changing_network = self._methods["network.apply"][0]
+        self._changing_ssh = self._methods["ssh.enable"][0]
+
+    def handle(self, method: str, params: ask.Params) -> dict[str, Any]:
+        """One request. Raises Problem, OSError."""
+        found = self._methods.get(method)
+        if found is None:
+            raise Problem("unknown_method", f"the system daemon has no method {method!r}")
+        lock, run = found
+        with lock:
+            return run(params)
+
+    def start(self) -> None:
+        """What was going on before this daemon or this boot began."""
+        for what in (self.ssh.start, self._settle):
+            self._carefully(what)
+
+    def tick(self) -> None:
+        """Once a second: what is due by time."""
+        with self._changing_network:
+            self._carefully(self.network.tick)
+        with self._changing_ssh:
+            self._carefully(self.ssh.tick)
+        self._carefully(self._time.tick)
+        self._carefully(self._settle)
+
+    def stop(self) -> None:
+        """The box or the daemon goes down."""
+        self._carefully(self.ssh.stop)
+
+    def status(self, params: ask.Params) -> dict[str, Any]:
+        """What the start page and the console show."""
+        here = release.read(self._places)
+        slot = release.slot(self._places)
+        return {
+            "version": here.version,
+            "build": here.build,
+            "hardware": here.hardware,
+            "serial": firstboot.serial(self._places),
+            "slot": slot,
+            "confirmed": self._confirmed(slot),
+            "boot_state": release.kernel_words(self._places).get("zongji.boot_state", ""),
+            "states": self._states(),
+            "board": self._whole.board(),
+            "up_s": round(since_boot()),
+            "ssh": self.ssh.status(),
+            "network_trial": self.network.trial(),
+            "time": self._time.state(),
+            **self.updates.summary(),
+        }
+
+    # ----------------------------------------------------------------- helpers
+    def _ways(self) -> Ways:
+        return Ways(
+            calls=lambda: calls_in_progress(self._places),
+            slot_bytes=self._slot_bytes,
+            reboot=self._reboot,
+            running_slot=lambda: release.slot(self._places),
+        )
+
+    def _reboot(self) -> None:
+        self._whole.reboot({})
+
+    def _slot_bytes(self) -> int:
+        other = {"A": "b", "B": "a"}.get(release.slot(self._places))
+        if other is None:
+            return SLOT_BYTES
+        device = self._places.root / "dev" / "disk" / "by-partlabel" / f"rootfs-{other}"
+        with device.open("rb") as file:
+            return file.seek(0, 2)
+
+    @staticmethod
+    def _confirmed(slot: str) -> bool:
+        return bool(slot) and bootstate.load().slot(slot).confirmed
+
+    def _settle(self) -> None:
+        slot = release.slot(self._places)
+        marker = self._places.run / "installed-in-this-boot"
+        history.settle(self._places, slot, self._confirmed(slot), rebooted=not marker.exists())
+
+    def _states(self) -> list[str]:
+        try:
+            found = files.read_json(self._places.run / "boot-states.json") or {}
+        except (OSError, ValueError) as error:
+            log.warning("the states of the boot cannot be read: %s", error)
+            return []
+        return [str(one) for one in found.get("states", []) if one != "clock_unset"]
+
+    @staticmethod
+    def _carefully(what: Callable[[], None]) -> None:
+        """One thing that fails must not take the others away; it is tried again."""
+        try:
+            what()
+        except Problem as problem:
+            log.error("%s", problem.text)
+        except OSError as error:
+            log.error("%s failed: %s", what.__qualname__, error)

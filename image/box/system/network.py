@@ -1,0 +1,146 @@
+"""Network settings that have to be confirmed from the network that they make, or are taken back.
+
+confirmed ──apply──► trial (30 s) ──confirm──► confirmed
+    ▲                   │ time over, revert, or the daemon finds it over when it starts
+    └───────────────────┘ a reboot empties /run: the trial is gone with it
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from image.box import certificate, files, netapply
+from image.box.netsettings import Settings, addresses, check
+from image.box.places import Places
+from image.box.problem import Problem
+from image.box.system import ask
+
+log = logging.getLogger(__name__)
+
+TRIAL_S = 30.0
+APPLYING_S = 40.0
+"""Longest time that putting settings to use may take, should the daemon die in the middle of it."""
+
+
+def since_boot() -> float:
+    """Seconds since the machine was started; goes on over restarts of the daemon."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Invalid(Problem):
+    """Several fields are wrong at once."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("invalid", " ".join(one.text for one in problems))
+        self.params = {"problems": [one.as_dict() for one in problems]}
+
+
+class Network:
+    """The box's network settings. One request at a time."""
+
+    def __init__(self, places: Places, clock: Callable[[], float] = since_boot) -> None:
+        self._places = places
+        self._clock = clock
+        self._trial_file = places.run / "network-trial.json"
+        self._trial = self._left_over()
+
+    def get(self, params: ask.Params) -> dict[str, Any]:
+        """Settings, trial, and what the kernel has."""
+        settings, problem = netapply.load(self._places)
+        return {
+            "settings": settings,
+            "problem": problem,
+            "trial": self.trial(),
+            "sockets": netapply.wired(self._places),
+            "interfaces": netapply.state(),
+            "gateways": netapply.gateways(),
+            "name": f"{settings['hostname']}.local",
+        }
+
+    def trial(self) -> dict[str, Any] | None:
+        """{"settings", "left_s"} while settings wait to be confirmed."""
+        if self._trial is None:
+            return None
+        left = max(0.0, float(self._trial["until"]) - self._clock())
+        return {"settings": self._trial["settings"], "left_s": round(left, 1)}
+
+    def apply(self, params: ask.Params) -> dict[str, Any]:
+        """Try settings. The answer holds the token that confirms them. Raises Problem."""
+        settings, problems = check(params.get("settings"), netapply.wired(self._places))
+        if problems:
+            raise Invalid(problems)
+        token = secrets.token_urlsafe(18)
+        self._remember({"settings": settings, "token": token, "until": self._clock() + APPLYING_S + TRIAL_S})
+        try:
+            netapply.apply(self._places, settings)
+        except Problem:
+            self._take_back()
+            raise
+        self._remember({"settings": settings, "token": token, "until": self._clock() + TRIAL_S})
+        log.warning("new network settings are on trial for %g s", TRIAL_S)
+        return {"token": token, "confirm_within_s": TRIAL_S, "addresses": addresses(settings)}
+
+    def confirm(self, params: ask.Params) -> dict[str, Any]:
+        """Somebody has reached the box with the new settings. Raises Problem."""
+        token = ask.text(params, "token")
+        if self._trial is None or self._clock() >= float(self._trial["until"]):
+            raise Problem("trial_over", "the time to confirm is over; the former settings are back")
+        if not secrets.compare_digest(token.encode(), str(self._trial["token"]).encode()):
+            raise Problem("wrong_token", "these are not the settings that are on trial")
+        settings = self._trial["settings"]
+        files.write_json(self._places.network, settings)
+        self._forget()
+        self._renew_certificate(settings)
+        log.warning("the new network settings were confirmed")
+        return {"settings": settings}
+
+    def revert(self, params: ask.Params) -> dict[str, Any]:
+        """Back to the confirmed settings at once."""
+        if self._trial is not None:
+            self._take_back()
+        return {}
+
+    def tick(self) -> None:
+        """Take back what nobody has confirmed in time. Raises OSError, Problem."""
+        if self._trial is not None and self._clock() >= float(self._trial["until"]):
+            log.warning("nobody confirmed the new network settings: the former ones come back")
+            self._take_back()
+
+    def _take_back(self) -> None:
+        settings, _ = netapply.load(self._places)
+        try:
+            netapply.apply(self._places, settings)
+        except Problem as problem:
+            # Tried again by the next tick: the trial is not forgotten.
+            log.error("the former network settings are not back yet: %s", problem.text)
+            raise
+        self._forget()
+
+    def _renew_certificate(self, settings: Settings) -> None:
+        found = [one for row in netapply.state() for one in row["addresses"]]
+        try:
+            certificate.make(self._places, settings["hostname"], [*found, *addresses(settings)])
+        except (certificate.NoCertificate, OSError) as error:
+            log.error("the certificate keeps its old names: %s", error)
+
+    def _remember(self, trial: dict[str, Any]) -> None:
+        self._trial = trial
+        files.write_json(self._trial_file, trial, 0o600)
+
+    def _forget(self) -> None:
+        self._trial = None
+        files.remove(self._trial_file)
+
+    def _left_over(self) -> dict[str, Any] | None:
+        try:
+            found = files.read_json(self._trial_file)
+        except ValueError as error:
+            log.error("the note of a trial is damaged: the confirmed settings come back (%s)", error)
+            return {"settings": {}, "token": secrets.token_urlsafe(18), "until": 0.0}
+        if found is not None and not {"settings", "token", "until"} <= set(found):
+            return {"settings": {}, "token": secrets.token_urlsafe(18), "until": 0.0}
+        return found

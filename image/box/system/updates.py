@@ -1,0 +1,99 @@
+"""Requests about updates: look at one, install it, how far it is, what became of it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import Any
+
+from image.box import release
+from image.box.places import Places
+from image.box.problem import Problem
+from image.box.system import ask
+from image.box.update import history, rules, sources
+from image.box.update.bundle import look
+from image.box.update.job import Job, Ways, left_over
+
+HISTORY = 50
+
+
+class Updates:
+    """At most one installation at a time."""
+
+    def __init__(self, places: Places, ways: Ways) -> None:
+        self._places = places
+        self._ways = ways
+        self._lock = threading.Lock()
+        self._job: Job | None = None
+        self._before = left_over(places)
+
+    def inspect(self, params: ask.Params) -> dict[str, Any]:
+        """What an upload or a stick's bundle is, and whether it may be installed. Raises Problem.
+
+        One at an address is fetched first, as a job of its own would be: ask to install it instead.
+        """
+        source = sources.check(params.get("source"))
+        if source["kind"] == "url":
+            raise Problem(
+                "bad_source", "an update at an address is looked at when it has been fetched", "source"
+            )
+        here = release.read(self._places)
+        path = sources.local(self._places, source)
+        if path.stat().st_size > rules.MAX_BUNDLE_BYTES:
+            raise rules.too_large(path.stat().st_size)
+        found = look(path)
+        refused = rules.problem(found, here, self._ways.slot_bytes(), False)
+        return {
+            "bundle": found.as_dict(),
+            "running": here.version,
+            "problem": refused.as_dict() if refused else None,
+        }
+
+    def install(self, params: ask.Params) -> dict[str, Any]:
+        """Begin; {"job": id}. Raises Problem."""
+        source = sources.check(params.get("source"))
+        here = release.read(self._places)
+        consent, now = ask.flag(params, "downgrade_consent"), ask.flag(params, "now")
+        with self._lock:
+            if self._job is not None and not self._job.over:
+                raise Problem("update_running", "an update is being installed already")
+            job = Job(self._places, here, self._ways, secrets.token_hex(6), source, consent, now)
+            self._job = job
+        threading.Thread(target=job.run, name="update", daemon=True).start()
+        return {"job": job.id}
+
+    def cancel(self, params: ask.Params) -> dict[str, Any]:
+        """End it before it is written. Raises Problem."""
+        if self._job is None or self._job.over:
+            raise Problem("no_job", "no update is being installed")
+        self._job.cancel()
+        return {}
+
+    def status(self, params: ask.Params) -> dict[str, Any]:
+        """The job, the version on trial, a fall-back, uploads, history."""
+        return {
+            **self.summary(),
+            "uploads": sources.uploads(self._places),
+            "history": history.entries(self._places)[:HISTORY],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """What the start page shows."""
+        return {
+            "update": self._job.state if self._job is not None else self._before,
+            "pending": history.pending(self._places),
+            "fell_back": history.fell_back(self._places),
+        }
+
+    def acknowledge(self, params: ask.Params) -> dict[str, Any]:
+        """The fall-back has been read."""
+        history.acknowledge(self._places)
+        return {}
+
+    def discard(self, params: ask.Params) -> dict[str, Any]:
+        """Delete an upload. Raises Problem."""
+        source = sources.check({"kind": "upload", "name": params.get("name")})
+        if self._job is not None and not self._job.over and self._job.source == source:
+            raise Problem("update_running", "this update is being installed")
+        sources.local(self._places, source).unlink()
+        return {}

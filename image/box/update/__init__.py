@@ -1,0 +1,1 @@
+"""Updates: bundles looked at, checked against this box, brought in, installed, and remembered."""

@@ -1,0 +1,158 @@
+"""What the three processes tell systemd, heard on a socket that stands in for it."""
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from image.box import certificate
+from image.box.places import Places
+
+pytestmark = pytest.mark.process
+
+ZONGJI = str(Path(sys.executable).with_name("zongji"))
+WAIT_S = 30.0
+
+
+class Supervisor:
+    """Starts one process as systemd would, and hears its notifications."""
+
+    def __init__(self, folder):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(folder / "notify"))
+        self._socket.settimeout(WAIT_S)
+        self._folder = folder
+        self._process = None
+
+    def start(self, *words, watchdog_ms=400):
+        environment = os.environ | {
+            "NOTIFY_SOCKET": str(self._folder / "notify"),
+            "WATCHDOG_USEC": str(watchdog_ms * 1000),
+            "ZONGJI_HOME": str(self._folder / "home"),
+        }
+        self._process = subprocess.Popen([ZONGJI, *words], env=environment, stderr=subprocess.DEVNULL)
+        return self._process
+
+    def hear(self, wanted):
+        """The next message that begins with `wanted`; others before it are passed over."""
+        while True:
+            message = self._socket.recv(4096).decode()
+            if message.startswith(wanted):
+                return message
+
+    def silence(self, seconds):
+        """Whether nothing more is said for this long (what was said before is taken out)."""
+        self._socket.setblocking(False)
+        while True:
+            try:
+                self._socket.recv(4096)
+            except BlockingIOError:
+                break
+        self._socket.settimeout(seconds)
+        try:
+            self._socket.recv(4096)
+        except TimeoutError:
+            return True
+        finally:
+            self._socket.settimeout(WAIT_S)
+        return False
+
+    def close(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            self._process.wait(WAIT_S)
+        self._socket.close()
+
+
+@pytest.fixture
+def supervisor(tmp_path):
+    made = Supervisor(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("engine",), "ports"), (("control",), "control.sock")],
+    ids=["engine", "control"],
+)
+def test_a_process_tells_that_it_is_ready_alive_and_stopping(supervisor, words, status):
+    process = supervisor.start(*words)
+    assert status in supervisor.hear("READY=1")
+    supervisor.hear("WATCHDOG=1")
+    supervisor.hear("WATCHDOG=1")
+    process.send_signal(signal.SIGSTOP)
+    assert supervisor.silence(1.0), "a stopped process must not seem alive"
+    process.send_signal(signal.SIGCONT)
+    supervisor.hear("WATCHDOG=1")
+    process.terminate()
+    supervisor.hear("STOPPING=1")
+    assert process.wait(WAIT_S) == 0
+
+
+@pytest.fixture
+def tls(tmp_path):
+    places = Places(tmp_path / "box")
+    certificate.make(places, "zongji", ["192.168.7.9/24"], group=None)
+    return places
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_pages_are_ready_when_they_are_served_over_https(supervisor, tls):
+    port = free_port()
+    options = ("--cert", str(tls.certificate), "--key", str(tls.key), "--port", str(port))
+    process = supervisor.start("web", *options, watchdog_ms=4000)
+    assert "serving" in supervisor.hear("READY=1")
+    trusting = ssl.create_default_context(cafile=str(tls.certificate))
+    with urllib.request.urlopen(f"https://localhost:{port}/claim", context=trusting, timeout=10) as answer:
+        cookie = answer.headers["Set-Cookie"]
+        assert answer.status == 200
+        assert "Strict-Transport-Security" not in answer.headers, (
+            "nobody could get past a renewed certificate"
+        )
+    assert "Secure" in cookie and "HttpOnly" in cookie
+    with pytest.raises(OSError):
+        urllib.request.urlopen(f"http://localhost:{port}/claim", timeout=10)
+    supervisor.hear("WATCHDOG=1")
+    process.terminate()
+    assert process.wait(WAIT_S) == 0
+
+
+def test_pages_take_the_socket_that_systemd_listens_on(supervisor, tls, tmp_path):
+    """Visitors wait in the socket while the pages are started anew; none is refused."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    words = [ZONGJI, "web", "--cert", str(tls.certificate), "--key", str(tls.key)]
+    # The child's own id has to stand in LISTEN_PID, which it knows only itself.
+    launch = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
+        "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", launch, str(listener.fileno()), *words],
+        env=os.environ | {"ZONGJI_HOME": str(tmp_path / "home")},
+        pass_fds=[listener.fileno()],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        trusting = ssl.create_default_context(cafile=str(tls.certificate))
+        with urllib.request.urlopen(
+            f"https://127.0.0.1:{port}/health", context=trusting, timeout=WAIT_S
+        ) as answer:
+            assert b'"web":"ok"' in answer.read().replace(b" ", b"")
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
+        listener.close()
