@@ -17,7 +17,7 @@ from webui import accounts, audit, errors, formats, headers, i18n, labels, roles
 from webui.box import Box, store
 from webui.hub import Hub
 from webui.limits import limiter
-from webui.views import all_blueprints
+from webui.views import all_blueprints, messages
 
 SESSION_H = 12
 MAX_UPLOAD_BYTES = 32 << 20
@@ -39,6 +39,7 @@ LABEL_TABLES: dict[str, dict[str, Any]] = {
     "block": labels.BLOCK_ACTION,
     "audit": labels.AUDIT,
     "answer": labels.ANSWER_SEEN,
+    "message": labels.MESSAGE_STATE,
 }
 
 
@@ -107,6 +108,7 @@ def _template_names(app: Flask) -> None:
         label=label,
         may=roles.may,
         office_open=office_open,
+        unread_messages=messages.in_menu,
         version=f"{version}-{catalogue}",
         product_version=version,
         words_for_scripts=labels.for_scripts,

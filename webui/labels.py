@@ -140,6 +140,13 @@ BLOCK_ACTION = {
     "drop": _l("Answer and hang up"),
     "message": _l("Answer, play a message, hang up"),
 }
+MESSAGE_STATE = {
+    "received": _l("Received"),
+    "queued": _l("Waiting to be sent"),
+    "sent": _l("Sent"),
+    "delivered": _l("Delivered"),
+    "failed": _l("Not sent"),
+}
 AUDIT = {
     "claim": _l("Box claimed"),
     "claim refused": _l("Wrong claim code"),
@@ -157,6 +164,9 @@ AUDIT = {
     "customers exported": _l("Customers exported"),
     "customers imported": _l("Customers imported"),
     "calls exported": _l("Calls exported"),
+    "message sent": _l("Message sent"),
+    "message sent again": _l("Message sent again"),
+    "messages exported": _l("Messages exported"),
     "audit exported": _l("Audit log exported"),
     "recording played": _l("Recording played"),
     "recording downloaded": _l("Recording downloaded"),
@@ -261,4 +271,5 @@ def for_scripts() -> dict[str, dict[str, str]]:
         "direction": {k: str(v) for k, v in DIRECTION.items()},
         "end": {k: str(v) for k, v in END_REASON.items()},
         "presentation": {k: str(v) for k, v in PRESENTATION.items()},
+        "message": {k: str(v) for k, v in MESSAGE_STATE.items()},
     }

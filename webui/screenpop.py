@@ -6,14 +6,15 @@ from typing import Any
 
 from appliance.store import StoreError
 from webui.box import store
-from webui.visible import may_open
+from webui.sentences import in_words
+from webui.visible import may_open, may_read_messages
 
 HISTORY = 12
 
 
 def customer_card(number: str, role: str, agent: str, customer_id: int | None = None) -> dict[str, Any]:
-    """{"customer", "history"} for a number; customer is None when nobody has it. In the history `open`
-    says whether the reader with this role and work number may look at more than what is listed."""
+    """{"customer", "history", "messages"} for a number; customer is None when nobody has it. In the history
+    `open` says whether the reader with this role and work number may look at more than what is listed."""
     known = store()
     customer = known.customers.get(customer_id) if customer_id else None
     if customer is None and number:
@@ -26,7 +27,27 @@ def customer_card(number: str, role: str, agent: str, customer_id: int | None = 
     return {
         "customer": customer,
         "history": [{**row, "open": may_open(row, role, agent)} for row in rows],
+        "messages": messages_with(number, customer, role),
     }
+
+
+def messages_with(
+    number: str, customer: dict[str, Any] | None, role: str, most: int = HISTORY
+) -> list[dict[str, Any]]:
+    """The newest short messages with a customer, or with a number that nobody has; [] where not allowed."""
+    known = store()
+    if not may_read_messages(str(known.settings.get("messages.who")), role):
+        return []
+    if customer is not None:
+        rows = known.messages.of_customer(int(customer["id"]), most)
+    else:
+        rows = known.messages.thread(number, most)[::-1] if number else []
+    return [spoken(row) for row in rows]
+
+
+def spoken(message: dict[str, Any]) -> dict[str, Any]:
+    """A short message with the reason of its failure in the reader's language."""
+    return {**message, "reason": in_words(message["reason"]) if message["reason"] else ""}
 
 
 def enriched(pop: dict[str, Any], role: str, agent: str) -> dict[str, Any]:
@@ -40,5 +61,6 @@ def enriched(pop: dict[str, Any], role: str, agent: str) -> dict[str, Any]:
             **pop,
             "customer": None,
             "history": pop.get("contacts") or [],
+            "messages": [],
             "notes": pop.get("notes") or [],
         }

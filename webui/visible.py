@@ -18,6 +18,11 @@ def live_for(snapshot: dict[str, Any], role: str, agent: str) -> dict[str, Any]:
     return cut
 
 
+def may_read_messages(who: str, role: str) -> bool:
+    """May this role read and write short messages? who: the setting `messages.who`."""
+    return who == "everybody" or (who == "leaders" and role != "agent")
+
+
 def may_open(call: dict[str, Any], role: str, agent: str) -> bool:
     """May this reader open the call, with its recording? Agents: those they took part in; the others: all."""
     return role != "agent" or bool(agent and agent in {call["agent"], *call["agents"]})

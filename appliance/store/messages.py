@@ -198,10 +198,6 @@ class Messages:
         where = "m.normal != '' AND m.normal IN (SELECT normal FROM customer_phones WHERE customer_id = ?)"
         return self._rows(where, [customer], "m.at DESC, m.id DESC", limit, 0)
 
-    def of_number(self, number: str, limit: int = 50) -> list[dict[str, Any]]:
-        """Messages from and to a number, newest first."""
-        return self.thread(number, limit)[::-1]
-
     def search(self, limit: int = 50, offset: int = 0, **wanted: Any) -> tuple[list[dict[str, Any]], int]:
         """(messages, total) that fit, newest first. wanted: text, direction, state, unread, since, until."""
         where, params = self._where(**wanted)

@@ -205,6 +205,17 @@ SETTINGS: dict[str, Setting] = {
             en=("Space for recordings", "Beyond it the oldest unstarred are deleted; 0 = no limit"),
         ),
         _setting(
+            "messages.who",
+            "choice",
+            "everybody",
+            choices=("everybody", "leaders", "nobody"),
+            zh=("谁可以收发短信", "其他人看不到短信菜单；短信照常接收和保存"),
+            en=(
+                "Who reads and writes messages",
+                "Others do not see the messages; what arrives is received and kept all the same",
+            ),
+        ),
+        _setting(
             "disk.warn_percent",
             "int",
             80,

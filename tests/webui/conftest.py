@@ -8,7 +8,10 @@ from webui import create_app
 from webui.build_translations import compile_all
 
 from . import demo
+from .browser import chromium, open_as, pages
 from .fakes import FakeControl, FakeOffice
+
+__all__ = ["chromium", "open_as", "pages"]
 
 compile_all()
 

@@ -147,6 +147,30 @@ def calls(store, home, count=40):
     return newest
 
 
+def messages(store):
+    """A conversation with a customer, one with a word, two that failed."""
+    now = time.time()
+
+    def come(name, number, text, ago_s):
+        told = {"kind": "received", "port": "sim1/0", "number": number, "text": text, "missing": 0}
+        store.messages.save(name, told | {"sent_at": now - ago_s, "at": now - ago_s}, True)
+
+    def go(number, text, state, reason="", references=(), unsure=False):
+        row = store.messages.write(number, text, "1001")
+        told = {"kind": "sent", "port": "sim1/0", "number": row["dial"], "text": text, "state": state}
+        told |= {"reason": reason, "unsure": unsure, "references": list(references), "at": time.time()}
+        return store.messages.save(row["id"], told, True)
+
+    store.lines.put({"id": "L20", "port": "sim1/0", "number": "13700000000", "label": "手机"})
+    come("in-1", "13812345678", "你好，我订的 20 件什么时候发货？", 7200)
+    come("in-2", "+8613812345678", "谢谢，收到了。😀", 300)
+    go("13812345678", "您好，明天上午发货，下午三点前送到。", "sent", references=[1])
+    come("in-3", "95588", "您尾号 1234 的账户收入 5,000.00 元。", 90000)
+    come("in-4", "TAXI-24", "Your driver is here. <script>alert(1)</script>", 86400 * 3)
+    go("13900001111", "请回电 021-5555 1001", "failed", "AT+CMGS=20 was answered with +CMS ERROR: 38")
+    go("13900001111", "请回电", "failed", "the engine stopped while it was being sent", unsure=True)
+
+
 def live(now=None):
     """A busy moment: every state once."""
     now = now or time.time()

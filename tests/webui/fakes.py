@@ -73,6 +73,9 @@ class FakeControl(SocketDouble):
         self.plan = {"published": True, "problems": [], "warnings": []}
         self.prompts = [{"name": "greeting", "languages": ["zh", "en"], "own": []}]
         self.refuse = {}
+        self.hardware = {"health": {}, "notices": []}
+        self.write = None
+        """What stores a message that is to be sent, as control does; None: it is refused."""
         self.calls = []
         self.on_desk = None
         self._subscribers = set()
@@ -91,7 +94,13 @@ class FakeControl(SocketDouble):
                 self._changed.notify_all()
             connection.sendall(encode({"event": "live", "data": self.live}))
             return
+        if method == "send_message" and self.write is None:
+            error = {"code": "bad_request", "message": "'abc' is not a telephone number: write digits"}
+            connection.sendall(encode({"id": message["id"], "error": error}))
+            return
         answers = {
+            "send_message": lambda: self.write(params),
+            "hardware": lambda: self.hardware,
             "snapshot": lambda: self.live,
             "status": lambda: self.status,
             "plan_changed": lambda: self.plan,

@@ -11,7 +11,8 @@ from flask_login import current_user
 
 from webui.box import box, store
 from webui.roles import STAFF, allow
-from webui.screenpop import customer_card
+from webui.screenpop import customer_card, spoken
+from webui.views import messages as sms
 from webui.views.calls import visible, wanted
 from webui.visible import live_for
 
@@ -52,6 +53,29 @@ def calls() -> ResponseReturnValue:
 def call(call_id: str) -> ResponseReturnValue:
     """One call with steps and notes."""
     return {"data": visible(call_id)}
+
+
+@blueprint.get("/messages")
+@allow(*STAFF)
+def messages() -> ResponseReturnValue:
+    """Short messages by the search of the page (q, direction, state, unread, from, to), or with `number`."""
+    if not sms.open_here():
+        abort(403)
+    limit, offset = _window()
+    if number := request.args.get("number", ""):
+        rows = store().messages.thread(number, limit, offset)
+        return {"data": [spoken(row) for row in rows], "limit": limit, "offset": offset}
+    rows, total = store().messages.search(limit, offset, **sms.wanted())
+    return {"data": [spoken(row) for row in rows], "total": total, "limit": limit, "offset": offset}
+
+
+@blueprint.post("/messages")
+@allow(*STAFF)
+def send_message() -> ResponseReturnValue:
+    """Send {"number", "text"}, or {"again": id of one that failed}."""
+    if not sms.open_here():
+        abort(403)
+    return sms.send_asked(request.get_json())
 
 
 @blueprint.get("/customers")

@@ -15,6 +15,7 @@ from webui import audit
 from webui.box import store
 from webui.paging import PER_PAGE, Page, wanted_order, wanted_page
 from webui.roles import LEADERS, STAFF, allow
+from webui.screenpop import messages_with
 from webui.sentences import all_in_words
 from webui.tongue import gettext as _
 from webui.tongue import ngettext
@@ -124,7 +125,11 @@ def show(customer_id: int) -> ResponseReturnValue:
                 audit.note("customer changed", str(customer_id))
                 flash(_("Customer saved."), "success")
                 return redirect(url_for("customers.show", customer_id=customer_id))
-    history = store().customers.history(customer_id, HISTORY)
+    calls = [{"at": r["started_at"], "call": r} for r in store().customers.history(customer_id, HISTORY)]
+    written = messages_with("", customer, current_user.role, HISTORY)
+    history = sorted(
+        [*calls, *({"at": m["at"], "message": m} for m in written)], key=lambda one: one["at"], reverse=True
+    )
     phones = [{"number": p["number"], "label": p["label"]} for p in customer["phones"]]
     page = render_template(
         "customers/edit.html",

@@ -19,6 +19,7 @@ from webui.sentences import all_in_words
 from webui.tongue import gettext as _
 from webui.views.board import desk_call
 from webui.views.customers import from_form as customer_from_form
+from webui.views.messages import open_here
 from webui.visible import may_open
 
 blueprint = Blueprint("desk", __name__, url_prefix="/desk")
@@ -58,6 +59,7 @@ def show() -> ResponseReturnValue:
         reasons=known.settings.get("not_ready_reasons"),
         agent=known.agents.get(current_user.agent),
         kinds=customer_kinds(),
+        messages=open_here(),
     )
 
 

@@ -19,7 +19,7 @@ from webui.box import box, store
 from webui.hub import Hub, Message
 from webui.roles import STAFF, allow
 from webui.screenpop import enriched
-from webui.visible import live_for
+from webui.visible import live_for, may_read_messages
 
 blueprint = Blueprint("events", __name__)
 
@@ -46,8 +46,11 @@ def newest(first: Message, mailbox: queue.Queue[Message]) -> list[Message]:
     return [m for i, m in enumerate(batch) if m.topic != "live" or i == last_live]
 
 
-def stream(hub: Hub, role: str, agent: str, over: Callable[[], bool]) -> Iterator[str]:
-    """Events for one page of a user with this role and work number, until over()."""
+def stream(
+    hub: Hub, role: str, agent: str, over: Callable[[], bool], messages: Callable[[], bool]
+) -> Iterator[str]:
+    """Events for one page of a user with this role and work number, until over().
+    messages(): whether the reader may see short messages now."""
     ends_s = time.monotonic() + LIFE_S
     with hub.listen() as mailbox:
         yield "retry: 1000\n\n"
@@ -75,6 +78,8 @@ def stream(hub: Hub, role: str, agent: str, over: Callable[[], bool]) -> Iterato
                     yield line("live", live_for(each.data, role, agent))
                 elif each.topic in ("away", "back", "status", "notice"):
                     yield line(each.topic, each.data)
+                elif each.topic == "message" and messages():
+                    yield line("message", each.data)
                 elif each.topic == "call":
                     yield line("call", {"id": each.data.get("id", "")})
                 elif each.topic in ("pop", "pop_end") and agent and each.data.get("agent") == agent:
@@ -87,7 +92,12 @@ def stream(hub: Hub, role: str, agent: str, over: Callable[[], bool]) -> Iterato
 def events() -> Response:
     """The stream of this user; it ends with the session."""
     watch = Watch(sessions(), store().users.get)
-    body = stream_with_context(stream(box().hub, current_user.role, current_user.agent, watch.over))
+    role, settings = current_user.role, store().settings
+
+    def messages() -> bool:
+        return may_read_messages(str(settings.get("messages.who")), role)
+
+    body = stream_with_context(stream(box().hub, role, current_user.agent, watch.over, messages))
     response = Response(body, mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"

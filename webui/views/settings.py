@@ -39,13 +39,22 @@ def sections() -> dict[str, str]:
         "box": _("The box"),
         "outside": _("Dialling out"),
         "recording": _("Recording"),
+        "messages": _("Messages"),
         "disk": _("Disk"),
     }
 
 
 def choice_words() -> dict[str, str]:
     """Words for what can be chosen."""
-    return {"CN": _("China"), "US": _("United States"), "zh": _("Chinese"), "en": _("English")}
+    return {
+        "CN": _("China"),
+        "US": _("United States"),
+        "zh": _("Chinese"),
+        "en": _("English"),
+        "everybody": _("everybody"),
+        "leaders": _("administrators and supervisors"),
+        "nobody": _("nobody"),
+    }
 
 
 def units() -> dict[str, str]:

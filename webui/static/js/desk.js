@@ -133,7 +133,7 @@
     }
     $("note-card").hidden = false;
     if (!(same && dirty)) showCustomer(pop.customer, pop.number);
-    showHistory(pop.history ?? []);
+    showHistory(pop.history ?? [], pop.messages ?? []);
     if (live.state) showState(live.state);
     document.title = `${pop.customer?.name || pop.number || t("Call")} · Zongji 总机`;
   }
@@ -143,7 +143,7 @@
     call = null;
     customerId = null;
     dirty = false;
-    for (const id of ["customer-form", "note-card", "history-card", "customer-open", "customer-mark"]) $(id).hidden = true;
+    for (const id of ["customer-form", "note-card", "history-card", "customer-open", "customer-write", "customer-mark"]) $(id).hidden = true;
     $("customer-none").hidden = false;
     $("note-text").value = "";
     document.title = `${t("My desk")} · Zongji 总机`;
@@ -168,6 +168,9 @@
     text(mark, customer ? t("Important customer") : t("New customer"));
     $("customer-open").hidden = !customer;
     if (customer) $("customer-open").href = `/customers/${customer.id}`;
+    const mobile = number || customer?.phones[0]?.number || "";
+    $("customer-write").hidden = !page.messages || !mobile;
+    $("customer-write").href = `/messages/with/${encodeURIComponent(mobile)}`;
     text($("customer-save").querySelector("span"), customer ? t("Save customer") : t("Add customer"));
     text($("customer-saved"), "");
   }
@@ -223,17 +226,28 @@
   // ------------------------------------------------------------- history
   const DIRECTION = { in: "phone-incoming", out: "phone-outgoing", internal: "phone-call" };
 
-  function showHistory(rows) {
+  const messageItem = (m) => h("li", {},
+    h("span", { class: `dir dir-${m.direction}`, title: word("direction", m.direction) }, icon("messages")),
+    h("div", { class: "grow" },
+      h("div", { class: "timeline-head" }, h("a", { href: `/messages/with/${encodeURIComponent(m.peer)}` }, Zongji.when(m.at)),
+        h("span", { class: "text-secondary" }, word("message", m.state))),
+      h("div", { class: "note-text" }, m.text)));
+
+  /** Calls and short messages of the customer, newest first. */
+  function showHistory(rows, messages) {
     $("history-card").hidden = false;
-    const list = rows.filter((r) => r.id !== call?.id);
+    const calls = rows.filter((r) => r.id !== call?.id).map((r) => [r.started_at, callItem(r)]);
+    const list = [...calls, ...messages.map((m) => [m.at, messageItem(m)])].sort((a, b) => b[0] - a[0]);
     $("history-empty").hidden = list.length > 0;
-    $("history").replaceChildren(...list.map((r) => h("li", {},
+    $("history").replaceChildren(...list.map(([, item]) => item));
+  }
+
+  const callItem = (r) => h("li", {},
       h("span", { class: `dir dir-${r.direction}`, title: word("direction", r.direction) }, icon(DIRECTION[r.direction] ?? "phone")),
       h("div", { class: "grow" },
         h("div", { class: "timeline-head" }, r.open ? h("a", { href: `/calls/${encodeURIComponent(r.id)}` }, Zongji.when(r.started_at)) : h("span", {}, Zongji.when(r.started_at)),
           h("span", { class: "text-secondary" }, [agentName(r.agent), r.talk_s ? Zongji.length(r.talk_s) : word("end", r.end_reason)].filter(Boolean).join(" · "))),
-        ...(r.notes ?? []).map((n) => h("div", { class: "note-text" }, n.text))))));
-  }
+        ...(r.notes ?? []).map((n) => h("div", { class: "note-text" }, n.text))));
 
   const agentName = (number) => (live.state?.agents ?? []).find((a) => a.number === number)?.name ?? number ?? "";
 
@@ -344,6 +358,17 @@
     if (live.state) showState(live.state);
   });
   live.on("call", loadToday);
+  live.on("message", async (message) => {
+    if (message.direction === "in") toast(t("New message from %(name)s", { name: message.customer_name || message.number }), "info");
+    const shown = call;
+    if (!shown || !(message.customer ? message.customer === customerId : message.number === shown.number)) return;
+    try {
+      const card = await ask(`/desk/card?${new URLSearchParams({ number: shown.number ?? "", call: shown.id, ...(customerId ? { customer: customerId } : {}) })}`);
+      if (call?.id === shown.id) showHistory(card.history, card.messages);
+    } catch (error) {
+      toast(error.message, "danger");
+    }
+  });
   live.on("notice", (notice) => { if (notice.code === "agent_no_answer" && notice.data?.agent === page.agent) toast(t("You did not answer, so you are not ready now. Press Ready to go on."), "warning"); });
   loadToday();
   live.connect();

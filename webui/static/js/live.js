@@ -47,9 +47,20 @@
     on("away", (data) => { away = true; show(); emit("away", data); });
     on("back", (data) => { away = false; show(); emit("back", data); });
     on("status", (data) => { engineAway = data.engine?.up === false; show(); emit("status", data); });
-    for (const topic of ["pop", "pop_end", "notice", "call"]) on(topic, (data) => emit(topic, data));
+    for (const topic of ["pop", "pop_end", "notice", "call", "message"]) on(topic, (data) => emit(topic, data));
     window.addEventListener("pagehide", () => source.close(), { once: true });
   }
+
+  /** The menu's badge of unread messages. */
+  function unread(count) {
+    const badge = document.getElementById("unread");
+    if (!badge) return;
+    Zongji.text(badge, String(count));
+    badge.hidden = !count;
+  }
+  (handlers.message ??= []).push((message) => {
+    if (message.direction === "in") Zongji.ask("/messages/unread").then((answer) => unread(answer.unread)).catch(() => {});
+  });
 
   /** Seconds on the box's clock. */
   const now = () => Date.now() / 1000 + skew;
@@ -72,6 +83,6 @@
   Zongji.live = {
     on(topic, handler) { (handlers[topic] ??= []).push(handler); },
     get state() { return state; },
-    now, tick, connect,
+    now, tick, connect, unread,
   };
 })();
