@@ -27,6 +27,26 @@ RECEIVED = ("0", "1")
 """Of +CMGL: received unread, received read; others are our own, stored."""
 
 
+LATER = "the network cannot take messages now: try again later"
+_REFUSALS = {
+    **dict.fromkeys((1, 28), "the network does not know this number"),
+    **dict.fromkeys(
+        (8, 10, 21, 29, 30, 50, 69), "the network refuses it: may this SIM card send, has it credit?"
+    ),
+    **dict.fromkeys((17, 22, 27, 38, 41, 42, 47, 331, 332, 512), LATER),
+    **dict.fromkeys((310, 313, 315, 320), "the SIM card does not work: try another one"),
+    **dict.fromkeys((193, 330), "the SIM card does not know its message centre: set it in a telephone"),
+}
+"""+CMS ERROR: 3GPP TS 27.005, 3.2.5, and 24.011, Annex E."""
+
+
+def _why(result: Result) -> str:
+    """Why a part was not sent, for people."""
+    code = result.detail.rpartition(" ")[2] if result.detail.startswith("+CMS ERROR:") else ""
+    words = _REFUSALS.get(int(code), "the network does not take it") if code.isdigit() else ""
+    return f"{words} ({result.detail})" if words else result.reason
+
+
 @dataclass
 class _Outgoing:
     command: int
@@ -192,7 +212,7 @@ class Messages:
         self._sending = None
         reference = fields(result.lines[0])[0] if result.lines else ""
         if not result.ok or not reference.isdigit():
-            self._fail(one, result.reason, unsure=result.ok or result.status == TIMEOUT)
+            self._fail(one, _why(result), unsure=result.ok or result.status == TIMEOUT)
             return
         one.parts.popleft()
         one.references.append(int(reference))

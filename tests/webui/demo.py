@@ -167,7 +167,12 @@ def messages(store):
     go("13812345678", "您好，明天上午发货，下午三点前送到。", "sent", references=[1])
     come("in-3", "95588", "您尾号 1234 的账户收入 5,000.00 元。", 90000)
     come("in-4", "TAXI-24", "Your driver is here. <script>alert(1)</script>", 86400 * 3)
-    go("13900001111", "请回电 021-5555 1001", "failed", "AT+CMGS=20 was answered with +CMS ERROR: 38")
+    go(
+        "13900001111",
+        "请回电 021-5555 1001",
+        "failed",
+        "the network cannot take messages now: try again later (+CMS ERROR: 38)",
+    )
     go("13900001111", "请回电", "failed", "the engine stopped while it was being sent", unsure=True)
 
 

@@ -146,7 +146,8 @@ class Reader(threading.Thread):
 
     def run(self):
         with self.app.test_request_context():
-            for piece in stream(self.app.extensions["box"].hub, self.role, self.agent, lambda: False):
+            hub, reads = self.app.extensions["box"].hub, self.role != "agent"
+            for piece in stream(hub, self.role, self.agent, lambda: False, lambda: reads):
                 self.text += piece
                 self.opened.set()
                 if f"event: {self.until}\n" in piece:
@@ -276,3 +277,13 @@ def test_streams_end_when_the_server_stops(app, control):
     app.extensions["box"].hub.close()
     reader.join(5)
     assert not reader.is_alive()
+
+
+@pytest.mark.parametrize("role, told", [("supervisor", True), ("agent", False)])
+def test_messages_are_told_to_those_who_may_read_them(app, box_store, control, role, told):
+    """The reader's right is asked at every message."""
+    reader = start_reading(app, control, role, "1001", "event: call")
+    control.push("message", {"id": "in-1", "peer": "10086", "direction": "in"})
+    control.push("call", {"id": "c1"})
+    reader.join(5)
+    assert ("message" in [topic for topic, _ in events_of(reader.text)]) == told

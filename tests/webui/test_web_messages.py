@@ -80,7 +80,7 @@ def test_the_reason_of_a_failure_is_in_the_readers_language(sign_in, messages, b
     client = sign_in("wang")
     client.post("/language", data={"language": "zh_Hans", "next": "/messages/"})
     rows = client.get("/messages/list?number=13900001111").json["messages"]
-    assert rows[0]["reason"] == "AT+CMGS=20 的回答是 +CMS ERROR: 38"
+    assert rows[0]["reason"] == "网络现在不能收短信：请稍后再试（+CMS ERROR: 38）"
     assert rows[1]["unsure"]
 
 

@@ -91,7 +91,9 @@ def index() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """Write to a number; `?number=` fills it in."""
     number = request.args.get("number", "").strip()
-    return render_template("sms/thread.html", number=number, peer="", customer=None, rows=[], most=MAX_CHARS)
+    return render_template(
+        "sms/thread.html", number=number, peer="", customer=None, rows=[], names={}, most=MAX_CHARS
+    )
 
 
 @blueprint.get("/with/<path:number>")
@@ -107,6 +109,7 @@ def thread(number: str) -> ResponseReturnValue:
         peer=known.messages.peer(number),
         customer=known.customers.by_phone(number),
         rows=[spoken(row) for row in rows],
+        names={a["number"]: a["name"] for a in known.agents.list()},
         most=MAX_CHARS,
     )
 

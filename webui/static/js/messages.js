@@ -48,7 +48,7 @@
       h("span", { class: `message-state is-${m.state}` }, icon(MARKS[m.state], "icon-sm"), WORDS[m.state] ?? m.state),
       h("span", {}, Zongji.when(m.at)),
       m.line ? h("span", {}, m.line) : null,
-      m.who ? h("span", {}, m.who) : null,
+      m.who ? h("span", {}, page.names[m.who] ?? m.who) : null,
       m.missing ? h("span", { class: "text-danger" }, t("%(count)s parts never came", { count: m.missing })) : null,
       m.reason ? h("span", { class: "bubble-reason" }, m.reason) : null,
       m.unsure && m.state === "failed" ? h("span", { class: "bubble-reason" }, t("It may have gone out all the same: ask before you send it again.")) : null,
