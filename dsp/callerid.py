@@ -92,6 +92,8 @@ class _Capture:
     mark_frames: int
     last_mark: int
     decode_at: int | None = None
+    since: int | None = None
+    """Where the header is looked for from."""
     header_at: float = 0.0
     likely: fsk.Standard = "bell202"
     """By the mark tone; what is reported, for noise may let the other's receiver succeed."""
@@ -221,7 +223,11 @@ class CallerIdReceiver:
 
     def _find_header(self, port: int, capture: _Capture) -> int | None:
         """When the frame after a mark will have ended; None if no header follows it."""
-        origin, x = self._past(port, max(capture.mark_start, capture.last_mark - 2 * TICK_SAMPLES))
+        if (
+            capture.since is None
+        ):  # later frames may be nearly pure mark too, when marks stand between characters
+            capture.since = max(capture.mark_start, capture.last_mark - 2 * TICK_SAMPLES)
+        origin, x = self._past(port, capture.since)
         likely = fsk.likely_standard(
             self._past(port, capture.mark_start)[1][: capture.last_mark - self._now or None]
         )

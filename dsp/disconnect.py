@@ -37,8 +37,10 @@ WORST_QUALITY = 8.0
 BLIP_MS = 120.0
 """A harmonic of somebody's voice may pass through the tone's frequency in a gap for so long."""
 DIAL_MS = 2000.0
-VOICE_FRAMES = 25
-"""Half a second of sound that is no tone: a call was under way."""
+VOICE_FRAMES = 16
+VOICE_MOVES_DB = 1.0
+"""A third of a second of sound that is no tone and changes from frame to frame as noise does not: a call was
+under way."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class DisconnectDetector:
         self.ports = ports
         self.scan = scan or LineScan(ports, country)
         self._voice = np.zeros(ports, np.int32)
+        self._last_dbm0 = np.full(ports, -99.0, np.float32)
         self._connected = np.zeros(ports, np.bool_)
         self._told = np.zeros(ports, np.bool_)
         self._undecided = np.zeros(ports, np.bool_)
@@ -92,7 +95,9 @@ class DisconnectDetector:
 
     def process_frame(self, frame: Frame) -> list[Hangup]:
         """The same, from a frame of a scan that several detectors share."""
-        self._voice += (frame.kind == OFF) & (frame.level_dbm0 > -42.0)
+        moves = np.abs(frame.level_dbm0 - self._last_dbm0) > VOICE_MOVES_DB
+        self._voice += (frame.kind == OFF) & (frame.level_dbm0 > -42.0) & moves
+        np.copyto(self._last_dbm0, frame.level_dbm0)
         found = []
         for port in (*frame.changed, *frame.due):
             in_gap = port in frame.due and self.scan.runs[port][-1].kind == OFF

@@ -100,6 +100,7 @@ def likely_standard(mark: Samples) -> Standard:
     return max(MARK_SPACE_HZ, key=power)
 
 
+_TICKS = np.arange(11)
 _STEPS = np.arange(-1.5, 1.51, 0.25)
 """Samples by which a character is looked for beside where it should be."""
 _CLOCKS = (1.0, 0.95, 0.975, 1.025)
@@ -191,15 +192,30 @@ class Demodulator:
         """How long the sender's bits are, by its first characters; nominal unless far from it."""
 
         def fit(clock: float) -> float:
-            bit = BIT_SAMPLES / clock
-            first = start + np.arange(_CLOCK_CHARACTERS)[:, None, None] * 10.0 * bit
-            bits = self._spaceness(first + _STEPS[:, None] + np.arange(11) * bit)
-            return float(_fit(bits).max(axis=1).sum())
+            bit, at, total = BIT_SAMPLES / clock, start, 0.0
+            for _ in range(_CLOCK_CHARACTERS):
+                at, bits = self._next_character(at, bit)
+                score = _fit(bits)
+                best = int(score.argmax())
+                total += float(score[best])
+                at += _STEPS[best] + 10.0 * bit
+            return total
 
         if start + _CLOCK_CHARACTERS * 10.5 * BIT_SAMPLES / min(_CLOCKS) > self._n:
             return BIT_SAMPLES
         clock = max(_CLOCKS, key=fit)
         return BIT_SAMPLES / clock if fit(clock) > _CLOCK_BETTER * fit(1.0) else BIT_SAMPLES
+
+    def _next_character(self, at: float, bit: float) -> tuple[float, Floats]:
+        """Where the next character begins, about `at` or after some marks; its bits at every step there."""
+        bits = self._spaceness(at + _STEPS[:, None] + _TICKS * bit)
+        best = int(_fit(bits).argmax())
+        if bits[best, 0] > 0 and bits[best, 9] < 0:
+            return at, bits
+        shifted = self._after_marks(at, bit)
+        if shifted is None:
+            return at, bits
+        return shifted, self._spaceness(shifted + _STEPS[:, None] + _TICKS * bit)
 
     def read(self, start: float, count: int | None, coherent: bool = False) -> Characters:
         """Read `count` characters from `start`, or as many as the second one says plus three.

@@ -98,7 +98,9 @@ class TestFsk:
         assert right_of(10, standard, marks=80, seizure=0) == 10
 
     def test_7_marks_between_characters(self, standard):
-        assert right_of(10, standard, snr_db=20, gap_bits=4) == 10
+        """A second stop bit, or up to the ten marks that GR-30 allows."""
+        for gap_bits in (1, 2, 4, 10):
+            assert right_of(10, standard, snr_db=20, gap_bits=gap_bits) == 10, gap_bits
 
     def test_8_a_wrong_checksum_is_reported_without_contents(self, standard):
         rng = np.random.default_rng(2)

@@ -115,6 +115,15 @@ def test_04_dial_tone_that_comes_back():
     assert [h.reason for h in connected.process(tone)] == ["dialtone"]
 
 
+def test_04_dial_tone_on_a_noisy_line_before_any_call_is_no_hangup():
+    """Somebody lifts the telephone; the hiss of the line is as loud as a soft voice."""
+    for country in ("CN", "US", "FR"):
+        tone = tone_table(country)["dial"]
+        x = np.concatenate([S.silence(1.0), S.tone(tone.frequencies_hz, (), 6, -9)])
+        x = S.a_law(x + S.white(len(x) / 8000 + 1, -33, 7)[: len(x)])
+        assert hangup(x, country)["hangup_s"] is None, country
+
+
 def ended_under_voice(tone, rng, level_dbm0, under_db=10.0):
     """A call that has ended while our own prompt plays: its echo lies over the tone, gaps and all."""
     x, at_s, cycle_s = ended_call(tone, rng, level_dbm0, cycles=8)
