@@ -42,8 +42,8 @@ def load(places: Places) -> tuple[Settings, str]:
         return DEFAULT, "network_settings_damaged"
     if found is None:
         return DEFAULT, ""
-    # The socket may have been taken out since: that is no reason to be unreachable.
-    made, problems = check(found, [*wired(places), str(found.get("interface", ""))])
+    # Sockets may have been added or taken out since: that is no reason to be unreachable.
+    made, problems = check(found, [str(found.get("interface", ""))])
     if problems:
         log.error("the network settings are not usable, DHCP is used: %s", problems[0].text)
         return DEFAULT, "network_settings_damaged"

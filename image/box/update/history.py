@@ -15,7 +15,8 @@ from image.box.places import Places
 
 log = logging.getLogger(__name__)
 
-NEVER_STARTED = "it never told why: it did not start far enough"
+NEVER_STARTED = "never_started"
+"""The code for a version that came not as far as telling why."""
 LOG_LINES = 60
 
 
@@ -68,7 +69,7 @@ def settle(places: Places, slot: str, confirmed: bool, rebooted: bool) -> None:
             forget(places)
         return
     told = _why(places)
-    fits = told.get("slot") == found.get("slot") and float(told.get("at", 0)) >= float(found.get("at", 0))
+    fits = told.get("fell_back") is True and told.get("failed_slot") == found.get("slot")
     reason = str(told.get("reason") or NEVER_STARTED) if fits else NEVER_STARTED
     lines = [str(line) for line in told.get("log", [])][-LOG_LINES:] if fits else []
     note(places, "fell_back", version, reason=reason, log=lines)
@@ -93,8 +94,9 @@ def acknowledge(places: Places) -> None:
 
 
 def _why(places: Places) -> dict[str, Any]:
+    """What `image.box.started` found out about this start."""
     try:
-        return files.read_json(places.system / "unhealthy.json") or {}
+        return files.read_json(places.run / "boot.json") or {}
     except (OSError, ValueError) as error:
         log.warning("the reason of the fall-back cannot be read: %s", error)
         return {}

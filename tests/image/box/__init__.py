@@ -1,0 +1,1 @@
+"""Programs of the flashed box, on a temporary root with stand-ins for the system's programs."""

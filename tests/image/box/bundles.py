@@ -1,0 +1,61 @@
+"""Real update bundles, made and signed by RAUC itself."""
+
+import subprocess
+
+RAUC = "/usr/bin/rauc"
+"""The real one, whatever stands in for it on PATH."""
+
+MANIFEST = """[update]
+compatible={compatible}
+version={version}
+build=b1
+[bundle]
+format=verity
+[image.rootfs]
+filename=root.img
+"""
+SYSTEM = """[system]
+compatible=zongji-amd64
+bootloader=noop
+[keyring]
+path={keyring}
+[slot.rootfs.0]
+device=/dev/null
+bootname=A
+"""
+
+
+class Maker:
+    """Somebody who signs updates."""
+
+    def __init__(self, folder, name):
+        self.folder = folder / name
+        self.folder.mkdir()
+        self.certificate, self._key = self.folder / "cert.pem", self.folder / "key.pem"
+        words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9000"
+        files = ["-keyout", str(self._key), "-out", str(self.certificate), "-subj", f"/O=T/CN={name}"]
+        subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True)
+
+    def bundle(self, goal, version="0.3.0", compatible="zongji-amd64", size=1_000_000):
+        """A signed bundle at `goal`. Its content cannot be squeezed, so that most of the file is it."""
+        content = self.folder / "content"
+        content.mkdir(exist_ok=True)
+        words = ["openssl", "enc", "-aes-128-ctr", "-K", "0" * 32, "-iv", "0" * 32, "-nosalt"]
+        noise = subprocess.run(words, input=bytes(size), check=True, capture_output=True).stdout
+        (content / "root.img").write_bytes(noise)
+        (content / "manifest.raucm").write_text(MANIFEST.format(compatible=compatible, version=version))
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        goal.unlink(missing_ok=True)
+        signer = ["--cert", str(self.certificate), "--key", str(self._key)]
+        subprocess.run([RAUC, *signer, "bundle", str(content), str(goal)], check=True, capture_output=True)
+        return goal
+
+    def trusted_by(self, programs, install="", status=0):
+        """A `rauc` that looks at bundles as the box does, and pretends to install."""
+        configuration = self.folder / "system.conf"
+        configuration.write_text(SYSTEM.format(keyring=self.certificate))
+        programs.says("rauc", install, status)
+        program = programs.folder / "rauc"
+        pretend = program.read_text().removeprefix("#!/bin/sh\n")
+        look = f'if [ "$1" = info ]; then exec {RAUC} --conf "{configuration}" "$@"; fi'
+        program.write_text(f"#!/bin/sh\n{look}\n{pretend}")

@@ -1,0 +1,412 @@
+"""Updates: what is refused and why, that calls are waited for, and what is told after the reboot."""
+
+import http.server
+import threading
+from typing import ClassVar
+
+import pytest
+
+from image.box import files
+from image.box.problem import Problem
+from image.box.release import Release
+from image.box.system.updates import Updates
+from image.box.update import bundle, history, job, rules, sources, verity
+from image.box.update.job import Job, Ways
+
+from .bundles import Maker
+
+PROGRESS = "installing\n  0% Installing\n 40% Checking bundle done.\n100% Installing done.\n"
+HERE = Release("zongji", "amd64", "0.2.0", 7, "abc")
+
+
+@pytest.fixture(scope="module")
+def maker(tmp_path_factory):
+    return Maker(tmp_path_factory.mktemp("maker"), "maker")
+
+
+@pytest.fixture(scope="module")
+def good(maker, tmp_path_factory):
+    return maker.bundle(tmp_path_factory.mktemp("bundles") / "zongji-0.3.0.raucb").read_bytes()
+
+
+class Box:
+    """The ways of a box in a test: calls as the test has them, reboots counted."""
+
+    def __init__(self):
+        self.calls = []
+        self.reboots = 0
+        self.ways = Ways(self._calls, lambda: 400_000_000, self._reboot, lambda: "A")
+
+    def _calls(self):
+        return self.calls.pop(0) if self.calls else 0
+
+    def _reboot(self):
+        self.reboots += 1
+
+
+@pytest.fixture
+def box(monkeypatch):
+    monkeypatch.setattr(job, "POLL_S", 0.0)
+    return Box()
+
+
+@pytest.fixture
+def bring(places, programs, maker, good):
+    """Put a bundle into the updates folder; returns its source."""
+    maker.trusted_by(programs, PROGRESS)
+
+    def put(data=good, name="zongji-0.3.0.raucb"):
+        (places.updates / name).write_bytes(data)
+        return {"kind": "upload", "name": name}
+
+    return put
+
+
+def install(places, box, source, **more):
+    made = Job(places, HERE, box.ways, "j1", source, **more)
+    made.run()
+    return made.state
+
+
+def written(programs):
+    return [call for call in programs.calls if call.startswith("rauc install")]
+
+
+def test_an_update_from_beginning_to_reboot(places, programs, box, bring):
+    state = install(places, box, bring())
+    assert (state["state"], state["version"], state["percent"], state["problem"]) == (
+        "rebooting",
+        "0.3.0",
+        100,
+        None,
+    )
+    assert written(programs) == [f"rauc install {places.updates}/zongji-0.3.0.raucb"]
+    assert box.reboots == 1
+    assert not list(places.updates.iterdir()), "a bundle that was written takes no room any more"
+    assert [one["outcome"] for one in history.entries(places)] == ["installed"]
+    pending = history.pending(places)
+    assert (pending["version"], pending["from"], pending["slot"]) == ("0.3.0", "0.2.0", "B")
+
+
+def truncated(data):
+    return data[: len(data) // 2]
+
+
+def flipped(data, at):
+    made = bytearray(data)
+    made[at] ^= 0x40
+    return bytes(made)
+
+
+HOSTILE = {
+    "truncated": (truncated, "bundle_truncated"),
+    "empty": (lambda data: b"", "bundle_truncated"),
+    "nothing of the kind": (lambda data: bytes(range(256)) * 4096, "bundle_truncated"),
+    "signature alone": (lambda data: data[-4096:], "bundle_truncated"),
+    "middle cut out": (lambda data: data[:8192] + data[16384:], "bundle_tampered"),
+    "one bit of the content": (lambda data: flipped(data, 300_000), "bundle_tampered"),
+    "one bit of the first block": (lambda data: flipped(data, 100), "bundle_tampered"),
+    "one bit of the hashes": (lambda data: flipped(data, 1_010_000), "bundle_tampered"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_damaged_or_changed_bundle_is_refused_and_nothing_is_written(
+    places, programs, box, bring, good, what
+):
+    change, code = HOSTILE[what]
+    data = change(good)
+    state = install(places, box, bring(data), now=True)
+    assert (state["state"], state["problem"]["code"]) == ("failed", code)
+    assert state["problem"]["message"]
+    assert not written(programs) and box.reboots == 0
+    assert history.entries(places)[0]["problem"]["code"] == code and history.pending(places) is None
+
+
+def test_a_bundle_of_somebody_else_is_refused(places, programs, box, bring, tmp_path):
+    foreign = Maker(tmp_path, "stranger").bundle(tmp_path / "x.raucb").read_bytes()
+    state = install(places, box, bring(foreign), now=True, downgrade_consent=True)
+    assert state["problem"]["code"] == "bundle_foreign" and not written(programs)
+
+
+@pytest.mark.parametrize(
+    ("version", "compatible", "consent", "code"),
+    [
+        ("0.3.0", "zongji-arm64", True, "wrong_hardware"),
+        ("0.3.0", "coffee-amd64", True, "wrong_product"),
+        ("0.1.9", "zongji-amd64", False, "downgrade"),
+        ("0.2.0-rc1", "zongji-amd64", False, "downgrade"),
+        ("0.1.9", "zongji-amd64", True, None),
+        ("0.2.0", "zongji-amd64", False, None),
+        ("0.10.0", "zongji-amd64", False, None),
+    ],
+)
+def test_product_hardware_and_version(
+    places, programs, box, bring, maker, tmp_path, version, compatible, consent, code
+):
+    data = maker.bundle(tmp_path / "x.raucb", version, compatible, 20_000).read_bytes()
+    state = install(places, box, bring(data), downgrade_consent=consent)
+    assert (state["problem"] or {}).get("code") == code
+    assert bool(written(programs)) == (code is None)
+
+
+def test_too_large(places, programs, box, bring, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(rules, "MAX_BUNDLE_BYTES", 900_000)
+        assert install(places, box, bring())["problem"]["code"] == "too_large"
+    small = Ways(box.ways.calls, lambda: 999_999, box.ways.reboot, box.ways.running_slot)
+    box.ways = small
+    assert install(places, box, bring())["problem"]["code"] == "too_large"
+    assert not written(programs)
+
+
+def test_calls_are_waited_for_before_and_after(places, programs, box, bring):
+    seen = []
+    counts = iter([2, 1, 0, 1, 0])
+
+    def calls():
+        seen.append(len(written(programs)))
+        return next(counts)
+
+    box.ways = Ways(calls, box.ways.slot_bytes, box.ways.reboot, box.ways.running_slot)
+    assert install(places, box, bring())["state"] == "rebooting"
+    assert seen == [0, 0, 0, 1, 1] and box.reboots == 1
+
+
+def test_now_waits_for_nobody(places, programs, box, bring):
+    box.calls = [5] * 100
+    assert install(places, box, bring(), now=True)["state"] == "rebooting"
+
+
+def test_cancelled_while_it_waits(places, programs, box, bring):
+    made = Job(places, HERE, box.ways, "j1", bring())
+
+    def calls():
+        made.cancel()
+        return 1
+
+    made.ways = Ways(calls, box.ways.slot_bytes, box.ways.reboot, box.ways.running_slot)
+    made.run()
+    assert made.state["state"] == "cancelled" and not written(programs)
+    with pytest.raises(Problem):
+        made.cancel()
+
+
+def test_a_failing_installation_names_its_reason_and_expects_nothing(places, programs, box, bring, maker):
+    source = bring()
+    maker.trusted_by(
+        programs, " 20% Copying\nLastError: Failed to write: No space left on device\nInstalling failed\n", 1
+    )
+    state = install(places, box, source)
+    assert state["problem"]["code"] == "install_failed"
+    assert "failed" in state["problem"]["message"].lower()
+    assert history.pending(places) is None and box.reboots == 0
+
+
+# --------------------------------------------------------------------- sources
+def stick(places, data, name="zongji-0.3.0.raucb"):
+    folder = places.sticks / "STICK-sdb1"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return {"kind": "usb", "stick": "STICK-sdb1", "name": name}
+
+
+def test_from_a_stick(places, programs, box, bring, good):
+    bring()
+    state = install(places, box, stick(places, good))
+    assert state["state"] == "rebooting"
+    assert written(programs) == [f"rauc install {places.updates}/{sources.FETCHED}"]
+
+
+def test_a_stick_that_is_pulled_while_it_is_copied_is_named(places, programs, box, bring, good, monkeypatch):
+    bring()
+    source = stick(places, good)
+    monkeypatch.setattr(sources, "CHUNK", 65536)
+
+    def pull(done, size):
+        if done > 200_000:
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(Problem) as told:
+        sources.bring(places, source, pull)
+    assert told.value.code == "stick_pulled"
+    assert not list(places.updates.glob("fetched*")), "no half a file is left"
+    (places.sticks / "STICK-sdb1" / source["name"]).unlink()
+    (places.sticks / "STICK-sdb1").rmdir()
+    assert install(places, box, source)["problem"]["code"] == "stick_gone"
+
+
+def test_no_room_on_the_data_partition(places, box, bring, good, monkeypatch):
+    monkeypatch.setattr(rules, "SPARE_BYTES", 1 << 60)
+    state = install(places, box, stick(places, good))
+    assert state["problem"]["code"] == "no_space" and state["problem"]["params"]["free"] > 0
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    answers: ClassVar[dict[str, tuple[int, bytes, int]]] = {}
+
+    def do_GET(self):
+        status, body, length = self.answers[self.path]
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web(good):
+    Web.answers = {
+        "/good": (200, good, len(good)),
+        "/short": (200, good[:5000], len(good)),
+        "/gone": (404, b"", 0),
+        "/huge": (200, b"", 10_000_000_000),
+    }
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/good", None), ("/short", "download_failed"), ("/gone", "download_failed"), ("/huge", "too_large")],
+)
+def test_from_an_address(places, programs, box, bring, web, path, code):
+    bring()
+    state = install(places, box, {"kind": "url", "url": web + path})
+    assert (state["problem"] or {}).get("code") == code
+    assert bool(written(programs)) == (code is None)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        {},
+        {"kind": "file", "name": "/etc/shadow"},
+        {"kind": "upload", "name": "../../etc/passwd.raucb"},
+        {"kind": "upload", "name": ".hidden.raucb"},
+        {"kind": "upload", "name": "a\nb.raucb"},
+        {"kind": "upload", "name": "-x.raucb"},
+        {"kind": "upload", "name": "x.txt"},
+        {"kind": "usb", "name": "x.raucb", "stick": "../../data"},
+        {"kind": "usb", "name": "x.raucb", "stick": ".."},
+        {"kind": "usb", "name": "x.raucb"},
+        {"kind": "url", "url": "file:///etc/shadow"},
+        {"kind": "url", "url": "ftp://x/y.raucb"},
+        {"kind": "url", "url": "https://"},
+        {"kind": "url", "url": 5},
+    ],
+)
+def test_hostile_sources(source):
+    with pytest.raises(Problem):
+        sources.check(source)
+
+
+def test_a_link_in_the_updates_folder_leads_nowhere(places, box, bring, tmp_path, good):
+    (tmp_path / "secret.raucb").write_bytes(good)
+    (places.updates / "x.raucb").symlink_to(tmp_path / "secret.raucb")
+    assert install(places, box, {"kind": "upload", "name": "x.raucb"})["problem"]["code"] == "no_file"
+
+
+# ------------------------------------------------------- verity, by the kernel's own tool's layout
+@pytest.mark.parametrize("size", [4096, 500_000, 524_288, 1_200_000])
+def test_the_hash_tree_is_the_one_that_rauc_made(maker, tmp_path, size):
+    path = maker.bundle(tmp_path / "x.raucb", size=size)
+    verity.check(path)
+    assert bundle.Bundle  # signature and manifest are RAUC's matter
+
+
+# -------------------------------------------------------------- after the reboot
+def expected(places):
+    history.expect(places, "0.3.0", "0.2.0", "B")
+
+
+def outcomes(places):
+    return [one["outcome"] for one in history.entries(places)]
+
+
+def test_a_version_that_gets_healthy_is_confirmed(places):
+    expected(places)
+    history.settle(places, "B", False, True)
+    assert outcomes(places) == [] and history.pending(places), "on trial"
+    history.settle(places, "B", True, True)
+    history.settle(places, "B", True, True)
+    assert outcomes(places) == ["confirmed"] and history.pending(places) is None
+
+
+def test_before_the_reboot_the_old_slot_is_no_fall_back(places):
+    expected(places)
+    history.settle(places, "A", True, False)
+    assert outcomes(places) == []
+
+
+def test_a_fall_back_tells_version_reason_and_log(places):
+    expected(places)
+    files.write_json(
+        places.run / "boot.json",
+        {
+            "fell_back": True,
+            "failed_slot": "B",
+            "failed_version": "0.3.0",
+            "reason": "zongji-engine is failed",
+            "log": ["l1", "l2"],
+        },
+    )
+    history.settle(places, "A", True, True)
+    found = history.fell_back(places)
+    assert (found["version"], found["reason"], found["log"]) == (
+        "0.3.0",
+        "zongji-engine is failed",
+        ["l1", "l2"],
+    )
+    assert outcomes(places) == ["fell_back"] and history.pending(places) is None
+    history.acknowledge(places)
+    assert history.fell_back(places) is None
+
+
+def test_a_fall_back_without_a_word_says_so(places):
+    expected(places)
+    history.settle(places, "A", True, True)
+    assert history.fell_back(places)["reason"] == "never_started"
+
+
+# ----------------------------------------------------------------- the requests
+def test_one_at_a_time_and_looking_first(places, programs, box, bring):
+    gate = threading.Event()
+
+    def calls():
+        gate.wait(10)
+        return 0
+
+    box.ways = Ways(calls, box.ways.slot_bytes, box.ways.reboot, box.ways.running_slot)
+    updates = Updates(places, box.ways)
+    source = bring()
+    looked = updates.inspect({"source": source})
+    assert (
+        looked["bundle"]["version"] == "0.3.0" and looked["problem"] is None and looked["running"] == "0.2.0"
+    )
+    assert [one["name"] for one in updates.status({})["uploads"]] == ["zongji-0.3.0.raucb"]
+    updates.install({"source": source})
+    with pytest.raises(Problem) as told:
+        updates.install({"source": source})
+    assert told.value.code == "update_running"
+    with pytest.raises(Problem):
+        updates.discard({"name": source["name"]})
+    gate.set()
+    next(thread for thread in threading.enumerate() if thread.name == "update").join(20)
+    assert updates.summary()["update"]["state"] == "rebooting"
+
+
+def test_a_job_that_was_interrupted_has_failed(places, programs, box, bring):
+    files.write_json(places.run / "update.json", {"state": "installing", "version": "0.3.0", "percent": 40})
+    expected(places)
+    updates = Updates(places, box.ways)
+    assert updates.summary()["update"]["problem"]["code"] == "interrupted"
+    assert history.pending(places) is None
