@@ -22,6 +22,8 @@ fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
     # Made-up USB devices for the tests of hot-plug.
     packages="$packages umockdev gir1.2-umockdev-1.0 python3-gi"
+    # Programs of the flashed box, for the tests of what works with them.
+    packages="$packages rauc squashfs-tools openssl openssh-client nftables"
     packages="$packages git chromium fonts-noto-cjk asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 fi
 packages="$packages $guest"

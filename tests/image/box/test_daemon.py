@@ -1,0 +1,208 @@
+"""The daemon's socket: who may ask, hostile input, and that one bad request takes nothing away from
+others."""
+
+import json
+import os
+import socket
+import threading
+
+import pytest
+
+from appliance.client import CallFailed, ControlClient, PeerAway
+from image.box import bootstate
+from image.box.system import server as server_module
+from image.box.system.daemon import Daemon
+from image.box.system.server import Server
+
+from .conftest import kernel_addresses
+
+
+@pytest.fixture
+def daemon(places, programs, clock, monkeypatch):
+    programs.says("ip", kernel_addresses("192.168.7.50/24"))
+    monkeypatch.setattr(bootstate, "load", lambda: bootstate.FRESH)
+    made = Daemon(places, clock)
+    made.start()
+    return made
+
+
+@pytest.fixture
+def serve(daemon, places):
+    servers = []
+
+    def begin(allowed=None, handle=daemon.handle):
+        made = Server(places.socket, handle, allowed or frozenset({os.getuid()}), None)
+        thread = threading.Thread(target=made.serve)
+        thread.start()
+        servers.append((made, thread))
+        return ControlClient(places.socket, 5.0, "the system daemon")
+
+    yield begin
+    for made, thread in servers:
+        made.close()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_status_tells_what_the_start_page_needs(serve):
+    found = serve().call("status")
+    assert (found["version"], found["slot"], found["confirmed"], found["boot_state"]) == (
+        "0.2.0",
+        "A",
+        False,
+        "ok",
+    )
+    assert found["ssh"] == {"open": False} and found["network_trial"] is None and found["board"] == "auto"
+    assert found["update"] == {"state": "idle"} and found["fell_back"] is None
+
+
+def test_a_user_who_is_not_allowed_gets_nothing(serve):
+    client = serve(frozenset({os.getuid() + 1}))
+    with pytest.raises(PeerAway):
+        client.call("status")
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code"),
+    [
+        ("power.explode", {}, "unknown_method"),
+        ("__init__", {}, "unknown_method"),
+        ("network.apply", {"settings": "x"}, "invalid"),
+        ("network.confirm", {"token": 5}, "bad_request"),
+        ("ssh.enable", {"hours": 1, "key": "x" * 5000}, "bad_request"),
+        ("update.install", {"source": {"kind": "upload", "name": "x"}}, "bad_name"),
+        ("update.install", {"source": {"kind": "url", "url": "http://x/y"}, "now": "yes"}, "bad_request"),
+        ("update.inspect", {"source": {"kind": "upload", "name": "x.raucb"}}, "no_file"),
+        ("update.cancel", {}, "no_job"),
+        ("log.tail", {"lines": 1e9}, "bad_request"),
+        ("log.tail", {"unit": "x --output=/etc/passwd"}, "bad_request"),
+        ("usb.eject", {"name": "../../x"}, "stick_gone"),
+        ("board.set", {"board": "sim:\nEVIL=1"}, "bad_request"),
+        ("recovery.order", {"action": "burn"}, "bad_request"),
+        ("recovery.order", {"action": "menu", "options": []}, "bad_request"),
+    ],
+)
+def test_wrong_requests_are_named(serve, programs, method, params, code):
+    client = serve()
+    with pytest.raises(CallFailed) as told:
+        client.call(method, **params)
+    assert told.value.code == code and str(told.value)
+    assert not [call for call in programs.calls if "reboot" in call or "restart" in call]
+    assert client.call("status")["version"] == "0.2.0"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfe\n",
+        b"[]\n",
+        b"{\n",
+        b"null\n",
+        b"1\n",
+        b"[" * 100_000 + b"\n",
+        b"x" * (server_module.MAX_LINE_BYTES + 70_000),
+    ],
+    ids=["not UTF-8", "a list", "half", "null", "a number", "deep", "endless"],
+)
+def test_garbage_ends_its_own_connection_alone(serve, places, data):
+    client = serve()
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(str(places.socket))
+        raw.settimeout(10)
+        try:
+            raw.sendall(data)
+            assert raw.recv(100) == b""
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert client.call("status")
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", '{"method": 5}', '{"method": "status", "params": []}', '{"id": {}, "method": null}']
+)
+def test_a_request_that_is_none_is_answered_with_an_error(serve, places, line):
+    serve()
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(str(places.socket))
+        raw.settimeout(10)
+        raw.sendall(line.encode() + b"\n")
+        assert json.loads(raw.recv(4000))["error"]["code"] == "bad_request"
+
+
+def test_a_defect_in_one_method_is_told_and_the_others_go_on(serve):
+    def handle(method, params):
+        raise RuntimeError("oops")
+
+    client = serve(handle=handle)
+    for _ in range(2):
+        with pytest.raises(CallFailed) as told:
+            client.call("status")
+        assert told.value.code == "failed"
+
+
+def test_more_peers_than_allowed_are_turned_away(serve, places, monkeypatch):
+    monkeypatch.setattr(server_module, "MAX_PEERS", 2)
+    client = serve()
+    held = []
+    for _ in range(2):
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(str(places.socket))
+        peer.sendall(b'{"id": 1, "method": "status"}\n')
+        assert peer.recv(10)
+        held.append(peer)
+    with pytest.raises(PeerAway):
+        client.call("status")
+    for peer in held:
+        peer.close()
+
+
+def test_the_simulated_office_is_switched_on_and_off(serve, places, programs):
+    client = serve()
+    assert client.call("board.set", board="sim") == {"board": "sim"}
+    assert places.engine_env.read_text() == "ZONGJI_BOARD=sim:\n"
+    assert "systemctl restart zongji-engine.service" in programs.calls
+    assert client.call("status")["board"] == "sim"
+
+
+def test_recovery_is_ordered_with_the_serial_number(serve, places, programs, monkeypatch):
+    ordered = []
+    monkeypatch.setattr(bootstate, "order_recovery", lambda: ordered.append(True))
+    places.identity.write_text('{"serial": "ZJ-22222-33333", "product": "zongji"}')
+    serve().call("recovery.order", action="factory_reset", options={"recordings": "keep"})
+    order = json.loads((places.config / "order.json").read_text())
+    assert (order["action"], order["serial"], order["options"]) == (
+        "factory_reset",
+        "ZJ-22222-33333",
+        {"recordings": "keep"},
+    )
+    assert ordered and programs.calls[-1] == "systemctl --no-block reboot"
+
+
+def test_the_log_is_read_line_by_line(serve, programs):
+    programs.says(
+        "journalctl",
+        '{"__REALTIME_TIMESTAMP": "1795000000000000", "_SYSTEMD_UNIT": "zongji-web.service", '
+        '"PRIORITY": "4", "MESSAGE": "hm"}\n'
+        '{"MESSAGE": [104, 105]}\nnot json\n',
+    )
+    lines = serve().call("log.tail", lines=10, unit="web")["lines"]
+    assert [(one["unit"], one["priority"], one["text"]) for one in lines] == [
+        ("zongji-web.service", 4, "hm"),
+        ("", 6, "hi"),
+    ]
+    assert "-u zongji-web.service" in programs.calls[-1]
+
+
+def test_sticks_are_listed_with_what_is_on_them(serve, places):
+    (places.run / "sticks").mkdir()
+    (places.run / "sticks" / "sdb1.json").write_text(
+        '{"name": "OFFICE-sdb1", "device": "sdb1", "label": "OFFICE", "fs": "vfat", "problem": ""}'
+    )
+    (places.run / "sticks" / "sdc1.json").write_text("{")
+    folder = places.sticks / "OFFICE-sdb1"
+    folder.mkdir(parents=True)
+    (folder / "zongji-0.3.0.raucb").write_bytes(b"12345")
+    (folder / "notes.txt").write_text("x")
+    (folder / "link.raucb").symlink_to("/etc/shadow")
+    (found,) = serve().call("usb.list")["sticks"]
+    assert found["bundles"] == [{"name": "zongji-0.3.0.raucb", "size": 5}] and found["free"] > 0

@@ -1,0 +1,92 @@
+"""The files that are laid over Debian: units name programs that exist, and the services are fenced in."""
+
+import importlib.util
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOTFS = Path(__file__).resolve().parents[3] / "image" / "rootfs"
+UNITS = ROOTFS / "usr/lib/systemd/system"
+SERVICES = sorted(path.name for path in UNITS.glob("zongji-*.service"))
+FENCED = ("zongji-engine.service", "zongji-control.service", "zongji-web.service")
+
+
+def unit(name):
+    """Sections of a unit; settings that are there several times are joined."""
+    found = {}
+    section = None
+    for line in (UNITS / name).read_text().splitlines():
+        if line.startswith("["):
+            section = found.setdefault(line.strip("[]"), {})
+        elif "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            section[key] = f"{section[key]} {value}" if key in section else value
+    return found
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_unit_starts_a_program_that_exists(name):
+    text = (UNITS / name).read_text()
+    for module in re.findall(r"python -m ([\w.]+)", text):
+        assert importlib.util.find_spec(module), f"{name} starts {module}"
+
+
+def test_the_target_wants_units_that_exist():
+    wanted = re.findall(r"^Wants=(.*)$", (UNITS / "zongji.target").read_text(), re.M)
+    ours = [name for line in wanted for name in line.split() if name.startswith("zongji")]
+    assert {"zongji-engine.service", "zongji-control.service", "zongji-web.service"} <= set(ours)
+    for name in ours:
+        assert (UNITS / re.sub(r"@.*\.", "@.", name)).exists(), name
+
+
+@pytest.mark.parametrize("name", FENCED)
+def test_services_have_users_of_their_own_and_no_way_to_more(name):
+    service = unit(name)["Service"]
+    assert service["User"] == name.removesuffix(".service") and service["Group"] == "zongji"
+    assert service["NoNewPrivileges"] == "yes" and service["ProtectSystem"] == "strict"
+    assert service["CapabilityBoundingSet"] == "" and "MemoryMax" in service
+    assert service["Type"] == "notify" and float(service["WatchdogSec"]) <= 5, (
+        "a hung one is back within 10 s"
+    )
+    assert service["Restart"] == "always"
+    engine = name == "zongji-engine.service"
+    assert (service["PrivateDevices"] == "no") == engine, "only the engine has devices"
+    assert ("LimitRTPRIO" in service) == engine and (service["RestrictRealtime"] == "yes") == (not engine)
+
+
+def test_an_engine_that_cannot_stay_up_ends_in_a_reboot():
+    assert unit("zongji-engine.service")["Unit"]["StartLimitAction"] == "reboot"
+
+
+def test_nothing_is_listened_on_but_what_the_firewall_lets_in():
+    ports = {
+        line
+        for path in UNITS.glob("*.socket")
+        for line in re.findall(r"^ListenStream=(.*)$", path.read_text(), re.M)
+    }
+    assert ports == {"80", "443"}
+
+
+def test_the_firewall_is_one_that_nft_takes():
+    # In a network of its own, so that the machine that tests keeps its rules.
+    words = ["unshare", "--net", "--map-root-user", "nft", "-c", "-f", str(ROOTFS / "etc/nftables.conf")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = (ROOTFS / "etc/nftables.conf").read_text()
+    assert "policy drop" in text and "dport 22" not in text
+
+
+def test_sshd_takes_its_settings_and_no_password():
+    settings = {}
+    for line in (ROOTFS / "usr/lib/zongji/sshd_config").read_text().splitlines():
+        key, _, value = line.partition(" ")
+        settings[key] = value
+    assert settings["PasswordAuthentication"] == "no" and settings["PermitRootLogin"] == "prohibit-password"
+    assert settings["KbdInteractiveAuthentication"] == "no" and settings["AllowUsers"] == "root"
+
+
+def test_there_is_no_login_on_any_terminal():
+    for name in ("getty@.service", "serial-getty@.service", "console-getty.service", "autovt@.service"):
+        assert (ROOTFS / "etc/systemd/system" / name).readlink() == Path("/dev/null")
