@@ -183,9 +183,11 @@ class Inventory:
                 return None
             sounds = [part for part in parts if part.subsystem == "sound" and part.ready]
             return _line_card(hardware, ttys[0]) if ttys and sounds else None
-        # Modems and modules of one make share their serial number: for them the place counts.
-        by_place = hardware.place or hardware.name
-        name = by_place if known.scheme in AT_SCHEMES else hardware.serial or by_place
+        if known.scheme in AT_SCHEMES:
+            # Modems and modules of one make share their serial number: for them the place counts.
+            name = hardware.place or hardware.name
+        else:
+            name = _future_name(hardware)
         bare = Card(name, known.scheme, known.name, known.driver, hardware=path, ports=known.ports)
         if hardware.ids in known.unloaded:
             return replace(bare, problem=f"firmware missing: install {known.firmware}, then plug it in again")
@@ -225,6 +227,12 @@ def _dahdi_card(path: str, device: Device, known: Known | None, driver: str) -> 
 def dahdi_name(hardware_id: str, name: str) -> str:
     """The name that the DAHDI back-end has for the card: serial number, else place on the bus."""
     return re.sub(r"[^a-z0-9.:]+", "-", (hardware_id or name).lower()).strip("-").replace(":", "-")
+
+
+def _future_name(hardware: Device) -> str:
+    """The name that DAHDI will give a card once its driver works, so that it keeps it from the start."""
+    serial = f"{hardware.subsystem}:{hardware.serial}" if hardware.serial else ""
+    return dahdi_name(serial, f"{hardware.subsystem}:{hardware.name}")
 
 
 def _line_card(hardware: Device, tty: Device) -> Card:

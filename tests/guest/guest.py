@@ -21,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.guest.guest_files import write_root
 from tests.guest.kernel_tree import REPOSITORY, KernelTree
 
 BOOT_TIMEOUT_S = 180.0
@@ -30,6 +31,8 @@ ANSWER_GRACE_S = 90.0
 SLOWNESS = 3.0
 """How much longer than a second of ours a busy second of the guest may be."""
 MEMORY_MB = 2048
+BORN = "2026-01-02T03:04:05"
+"""Date in the guest when it starts."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -57,6 +60,8 @@ class Guest:
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._rest = b""
         begun = time.monotonic()
+        self._root = Path(self._folder.name) / "root.cpio"
+        write_root(self._root, tree)
         self._qemu = subprocess.Popen(
             self._command(),
             stdin=subprocess.DEVNULL,
@@ -71,6 +76,7 @@ class Guest:
         except BaseException:
             self.close()
             raise
+        self._root.unlink()
         self.boot_s = time.monotonic() - begun
 
     def __enter__(self) -> "Guest":
@@ -81,23 +87,19 @@ class Guest:
 
     def _command(self) -> list[str]:
         words = (
-            "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"
-            f" zongji.repository={REPOSITORY} zongji.python={sys.executable} zongji.tree={self._tree.folder}"
+            "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off nokaslr norandmaps tsc=reliable"
+            f" zongji.repository={REPOSITORY} zongji.python={sys.executable}"
         )
-        shared = "security_model=none,readonly=on,multidevs=remap"
         # A plain processor: the emulation of newer instruction sets is not to be trusted with numpy.
         return [
             *("nice", "-n", "5", "qemu-system-x86_64"),
             *("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"),
+            *("-rtc", f"base={BORN},clock=vm"),
             *("-machine", "q35", "-cpu", "Nehalem,+rdrand", "-smp", "1"),
             *("-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-no-reboot"),
-            *("-kernel", str(self._tree.kernel), "-initrd", str(self._tree.initramfs), "-append", words),
+            *("-kernel", str(self._tree.kernel), "-initrd", str(self._root), "-append", words),
             *("-serial", f"file:{self.console}"),
             *("-serial", f"unix:{self._path},server=on,wait=off"),
-            *("-fsdev", f"local,id=root,path=/,{shared}"),
-            *("-device", "virtio-9p-pci,fsdev=root,mount_tag=root"),
-            *("-fsdev", f"local,id=repository,path={REPOSITORY},{shared}"),
-            *("-device", "virtio-9p-pci,fsdev=repository,mount_tag=repository"),
         ]
 
     def _connect(self, until: float) -> None:
@@ -184,8 +186,5 @@ def in_guest(timeout_s=60.0):
 
 def modprobe(module, *options):
     """In the guest: load a kernel module of the guest's tree with what it needs."""
-    tree = os.environ["ZONGJI_GUEST_TREE"]
-    done = subprocess.run(
-        ["modprobe", "-d", tree, module, *options], stderr=subprocess.PIPE, text=True, check=False
-    )
+    done = subprocess.run(["modprobe", module, *options], stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, f"modprobe {module}: {done.stderr}"

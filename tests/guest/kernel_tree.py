@@ -4,7 +4,6 @@ Nothing is installed on this machine: the kernel package is fetched and unpacked
 the modules are compiled from Debian's own `dahdi-source` against its headers.
 """
 
-import gzip
 import hashlib
 import os
 import re
@@ -17,26 +16,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "build" / "guest"
 SOURCE = Path("/usr/src/dahdi.tar.bz2")
-BUSYBOX = Path("/bin/busybox")
 
 DAHDI_OBJECTS = "dahdi.o dahdi_dynamic.o dahdi_dynamic_loc.o wctdm.o wcfxo.o"
 """The core, the looped spans, and two card drivers that need no firmware (loading them is a test)."""
 
-KEPT = (
-    "kernel/drivers/hid",
-    "kernel/drivers/tty",
-    "kernel/drivers/usb",
-    "kernel/drivers/virtio",
-    "kernel/fs",
-    "kernel/lib",
-    "kernel/net/9p",
-    "kernel/sound",
-)
-"""Of the kernel's modules; the others would only fill the disk."""
-DROPPED_FILE_SYSTEMS = "xfs btrfs ocfs2 gfs2 nfs nfsd cifs ceph ext4 f2fs afs jfs reiserfs ubifs orangefs"
-BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p")
-
-INIT = Path(__file__).with_name("init.sh")
+OF_THE_KERNEL = ("snd-aloop", "dummy_hcd", "usb_f_acm", "cdc_acm", "crc_ccitt")
+"""Modules of Debian's kernel that are wanted (DAHDI's need the last); what they need comes with them."""
 
 
 class BuildError(Exception):
@@ -56,9 +41,9 @@ class KernelTree:
         return self.folder / "vmlinuz"
 
     @property
-    def initramfs(self) -> Path:
-        """What runs first: it mounts this machine's files, read-only, and starts the agent."""
-        return self.folder / "initramfs.gz"
+    def root(self) -> Path:
+        """Its modules, where a root file system has them."""
+        return self.folder / "root"
 
 
 def run(*command, cwd=None, env=None):
@@ -100,17 +85,17 @@ def kernel_tree():
     dahdi = installed("dahdi-source")
     for package in ("qemu-system-x86", "busybox-static", "kmod", "cpio"):
         installed(package)
-    recipe = hashlib.sha256(Path(__file__).read_bytes() + INIT.read_bytes()).hexdigest()[:8]
+    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
     name = re.sub(r"[^A-Za-z0-9.+-]", "_", f"linux-{version}-dahdi-{dahdi}-{recipe}")
     folder = FOLDER / name
     if not folder.is_dir():
         FOLDER.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER, prefix="making-") as work:
             made = Path(work) / "tree"
-            made.mkdir()
+            (made / "root" / "usr" / "lib").mkdir(parents=True)
+            (made / "root" / "lib").symlink_to("usr/lib")
             _unpack_kernel(Path(work), made, release, version)
-            _compile_dahdi(Path(work), made, release)
-            _make_initramfs(Path(work), made, release)
+            _compile_dahdi(Path(work), made / "root", release)
             made.rename(folder)
         for old in FOLDER.glob("linux-*"):
             if old != folder:
@@ -122,21 +107,25 @@ def _unpack_kernel(work, made, release, version):
     package = f"linux-image-{release}"
     run("apt-get", "download", "-q", f"{package}={version}", cwd=work)
     (archive,) = work.glob(f"{package}_*.deb")
-    run("dpkg-deb", "-x", archive, work / "image")
-    shutil.move(work / "image" / "boot" / f"vmlinuz-{release}", made / "vmlinuz")
-    source = work / "image" / "lib" / "modules" / release
-    target = made / "lib" / "modules" / release
+    image = work / "image"
+    run("dpkg-deb", "-x", archive, image)
+    shutil.move(image / "boot" / f"vmlinuz-{release}", made / "vmlinuz")
+    run("depmod", "-b", image, release)
+    target = made / "root" / "lib" / "modules" / release
     target.mkdir(parents=True)
-    for name in source.glob("modules.*"):
+    for name in (image / "lib" / "modules" / release).glob("modules.*"):
         shutil.copy2(name, target)
-    for kept in KEPT:
-        if (source / kept).is_dir():
-            shutil.copytree(source / kept, target / kept)
-    for dropped in DROPPED_FILE_SYSTEMS.split():
-        shutil.rmtree(target / "kernel" / "fs" / dropped, ignore_errors=True)
+    for module in OF_THE_KERNEL:
+        listed = run("modprobe", "-d", image, "-S", release, "--show-depends", module)
+        for line in listed.splitlines():
+            kind, _, path = line.strip().partition(" ")
+            if kind == "insmod":
+                own = Path(path).relative_to(image)
+                (made / "root" / own).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, made / "root" / own)
 
 
-def _compile_dahdi(work, made, release):
+def _compile_dahdi(work, root, release):
     if not SOURCE.is_file():
         raise BuildError(f"{SOURCE} is missing: run ./setup.sh guest")
     run("tar", "-xjf", SOURCE, cwd=work)
@@ -157,35 +146,8 @@ def _compile_dahdi(work, made, release):
         "DAHDI_BUILD_ALL=m",
         "modules",
     )
-    target = made / "lib" / "modules" / release / "updates"
+    target = root / "lib" / "modules" / release / "updates"
     target.mkdir()
     for module in (tree / "drivers" / "dahdi").glob("*.ko"):
         run("strip", "--strip-debug", "-o", target / module.name, module)
-    run("depmod", "-b", made, release)
-
-
-def _make_initramfs(work, made, release):
-    root = work / "initramfs"
-    for folder in ("bin", "dev", "proc", "sys", "host", "modules"):
-        (root / folder).mkdir(parents=True)
-    shutil.copy2(BUSYBOX, root / "bin" / "busybox")
-    shutil.copy2(INIT, root / "init")
-    (root / "init").chmod(0o755)
-    order = []
-    for module in BOOT_MODULES:
-        listed = run("modprobe", "-d", made, "-S", release, "--show-depends", module)
-        for line in listed.splitlines():
-            kind, _, path = line.partition(" ")
-            if kind == "insmod" and path.strip() not in order:
-                order.append(path.strip())
-    for number, path in enumerate(order):
-        shutil.copy2(path, root / "modules" / f"{number:02d}-{Path(path).name}")
-    names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
-    archive = subprocess.run(
-        ["cpio", "--quiet", "-o", "-H", "newc"],
-        input="\n".join(names).encode(),
-        cwd=root,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    (made / "initramfs.gz").write_bytes(gzip.compress(archive.stdout, 1, mtime=0))
+    run("depmod", "-b", root, release)

@@ -1,34 +1,18 @@
-"""Run by umockdev-wrapper under Debian's Python: plugs made-up devices in and out, prints what we see.
+"""Run by umockdev-wrapper under Debian's Python: a line card is plugged in and out, prints what we see.
 
-Arguments: folders for sys.path. One JSON line per step: {"step", "changes": [[kind, name, address]]}.
+Arguments: folders for sys.path.
 """
 
-import json
 import sys
 import threading
 
 sys.path[:0] = sys.argv[1:]
 
-import gi  # noqa: E402
-
-gi.require_version("UMockdev", "1.0")
-from gi.repository import UMockdev  # noqa: E402
+from mock_bed import Bed, say, told, usb  # noqa: E402
 
 from board.hotplug import Inventory  # noqa: E402
-from board.hotplug.udev import Monitor  # noqa: E402
 
 TOP = "/devices/pci0000:00/0000:00:14.0/usb1/1-3"
-USB = f"""P: {TOP}
-E: DEVTYPE=usb_device
-E: DRIVER=usb
-E: SUBSYSTEM=usb
-E: ID_VENDOR_ID=1209
-E: ID_MODEL_ID=5a4a
-E: ID_SERIAL_SHORT=ZJ0042
-E: ID_MODEL=Line_card_16
-A: idVendor=1209
-A: idProduct=5a4a
-"""
 
 
 def parts(number):
@@ -36,10 +20,10 @@ def parts(number):
     return f"{TOP}/1-3:1.0/tty/ttyACM{number}", f"{TOP}/1-3:1.2/sound/card{number}"
 
 
-def texts(number):
+def plug(number):
     tty, sound = parts(number)
-    return (
-        USB,
+    bed.plug(
+        usb(TOP, "1209:5a4a", "ZJ0042"),
         f"""P: {tty}
 E: DEVNAME=/dev/ttyACM{number}
 E: SUBSYSTEM=tty
@@ -47,70 +31,29 @@ E: ID_SERIAL_SHORT=ZJ0042
 E: ID_PATH=pci-0000:00:14.0-usb-0:3:1.0
 E: ID_USB_INTERFACE_NUM=00
 """,
-        f"""P: {sound}
-E: SUBSYSTEM=sound
-""",
+        f"P: {sound}\nE: SUBSYSTEM=sound\n",
     )
 
 
-testbed = UMockdev.Testbed.new()
-monitor = Monitor()
-inventory = Inventory(lambda driver: "loaded")
-
-
-def see(step, wanted):
-    """Collect changes until `wanted` of them are there (or ten seconds of silence)."""
-    changes = []
-    while len(changes) < wanted:
-        events = monitor.wait(10.0)
-        if not events:
-            break
-        changes += inventory.step(events)
-    told = [[type(one).__name__, one.card.name, one.card.address] for one in changes]
-    print(json.dumps({"step": step, "changes": told}), flush=True)
-
-
-def drain(step):
-    """Whatever is waiting; nothing is expected of it."""
-    changes = inventory.step(monitor.wait(0.5))
-    print(json.dumps({"step": step, "changes": [type(one).__name__ for one in changes]}), flush=True)
-
-
-def plug(number):
-    for text in texts(number):
-        testbed.add_from_string(text)
-    for path in (TOP, *parts(number)):
-        testbed.uevent("/sys" + path, "add")
-
-
-def pull(number):
-    for path in (*reversed(parts(number)), TOP):
-        testbed.uevent("/sys" + path, "remove")
-        testbed.remove_device("/sys" + path)
-
-
 def initialised(number):
-    sound = "/sys" + parts(number)[1]
-    testbed.set_property(sound, "SOUND_INITIALIZED", "1")
-    testbed.uevent(sound, "change")
+    bed.change(parts(number)[1], SOUND_INITIALIZED="1")
 
 
-assert inventory.step(monitor.scan()) == []
+bed = Bed()
 plug(5)
-drain("added")
+# Whatever is waiting; nothing is expected of it.
+say("added", changes=told(bed.inventory.step(bed.monitor.wait(0.5))))
 initialised(5)
-see("ready", 1)
-pull(5)
-see("pulled", 1)
+bed.see("ready", 1)
+bed.pull(TOP, *parts(5))
+bed.see("pulled", 1)
 plug(8)
 initialised(8)
-see("again", 1)
+bed.see("again", 1)
 # A machine that starts with the card plugged in.
-late = Inventory(lambda driver: "loaded")
-told = [[type(one).__name__, one.card.name, one.card.address] for one in late.step(monitor.scan())]
-print(json.dumps({"step": "scan", "changes": told}), flush=True)
+late = Inventory()
+say("scan", changes=told(late.step(bed.monitor.scan())))
 # Another thread ends the waiting.
-threading.Timer(0.05, monitor.wake).start()
-events = monitor.wait(30.0)
-print(json.dumps({"step": "woken", "changes": [event.action for event in events]}), flush=True)
-monitor.close()
+threading.Timer(0.05, bed.monitor.wake).start()
+say("woken", changes=[event.action for event in bed.monitor.wait(30.0)])
+bed.monitor.close()

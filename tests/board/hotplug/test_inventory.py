@@ -167,7 +167,7 @@ def test_a_pci_card_without_its_driver_says_what_is_missing(state, words):
     change = only(Inventory(lambda driver: state).step(added(pci())))
     assert words in change.card.problem
     assert change.card.address == ""
-    assert change.card.name == "pci-0000:02:08.0"
+    assert change.card.name == "pci-0000-02-08.0"
 
 
 def test_a_pci_card_that_another_driver_holds():
@@ -191,8 +191,10 @@ def test_loading_the_driver_makes_the_card_usable_under_dahdis_name():
     card = pci()
     inventory.step(added(card))
     shown = Device("/devices/x/pci:0000:02:08.0", "dahdi_devices", "pci:0000:02:08.0", card.path)
-    found = [change for change in inventory.step(added(shown)) if isinstance(change, CardFound)]
-    assert only(found).card.address == "dahdi:pci-0000-02-08.0"
+    change = only(inventory.step(added(shown)))
+    assert isinstance(change, CardChanged)
+    assert (change.before.name, change.card.name) == ("pci-0000-02-08.0", "pci-0000-02-08.0")
+    assert change.card.address == "dahdi:pci-0000-02-08.0"
     assert inventory.cards[0].usable
 
 
@@ -253,4 +255,4 @@ def test_what_is_known_depends_on_what_is_there_and_not_on_the_way_there(steps):
 def test_names_do_not_depend_on_the_order_of_plugging(order):
     inventory = Inventory()
     inventory.step(added(*order))
-    assert [card.name for card in inventory.cards] == ["pci-0000:02:08.0", "ZJ0001", "ZJ0002", "usb-0:5"]
+    assert [card.name for card in inventory.cards] == ["pci-0000-02-08.0", "ZJ0001", "ZJ0002", "usb-0:5"]

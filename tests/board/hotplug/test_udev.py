@@ -19,7 +19,7 @@ ROOT = HERE.parents[2]
 def steps():
     """What was seen in each step of mock_udev.py."""
     script = HERE / "mock_udev.py"
-    command = ["umockdev-wrapper", "/usr/bin/python3", script, ROOT, sysconfig.get_path("purelib")]
+    command = ["umockdev-wrapper", "/usr/bin/python3", script, ROOT, sysconfig.get_path("purelib"), HERE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return {one["step"]: one["changes"] for one in map(json.loads, done.stdout.splitlines())}
@@ -27,16 +27,16 @@ def steps():
 
 def test_a_card_waits_for_its_sound_and_is_then_found_by_its_serial_number(steps):
     assert steps["added"] == []
-    assert steps["ready"] == [["CardFound", "ZJ0042", "linecard:ZJ0042"]]
+    assert [one[:3] for one in steps["ready"]] == [["CardFound", "ZJ0042", "linecard:ZJ0042"]]
 
 
 def test_a_pulled_card_is_lost_and_found_again_under_the_same_name(steps):
     assert [change[:2] for change in steps["pulled"]] == [["CardLost", "ZJ0042"]]
-    assert steps["again"] == [["CardFound", "ZJ0042", "linecard:ZJ0042"]]
+    assert [one[:3] for one in steps["again"]] == [["CardFound", "ZJ0042", "linecard:ZJ0042"]]
 
 
 def test_a_card_that_was_there_before_us_is_found_by_looking(steps):
-    assert steps["scan"] == [["CardFound", "ZJ0042", "linecard:ZJ0042"]]
+    assert [one[:3] for one in steps["scan"]] == [["CardFound", "ZJ0042", "linecard:ZJ0042"]]
 
 
 def test_waiting_ends_when_another_thread_says_so(steps):
