@@ -3,9 +3,8 @@
 The card moves bytes between its wires and a machine that understands them, opens
 the wires anew when the device has hung or gone, and keeps the pace.
 
-    pace    on hook           a block every 20 ms of the clock
+    pace    on hook           a block every 20 ms of the machine's clock
             sound arriving    a block whenever 160 samples are there: the device's own clock
-            read() comes late (another card has paced the tick): never waits
 """
 
 from __future__ import annotations
@@ -43,8 +42,6 @@ from board.elastic import SampleQueue
 log = logging.getLogger(__name__)
 
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
-PACED_BY_OTHERS_S = 0.75 * BLOCK_S
-"""A read that comes so long after the last one was paced by another card."""
 MOST_BEHIND_S = 0.2
 SOUND_LATE_S = 3 * BLOCK_S
 SETTLE_S = 5.0
@@ -150,6 +147,9 @@ class AtCard:
     what was lost is done by the `Door`'s thread."""
 
     scheme = "at"
+    steady = False
+    grain = BLOCK_SAMPLES
+    """Sound arrives in pieces of about a block (see `board.clocks.Waitable`)."""
 
     def __init__(
         self,
@@ -172,6 +172,9 @@ class AtCard:
         self._door: Door[Wires] = door or Door(card_id, threaded=time is None)
         self._time: Time = time or RealTime()
         self._clock = 0
+        self.epoch = 0
+        """Changes when another crystal, or the machine's clock, has begun to pace."""
+        self._by_sound = False
         self._unsent = bytearray()
         self._number = 0
         self._told = ""
@@ -217,12 +220,34 @@ class AtCard:
         queue = self._machine.received
         return {"slipped_samples": queue.slipped_samples, "underruns": queue.underruns}
 
-    def read(self) -> Tick:
-        """Next block. Raises BoardError when the device is given up."""
+    def wait(self, timeout_s: float) -> bool:
+        """Whether a block is there within `timeout_s`. Raises BoardError when the device is given up."""
         self._need_open()
-        self._wait_for_block()
-        if self._dead:
-            raise BoardError(self._dead)
+        until_s = self._time.now_s() + timeout_s
+        while True:
+            self._pump()
+            if self._dead:
+                raise BoardError(self._dead)
+            now_s = self._time.now_s()
+            left_s = self._block_due_s() - now_s
+            if left_s <= 0:
+                return True
+            if now_s >= until_s:
+                return False
+            self._time.wait(self._wires(), min(left_s, until_s - now_s))
+
+    def waiting(self) -> int:
+        """Samples captured and not yet read."""
+        if self._by_sound and self._machine.streaming:
+            return len(self._machine.received)
+        since_s = self._time.now_s() - (self._due_s - BLOCK_S)
+        return max(0, min(BLOCK_SAMPLES, int(since_s * SAMPLE_RATE_HZ)))
+
+    def read(self) -> Tick:
+        """Next block; waits for it. Raises BoardError when the device is given up."""
+        while not self.wait(SOUND_LATE_S):
+            pass
+        self._set_pace()
         audio, lost = np.zeros(BLOCK_SAMPLES, np.int16), 0
         if self._machine.streaming:
             audio, lost = self._machine.received.take()
@@ -297,25 +322,25 @@ class AtCard:
             self._time.wait(self._wires(), min(BLOCK_S, until_s - now_s))
         self._last_s = self._due_s = self._time.now_s()
 
-    def _wait_for_block(self) -> None:
+    def _block_due_s(self) -> float:
+        """When the next block is there, as far as known; a moment that has passed for now."""
+        if not self._machine.streaming:
+            return self._due_s
+        if self._machine.received.ready:
+            return 0.0
+        return self._last_s + SOUND_LATE_S if self._machine.received.flowing else self._due_s
+
+    def _set_pace(self) -> None:
+        """A block is given now: when is the next one due, and by whose clock?"""
         now_s = self._time.now_s()
-        paced_by_others = now_s - self._last_s >= PACED_BY_OTHERS_S
-        self._due_s += BLOCK_S
+        by_sound = self._machine.streaming and self._machine.received.ready
+        if by_sound != self._by_sound:
+            self._by_sound = by_sound
+            self.epoch += 1
+        self._due_s = now_s + BLOCK_S if by_sound else self._due_s + BLOCK_S
         # Behind is fine: who catches up after a late tick must not be held back here.
-        if (paced_by_others and self._due_s > now_s) or now_s - self._due_s > MOST_BEHIND_S:
+        if now_s - self._due_s > MOST_BEHIND_S:
             self._due_s = now_s
-        self._pump()
-        while not (self._machine.streaming and self._machine.received.ready):
-            limit_s = self._due_s
-            if self._machine.streaming and self._machine.received.flowing and not paced_by_others:
-                limit_s = self._last_s + SOUND_LATE_S
-            left_s = limit_s - self._time.now_s()
-            if left_s <= 0:
-                break
-            self._time.wait(self._wires(), left_s)
-            self._pump()
-        if self._machine.streaming:
-            self._due_s = min(self._due_s, self._time.now_s())
 
     # ----------------------------------------------------------------- bytes
     def _pump(self) -> None:

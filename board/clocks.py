@@ -33,7 +33,8 @@ LEAD_WAIT_S = 0.06
 """A leader without a block for so long gives the lead away; its own calls fall silent."""
 TARGET_SAMPLES = 2 * BLOCK_SAMPLES + 2 * HALF_TAPS + 48
 """Captured and not yet heard: a block on its way, a block to read, the filter, some room."""
-MOST_SAMPLES = TARGET_SAMPLES + 4 * BLOCK_SAMPLES
+MOST_SPARE_SAMPLES = 4 * BLOCK_SAMPLES
+"""More than the target and this are not kept."""
 PLAY_SAMPLES = 2 * BLOCK_SAMPLES
 """To be played by a follower, at the start."""
 MOST_PLAY_SAMPLES = PLAY_SAMPLES + 4 * BLOCK_SAMPLES
@@ -47,8 +48,11 @@ FILL_SMOOTHING = 0.02
 class Waitable(Protocol):
     """A card that can say whether a block is there, and so can follow.
 
-    Others lead, or (a second one) are read in step with the leader as they are: they
-    keep a queue of their own.
+    Others lead, or (a second one) are read in step with the leader as they are.
+    A card may have more: `waiting()`, samples captured and not yet read; `grain`, samples by which that
+    count advances at once (0 when it has none); `epoch`, another number whenever another crystal has begun
+    to count; `steady`, False when it should lead only if no other card can; `follow(on)`, told when it
+    begins to follow (its blocks are then fetched up to 20 ms late) and to lead.
     """
 
     def wait(self, timeout_s: float) -> bool:
@@ -87,18 +91,31 @@ class PacedBoard:
 
     def _reset(self) -> None:
         """Begin to follow: queues at their middle, nothing known of the drift."""
-        self.drift = DriftMeter()
+        grain: int = getattr(self._board, "grain", 0)
+        self._target = TARGET_SAMPLES + grain
+        self._epoch: int = getattr(self._board, "epoch", 0)
+        self.forget_drift()
         self._heard = Resampler(self._rows)
-        self._heard.push(np.zeros((self._rows, TARGET_SAMPLES - BLOCK_SAMPLES), np.float32))
+        self._heard.push(np.zeros((self._rows, self._target - BLOCK_SAMPLES), np.float32))
         self._said = Resampler(self._rows)
         self._said.push(np.zeros((self._rows, HALF_TAPS), np.float32))
         self._play: Samples = np.zeros((self._rows, PLAY_SAMPLES), np.int16)
         self._fill = 0.0
+        self._told_following: bool | None = None
         self._owed = 0
         """Blocks read from the card for which none has been written yet."""
         self._skip_write = False
         self._ratio = 1.0
         self._events: deque[api.PortEvent] = deque()
+
+    def forget_drift(self) -> None:
+        """Another crystal counts, here or in the leader."""
+        self.drift = DriftMeter(getattr(self._board, "grain", 0))
+
+    @property
+    def steady(self) -> bool:
+        """Whether it paces as well as any."""
+        return bool(getattr(self._board, "steady", True))
 
     # ----------------------------------------------------------- as a Board
     @property
@@ -149,6 +166,10 @@ class PacedBoard:
         """Next block in the leader's time. Raises BoardError when the card is lost."""
         self._clocks.ensure_leader()
         with self._watched():
+            if self._follows is not self._told_following:
+                self._told_following = self._follows
+                if (follow := getattr(self._board, "follow", None)) is not None:
+                    follow(self._follows)
             return self._follow() if self._follows else self._lead()
 
     @contextlib.contextmanager
@@ -241,8 +262,8 @@ class PacedBoard:
                 self._events.append(
                     replace(event, clock=self.taken - (tick.clock + BLOCK_SAMPLES - event.clock))
                 )
-            if self._heard.fill > MOST_SAMPLES:
-                spare = self._heard.fill - TARGET_SAMPLES
+            if self._heard.fill > self._target + MOST_SPARE_SAMPLES:
+                spare = self._heard.fill - self._target
                 self._heard.skip(spare)
                 self._slipped(round(spare))
                 self._fill = 0.0
@@ -253,8 +274,12 @@ class PacedBoard:
 
     def _steer(self) -> None:
         waiting = _waiting(self._board)
+        epoch: int = getattr(self._board, "epoch", 0)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self.forget_drift()
         self.drift.note(self._clocks.time(), self.taken + waiting)
-        off = self._heard.fill + waiting - self._clocks.backlog() - TARGET_SAMPLES
+        off = self._heard.fill + waiting - self._clocks.backlog() - self._target
         self._fill += FILL_SMOOTHING * (off - self._fill)
         pull = max(-MOST_PULL_PPM, min(MOST_PULL_PPM, PULL_PPM_PER_SAMPLE * self._fill))
         self._ratio = 1.0 + (self.drift.ppm + pull) * 1e-6
@@ -304,7 +329,7 @@ class Clocks:
     """All cards of one box, in one time. Cards may be added; one that failed is left out."""
 
     def __init__(self, boards: Sequence[Board] = ()) -> None:
-        """The first card that can only lead does so; without one, the first card."""
+        """The first card that can only lead does so; without one, the first that paces steadily."""
         self._paced: list[PacedBoard] = []
         self.leader: PacedBoard | None = None
         self.boards = [self.add(board) for board in boards]
@@ -340,12 +365,14 @@ class Clocks:
 
     def _best(self, without: PacedBoard | None = None) -> PacedBoard | None:
         able = [paced for paced in self._paced if paced.alive and paced is not without]
-        return next((one for one in able if not one.can_follow), able[0] if able else None)
+        # False sorts before True, and the order given is kept.
+        able.sort(key=lambda one: (one.can_follow, not one.steady))
+        return able[0] if able else None
 
     def _lead(self, paced: PacedBoard | None) -> None:
         self.leader = paced
         for one in self._paced:
-            one.drift = DriftMeter()
+            one.forget_drift()
 
     def health(self) -> list[dict[str, Any]]:
         """Of every card that is there."""

@@ -10,6 +10,12 @@ WINDOW = 240
 """Observations in the fit: two minutes."""
 LEAST = 20
 """Observations before the fit is believed: ten seconds."""
+COARSE_SAMPLES = 80
+COARSE_TIMES = 3
+"""A card that counts in whole blocks shows 100 ppm as a step every 200 s: it is watched so much longer,"""
+LIKELY_PPM = 40.0
+"""and believed the less, the more its steps could feign: most crystals differ by less than this."""
+_STEPS_ALIKE = 20
 MOST_PPM = 500.0
 """Crystals are better than this; more is a fault of the counts, not of a crystal."""
 
@@ -23,14 +29,18 @@ class DriftMeter:
                        +-------------- leader's count
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grain: int = 0) -> None:
+        """grain: samples by which the follower's count advances at once; 0 and 1 for an exact one."""
+        times = COARSE_TIMES if grain >= COARSE_SAMPLES else 1
+        self._window, self._least = times * WINDOW, times * LEAST
+        self._doubt = _STEPS_ALIKE * grain**2 / 12 / (LIKELY_PPM * 1e-6) ** 2
         self._x: list[float] = []
         self._y: list[float] = []
         self._sums = [0.0, 0.0, 0]
         self._due: int | None = None
         self._broken = False
         self.ppm = 0.0
-        """Follower faster than leader; 0 until ten seconds have been seen."""
+        """Follower faster than leader; 0 until ten seconds (coarse: thirty) have been seen."""
 
     def note(self, leader: int, follower: float) -> None:
         """Both counts at the same instant."""
@@ -51,11 +61,11 @@ class DriftMeter:
         self._x.append(self._sums[0] / count)
         self._y.append(offset)
         self._sums = [0.0, 0.0, 0]
-        del self._x[:-WINDOW], self._y[:-WINDOW]
-        if len(self._x) >= LEAST:
+        del self._x[: -self._window], self._y[: -self._window]
+        if len(self._x) >= self._least:
             x = np.array(self._x)
             x -= x.mean()
-            slope = float(x @ np.array(self._y) / (x @ x)) * 1e6
+            slope = float(x @ np.array(self._y) / (x @ x + self._doubt)) * 1e6
             self.ppm = max(-MOST_PPM, min(MOST_PPM, slope))
 
     def break_line(self) -> None:

@@ -1,9 +1,8 @@
 """A short queue between a device's sample clock and the tick.
 
 device ──► [■■■■■■■■········] ──► tick
-                ▲ filled to 40 ms before the first block is given
 more than 120 ms: the oldest are dropped down to 40 ms   (a slip, counted)
-less than a block: what is there, then silence, and it fills anew (an underrun, counted)
+less than a block: what is there, then silence           (an underrun, counted)
 """
 
 from __future__ import annotations
@@ -42,7 +41,11 @@ class SampleQueue:
     @property
     def ready(self) -> bool:
         """Whether `take` would give a whole block of sound."""
-        return len(self._samples) >= (BLOCK_SAMPLES if self._flowing else FILL_SAMPLES)
+        return len(self) >= BLOCK_SAMPLES
+
+    def __len__(self) -> int:
+        """Samples that are queued."""
+        return len(self._samples)
 
     def put(self, samples: Samples) -> None:
         """Samples from the device."""

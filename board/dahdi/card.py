@@ -81,6 +81,9 @@ class Socket:
 class DahdiBoard:
     """The cards (or spans) chosen by an address, as one board."""
 
+    grain = BLOCK_SAMPLES
+    """The kernel tells of whole blocks only (see `board.clocks.Waitable`)."""
+
     def __init__(
         self,
         address: str = "",
@@ -105,6 +108,10 @@ class DahdiBoard:
         self._sockets: list[Socket] = []
         self._master: Socket | None = None
         self._past = Counters()
+        self._behind = 0
+        """Blocks more to be played, while this card follows another."""
+        self._lost: int | None = None
+        """Of the block that is there and has not been read; None when none is."""
         with Control(self._kernel) as control:
             control.assign()
             channels = self._chosen(control.channels())
@@ -154,7 +161,7 @@ class DahdiBoard:
 
     def _fit(self, index: int, info: ChannelInfo) -> Socket:
         """Open a channel as the port of a row. BoardError, OSError, ChannelGone."""
-        channel = Channel(self._kernel, info.number, self._settings.ahead_blocks)
+        channel = Channel(self._kernel, info.number, self._settings.ahead_blocks + self._behind)
         try:
             kind = LinePort if info.kind is PortKind.FXO else TelephonePort
             port = kind(index, info, channel, self._settings, self._clock)
@@ -204,10 +211,34 @@ class DahdiBoard:
         """The counters, for the engine's health."""
         return asdict(self.counters)
 
+    def wait(self, timeout_s: float) -> bool:
+        """Whether `read` has a block within `timeout_s`. BoardError when there was none for 3 s."""
+        self._need_open()
+        if self._lost is None:
+            self._lost = self._next(self._kernel.now_s() + timeout_s)
+        return self._lost is not None
+
+    def waiting(self) -> int:
+        """Samples captured and not yet read, in whole blocks."""
+        port = self._master.port if self._master is not None else None
+        return len(port.channel.blocks) * BLOCK_SAMPLES if port is not None else 0
+
+    def follow(self, on: bool) -> None:
+        """Another card paces: blocks are fetched up to 20 ms late, so one more is kept to be played."""
+        self._behind = int(on)
+        for socket in self._sockets:
+            if socket.port is None:
+                continue
+            try:
+                socket.port.channel.keep_ahead(self._settings.ahead_blocks + self._behind)
+            except ChannelGone as error:
+                self._vanish(socket, error, self._clock)
+
     def read(self) -> Tick:
         """Next block, when the card has it. BoardError when it gives none for 3 s, or is gone."""
-        self._need_open()
-        lost = 0 if self._wait() else BLOCK_SAMPLES
+        while not self.wait(BLOCK_S + LATE_S):
+            pass
+        lost, self._lost = self._lost or 0, None
         self._past.samples_lost += lost
         self._ticks += 1
         end = self._clock + BLOCK_SAMPLES
@@ -290,16 +321,22 @@ class DahdiBoard:
         since_s = self._kernel.now_s() - (self._due_s - BLOCK_S)
         return self._clock + max(0, min(BLOCK_SAMPLES - 1, int(since_s * SAMPLE_RATE_HZ)))
 
-    def _wait(self) -> bool:
-        """Until the master has a block. False: nobody has one, and the tick is late enough."""
+    def _next(self, until_s: float) -> int | None:
+        """Wait for the master's next block: samples lost before it; None when it is not there in time.
+
+        When nobody has a block and the tick is late enough, a silent one, lost, takes its place.
+        """
         vain = 0
         while True:
             if self._master is not None and self._ready(self._master):
                 self._has_samples()
-                return True
-            left_s = self._due_s + LATE_S - self._kernel.now_s()
-            if left_s <= 0:
-                return self._without_master()
+                return 0
+            now_s = self._kernel.now_s()
+            if now_s >= self._due_s + LATE_S:
+                return 0 if self._without_master() else BLOCK_SAMPLES
+            if now_s >= until_s:
+                return None
+            left_s = min(self._due_s + LATE_S, until_s) - now_s
             vain += 1
             if vain == VAIN_POLLS and self._master is not None and self._master.port is not None:
                 # It is told to be readable and is not: wait for the time only.

@@ -173,6 +173,12 @@ class Channel:
         self._depth = 0
         self._fill(self._ahead)
 
+    def keep_ahead(self, blocks: int) -> None:
+        """Keep so many blocks in the playing queue from now on; what is too much is left out later."""
+        more, self._ahead = blocks - self._ahead, blocks
+        if more > 0:
+            self._fill(self._depth + more)
+
     def _fill(self, depth: int) -> None:
         while self._depth < depth and self._put(_SILENCE):
             self._depth += 1

@@ -58,6 +58,16 @@ class FarEnd:
         return np.concatenate(self.heard_blocks) if self.heard_blocks else np.zeros(1, np.int16)
 
 
+class TimePace:
+    """The telephones' card paces the tick, in the time that the AT device lives in."""
+
+    def __init__(self, time):
+        self._time = time
+
+    def wait(self):
+        self._time.wait([], BLOCK / 8000)
+
+
 class AtBox:
     """The engine with one AT card and one telephone, on the time of the AT device."""
 
@@ -65,7 +75,7 @@ class AtBox:
         home = Home(root / "home")
         home.create()
         write_prompts(home)
-        phones = SimBoard(OfficeConfig.from_dict({"lines": 0, "phones": 1}))
+        phones = SimBoard(OfficeConfig.from_dict({"lines": 0, "phones": 1}), pace=TimePace(time))
         self.office = phones.office
         self.home = home
         self.published = []

@@ -125,10 +125,10 @@ def test_values_of_a_line():
 # ------------------------------------------------------------------ queues
 def test_the_queue_fills_slips_and_runs_dry():
     queue = SampleQueue()
-    queue.put(np.ones(FILL_SAMPLES - 1, np.int16))
+    queue.put(np.ones(159, np.int16))
     assert queue.take()[0].sum() == 0 and not queue.ready
-    queue.put(np.ones(1, np.int16))
-    assert queue.take()[0].sum() == 160
+    queue.put(np.ones(161, np.int16))
+    assert len(queue) == 320 and queue.take()[0].sum() == 160
     queue.take()
     samples, lost = queue.take()
     assert (samples.sum(), lost, queue.underruns) == (0, 160, 1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from clock_bench import PEAK, phases, worst_click
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,6 @@ from board.drift import DriftMeter
 from board.resample import Resampler
 
 BLOCK = api.BLOCK_SAMPLES
-PEAK = 10000
 
 
 class World:
@@ -89,19 +89,6 @@ def run(boards, ticks, say_hz=100.0):
         for board in boards:
             board.write(np.tile(block, (len(board.ports), 1)))
     return [np.concatenate(one).astype(np.float64) for one in heard]
-
-
-def phases(samples, hz):
-    """Phase of a tone (in turns, unwrapped) each 100 ms, its samples counted at 8000 per second."""
-    count = len(samples) // 800
-    turn = np.exp(-2j * np.pi * hz * np.arange(count * 800) / 8000)
-    return np.unwrap(np.angle((samples[: count * 800] * turn).reshape(count, 800).sum(axis=1))) / (2 * np.pi)
-
-
-def worst_click(samples, hz):
-    """Greatest deviation from a steady tone, as a share of its peak: steps show in the curvature."""
-    curvature = samples[2:] - 2 * np.cos(2 * np.pi * hz / 8000) * samples[1:-1] + samples[:-2]
-    return np.abs(curvature).max() / PEAK
 
 
 @pytest.mark.parametrize(("leader_ppm", "follower_ppm", "minutes"), [(0, 100, 10), (50, -50, 2)])

@@ -44,6 +44,8 @@ class FakeChannel:
         self.zone = None
         self.partial = 0
         self.value = 0
+        self.hear = None
+        """hear(at, n): samples int16 [n] from sample number `at` on; without it blocks hold their number."""
         self.tells = False
         self.dry = True
 
@@ -156,7 +158,10 @@ class FakeKernel:
                 channel.partial -= channel.block
                 if len(channel.incoming) < channel.buffers:
                     channel.value += 1
-                    channel.incoming.append(np.full(channel.block, channel.value, np.int16).tobytes())
+                    sound = np.full(channel.block, channel.value, np.int16)
+                    if channel.hear is not None:
+                        sound = channel.hear((channel.value - 1) * channel.block, channel.block)
+                    channel.incoming.append(sound.tobytes())
 
     def remove(self, span):
         """Pull out the card of a span."""

@@ -175,33 +175,6 @@ def test_the_modem_paces_the_card_by_its_own_clock(make):
     assert rig.lost == 0
 
 
-def test_a_card_that_is_paced_by_another_never_waits(make):
-    rig = make().open()
-    rig.off_hook()
-    for _ in range(100):
-        rig.time.wait([], 0.02)
-        before = rig.time.now
-        rig.card.read()
-        rig.card.write(np.zeros((1, 160), np.int16))
-        assert rig.time.now == before
-
-
-@pytest.mark.parametrize("ppm", [-10_000, 10_000])
-def test_a_crystal_of_its_own_costs_counted_samples_and_no_delay(make, ppm):
-    rig = make(ppm=ppm).open()
-    rig.modem.incoming = tone(700)
-    rig.off_hook()
-    rig.lost, seconds = 0, 20
-    for _ in range(seconds * 50):
-        rig.time.wait([], 0.02)
-        rig.lost += rig.card.read().lost
-        rig.card.write(np.zeros((1, 160), np.int16))
-    drift_samples = seconds * 8000 // 100
-    assert 0 < rig.lost <= drift_samples + 6 * 160
-    assert sum(rig.card.health().values()) > 0
-    assert len(rig.card.modem.received._samples) <= 6 * 160
-
-
 @pytest.mark.parametrize("in_call", [False, True])
 def test_a_late_tick_is_caught_up_without_waiting(make, in_call):
     rig = make().open()
