@@ -89,10 +89,10 @@ class FakeControl(SocketDouble):
             self._changed.notify_all()
         if method == "subscribe":
             connection.sendall(encode({"id": message["id"], "result": {}}))
+            connection.sendall(encode({"event": "live", "data": self.live}))
             with self._changed:
                 self._subscribers.add(connection)
                 self._changed.notify_all()
-            connection.sendall(encode({"event": "live", "data": self.live}))
             return
         if method == "send_message" and self.write is None:
             error = {"code": "bad_request", "message": "'abc' is not a telephone number: write digits"}
