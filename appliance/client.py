@@ -303,6 +303,15 @@ class EngineClient:
         message = {"cmd": "sms", "id": message_id, "number": number, "text": text, "port": port}
         self._connection.send(message)
 
+    def line_test(self, ref: str, port: str) -> None:
+        """Let a line card test this socket; it is told of as the event `card_work` with the same `ref`."""
+        self._connection.send({"cmd": "line_test", "ref": ref, "port": port})
+
+    def firmware(self, ref: str, card: str, data: bytes, force: bool = False) -> None:
+        """Give a line card the firmware of this file; told of as `card_work`. force: end its calls."""
+        text = base64.b64encode(data).decode("ascii")
+        self._connection.send({"cmd": "firmware", "ref": ref, "card": card, "data": text, "force": force})
+
     def snapshot(self) -> None:
         """Ask for a `live` event now."""
         self._connection.send({"cmd": "snapshot"})

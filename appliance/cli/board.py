@@ -1,7 +1,7 @@
-"""`zongji board list | watch | test PORT`: what an installer needs at the bench.
+"""`zongji board list | watch | test PORT | linetest PORT | firmware CARD FILE`: what an installer needs.
 
-`list` and `watch` ask the running engine when there is one; otherwise they open the cards
-themselves. `test` always opens the card itself, so the engine must not have it.
+`list`, `watch`, `linetest` and `firmware` ask the running engine when there is one; otherwise they open
+the cards themselves. `test` always opens the card itself, so the engine must not have it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from appliance.cli import cardwork
 from appliance.cli.main import UserError
 from appliance.client import EngineClient, PeerAway, WireError
 from appliance.paths import Home
@@ -39,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "list": "cards, drivers, ports, their state and what is missing",
         "watch": "events and levels as they come, until Ctrl-C",
         "test": "test one port and say whether it is well",
+        "linetest": "let a line card measure one line: foreign voltage, insulation, ringers (GR-909)",
+        "firmware": "give a line card new firmware",
     }
     for name, text in what.items():
         one = sub.add_parser(name, help=text, description=text)
@@ -49,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         if name == "watch":
             one.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds")
+        cardwork.add_arguments(name, one)
         if name == "test":
             one.add_argument("port", metavar="PORT", help="as `zongji board list` shows it, CARD/NUMBER")
             one.add_argument("--country", default="CN", help="whose dial tone to expect (default: CN)")
@@ -58,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     """One subcommand."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     home = Home(args.home.resolve()) if args.home else Home.from_env()
-    return {"list": _list, "watch": _watch, "test": _test}[args.subcommand](args, home)
+    commands = {"list": _list, "watch": _watch, "test": _test, "linetest": _linetest, "firmware": _firmware}
+    return commands[args.subcommand](args, home)
 
 
 # ------------------------------------------------------------------------- list
@@ -460,6 +465,34 @@ def _refuse_engine(home: Home) -> None:
         ) from error
     finally:
         os.close(fd)
+
+
+# ------------------------------------------------------------------ work on cards
+def _linetest(args: argparse.Namespace, home: Home) -> int:
+    client = _worker(args, home)
+    return _work(
+        lambda: cardwork.line_test(args, client, lambda: _opened(_address_of(args.port, args.board)))
+    )
+
+
+def _firmware(args: argparse.Namespace, home: Home) -> int:
+    client, port = _worker(args, home), f"{args.card}/0"
+    return _work(lambda: cardwork.update(args, client, lambda: _opened(_address_of(port, args.board))))
+
+
+def _worker(args: argparse.Namespace, home: Home) -> EngineClient | None:
+    """The engine, when it has the cards; None when we may open the card."""
+    client = None if args.board else _engine(home)
+    if client is None:
+        _refuse_engine(home)
+    return client
+
+
+def _work(do: Callable[[], int]) -> int:
+    try:
+        return do()
+    except api.BoardError as error:
+        raise UserError(str(error)) from error
 
 
 # ---------------------------------------------------------------------- helpers

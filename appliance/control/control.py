@@ -40,7 +40,7 @@ UNSENT_S = 30.0
 """How often the engine is given what has not been sent, in case that it has not heard of it."""
 WARM_NUMBER = "+8613800138000"
 """Looked up once at the start, so that the first real pop finds the database open and in memory."""
-FORWARDED = frozenset({"notice"})
+FORWARDED = frozenset({"notice", "card_work"})
 
 
 class Control:
@@ -71,6 +71,7 @@ class Control:
         self._box = health.Health(wall_clock())
         self._subscribers: set[int] = set()
         self._unsent_due_s = 0.0
+        self._last_work = 0
         self._link = 0
         self._engine_up = False
         self._live: Message | None = None
@@ -133,6 +134,8 @@ class Control:
         if topic in FORWARDED:
             if data.get("code") == "plan_refused":
                 self._plan.refused(data)
+            if topic == "notice":
+                self._box.notice(data)
             return [Stream(topic, data), *self._tell_status()]
         log.warning("the engine sent the unknown event %r", topic)
         return []
@@ -186,6 +189,9 @@ class Control:
             "flow_check": self._flow_check,
             "prompts": self._list_prompts,
             "send_message": self._send_message,
+            "hardware": self._hardware,
+            "line_test": self._card_work,
+            "firmware": self._card_work,
             "claim": self._claim,
             "system": self._system,
         }.get(method)
@@ -252,6 +258,24 @@ class Control:
             return [failure(client, request, "store_away", self._gate.problem)]
         about = {"client": client, "request": request}
         return [Work("write", "write_message", lambda: messages.write(store, params), about)]
+
+    def _hardware(self, client: int, request: object, params: Message, now: float) -> list[Effect]:
+        return [result(client, request, self._box.hardware())]
+
+    def _card_work(self, client: int, request: object, params: Message, now: float) -> list[Effect]:
+        """Work on a card is begun; how it goes is told as `card_work` and in `hardware`."""
+        texts = ("port",) if "port" in params else ("card", "data")
+        if not all(isinstance(params.get(name), str) for name in texts):
+            text = "a line test needs port (text), new firmware card and data (text)"
+            return [failure(client, request, "bad_request", text)]
+        if not self._engine_up:
+            return [failure(client, request, "engine_away", ENGINE_AWAY)]
+        self._last_work += 1
+        ref = f"control-{self._link}-{self._last_work}"
+        command = {"cmd": "line_test" if "port" in params else "firmware", "ref": ref}
+        given = {name: params[name] for name in texts}
+        force = {} if "port" in params else {"force": bool(params.get("force"))}
+        return [ToEngine(command | given | force), result(client, request, {"ref": ref})]
 
     def _unsent(self) -> list[Effect]:
         """Messages that the engine may not know of. On the lane of the writing: what is read here as not sent

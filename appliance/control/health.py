@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
+from collections import deque
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -14,6 +15,8 @@ from appliance.control.records import Records
 from appliance.paths import Home
 from appliance.services import disk
 from appliance.store import SETTINGS, Store, StoreError
+
+MOST_NOTICES = 100
 
 ADVICE_DATABASE = (
     "calls go on and their records wait with the engine; the box tries again every few seconds. "
@@ -57,6 +60,7 @@ class Health:
         self.engine_health: Message = {}
         self.probe = Probe()
         self.retention_problems: list[str] = []
+        self._notices: deque[Message] = deque(maxlen=MOST_NOTICES)
         self._engine: Message = {"up": False, "since": started_at, "problem": "not connected yet"}
 
     def engine(self, up: bool, at: float, why: str) -> None:
@@ -64,6 +68,18 @@ class Health:
         if up != self._engine["up"]:
             self._engine["since"] = at
         self._engine |= {"up": up, "problem": why}
+
+    def notice(self, notice: Message) -> None:
+        """Something that people should know."""
+        self._notices.append(notice)
+
+    def hardware(self) -> Message:
+        """Cards, ports and their work as the engine last told; `notices`: the last ones, newest first."""
+        return {
+            "engine": dict(self._engine),
+            "health": self.engine_health if self._engine["up"] else {},
+            "notices": list(self._notices)[::-1],
+        }
 
     def ports(self) -> Ports | None:
         """The board's ports as the engine's `health` names them, None while it has not."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from appliance.core.plan import Plan, PlanError
 from appliance.core.switch import Switch
 from appliance.engine import plans, ports, unixtime
 from appliance.engine.apply import Hands
+from appliance.engine.cardwork import CardWork
 from appliance.engine.hearing import Hearing
 from appliance.engine.linecare import LineCare
 from appliance.engine.linetones import LineTones, Study
@@ -147,6 +149,7 @@ class Engine:
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
         self.spool = Spool(home.spool, self.publish, self.notice_later)
         self.messages = Messages(self)
+        self.work = CardWork(self)
         self.care = LineCare(self.table.ports, rows, home.root / "lines.json", self._measure)
         self.tones = LineTones(self.table.ports, rows, home.root / "tones.json", self._ends, study)
         self.hands = Hands(self)
@@ -197,6 +200,7 @@ class Engine:
         for message in self._mail.take():
             self._take_command(message, events)
         self.messages.tick()
+        self.work.tick()
         watch.mark("care")
         events += self.care.tick(self.samples, self._heard, self._said, self.hands.bridged)
         watch.mark("echo")
@@ -430,6 +434,11 @@ class Engine:
                 self.messages.send(message)
             case "ack_message":
                 self.messages.acknowledge(str(message["id"]))
+            case "line_test":
+                self.work.line_test(str(message["ref"]), str(message["port"]))
+            case "firmware":
+                data, force = str(message["data"]), bool(message.get("force"))
+                self.work.update(str(message["ref"]), str(message["card"]), data, force)
             case "snapshot":
                 self._publish_live()
             case "plan":
@@ -564,6 +573,8 @@ class Engine:
                     "kind": port.info.kind.value,
                     "used_as": port.name,
                     "state": port.gone or ("in use" if port.in_use else "idle"),
+                    "can": sorted(port.info.can),
+                    "radio": self._radio(port),
                 }
                 for port in self.table.ports
             ],
@@ -579,8 +590,16 @@ class Engine:
             "recording_blocks_lost": self.recorder.lost_blocks,
             "records_waiting": self.spool.waiting,
             "messages": self.messages.report(),
+            "work": self.work.report(),
             "files_backlog": self._files.backlog,
         }
+
+    def _radio(self, port: Port) -> Message | None:
+        """SIM, registration and signal of a cellular port; None of all others, and of a lost one."""
+        if "radio" not in port.info.can or port.card in self.shelf.lost:
+            return None
+        measure = self._measure(port)
+        return asdict(measure.radio) if measure is not None and measure.radio is not None else None
 
     def _country(self) -> str | None:
         """Country of the exchange, where a card knows it: only the simulated office does."""

@@ -111,6 +111,7 @@ class Shelf:
                 "state": "lost" if place in self.lost else "in use",
                 "ports": len(self._engine.table.ports[self._engine.table.card_rows[place]]),
                 "firmware": board.caps.firmware,
+                "features": sorted(board.caps.features),
             }
             for place, board in enumerate(self._engine.boards)
         ]

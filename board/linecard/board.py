@@ -42,6 +42,8 @@ REOPEN_S = 2.0
 MOST_HASTY = 16
 MEASURE_EVERY_S = 1.0
 
+TestTold = Callable[[msg.LinetestResult | msg.Done | msg.Failed], None]
+
 
 class LinecardBoard:
     """One card. `now_s` and `sleep_s` are for tests."""
@@ -87,8 +89,10 @@ class LinecardBoard:
         self._later: deque[api.PortEvent] = deque()
         self._measures = [api.LineMeasure()] * len(self._ports)
         self._measure_due_s = [0.0] * len(self._ports)
-        self.on_said: Callable[[Said], None] | None = None
-        """Told of every event and note of the card, for tools (line tests, meters)."""
+        self._testing: dict[int, TestTold] = {}
+        """Port → who is told of its line test."""
+        self._tests: dict[int, int] = {}
+        """Seq of a line test that goes on → its port."""
         self._open = True
 
     def _greet(self) -> Capabilities:
@@ -124,6 +128,11 @@ class LinecardBoard:
     def ports(self) -> Sequence[api.PortInfo]:
         """In the order of the card's capability dictionary."""
         return self._ports
+
+    @property
+    def name(self) -> str:
+        """The product, as the card calls itself."""
+        return self._caps.name
 
     @property
     def control_up(self) -> bool:
@@ -189,10 +198,30 @@ class LinecardBoard:
         return self._last_command
 
     def request(self, port: int, message: msg.Message, answered: Callable[[Answer], None]) -> None:
-        """Any other request (settings, line tests, firmware); `answered` is called in a later `read`."""
+        """Any other request (settings, firmware); `answered` is called in a later `read`."""
         self._need_open()
         self._requests[self._link.request(port, message, self._now_s())] = answered
         self._flush()
+
+    def line_test(self, port: int, tests: msg.LineTest, told: TestTold) -> None:
+        """Let the card test a line; `told` gets each result, then Done or Failed, in later `read`s."""
+        self._need_open()
+        if not 0 <= port < len(self._ports):
+            raise BoardError(f"port {port} does not exist: ports are 0 to {len(self._ports) - 1}")
+        if port in self._testing:
+            told(msg.Failed(0, "a test of this port goes on already"))
+            return
+        self._testing[port] = told
+
+        def answered(answer: Answer) -> None:
+            if answer.status is msg.Status.STARTED:
+                self._tests[answer.seq] = port
+                if (hasty := self._hasty.pop(answer.seq, None)) is not None:
+                    self._finished(*hasty)
+            elif self._testing.pop(port, None) is not None:
+                told(msg.Failed(answer.seq, answer.reason))
+
+        self.request(port, msg.Linetest(tests), answered)
 
     def measure(self, port: int) -> api.LineMeasure:
         """What the card last said of the port, at most about a second old; asks anew."""
@@ -292,6 +321,10 @@ class LinecardBoard:
             for command, port in self._started.values():
                 self._fail(port, command, why)
             self._started.clear()
+            for told_of in list(self._testing.values()):
+                told_of(msg.Failed(0, why))
+            self._testing.clear()
+            self._tests.clear()
             self._hasty.clear()
             self._measures = [api.LineMeasure()] * len(self._ports)
             told = list(self._later)
@@ -331,8 +364,6 @@ class LinecardBoard:
         self._later.append(api.CommandFailed(port, self._clock, command, reason))
 
     def _hear(self, said: Said) -> None:
-        if self.on_said is not None:
-            self.on_said(said)
         message = said.message
         if trouble := trouble_of(message):
             where = "" if said.port == CARD_PORT else f", port {said.port}"
@@ -340,7 +371,9 @@ class LinecardBoard:
         if isinstance(message, msg.Log):
             log.info("line card %s says: %s", self._id, message.text)
         clock = self._fit.ours(said.clock, self._clock + MOST_EARLY_SAMPLES)
-        if isinstance(message, msg.Done | msg.Failed):
+        if isinstance(message, msg.LinetestResult) and (told := self._testing.get(said.port)):
+            told(message)
+        elif isinstance(message, msg.Done | msg.Failed):
             self._finished(message, clock)
         elif said.port < len(self._ports):
             event = event_of(message, said.port, clock)
@@ -350,6 +383,9 @@ class LinecardBoard:
                 self._later.append(replace(event, clock=max(clock, newest)))
 
     def _finished(self, message: msg.Done | msg.Failed, clock: int) -> None:
+        if (tested := self._tests.pop(message.seq, None)) is not None:
+            self._testing.pop(tested)(message)
+            return
         if message.seq not in self._started:
             # The reply that said STARTED was lost on the way and will be repeated.
             self._hasty[message.seq] = (message, clock)
