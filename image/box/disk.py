@@ -1,0 +1,342 @@
+"""The box's disk: grows the data partition at first boot, checks, mends and mounts config, data and ESP.
+
+Runs once, early, before anything else wants /data. Nothing is ever formatted but a data partition that
+bears the image's own blank mark and a config partition that cannot be read (its copy on data is put back).
+What was found stands in /run/zongji/disk.json:
+
+    {"config": "ok|new|repaired|restored|lost", "data": "ok|new|repaired|unreadable|missing", "notes": [...]}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BOOT_ENV = Path("/run/zongji/boot.env")
+REPORT = Path("/run/zongji/disk.json")
+BINDS = Path("/usr/lib/zongji/binds")
+MACHINE_ID = Path("/run/zongji/machine-id")
+ESP, CONFIG, DATA = Path("/boot/esp"), Path("/config"), Path("/data")
+CONFIG_COPY = DATA / "system" / "config-copy"
+BLANK = "5A0F6A1B-7A6F-4E67-8A69-B1A4C0DA7A00"
+"""PARTUUID of a data partition that nobody has used yet; genimage gives it, the first boot takes it away."""
+GROUP = 900
+FOLDERS = (
+    (DATA / "zongji", 0o2770, GROUP),
+    (DATA / "updates", 0o2770, GROUP),
+    (DATA / "backups", 0o2770, GROUP),
+    (DATA / "support", 0o2750, GROUP),
+    (DATA / "system", 0o2750, GROUP),
+    (DATA / "log", 0o755, 0),
+    (DATA / "log" / "journal", 0o2755, 0),
+)
+
+
+class DiskError(Exception):
+    """A partition cannot be used; the text says which and why."""
+
+
+@dataclass
+class Report:
+    """What was found and done."""
+
+    config: str = "ok"
+    data: str = "ok"
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Keep a sentence and tell it to the journal and the console."""
+        self.notes.append(text)
+        print(f"Zongji: {text}", flush=True)
+
+    def write(self, path: Path = REPORT) -> None:
+        """Leave it for the pages."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"config": self.config, "data": self.data, "notes": self.notes})
+        path.write_text(text, encoding="utf-8")
+
+
+def run(*command: object, accept: Sequence[int] = (0,)) -> str:
+    """What a program printed. Raises DiskError for an exit status that is not accepted."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if done.returncode not in accept:
+        said = f"{done.stdout.strip()} {done.stderr.strip()}".strip()[-500:]
+        raise DiskError(f"{' '.join(map(str, command))} ended with {done.returncode}: {said}")
+    return done.stdout
+
+
+def boot_disk(boot_env: Path = BOOT_ENV) -> str:
+    """Kernel name of the disk that was started from, such as sda. Raises DiskError."""
+    match = re.search(r"^DISK=(\S+)$", boot_env.read_text(encoding="utf-8"), re.MULTILINE)
+    if match is None:
+        raise DiskError(f"{boot_env} does not name the disk")
+    return match[1]
+
+
+def partitions(disk: str, sys_block: Path = Path("/sys/class/block")) -> dict[str, Path]:
+    """GPT label -> device of each partition of a disk."""
+    found: dict[str, Path] = {}
+    for uevent in sorted((sys_block / disk).glob(f"{disk}*/uevent")):
+        match = re.search(r"^PARTNAME=(.+)$", uevent.read_text(encoding="utf-8"), re.MULTILINE)
+        if match:
+            found[match[1]] = Path("/dev") / uevent.parent.name
+    return found
+
+
+# --- the partition table ----------------------------------------------------------------------------------
+
+
+def grown_table(dump: str, disk_sectors: int) -> str | None:
+    """The script for sfdisk that lets data reach the disk's end and names the disk anew; None when data is not blank.
+
+    dump: what `sfdisk --dump` printed. A disk with other partitions behind data is not touched.
+    """
+    lines = dump.splitlines()
+    entries = [line for line in lines if " : start=" in line]
+    chosen = [line for line in entries if f"uuid={BLANK}" in line.replace(" ", "") and 'name="data"' in line]
+    if len(chosen) != 1:
+        return None
+    start = _number(chosen[0], "start")
+    if any(_number(line, "start") > start for line in entries):
+        return None
+    last = (disk_sectors - 34) // 2048 * 2048
+    size = last - start
+    if size <= _number(chosen[0], "size"):
+        size = _number(chosen[0], "size")
+    result = []
+    for line in lines:
+        if line.startswith("last-lba:"):
+            continue
+        if line.startswith("label-id:"):
+            line = f"label-id: {str(uuid.uuid4()).upper()}"
+        if line in entries:
+            if line == chosen[0]:
+                line = re.sub(r"size=\s*\d+", f"size={size}", line)
+            else:
+                line = re.sub(r"uuid=\s*[0-9A-Fa-f-]+", f"uuid={str(uuid.uuid4()).upper()}", line)
+        result.append(line)
+    return "\n".join(result) + "\n"
+
+
+def _number(line: str, name: str) -> int:
+    match = re.search(rf"\b{name}=\s*(\d+)", line)
+    if match is None:
+        raise DiskError(f"sfdisk says {line!r}, without {name}")
+    return int(match[1])
+
+
+def first_boot(disk: str, report: Report) -> bool:
+    """Grow and format a blank data partition; True when that was to do. May be cut at any moment and repeated."""
+    device = Path("/dev") / disk
+    dump = run("sfdisk", "--dump", device)
+    sectors = int(Path(f"/sys/class/block/{disk}/size").read_text())
+    table = grown_table(dump, sectors)
+    if table is None:
+        return False
+    report.note("first start: the data partition takes the rest of the disk")
+    never = ("--wipe=never", "--wipe-partitions=never")
+    _feed(table, "sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--force", *never, device)
+    data = partitions(disk)["data"]
+    number = Path(f"/sys/class/block/{data.name}/partition").read_text().strip()
+    run("partx", "--update", "--nr", number, device)
+    run("mkfs.ext4", "-q", "-F", "-L", "data", "-m", "1", data)
+    # From now on it is in use: the mark goes last.
+    run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--force", "--part-uuid", device, number, str(uuid.uuid4()).upper())
+    return True
+
+
+def _feed(text: str, *command: object) -> None:
+    done = subprocess.run(
+        [str(part) for part in command],
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DiskError(f"the partition table cannot be written: {done.stdout.strip()[-500:]}")
+
+
+# --- file systems -----------------------------------------------------------------------------------------
+
+
+def check(device: Path) -> str:
+    """ok or repaired. Raises DiskError when e2fsck cannot mend it."""
+    done = subprocess.run(["e2fsck", "-p", str(device)], capture_output=True, text=True, check=False)
+    if done.returncode & ~3 == 0:
+        return "ok"
+    print(f"Zongji: e2fsck -p {device}: {done.stdout.strip()[-400:]}", flush=True)
+    run("e2fsck", "-f", "-y", device, accept=(0, 1, 2, 3))
+    return "repaired"
+
+
+def mount(device: Path, target: Path, kind: str, options: str) -> None:
+    """Mount, unless something is mounted there already."""
+    if not target.is_mount():
+        run("mount", "-t", kind, "-o", options, device, target)
+
+
+def mount_data(parts: dict[str, Path], report: Report) -> bool:
+    """Check and mount data; False, with the reason in the report, when it cannot be used."""
+    device = parts.get("data")
+    if device is None:
+        report.data = "missing"
+        report.note("this disk has no data partition")
+        return False
+    try:
+        state = check(device)
+        mount(device, DATA, "ext4", "noatime,nosuid,nodev")
+    except DiskError as error:
+        report.data = "unreadable"
+        report.note(f"the data partition cannot be read; nothing was changed on it. {error}")
+        return False
+    if report.data != "new":
+        report.data = state
+    return True
+
+
+def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> None:
+    """Check and mount config. One that cannot be read is made anew, from its copy on data where there is one."""
+    device = parts.get("config")
+    if device is None:
+        raise DiskError("this disk has no config partition")
+    options = "noatime,nosuid,nodev,noexec"
+    try:
+        report.config = check(device)
+        mount(device, CONFIG, "ext4", options)
+    except DiskError as error:
+        report.note(f"the config partition cannot be read and is made anew. {error}")
+        run("mkfs.ext4", "-q", "-F", "-L", "config", device)
+        mount(device, CONFIG, "ext4", options)
+        if data_there and CONFIG_COPY.is_dir():
+            shutil.copytree(CONFIG_COPY, CONFIG, symlinks=True, dirs_exist_ok=True)
+            _copy_owners(CONFIG_COPY, CONFIG)
+            report.config = "restored"
+            report.note("the configuration was put back from its copy")
+        else:
+            report.config = "lost"
+            report.note("there is no copy of the configuration: the box must be set up again")
+        os.sync()
+
+
+def _copy_owners(source: Path, target: Path) -> None:
+    for path in [source, *source.rglob("*")]:
+        info = path.lstat()
+        os.chown(target / path.relative_to(source), info.st_uid, info.st_gid, follow_symlinks=False)
+
+
+def copy_config() -> None:
+    """Renew the copy of /config on data: the new one is complete before the old one goes."""
+    fresh = CONFIG_COPY.with_name("config-copy.new")
+    old = CONFIG_COPY.with_name("config-copy.old")
+    for left in (fresh, old):
+        shutil.rmtree(left, ignore_errors=False) if left.exists() else None
+    shutil.copytree(CONFIG, fresh, symlinks=True, ignore=shutil.ignore_patterns("lost+found"))
+    _copy_owners(CONFIG, fresh) if not (CONFIG / "lost+found").exists() else _copy_owners_known(fresh)
+    os.sync()
+    if CONFIG_COPY.exists():
+        CONFIG_COPY.rename(old)
+    fresh.rename(CONFIG_COPY)
+    if old.exists():
+        shutil.rmtree(old)
+    os.sync()
+
+
+def _copy_owners_known(fresh: Path) -> None:
+    for path in [fresh, *fresh.rglob("*")]:
+        info = (CONFIG / path.relative_to(fresh)).lstat()
+        os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
+
+
+def keep_machine_id() -> None:
+    """The first start's machine-id becomes the box's own."""
+    kept = CONFIG / "machine-id"
+    if not kept.exists() or not kept.read_text().strip():
+        part = kept.with_name("machine-id.new")
+        part.write_text(MACHINE_ID.read_text())
+        os.sync()
+        part.rename(kept)
+
+
+def bind(listing: str, report: Report) -> None:
+    """Mount what the list names: lines `SOURCE TARGET [file|folder]`; a source that is not there is made."""
+    for line in listing.splitlines():
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        source, target, kind = Path(words[0]), Path(words[1]), words[2]
+        try:
+            if kind == "folder":
+                source.mkdir(parents=True, exist_ok=True)
+                target.mkdir(parents=True, exist_ok=True)
+            elif not source.exists():
+                continue
+            if not target.is_mount():
+                run("mount", "--bind", source, target)
+        except (OSError, DiskError) as error:
+            report.note(f"{target} could not be taken from {source}: {error}")
+
+
+def make_folders() -> None:
+    """The folders of data, with their owners."""
+    for path, mode, group in FOLDERS:
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, 0, group)
+        path.chmod(mode)
+
+
+def start() -> int:
+    """All of it, in order; 1 when data or config cannot be used."""
+    report = Report()
+    began = time.monotonic()
+    status = 0
+    try:
+        disk = boot_disk()
+        parts = partitions(disk)
+        if first_boot(disk, report):
+            report.data = "new"
+        if "esp" in parts:
+            try:
+                mount(parts["esp"], ESP, "vfat", "noatime,umask=0077,nosuid,nodev,noexec,errors=continue")
+            except DiskError as error:
+                report.note(f"the ESP cannot be mounted: {error}")
+        data_there = mount_data(parts, report)
+        mount_config(parts, report, data_there)
+        keep_machine_id()
+        if data_there:
+            make_folders()
+            copy_config()
+        else:
+            status = 1
+        bind(BINDS.read_text(encoding="utf-8"), report)
+    except (DiskError, OSError) as error:
+        report.note(f"the disk cannot be used: {error}")
+        status = 1
+    report.write()
+    print(f"disk: config {report.config}, data {report.data}, {time.monotonic() - began:.1f} s", flush=True)
+    return status
+
+
+def main(words: Sequence[str]) -> int:
+    """`start` at boot, `copy-config` after a change of the configuration."""
+    if list(words) == ["start"]:
+        return start()
+    if list(words) == ["copy-config"]:
+        copy_config()
+        return 0
+    print("usage: python -m image.box.disk start | copy-config", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

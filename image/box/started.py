@@ -1,0 +1,135 @@
+"""At every start: mends the boot state and writes down which system started, and which one failed before.
+
+    /data/system/boot-history.jsonl   one line a start: {"at", "slot", "version", "boot_state", "fell_back", ...}
+    /data/system/unhealthy.json       why the last system gave itself up (written by image.box.confirm), taken over
+    /run/zongji/boot.json             this start's line, for the pages
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from image.box import bootstate, release
+from image.box.places import Places
+
+HISTORY = Path("/data/system/boot-history.jsonl")
+UNHEALTHY = Path("/data/system/unhealthy.json")
+RUNNING = Path("/run/zongji/boot.json")
+CMDLINE = Path("/proc/cmdline")
+HISTORY_LINES = 200
+
+
+def kernel_argument(name: str, cmdline: str) -> str | None:
+    """The value of NAME=value on the kernel's command line."""
+    match = re.search(rf"(?:^|\s){re.escape(name)}=(\S+)", cmdline)
+    return match[1] if match else None
+
+
+def line(
+    now: float,
+    cmdline: str,
+    state: bootstate.State,
+    version: str,
+    history: list[Mapping[str, Any]],
+    unhealthy: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What there is to tell of this start (now: Unix seconds).
+
+    A box fell back when another system is first in the order than the one that runs.
+    """
+    slot = kernel_argument("zongji.slot", cmdline) or "?"
+    told: dict[str, Any] = {
+        "at": now,
+        "slot": slot,
+        "version": version,
+        "boot_state": kernel_argument("zongji.boot_state", cmdline) or "unknown",
+        "fell_back": False,
+    }
+    wanted = state.order[0]
+    if slot in bootstate.SLOTS and wanted != slot:
+        tried = [entry for entry in history if entry.get("slot") == wanted]
+        told["fell_back"] = True
+        told["failed_slot"] = wanted
+        told["failed_version"] = tried[-1]["version"] if tried else _installed_version(wanted)
+        if unhealthy is not None and unhealthy.get("slot", wanted) == wanted:
+            told["failed_version"] = unhealthy.get("version") or told["failed_version"]
+            told["reason"] = unhealthy.get("reason", "unhealthy")
+            told["log"] = unhealthy.get("log", [])
+        else:
+            # It never came as far as writing why: the kernel, the first programs, or the power.
+            told["reason"] = "never_started" if not tried else "stopped_without_a_word"
+            told["log"] = []
+    return told
+
+
+def _installed_version(slot: str) -> str | None:
+    """What RAUC's status file says was installed in a slot."""
+    index = bootstate.SLOTS.index(slot)
+    try:
+        text = Path("/data/system/rauc.status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    section = re.search(rf"^\[slot\.rootfs\.{index}\]\n((?:[^\[].*\n?|\n)*)", text, re.MULTILINE)
+    match = re.search(r"^bundle\.version=(.+)$", section[1], re.MULTILINE) if section else None
+    return match[1] if match else None
+
+
+def read_history(path: Path = HISTORY) -> list[Mapping[str, Any]]:
+    """The lines of the history that can be read; a torn last line is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for text in lines:
+        try:
+            found.append(json.loads(text))
+        except ValueError:
+            continue
+    return found
+
+
+def write_history(lines: list[Mapping[str, Any]], path: Path = HISTORY) -> None:
+    """Replace the history, whole or not at all."""
+    part = path.with_suffix(".new")
+    with part.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in lines[-HISTORY_LINES:])
+        out.flush()
+        os.fsync(out.fileno())
+    part.rename(path)
+
+
+def main() -> int:
+    """Run once, when the disk is mounted."""
+    found = bootstate.repair()
+    print(f"boot state: {found}; {bootstate.describe()}")
+    state = bootstate.load()
+    cmdline = CMDLINE.read_text(encoding="utf-8")
+    unhealthy = None
+    if UNHEALTHY.exists():
+        try:
+            unhealthy = json.loads(UNHEALTHY.read_text(encoding="utf-8"))
+        except ValueError:
+            unhealthy = {"reason": "unreadable why-file"}
+    history = read_history()
+    told = line(time.time(), cmdline, state, release.read(Places()).version, history, unhealthy)
+    if HISTORY.parent.is_dir():
+        write_history([*history, told])
+    RUNNING.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+    if told["fell_back"]:
+        print(
+            f"Zongji: system {told['failed_slot']} (version {told['failed_version']}) failed: {told['reason']}; "
+            f"system {told['slot']} runs"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Programs that make the image, run on the build machine by `make image`."""

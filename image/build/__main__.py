@@ -1,0 +1,90 @@
+"""`make image`: builds everything that is flashed, brought as an update, or put on a stick.
+
+    python -m image.build              the release's set of files in build/image/out
+    python -m image.build --quick      the same, compressed lightly, the disk image not packed
+    python -m image.build --check      packs the root twice and compares the hashes
+    python -m image.build --variant V  one of the bundles and images that the tests need (see variants.py)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from image.build import bom, bundle, disk, keys, root, scan, squash
+from image.build.steps import OUT, WORK, BuildError, remove, require_root, run, source_date, step
+
+
+def build(quick: bool, check: bool) -> None:
+    """All steps."""
+    began = time.monotonic()
+    OUT.mkdir(parents=True, exist_ok=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    signer = keys.signer()
+    number = root.version()
+    print(f"Zongji {number} from {root.commit()}, dated {source_date()}, signed by {_who(signer)}")
+    tree = WORK / "root"
+    root.system()
+    with step("root: Debian, Python packages, our programs"):
+        root.build(tree, keys.keyring())
+    with step("scan: passwords, keys, compilers"):
+        found = list(scan.findings(tree))
+        if found:
+            raise BuildError("this must not be in an image:\n  " + "\n  ".join(found))
+    squashfs = WORK / "rootfs.squashfs"
+    with step("squashfs"):
+        total = squash.squashfs(tree, squashfs, 1 if quick else 9)
+    if check:
+        with step("squashfs again, from a second root"):
+            root.build(WORK / "root-again", keys.keyring())
+            again = squash.squashfs(WORK / "root-again", WORK / "again.squashfs", 1 if quick else 9)
+        if again != total:
+            raise BuildError(f"two builds differ: {total} and {again} (build/image/work/root and root-again)")
+        remove(WORK / "root-again")
+        remove(WORK / "again.squashfs")
+    with step("bill of materials"):
+        bom.write(tree, OUT / f"zongji-{number}.cdx.json", number, total)
+    raucb = OUT / f"zongji-{number}.raucb"
+    with step("update bundle"):
+        bundle.make(squashfs, raucb, number, root.commit(), signer)
+    image = OUT / f"zongji-{number}-amd64.img"
+    with step("disk image"):
+        disk.disk_image(squashfs, image)
+    stick = OUT / f"zongji-recovery-stick-{number}.img"
+    with step("recovery stick"):
+        disk.stick_image(squashfs, raucb, stick)
+    if not quick:
+        with step("packing the disk image"):
+            run("xz", "--keep", "--force", "-0", "-T0", image)
+    with step("checksums"):
+        files = sorted(path for path in OUT.glob(f"zongji*{number}*") if path.is_file())
+        (OUT / "SHA256SUMS").write_text("".join(f"{squash.sha256(path)}  {path.name}\n" for path in files))
+    print(f"squashfs sha256 {total}")
+    for path in files:
+        print(f"  {path.stat().st_size / 1e6:8.1f} MB  {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    print(f"  {time.monotonic() - began:.0f} s in all")
+
+
+def _who(signer: keys.Signer) -> str:
+    return "this build folder's development key" if signer.development else f"the release key ({signer.certificate})"
+
+
+def main() -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="python -m image.build", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="compress lightly, do not pack the disk image")
+    parser.add_argument("--check", action="store_true", help="build the root twice and compare the hashes")
+    args = parser.parse_args()
+    try:
+        require_root()
+        build(args.quick, args.check)
+    except BuildError as error:
+        print(f"image: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

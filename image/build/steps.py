@@ -1,0 +1,131 @@
+"""Steps of a build: each says its name and its seconds, and is skipped when its inputs are those of last time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = REPOSITORY / "build" / "image"
+CACHE = BUILD / "cache"
+WORK = BUILD / "work"
+OUT = BUILD / "out"
+RECIPES = REPOSITORY / "image"
+
+
+class BuildError(Exception):
+    """The image cannot be made; the text says what to do."""
+
+
+def run(
+    *command: object,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+) -> str:
+    """Run a program quietly and return what it printed; BuildError with the end of that when it fails."""
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            input=stdin if stdin is not None else b"",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise BuildError(f"the program {command[0]} is missing: run ./setup.sh image") from error
+    text = done.stdout.decode("utf-8", "replace")
+    if done.returncode:
+        raise BuildError(f"{' '.join(map(str, command))} failed:\n{text[-4000:]}")
+    return text
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Tell what is being done, and in the end how long it took."""
+    print(f"  {name:<44}", end="", flush=True)
+    began = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print(" FAILED", flush=True)
+        raise
+    print(f" {time.monotonic() - began:7.1f} s", flush=True)
+
+
+def digest(*parts: str | bytes | Path | Iterable[Path]) -> str:
+    """One short key of texts, files and whole folders: names, modes and contents."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            total.update(b"text\0" + part.encode() + b"\0")
+        elif isinstance(part, bytes):
+            total.update(b"bytes\0" + part + b"\0")
+        else:
+            for path in [part] if isinstance(part, Path) else part:
+                _add_path(total, path)
+    return total.hexdigest()[:16]
+
+
+def _add_path(total: hashlib._Hash, path: Path) -> None:
+    if path.is_symlink():
+        total.update(f"link\0{path.name}\0{path.readlink()}\0".encode())
+    elif path.is_dir():
+        total.update(f"folder\0{path.name}\0".encode())
+        for inner in sorted(path.iterdir()):
+            if inner.name != "__pycache__":
+                _add_path(total, inner)
+    else:
+        mode = "x" if os.access(path, os.X_OK) else "-"
+        total.update(f"file\0{path.name}\0{mode}\0".encode() + path.read_bytes() + b"\0")
+
+
+def cached(name: str, key: str, make: Callable[[Path], None], suffix: str = "") -> Path:
+    """The file or folder made by `make(path)` for this key; made once, older ones of the name are removed."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    path = CACHE / f"{name}-{key}{suffix}"
+    if path.exists():
+        print(f"  {name:<44}  kept", flush=True)
+        return path
+    with step(name):
+        part = CACHE / f"part.{name}{suffix}"
+        remove(part)
+        make(part)
+        part.rename(path)
+    for old in CACHE.glob(f"{name}-{'?' * len(key)}{suffix}"):
+        if old != path:
+            remove(old)
+    return path
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; nothing there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def source_date() -> str:
+    """SOURCE_DATE_EPOCH: that of the environment, or the time of the last commit, in Unix seconds."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given:
+        return given
+    return run("git", "-C", REPOSITORY, "log", "-1", "--format=%ct").strip()
+
+
+def require_root() -> None:
+    """BuildError when this user cannot make files that belong to root."""
+    if os.geteuid() != 0:
+        raise BuildError("the image's files belong to root: run `sudo make image`")
+    if sys.version_info[:2] != (3, 11):
+        raise BuildError("the image carries Debian 12's Python 3.11; build it with that one")
