@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything the product needs on a fresh Debian 12 machine; with "test" also what
-# its tests need, with "guest" what the tests in a QEMU guest need besides, with "bench"
-# the peers that the bench measures next to us.
+# its tests need, with "guest" what the tests in a QEMU guest need besides, with "image"
+# what `make image` needs, with "bench" the peers that the bench measures next to us.
 # Non-interactive; repeating it costs a second when nothing is missing.
 set -eu
 cd "$(dirname "$0")"
@@ -18,6 +18,11 @@ if [ "$want" = guest ]; then
     # No kernel is installed here: tests/guest fetches its own.
     guest="qemu-system-x86 linux-headers-amd64 dahdi-source busybox-static kmod cpio bzip2 make binutils util-linux"
     want=test
+fi
+if [ "$want" = image ]; then
+    guest="mmdebstrap genimage mtools dosfstools e2fsprogs squashfs-tools rauc openssl xz-utils cpio kmod binutils git"
+    guest="$guest grub-common grub-pc-bin grub-efi-amd64-bin"
+    want=run
 fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
     # Made-up USB devices for the tests of hot-plug.

@@ -29,16 +29,8 @@ ESP, CONFIG, DATA = Path("/boot/esp"), Path("/config"), Path("/data")
 CONFIG_COPY = DATA / "system" / "config-copy"
 BLANK = "5A0F6A1B-7A6F-4E67-8A69-B1A4C0DA7A00"
 """PARTUUID of a data partition that nobody has used yet; genimage gives it, the first boot takes it away."""
-GROUP = 900
-FOLDERS = (
-    (DATA / "zongji", 0o2770, GROUP),
-    (DATA / "updates", 0o2770, GROUP),
-    (DATA / "backups", 0o2770, GROUP),
-    (DATA / "support", 0o2750, GROUP),
-    (DATA / "system", 0o2750, GROUP),
-    (DATA / "log", 0o755, 0),
-    (DATA / "log" / "journal", 0o2755, 0),
-)
+FOLDERS = ((DATA / "system", 0o750), (DATA / "log", 0o755), (DATA / "log" / "journal", 0o755))
+"""What is needed before tmpfiles makes the others."""
 
 
 class DiskError(Exception):
@@ -96,9 +88,10 @@ def partitions(disk: str, sys_block: Path = Path("/sys/class/block")) -> dict[st
 
 
 def grown_table(dump: str, disk_sectors: int) -> str | None:
-    """The script for sfdisk that lets data reach the disk's end and names the disk anew; None when data is not blank.
+    """The script for sfdisk that lets data reach the disk's end; None when data is not blank.
 
-    dump: what `sfdisk --dump` printed. A disk with other partitions behind data is not touched.
+    dump: what `sfdisk --dump` printed. Disk and partitions get new GUIDs: two boxes' disks differ.
+    A disk with other partitions behind data is not touched.
     """
     lines = dump.splitlines()
     entries = [line for line in lines if " : start=" in line]
@@ -135,7 +128,7 @@ def _number(line: str, name: str) -> int:
 
 
 def first_boot(disk: str, report: Report) -> bool:
-    """Grow and format a blank data partition; True when that was to do. May be cut at any moment and repeated."""
+    """Grow and format a blank data partition; True when that was to do. May be cut and repeated."""
     device = Path("/dev") / disk
     dump = run("sfdisk", "--dump", device)
     sectors = int(Path(f"/sys/class/block/{disk}/size").read_text())
@@ -150,7 +143,17 @@ def first_boot(disk: str, report: Report) -> bool:
     run("partx", "--update", "--nr", number, device)
     run("mkfs.ext4", "-q", "-F", "-L", "data", "-m", "1", data)
     # From now on it is in use: the mark goes last.
-    run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--force", "--part-uuid", device, number, str(uuid.uuid4()).upper())
+    run(
+        "sfdisk",
+        "--quiet",
+        "--no-reread",
+        "--no-tell-kernel",
+        "--force",
+        "--part-uuid",
+        device,
+        number,
+        str(uuid.uuid4()).upper(),
+    )
     return True
 
 
@@ -206,7 +209,7 @@ def mount_data(parts: dict[str, Path], report: Report) -> bool:
 
 
 def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> None:
-    """Check and mount config. One that cannot be read is made anew, from its copy on data where there is one."""
+    """Check and mount config. One that cannot be read is made anew, from its copy on data if there is one."""
     device = parts.get("config")
     if device is None:
         raise DiskError("this disk has no config partition")
@@ -230,19 +233,25 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
 
 
 def _copy_owners(source: Path, target: Path) -> None:
-    for path in [source, *source.rglob("*")]:
-        info = path.lstat()
-        os.chown(target / path.relative_to(source), info.st_uid, info.st_gid, follow_symlinks=False)
+    """Give what is below target the owners that it has below source."""
+    for path in [target, *target.rglob("*")]:
+        original = source / path.relative_to(target)
+        if os.path.lexists(original):
+            info = original.lstat()
+            os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
 
 
 def copy_config() -> None:
     """Renew the copy of /config on data: the new one is complete before the old one goes."""
     fresh = CONFIG_COPY.with_name("config-copy.new")
     old = CONFIG_COPY.with_name("config-copy.old")
+    if old.exists() and not CONFIG_COPY.exists():
+        old.rename(CONFIG_COPY)  # the power went between the two renames below
     for left in (fresh, old):
-        shutil.rmtree(left, ignore_errors=False) if left.exists() else None
+        if left.exists():
+            shutil.rmtree(left)
     shutil.copytree(CONFIG, fresh, symlinks=True, ignore=shutil.ignore_patterns("lost+found"))
-    _copy_owners(CONFIG, fresh) if not (CONFIG / "lost+found").exists() else _copy_owners_known(fresh)
+    _copy_owners(CONFIG, fresh)
     os.sync()
     if CONFIG_COPY.exists():
         CONFIG_COPY.rename(old)
@@ -250,12 +259,6 @@ def copy_config() -> None:
     if old.exists():
         shutil.rmtree(old)
     os.sync()
-
-
-def _copy_owners_known(fresh: Path) -> None:
-    for path in [fresh, *fresh.rglob("*")]:
-        info = (CONFIG / path.relative_to(fresh)).lstat()
-        os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
 
 
 def keep_machine_id() -> None:
@@ -289,9 +292,8 @@ def bind(listing: str, report: Report) -> None:
 
 def make_folders() -> None:
     """The folders of data, with their owners."""
-    for path, mode, group in FOLDERS:
+    for path, mode in FOLDERS:
         path.mkdir(parents=True, exist_ok=True)
-        os.chown(path, 0, group)
         path.chmod(mode)
 
 

@@ -1,8 +1,8 @@
 """At every start: mends the boot state and writes down which system started, and which one failed before.
 
-    /data/system/boot-history.jsonl   one line a start: {"at", "slot", "version", "boot_state", "fell_back", ...}
-    /data/system/unhealthy.json       why the last system gave itself up (written by image.box.confirm), taken over
-    /run/zongji/boot.json             this start's line, for the pages
+/data/system/boot-history.jsonl   one line a start: {"at", "slot", "version", "boot_state", "fell_back", ...}
+/data/system/unhealthy.json       why the last system gave itself up, written by image.box.confirm
+/run/zongji/boot.json             this start's line, for the pages
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def main() -> int:
     RUNNING.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
     if told["fell_back"]:
         print(
-            f"Zongji: system {told['failed_slot']} (version {told['failed_version']}) failed: {told['reason']}; "
-            f"system {told['slot']} runs"
+            f"Zongji: system {told['failed_slot']} (version {told['failed_version']}) failed: "
+            f"{told['reason']}; system {told['slot']} runs"
         )
     return 0
 

@@ -1,9 +1,9 @@
 """`make image`: builds everything that is flashed, brought as an update, or put on a stick.
 
-    python -m image.build              the release's set of files in build/image/out
-    python -m image.build --quick      the same, compressed lightly, the disk image not packed
-    python -m image.build --check      packs the root twice and compares the hashes
-    python -m image.build --variant V  one of the bundles and images that the tests need (see variants.py)
+python -m image.build              the release's set of files in build/image/out
+python -m image.build --quick      the same, compressed lightly, the disk image not packed
+python -m image.build --check      packs the root twice and compares the hashes
+python -m image.build --variant V  one of the bundles and images that the tests need (see variants.py)
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 from image.build import bom, bundle, disk, keys, root, scan, squash
-from image.build.steps import OUT, WORK, BuildError, remove, require_root, run, source_date, step
+from image.build.steps import OUT, REPOSITORY, WORK, BuildError, remove, require_root, run, source_date, step
 
 
 def build(quick: bool, check: bool) -> None:
@@ -63,12 +62,16 @@ def build(quick: bool, check: bool) -> None:
         (OUT / "SHA256SUMS").write_text("".join(f"{squash.sha256(path)}  {path.name}\n" for path in files))
     print(f"squashfs sha256 {total}")
     for path in files:
-        print(f"  {path.stat().st_size / 1e6:8.1f} MB  {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+        print(f"  {path.stat().st_size / 1e6:8.1f} MB  {path.relative_to(REPOSITORY)}")
     print(f"  {time.monotonic() - began:.0f} s in all")
 
 
 def _who(signer: keys.Signer) -> str:
-    return "this build folder's development key" if signer.development else f"the release key ({signer.certificate})"
+    return (
+        "this build folder's development key"
+        if signer.development
+        else f"the release key ({signer.certificate})"
+    )
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The bill of materials (CycloneDX 1.5, JSON): Debian's packages, Python's, the web's; with versions and licences."""
+"""The bill of materials (CycloneDX 1.5, JSON): packages of Debian, Python and the web, with licences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def _component(kind: str, name: str, version: str, purl: str, licences: list[str
         "name": name,
         "version": version,
         "purl": purl,
-        "licenses": [{"license": {"name": licence}} for licence in licences] or [{"license": {"name": "unknown"}}],
+        "licenses": [{"license": {"name": licence}} for licence in licences]
+        or [{"license": {"name": "unknown"}}],
     }
 
 
@@ -47,11 +48,13 @@ def _debian(root: Path) -> list[Component]:
 
 
 def _deb(name: str, version: str, copyright_file: Path) -> Component:
-    return _component("library", name, version, f"pkg:deb/debian/{name}@{version}", debian_licences(copyright_file))
+    return _component(
+        "library", name, version, f"pkg:deb/debian/{name}@{version}", debian_licences(copyright_file)
+    )
 
 
 def debian_licences(path: Path) -> list[str]:
-    """The short names of a machine-readable copyright file, or the common licences that an old one points to."""
+    """The short names of a machine-readable copyright file, or the licences that an old one points to."""
     if not path.is_file():
         return []
     text = path.read_text("utf-8", "replace")
@@ -75,7 +78,11 @@ def _python(root: Path) -> list[Component]:
         licence = head.get("License-Expression") or (head.get("License") or "").strip().splitlines()[:1]
         names = [licence] if isinstance(licence, str) else [text for text in licence if len(text) < 80]
         if not names:
-            classes = [text.rpartition(" :: ")[2] for text in head.get_all("Classifier", []) if text.startswith("License")]
+            classes = [
+                text.rpartition(" :: ")[2]
+                for text in head.get_all("Classifier", [])
+                if text.startswith("License")
+            ]
             names = classes
         found.append(_component("library", name, version, f"pkg:pypi/{name.lower()}@{version}", names))
     return found
@@ -88,7 +95,11 @@ def _web() -> list[Component]:
         if place and not entry.get("dev"):
             name = place.rpartition("node_modules/")[2]
             purl = f"pkg:npm/{name.replace('@', '%40')}@{entry['version']}"
-            found.append(_component("library", name, entry["version"], purl, [entry["license"]] if "license" in entry else []))
+            found.append(
+                _component(
+                    "library", name, entry["version"], purl, [entry["license"]] if "license" in entry else []
+                )
+            )
     return found
 
 

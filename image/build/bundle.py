@@ -1,4 +1,4 @@
-"""The signed update bundle: a RAUC verity bundle with one root and the check that runs before it is written."""
+"""The signed update bundle: a RAUC verity bundle with one root and the check that is run before writing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ filename=rootfs.squashfs
 """
 
 
-def make(squashfs: Path, target: Path, version: str, build: str, signer: Signer, compatible: str = "zongji-amd64") -> None:
+def make(
+    squashfs: Path, target: Path, version: str, build: str, signer: Signer, compatible: str = "zongji-amd64"
+) -> None:
     """Write the bundle for this root."""
     folder = WORK / "bundle"
     remove(folder)
@@ -39,7 +41,9 @@ def make(squashfs: Path, target: Path, version: str, build: str, signer: Signer,
     hook = folder / "install-check.sh"
     hook.write_text(check.replace("@SIZE_BYTES@", str(squashfs.stat().st_size)), encoding="utf-8")
     hook.chmod(0o755)
-    (folder / "manifest.raucm").write_text(MANIFEST.format(compatible=compatible, version=version, build=build))
+    (folder / "manifest.raucm").write_text(
+        MANIFEST.format(compatible=compatible, version=version, build=build)
+    )
     remove(target)
     run(
         "rauc", "bundle", f"--cert={signer.certificate}", f"--key={signer.key}",

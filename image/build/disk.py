@@ -10,9 +10,34 @@ from image.box.disk import BLANK
 from image.build.steps import RECIPES, WORK, cached, digest, remove, run
 
 GRUB_MODULES = (
-    "part_gpt part_msdos fat ext2 normal linux squash4 gzio loadenv test regexp serial terminal echo configfile "
-    "cat ls minicmd reboot halt sleep search probe"
-).split()
+    *(
+        "part_gpt",
+        "part_msdos",
+        "fat",
+        "ext2",
+        "normal",
+        "linux",
+        "squash4",
+        "gzio",
+        "loadenv",
+        "test",
+        "regexp",
+    ),
+    *(
+        "serial",
+        "terminal",
+        "echo",
+        "configfile",
+        "cat",
+        "ls",
+        "minicmd",
+        "reboot",
+        "halt",
+        "sleep",
+        "search",
+    ),
+    "probe",
+)
 CORE_SECTOR = 2048
 """Where genimage puts the BIOS boot partition, in sectors of 512 bytes."""
 
@@ -157,9 +182,27 @@ def boot_loader() -> Path:
 
     def make(target: Path) -> None:
         target.mkdir(parents=True)
-        run("grub-mkimage", "-O", "x86_64-efi", "-p", "/grub", "-o", target / "BOOTX64.EFI", "efi_gop", *GRUB_MODULES)
         run(
-            "grub-mkimage", "-O", "i386-pc", "-p", "(,gpt2)/grub", "-o", target / "core.bin", "biosdisk", *GRUB_MODULES
+            "grub-mkimage",
+            "-O",
+            "x86_64-efi",
+            "-p",
+            "/grub",
+            "-o",
+            target / "BOOTX64.EFI",
+            "efi_gop",
+            *GRUB_MODULES,
+        )
+        run(
+            "grub-mkimage",
+            "-O",
+            "i386-pc",
+            "-p",
+            "(,gpt2)/grub",
+            "-o",
+            target / "core.bin",
+            "biosdisk",
+            *GRUB_MODULES,
         )
         boot = bytearray(Path("/usr/lib/grub/i386-pc/boot.img").read_bytes())
         boot[0x5C:0x64] = struct.pack("<Q", CORE_SECTOR)
@@ -192,11 +235,20 @@ def disk_image(squashfs: Path, target: Path, state: bootstate.State = bootstate.
 def stick_image(squashfs: Path, bundle: Path, target: Path) -> None:
     """The recovery stick: the same root, and a partition for the user's files with the bundle on it."""
     inputs = _inputs(squashfs, "grub-stick.cfg")
-    (inputs / "README.txt").write_text(README.read_text("utf-8").replace("\n", "\r\n"), encoding="utf-8", newline="")
+    (inputs / "README.txt").write_text(
+        README.read_text("utf-8").replace("\n", "\r\n"), encoding="utf-8", newline=""
+    )
     (inputs / bundle.name).symlink_to(bundle)
     size = f"{bundle.stat().st_size // 2**20 + 320}M"
     config = STICK.format(
-        name=target.name, bios=BIOS_BOOT, esp=ESP, linux=LINUX, basic=BASIC_DATA, slot=SLOT, bundle=bundle.name, files=size
+        name=target.name,
+        bios=BIOS_BOOT,
+        esp=ESP,
+        linux=LINUX,
+        basic=BASIC_DATA,
+        slot=SLOT,
+        bundle=bundle.name,
+        files=size,
     )
     _genimage(config, inputs, target)
 

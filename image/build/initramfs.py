@@ -12,12 +12,12 @@ from image.build.steps import RECIPES, BuildError, run
 
 INIT = RECIPES / "boot" / "init.sh"
 
-MODULES = """
-squashfs ext4 vfat
-ahci ata_piix ata_generic nvme sd_mod virtio_blk virtio_pci virtio_scsi
-usb_storage uas xhci_pci ehci_pci uhci_hcd ohci_pci
-mmc_block sdhci_pci sdhci_acpi
-""".split()
+MODULES = (
+    *("squashfs", "ext4", "vfat"),
+    *("ahci", "ata_piix", "ata_generic", "nvme", "sd_mod", "virtio_blk", "virtio_pci", "virtio_scsi"),
+    *("usb_storage", "uas", "xhci_pci", "ehci_pci", "uhci_hcd", "ohci_pci"),
+    *("mmc_block", "sdhci_pci", "sdhci_acpi"),
+)
 """File systems and what disks hang on; each with what it depends on."""
 
 PROGRAMS = ("/sbin/findfs",)
@@ -40,7 +40,9 @@ def module_files(kernel: Path, release: str) -> list[Path]:
         if name in by_name:
             wanted |= {by_name[name], *needs[by_name[name]]}
         elif name not in built_in:
-            raise BuildError(f"kernel {release} has no module {name}: look at image/build/modules-dropped.txt")
+            raise BuildError(
+                f"kernel {release} has no module {name}: look at image/build/modules-dropped.txt"
+            )
     soft = ("crc32c_generic", "crc32c_intel", "crc16", "libcrc32c", "nls_ascii", "nls_cp437")
     for name in soft:
         if name in by_name:

@@ -59,7 +59,15 @@ def development(folder: Path, name: str) -> Signer:
     )  # fmt: skip
     request = folder / "signer.csr"
     run(
-        "openssl", "req", *new_key, "-keyout", found.key, "-out", request, "-subj", f"/O={name}/CN={name} bundles"
+        "openssl",
+        "req",
+        *new_key,
+        "-keyout",
+        found.key,
+        "-out",
+        request,
+        "-subj",
+        f"/O={name}/CN={name} bundles",
     )
     extensions = folder / "signer.ext"
     extensions.write_text(SIGNER)

@@ -17,22 +17,7 @@ ROOMS = ("appliance", "board", "dsp", "webui", "image/__init__.py", "image/box",
 MADE = ("webui/static/vendor", "appliance/prompts/built")
 """Made by setup.sh and not in git."""
 
-TRIM = """
-usr/share/doc-base usr/share/locale usr/share/man usr/share/info usr/share/lintian usr/share/bug usr/share/pixmaps
-usr/share/bash-completion usr/share/zsh usr/share/menu usr/share/applications usr/share/common-licenses/*.gz
-usr/share/i18n usr/share/perl usr/share/perl5 usr/bin/perl usr/bin/perl5* usr/lib/x86_64-linux-gnu/perl-base
-usr/share/zoneinfo/right usr/share/zoneinfo/posix usr/share/python3 usr/share/dpkg usr/share/debconf
-usr/share/openssh usr/share/gcc usr/share/gdb usr/share/sounds usr/share/polkit-1 usr/share/initramfs-tools
-usr/share/util-linux usr/share/fish usr/share/vim usr/share/keyrings usr/share/libc-bin usr/share/apport
-usr/lib/x86_64-linux-gnu/gconv usr/lib/udev/hwdb.d etc/apt etc/dpkg etc/alternatives/README etc/cron.daily etc/cron.d
-etc/logrotate.d etc/initramfs-tools etc/kernel usr/lib/apt usr/lib/dpkg usr/lib/initcpio usr/lib/kernel
-usr/lib/python3 usr/lib/python3.11/lib2to3 usr/lib/python3.11/pydoc_data usr/lib/python3.11/ensurepip
-usr/lib/python3.11/idlelib usr/lib/python3.11/turtledemo usr/lib/python3.11/test usr/lib/python3.11/distutils
-usr/sbin/update-initramfs usr/bin/dpkg* usr/sbin/dpkg* usr/bin/apt* usr/bin/debconf* usr/sbin/dpkg-* usr/bin/perl*
-etc/ssh/ssh_host_* etc/machine-id var/lib/dbus/machine-id etc/hostname etc/resolv.conf etc/fstab etc/passwd- etc/shadow-
-etc/group- etc/gshadow- etc/subuid- etc/subgid- boot/* var/* tmp/* run/* root/* .dockerenv etc/init.d etc/rc*.d
-""".split()
-"""Patterns under the root. The package database goes too: bill of materials and BOM stand for it."""
+TRIM = debian.words((RECIPES / "build" / "trimmed.txt").read_text(encoding="utf-8"))
 
 FOLDERS = ("boot/esp", "config", "data", "var", "tmp", "run", "proc", "sys", "dev", "root")
 
@@ -51,7 +36,12 @@ def schema() -> int:
 def system() -> Path:
     """A tar of Debian's part with kernel and initramfs: what changes seldom."""
     base, kernel = debian.base(), debian.kernel()
-    recipe = (Path(__file__), RECIPES / "build" / "initramfs.py", initramfs.INIT, RECIPES / "build" / "wheels.py")
+    recipe = (
+        Path(__file__),
+        RECIPES / "build" / "initramfs.py",
+        initramfs.INIT,
+        RECIPES / "build" / "wheels.py",
+    )
     key = digest(base.name, kernel.name, *recipe)
 
     def make(target: Path) -> None:
@@ -60,8 +50,9 @@ def system() -> Path:
         tree.mkdir(parents=True)
         run("tar", "-C", tree, "-xpf", base)
         _keep_package_list(tree)
-        (release,) = (path.name for path in (kernel / "lib" / "modules").iterdir())
-        shutil.copytree(kernel / "lib" / "modules", tree / "usr" / "lib" / "modules", symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(
+            kernel / "lib" / "modules", tree / "usr" / "lib" / "modules", symlinks=True, dirs_exist_ok=True
+        )
         initramfs.make(kernel, tree, kernel.parent / "initrd.img", source_date())
         trim(tree)
         shutil.copy2(kernel / "vmlinuz", tree / "boot" / "vmlinuz")
@@ -80,7 +71,10 @@ def system() -> Path:
 def _keep_package_list(tree: Path) -> None:
     """Names, versions and licences for the bill of materials, before the package database goes."""
     listed = run(
-        "dpkg-query", f"--admindir={tree / 'var/lib/dpkg'}", "-W", "-f=${Package}\t${Version}\t${source:Package}\n"
+        "dpkg-query",
+        f"--admindir={tree / 'var/lib/dpkg'}",
+        "-W",
+        "-f=${Package}\t${Version}\t${source:Package}\n",
     )
     target = tree / "usr" / "share" / "doc" / "packages.tsv"
     target.write_text("".join(sorted(listed.splitlines(keepends=True))), encoding="utf-8")
@@ -100,7 +94,7 @@ def trim(tree: Path) -> None:
 
 
 def product_files() -> list[Path]:
-    """Files of the repository that are on the box, relative to it; new ones count before they are committed."""
+    """Files of the repository that are on the box, relative to it; new ones count before a commit."""
     listed = run("git", "-C", REPOSITORY, "ls-files", "-co", "--exclude-standard", "-z", "--", *ROOMS)
     files = {Path(name) for name in listed.split("\0") if name and (REPOSITORY / name).is_file()}
     for folder in MADE:
@@ -129,7 +123,8 @@ def build(target: Path, keyring: bytes, number: str | None = None) -> None:
         shutil.copy2(RECIPES / "boot" / name, boot / name)
     (target / "etc/rauc/keyring.pem").write_bytes(keyring)
     (target / "usr/lib/zongji/release").write_text(
-        f"PRODUCT=zongji\nHARDWARE=amd64\nVERSION={number or version()}\nSCHEMA={schema()}\nBUILD={commit()}\n"
+        f"PRODUCT=zongji\nHARDWARE=amd64\nVERSION={number or version()}\n"
+        f"SCHEMA={schema()}\nBUILD={commit()}\n"
     )
     _settle(target)
 
@@ -144,12 +139,15 @@ def commit() -> str:
 def _venv(target: Path) -> None:
     venv = target / "usr/lib/zongji/venv"
     (venv / "bin").mkdir(parents=True)
-    (venv / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11\n")
+    (venv / "pyvenv.cfg").write_text(
+        "home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11\n"
+    )
     (venv / "bin/python").symlink_to("/usr/bin/python3.11")
     (venv / "bin/python3").symlink_to("python")
     entry = venv / "bin/zongji"
     entry.write_text(
-        "#!/usr/lib/zongji/venv/bin/python\nimport sys\n\nfrom appliance.cli.main import main\n\nsys.exit(main())\n"
+        "#!/usr/lib/zongji/venv/bin/python\nimport sys\n\n"
+        "from appliance.cli.main import main\n\nsys.exit(main())\n"
     )
     entry.chmod(0o755)
     (target / "usr/bin/zongji").symlink_to("/usr/lib/zongji/venv/bin/zongji")
@@ -164,7 +162,9 @@ def _product(site: Path, number: str) -> None:
         place.chmod(0o755 if os.access(REPOSITORY / path, os.X_OK) else 0o644)
     info = site / f"zongji-{number}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: zongji\nVersion: {number}\nLicense: Apache-2.0\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: zongji\nVersion: {number}\nLicense: Apache-2.0\n"
+    )
     for room in {path.parts[0] for path in files}:
         wheels.compile_python(site / room, f"{wheels.SITE}/{room}")
 
@@ -195,7 +195,9 @@ def _settle(target: Path) -> None:
     shadow.chmod(0o640)
     (target / "etc/machine-id").write_text("")
     (target / "etc/hostname").write_text("zongji\n")
-    (target / "etc/hosts").write_text("127.0.0.1 localhost zongji\n::1 localhost ip6-localhost ip6-loopback\n")
+    (target / "etc/hosts").write_text(
+        "127.0.0.1 localhost zongji\n::1 localhost ip6-localhost ip6-loopback\n"
+    )
     resolv = target / "etc/resolv.conf"
     resolv.unlink(missing_ok=True)
     resolv.symlink_to("/run/systemd/resolve/stub-resolv.conf")
@@ -203,4 +205,3 @@ def _settle(target: Path) -> None:
     remove(target / "var/cache/ldconfig")
     for path in sorted((target / "var").iterdir()):
         remove(path)
-

@@ -1,6 +1,6 @@
 """What must not be in an image: a password, a private key, a box's own identity, a compiler.
 
-    python -m image.build.scan FOLDER
+python -m image.build.scan FOLDER
 """
 
 from __future__ import annotations
@@ -10,19 +10,24 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s:,-]{64}|AGE-SECRET-KEY-1[A-Z0-9]{20}")
+PRIVATE_KEY = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s:,-]{64}|AGE-SECRET-KEY-1[A-Z0-9]{20}"
+)
 """A key's beginning and real key material behind it; a program that knows the marker is no key."""
 LOCKED = ("*", "!", "!!", "!*", "!!*")
-COMPILERS = re.compile(r"^(?:cc|gcc|g\+\+|c\+\+|cpp|clang|tcc|as|ld|ld\.(?:bfd|gold)|make|perl|gdb)(?:-[\d.]+)?$")
+COMPILERS = re.compile(
+    r"^(?:cc|gcc|g\+\+|c\+\+|cpp|clang|tcc|as|ld|ld\.(?:bfd|gold)|make|perl|gdb)(?:-[\d.]+)?$"
+)
 BIN = ("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/lib/zongji/venv/bin")
 OWN = ("etc/machine-id", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "etc/hostid")
 PUBLISHED = re.compile(r"^usr/lib/x86_64-linux-gnu/libgnutls\.so\.30[.\d]*$")
 """Files of Debian with keys that everybody knows: GnuTLS carries those of its self-tests."""
 SETUID = {
-    "usr/bin/su", "usr/bin/mount", "usr/bin/umount", "usr/bin/passwd", "usr/bin/newgrp", "usr/bin/chsh", "usr/bin/chfn",
-    "usr/bin/gpasswd", "usr/bin/chage", "usr/bin/expiry", "usr/sbin/unix_chkpwd", "usr/bin/ssh-agent",
-    "usr/lib/dbus-1.0/dbus-daemon-launch-helper", "usr/lib/openssh/ssh-keysign", "usr/bin/wall", "usr/bin/write",
-    "usr/bin/write.ul", "usr/bin/crontab", "usr/bin/dotlockfile",
+    "usr/bin/su", "usr/bin/mount", "usr/bin/umount", "usr/bin/passwd", "usr/bin/newgrp",
+    "usr/bin/chsh", "usr/bin/chfn", "usr/bin/gpasswd", "usr/bin/chage", "usr/bin/expiry",
+    "usr/sbin/unix_chkpwd", "usr/bin/ssh-agent", "usr/lib/dbus-1.0/dbus-daemon-launch-helper",
+    "usr/lib/openssh/ssh-keysign", "usr/bin/wall", "usr/bin/write", "usr/bin/write.ul",
+    "usr/bin/crontab", "usr/bin/dotlockfile",
 }  # fmt: skip
 """Programs of Debian that run with another user's rights; a new one is looked at before it ships."""
 
@@ -59,7 +64,11 @@ def _passwords(root: Path) -> Iterator[str]:
             fields = line.split(":")
             hidden = name == "etc/passwd" and fields[1] == "x"
             if not hidden and fields[1] not in LOCKED and not (name == "etc/gshadow" and fields[1] == ""):
-                yield f"{name}: {fields[0]} has a password" if fields[1] else f"{name}: {fields[0]} needs no password"
+                yield (
+                    f"{name}: {fields[0]} has a password"
+                    if fields[1]
+                    else f"{name}: {fields[0]} needs no password"
+                )
 
 
 def _holds_private_key(path: Path) -> bool:

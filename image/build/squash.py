@@ -13,7 +13,8 @@ def squashfs(root: Path, target: Path, level: int = 9, exclude: tuple[str, ...] 
     remove(target)
     epoch = source_date()
     run(
-        "env", "-u", "SOURCE_DATE_EPOCH", "mksquashfs", root, target, "-noappend", "-no-progress", "-no-xattrs", "-comp", "gzip",
+        "env", "-u", "SOURCE_DATE_EPOCH", "mksquashfs", root, target,
+        "-noappend", "-no-progress", "-no-xattrs", "-comp", "gzip",
         "-Xcompression-level", level, "-b", "256K", "-all-time", epoch, "-mkfs-time", epoch,
         *(("-e", *exclude) if exclude else ()),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Steps of a build: each says its name and its seconds, and is skipped when its inputs are those of last time."""
+"""Steps of a build: each says its name and its seconds, and is skipped while its inputs stay the same."""
 
 from __future__ import annotations
 

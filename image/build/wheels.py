@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -29,7 +28,7 @@ TRIMMED = (
     "cffi/*.h",
     "tzdata",
 )
-"""Of the packages: their own tests, compilers' matter, and data that nothing here reads (Debian has tzdata)."""
+"""Of the packages: their own tests, compilers' matter, and data that nothing reads (Debian has tzdata)."""
 BABEL_LOCALES = ("root", "en", "zh")
 """Languages of Babel's data that are kept, with their countries' variants."""
 
@@ -107,4 +106,4 @@ def compile_python(folder: Path, seen_as: str) -> None:
         env={"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": source_date()},
     )
     for path in folder.rglob("__pycache__"):
-        os.chmod(path, 0o755)
+        path.chmod(0o755)
