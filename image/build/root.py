@@ -187,6 +187,7 @@ def overlay(target: Path) -> None:
 def _settle(target: Path) -> None:
     run("systemd-sysusers", f"--root={target}")
     run("chroot", target, "/bin/systemctl", "preset-all")
+    overlay(target)  # the presets took away links that are ours, such as default.target
     for name in ("etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-", "etc/.pwd.lock"):
         remove(target / name)
     # The day a password was last changed is the day of the build otherwise.

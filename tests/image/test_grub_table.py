@@ -1,0 +1,218 @@
+"""The boot loader's decision table, walked row by row by the real GRUB (OVMF, no kernel).
+
+One start of GRUB reads the functions of image/boot/grub.cfg and walks every row: it reads the row's two
+state files, decides, and writes them. Only starting a kernel is replaced by a word on the serial line.
+What is expected comes from the model below, which is written from the rules of docs/release.md alone.
+Six further starts load the real thing, to see that the replaced functions are right too.
+"""
+
+import itertools
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from image.box import bootstate
+from image.box.bootstate import Slot, State
+from image.build import disk
+from tests.image.vm import Vm, run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GRUB_CONFIG = REPOSITORY / "image" / "boot" / "grub.cfg"
+CUT = "# --- from here on things happen ---"
+PARTS = {"A": "gpt4", "B": "gpt5", "recovery": "gpt3"}
+
+# --- the rows ----------------------------------------------------------------------------------------------
+
+DAMAGES = ("none", "first zeroed", "second zeroed", "both zeroed", "first torn", "second torn", "second older",
+           "equal", "first garbage value", "second too many tries")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """State files and which kernels can be loaded."""
+
+    state: State
+    damage: str
+    loadable: frozenset[str]
+    key: bool = False
+
+    def copies(self):
+        """The two files' bytes: the second copy is the newer one, unless the damage says otherwise."""
+        older = replace(self.state, seq=self.state.seq - 1, order=("B",), recovery=not self.state.recovery)
+        first, second = bootstate.encode(older), bootstate.encode(self.state)
+        match self.damage:
+            case "first zeroed":
+                first = bytes(1024)
+            case "second zeroed":
+                first, second = bootstate.encode(self.state), bytes(1024)
+            case "both zeroed":
+                first, second = bytes(1024), bytes(1024)
+            case "first torn":
+                first = first[:300] + bytes(724)
+                first = first.replace(b"RECOVERY", b"\0\0\0\0\0\0\0\0")
+            case "second torn":
+                first, second = bootstate.encode(self.state), second[:40] + bytes(984)
+            case "second older":
+                first, second = bootstate.encode(self.state), first
+            case "equal":
+                first = second
+            case "first garbage value":
+                first = first.replace(b"ORDER=B", b"ORDER=C")
+            case "second too many tries":
+                first, second = (
+                    bootstate.encode(self.state),
+                    re.sub(rb"A_TRY=.", b"A_TRY=7", bootstate.encode(self.state)),
+                )
+        return first, second
+
+
+def rows():
+    """Every combination, and the sequence numbers that carry."""
+    everything = frozenset({"A", "B", "recovery"})
+    kernels = [frozenset(some) for n in range(4) for some in itertools.combinations(sorted(everything), n)]
+    for a_try, b_try, order, recovery, loadable in itertools.product(
+        (0, 1, 3), (0, 2), (("A",), ("B",), ("A", "B"), ("B", "A")), (False, True), kernels
+    ):
+        state = State(41, order, Slot(True, a_try), Slot(False, b_try), recovery)
+        yield Row(state, "none", loadable)
+    for damage, a_try, b_try, order, recovery, key in itertools.product(
+        DAMAGES, (0, 2), (0, 3), (("A", "B"), ("B", "A")), (False, True), (False, True)
+    ):
+        yield Row(State(9, order, Slot(True, a_try), Slot(True, b_try), recovery), damage, everything, key)
+    for damage, loadable in itertools.product(("both zeroed", "first zeroed"), kernels):
+        yield Row(State(5, ("A", "B"), Slot(True, 3), Slot(True, 3)), damage, loadable)
+    for seq in (1, 8, 9, 10, 19, 99, 109, 999, 4711, 99_999, 123_456_789, 199_999_999):
+        yield Row(State(seq, ("A", "B"), Slot(True, 3), Slot(True, 3)), "none", everything)
+
+
+# --- the model ---------------------------------------------------------------------------------------------
+
+
+def expected(row):
+    """What is started (a list of attempts, the last one succeeding) and the state files after it."""
+    copies = [bootstate.decode(block) for block in row.copies()]
+    blocks = list(row.copies())
+    attempts = []
+
+    def start(what):
+        attempts.append(what)
+        return what in row.loadable
+
+    def recovery():
+        return start("recovery") or start("A") or start("B") or attempts.append("nothing")
+
+    if row.key:
+        recovery()
+        return attempts, blocks
+    valid = [index for index in (0, 1) if copies[index] is not None]
+    if not valid:
+        _ = start("A") or start("B") or recovery()
+        return attempts, blocks
+    here = max(valid, key=lambda index: (copies[index].seq, index))
+    there = 1 - here if len(valid) == 2 else here
+    state = copies[here]
+    if not state.recovery:
+        for name in state.order:
+            slot = state.slot(name)
+            if slot.tries == 0:
+                continue
+            state = replace(state.with_slot(name, replace(slot, tries=slot.tries - 1)), seq=state.seq + 1)
+            blocks[there] = bootstate.encode(state)
+            here, there = there, here
+            if start(name):
+                return attempts, blocks
+    recovery()
+    return attempts, blocks
+
+
+def driver(table):
+    """A GRUB configuration that walks the table."""
+    functions, cut, _ = GRUB_CONFIG.read_text(encoding="utf-8").partition(CUT)
+    assert cut, "grub.cfg lost the line that parts functions from what happens"
+    lines = [
+        functions,
+        "function start_from {",
+        '  echo "TRY $what $1 $2 $3 $4 state=$boot_state"',
+        "  set can=0",
+        *(f'  if [ "$1" = {part} ]; then set can=$load_{name}; fi' for name, part in PARTS.items()),
+        '  if [ "$can" = 1 ]; then return 0; else return 1; fi',
+        "}",
+        'function nothing_starts { echo "TRY nothing"; }',
+        "set rows=$esp/rows",
+    ]
+    for number, row in enumerate(table):
+        lines += [
+            f"set esp=$rows/{number}",
+            *(f"set load_{name}={int(name in row.loadable)}" for name in PARTS),
+            f'echo "ROW {number}"',
+            "read_state",
+            "start_recovery key" if row.key else "choose",
+        ]
+    lines += ['echo "ROWS DONE"', "halt"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def boot_loader():
+    return disk.boot_loader()
+
+
+def esp(folder, boot_loader, config):
+    """An ESP with GRUB and this configuration, in a disk of its own."""
+    image = folder / "esp.img"
+    image.touch()
+    run("truncate", "-s", "160M", image)
+    (folder / "grub.cfg").write_text(config)
+    run("sgdisk", "-n", "1:2048:+1M", "-t", "1:ef02", "-n", "2:4096:0", "-t", "2:ef00", image)
+    run("mformat", "-i", at(image), "-F", "-T", str(159 * 2048 - 4096), "-h", "64", "-s", "32", "::")
+    for name in ("EFI", "EFI/BOOT", "grub"):
+        run("mmd", "-i", at(image), f"::/{name}")
+    run("mcopy", "-i", at(image), boot_loader / "BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI")
+    run("mcopy", "-i", at(image), folder / "grub.cfg", "::/grub/grub.cfg")
+    return image
+
+
+def at(image):
+    """The ESP within the disk, for mtools."""
+    return f"{image}@@2M"
+
+
+def said(console):
+    """Lines of GRUB: the firmware's screen and the serial terminal both end on the serial line."""
+    text = re.sub(r"\x1b\[[0-9;?=]*[A-Za-z]", "", console.read_text("latin-1"))
+    return text.replace("\r", "\n")
+
+
+def test_every_row_starts_what_the_rules_say_and_leaves_the_state_they_say(tmp_path, boot_loader):
+    table = list(rows())
+    config = driver(table).replace("terminal_output console serial", "terminal_output serial")
+    image = esp(tmp_path, boot_loader, config)
+    for number, row in enumerate(table):
+        place = tmp_path / "rows" / str(number) / "zongji"
+        place.mkdir(parents=True)
+        for name, block in zip(bootstate.COPIES, row.copies(), strict=True):
+            (place / name).write_bytes(block)
+    run("mcopy", "-s", "-i", at(image), tmp_path / "rows", "::/rows")
+
+    with Vm(image, firmware="efi", network=False) as vm:
+        vm.wait_console("ROWS DONE")
+        text = said(vm.console)
+
+    after = tmp_path / "after"
+    after.mkdir()
+    run("mcopy", "-s", "-i", at(image), "::/rows", after)
+    wrong = []
+    told = re.split(r"ROW (\d+)\n", text)[1:]
+    words = {int(number): re.findall(r"TRY (nothing|recovery|system A|system B)", body)
+             for number, body in zip(told[::2], told[1::2], strict=True)}  # fmt: skip
+    for number, row in enumerate(table):
+        attempts, blocks = expected(row)
+        got = [word.removeprefix("system ") for word in words.get(number, [])]
+        left = [(after / "rows" / str(number) / "zongji" / name).read_bytes() for name in bootstate.COPIES]
+        if got != attempts:
+            wrong.append(f"{row}: tried {got}, expected {attempts}")
+        elif [bootstate.decode(block) for block in left] != [bootstate.decode(block) for block in blocks]:
+            wrong.append(f"{row}: left {[block[:110] for block in left]}, expected {[b[:110] for b in blocks]}")
+    assert not wrong, f"{len(wrong)} of {len(table)} rows:\n" + "\n".join(wrong[:10])
