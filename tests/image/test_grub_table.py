@@ -3,7 +3,6 @@
 One start of GRUB reads the functions of image/boot/grub.cfg and walks every row: it reads the row's two
 state files, decides, and writes them. Only starting a kernel is replaced by a word on the serial line.
 What is expected comes from the model below, which is written from the rules of docs/release.md alone.
-Six further starts load the real thing, to see that the replaced functions are right too.
 """
 
 import itertools
@@ -214,5 +213,7 @@ def test_every_row_starts_what_the_rules_say_and_leaves_the_state_they_say(tmp_p
         if got != attempts:
             wrong.append(f"{row}: tried {got}, expected {attempts}")
         elif [bootstate.decode(block) for block in left] != [bootstate.decode(block) for block in blocks]:
-            wrong.append(f"{row}: left {[block[:110] for block in left]}, expected {[b[:110] for b in blocks]}")
+            wrong.append(
+                f"{row}: left {[block[:110] for block in left]}, expected {[b[:110] for b in blocks]}"
+            )
     assert not wrong, f"{len(wrong)} of {len(table)} rows:\n" + "\n".join(wrong[:10])
