@@ -1,5 +1,5 @@
 # Everything starts here; see README.md.
-.PHONY: help setup setup-test setup-bench run test check test-guest image bench bench-long dsp-report screenshots lock clean
+.PHONY: help setup setup-test setup-bench run test check test-guest test-image image bench bench-long dsp-report screenshots lock clean
 
 help:            ## what can be made
 	@sed -n 's/^\([a-z-]*\): *[^#]*## /  make \1: /p' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: check      ## checks and all tests
 test-guest:      ## tests against real kernel modules, in a QEMU guest (Debian's kernel and DAHDI, compiled once)
 	@./setup.sh guest
 	@ZONGJI_GUEST=1 nice .venv/bin/python -m pytest tests/guest
+
+test-image:      ## tests of the boot loader and of the built image, in QEMU
+	@./setup.sh test-image
+	@ZONGJI_IMAGE=1 nice .venv/bin/python -m pytest tests/image
 
 image:           ## what is flashed: disk image, update bundle, recovery stick, in build/image/out (as root)
 	@./setup.sh image

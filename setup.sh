@@ -19,10 +19,15 @@ if [ "$want" = guest ]; then
     guest="qemu-system-x86 linux-headers-amd64 dahdi-source busybox-static kmod cpio bzip2 make binutils util-linux"
     want=test
 fi
-if [ "$want" = image ]; then
+if [ "$want" = image ] || [ "$want" = test-image ]; then
     guest="mmdebstrap genimage mtools dosfstools e2fsprogs squashfs-tools rauc openssl xz-utils cpio kmod binutils git"
     guest="$guest grub-common grub-pc-bin grub-efi-amd64-bin"
-    want=run
+    if [ "$want" = test-image ]; then
+        guest="$guest qemu-system-x86 qemu-utils ovmf gdisk openssh-client"
+        want=test
+    else
+        want=run
+    fi
 fi
 if [ "$want" = test ] || [ "$want" = bench ]; then
     # Made-up USB devices for the tests of hot-plug.

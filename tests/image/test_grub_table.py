@@ -24,8 +24,10 @@ PARTS = {"A": "gpt4", "B": "gpt5", "recovery": "gpt3"}
 
 # --- the rows ----------------------------------------------------------------------------------------------
 
-DAMAGES = ("none", "first zeroed", "second zeroed", "both zeroed", "first torn", "second torn", "second older",
-           "equal", "first garbage value", "second too many tries")  # fmt: skip
+DAMAGES = (
+    *("none", "first zeroed", "second zeroed", "both zeroed", "first torn", "second torn", "second older"),
+    *("equal", "first garbage value", "second too many tries"),
+)
 
 
 @dataclass(frozen=True)
