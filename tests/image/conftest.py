@@ -1,5 +1,5 @@
 import os
 
 if "ZONGJI_IMAGE" not in os.environ:
-    # `make test-image` runs these; `make test` needs neither QEMU nor an image. tests/image/box needs neither.
+    # `make test-image` runs these; `make test` needs no QEMU; nor does tests/image/box.
     collect_ignore_glob = ["test_*.py"]
