@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control import callers, health, messages, planning, system
+from appliance.control import callers, care, health, messages, planning, system
 from appliance.control.compile import check_flow
 from appliance.control.effects import Effect, Message, Stream, ToEngine, Work
 from appliance.control.gate import Gate
@@ -30,6 +30,8 @@ from appliance.core.events import DESK_VERBS
 from appliance.paths import SHIPPED_PROMPTS, Home, system_socket
 from appliance.services import prompts as prompt_files
 from appliance.services import retention
+from appliance.services.backup_errors import BackupError
+from appliance.services.repairs.model import REOPEN, REPUBLISH
 from appliance.store import SHIPPED_FLOWS, InvalidRow, NotFound, Store, StoreError, open_store
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ UNSENT_S = 30.0
 """How often the engine is given what has not been sent, in case that it has not heard of it."""
 WARM_NUMBER = "+8613800138000"
 """Looked up once at the start, so that the first real pop finds the database open and in memory."""
+EXPECTED = frozenset({"record", "message", "write_message", "care", care.JOB})
+"""Work whose errors are told to whoever asked, and need no line in the log."""
 FORWARDED = frozenset({"notice", "card_work"})
 
 
@@ -67,6 +71,9 @@ class Control:
         self._schedule = Schedule()
         self._schedule.add("probe", PROBE_S, 0.0, self._probe)
         self._schedule.add("retention", RETENTION_S, 60.0, self._retention)
+        self._schedule.add("daily_backup", care.DAILY_LOOK_S, care.DAILY_LOOK_S, self._daily_backup)
+        self._care = care.Care(home, self._gate, health.own_version(), wall_clock)
+        self._care.tidy()
         self._plan = planning.PlanState()
         self._box = health.Health(wall_clock())
         self._subscribers: set[int] = set()
@@ -194,7 +201,10 @@ class Control:
             "firmware": self._card_work,
             "claim": self._claim,
             "system": self._system,
+            "checks": self._checks,
         }.get(method)
+        if self._care.knows(method):
+            return self._care.request(client, request, method, params)
         if handler is None:
             return [failure(client, request, "unknown_method", f"control has no method {method!r}")]
         return handler(client, request, params, now)
@@ -277,6 +287,17 @@ class Control:
         force = {} if "port" in params else {"force": bool(params.get("force"))}
         return [ToEngine(command | given | force), result(client, request, {"ref": ref})]
 
+    def _checks(self, client: int, request: object, params: Message, now: float) -> list[Effect]:
+        about = {"client": client, "request": request}
+
+        def look() -> Message:
+            known = self._box.facts(
+                self._wall_clock(), self._summary(), self._details(), self._live or {}, self._care.states()
+            )
+            return {"findings": self._care.findings(known), "busy": self._care.busy}
+
+        return [Work("status", "care", look, about)]
+
     def _unsent(self) -> list[Effect]:
         """Messages that the engine may not know of. On the lane of the writing: what is read here as not sent
         is handed over before the engine hears that its fate is stored, so that it still knows it."""
@@ -312,7 +333,7 @@ class Control:
             if work.name != "open":
                 log.warning("%s: %s", work.name, error)
             self._gate.failed(error, now)
-        elif error is not None and work.name not in ("record", "message", "write_message"):
+        elif error is not None and work.name not in EXPECTED:
             log.error("%s failed", work.name, exc_info=error)
         effects = self._outcome(work, value, error, now)
         if self._gate.store is not store_before or isinstance(error, StoreError):
@@ -349,6 +370,10 @@ class Control:
             return self._compiled(about, value, error)
         if work.name == "reply":
             return [self._reply(about, {about["key"]: value}, error)]
+        if work.name == "care":
+            return [self._reply(about, value, error)]
+        if work.name == care.JOB:
+            return self._cared(self._care.job_done(value, error), now)
         if work.name == "status":
             self._probed(value)
             return [self._reply(about, self._summary() | self._details(), error)]
@@ -364,6 +389,13 @@ class Control:
         waiting = [*self._records.step(store, now), *self._messages.step(store, now)]
         return [warm, self._compile({}), *waiting, *self._unsent()]
 
+    def _cared(self, next_step: str, now: float) -> list[Effect]:
+        if next_step == REPUBLISH and self._gate.store is not None:
+            return [self._compile({})]
+        if next_step == REOPEN:
+            return [*self._gate.reopen(now), *self._tell_status()]
+        return []
+
     def _answer(self, asked: Message, data: Message | None, now: float) -> list[Effect]:
         if asked["link"] != self._link or now > asked["until"]:
             return []
@@ -375,6 +407,8 @@ class Control:
             return result(client, request, value)
         refused = isinstance(error, InvalidRow | NotFound)
         code = "store_away" if isinstance(error, StoreError) else "bad_request" if refused else "failed"
+        if isinstance(error, BackupError):
+            code = error.code
         return failure(client, request, code, str(error) or type(error).__name__)
 
     # -------------------------------------------------------------------- plan
@@ -423,7 +457,17 @@ class Control:
         quota_bytes = store.settings.get("recording.quota_mb") * 1_000_000
         return retention.sweep(store, self._home, self._wall_clock(), keep_days, quota_bytes)
 
+    def _daily_backup(self) -> None:
+        job = self._care.daily()
+        if job is not None:
+            job()
+        store = self._gate.store
+        if store is not None:
+            store.copies.prune(self._wall_clock())
+
     def _job_done(self, name: str, value: Any) -> list[Effect]:
+        if name == "daily_backup":
+            return []
         if name == "retention":
             self._box.retention_problems = value.problems if value is not None else []
             return []
@@ -448,7 +492,10 @@ class Control:
         if now >= self._unsent_due_s:
             self._unsent_due_s = now + UNSENT_S
             effects += self._unsent()
-        effects += [Work("slow", name, run) for name, run in self._schedule.start_due(now)]
+        effects += [
+            Work(care.LANE if name == "daily_backup" else "slow", name, run)
+            for name, run in self._schedule.start_due(now)
+        ]
         if had_store and self._gate.store is None:
             effects += self._tell_status()
         return effects

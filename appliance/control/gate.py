@@ -63,6 +63,12 @@ class Gate:
         self.problem = str(error)
         self._next_s = now + RETRY_S
 
+    def reopen(self, now: float) -> list[Effect]:
+        """The file has been replaced on purpose: close what is open, open what is there."""
+        self.failed(StoreError("the database is being opened anew"), now)
+        self._next_s = now
+        return self.tick(now)
+
     def close(self) -> None:
         """Close the store. Idempotent."""
         if self.store is not None:

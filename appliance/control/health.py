@@ -7,13 +7,13 @@ import sqlite3
 from collections import deque
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from appliance.control.effects import Message, ToClient
 from appliance.control.planning import Ports
 from appliance.control.records import Records
 from appliance.paths import Home
 from appliance.services import disk
+from appliance.services.checks.model import Facts
 from appliance.store import SETTINGS, Store, StoreError
 
 MOST_NOTICES = 100
@@ -31,20 +31,22 @@ class Probe:
     disk: disk.DiskState = field(default_factory=lambda: disk.DiskState("unknown"))
     spool: int = 0
     schema: int | None = None
+    backup_daily: bool = True
 
 
 def probe(home: Home, store: Store | None) -> Probe:
     """Look. Uses the default limits while the database cannot be read."""
     limits = {key: SETTINGS[key].default for key in ("disk.warn_percent", "disk.alarm_percent")}
-    schema = None
+    schema, daily = None, True
     if store is not None:
         try:
+            daily = store.settings.get("backup.daily")
             limits = {key: store.settings.get(key) for key in limits}
             schema = store.version
         except StoreError:
             schema = None  # the status says already what is wrong with the database
     state = disk.measure(home.root, limits["disk.warn_percent"], limits["disk.alarm_percent"])
-    return Probe(state, sum(1 for _ in home.spool.glob("*.json")), schema)
+    return Probe(state, sum(1 for _ in home.spool.glob("*.json")), schema, daily)
 
 
 def event(client: int, topic: str, data: Message) -> ToClient:
@@ -118,15 +120,35 @@ class Health:
             "messages": messages.state(),
             "retention_problems": list(self.retention_problems),
             "versions": {
-                "zongji": _own_version(),
+                "zongji": own_version(),
                 "schema": self.probe.schema,
                 "sqlite": sqlite3.sqlite_version,
                 "python": platform.python_version(),
             },
         }
 
+    def facts(
+        self, now: float, summary: Message, details: Message, live: Message, database: Message
+    ) -> Facts:
+        """What the health checks look at, as far as it is here. now: Unix seconds."""
+        return Facts(
+            now=now,
+            database_problem=summary["database"]["problem"],
+            plan=summary["plan"],
+            disk=details["disk"],
+            engine=summary["engine"],
+            engine_health=self.engine_health,
+            lines=tuple(live.get("lines", ())),
+            records=details["records"],
+            retention_problems=tuple(self.retention_problems),
+            started_at=self.started_at,
+            backup_daily=self.probe.backup_daily,
+            **database,
+        )
 
-def _own_version() -> Any:
+
+def own_version() -> str:
+    """Version of this program."""
     try:
         return version("zongji")
     except PackageNotFoundError:

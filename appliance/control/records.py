@@ -48,7 +48,7 @@ class Kind:
 
 
 def _save_call(store: Store, one: Received) -> Message:
-    return store.calls.save(one.record, one.final)
+    return store.save_call(one.record, one.final)
 
 
 def _tell_call(row: Message) -> list[Effect]:

@@ -27,6 +27,7 @@ from appliance.services import backup_file, budget
 from appliance.services.backup_errors import BackupError
 from appliance.services.backup_file import Header, Member
 from appliance.services.backup_key import BackupKey
+from appliance.services.checks.model import CLOCK_SET_S
 from appliance.store import fallback
 from appliance.store.migrations import MIGRATIONS
 
@@ -358,7 +359,3 @@ def due(home: Home, now: float, hour: int) -> bool:
         start -= 86400.0
     made = [one.header.made_at for one in catalogue(home.backups) if one.header and one.header.automatic]
     return not any(start <= at <= now for at in made)
-
-
-CLOCK_SET_S = 1_700_000_000.0
-"""A clock before this (November 2023) has never been set."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,8 @@ from appliance.store.numbers import Numbering
 from appliance.store.record_copies import RecordCopies
 from appliance.store.settings import Settings
 from appliance.store.users import Audit, Claim, Users
+
+log = logging.getLogger(__name__)
 
 _NUMBERED_FOR = "_numbered_for"
 """Row of the settings table: for which country and area code the stored numbers are normalised."""
@@ -76,6 +79,7 @@ class Store:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
+        self._clock = clock
         self._numbering: tuple[str, Numbering] = ("", Numbering())
         self.settings = Settings(database, clock)
         self.settings.changed = self._setting_changed
@@ -151,6 +155,17 @@ class Store:
         self.messages.renumber()
         with self._database.write() as db:
             db.table("settings").upsert({"key": _NUMBERED_FOR, "value": state, "changed_at": 0.0}, pk="key")
+
+    def save_call(self, record: Mapping[str, Any], final: bool) -> dict[str, Any]:
+        """`calls.save`, and for a finished call its JSON copy. The engine keeps the record until this has
+        returned, so a power cut in between costs nothing. Raises InvalidRow, StoreError."""
+        row = self.calls.save(record, final)
+        if final:
+            try:
+                self.copies.keep(record, self._clock())
+            except OSError as error:
+                log.warning("call %s is stored, but not its copy: %s", row["id"], error.strerror)
+        return row
 
     def carry_over(self, now: float) -> None:
         """In an older program's time: take over what the newer one stored meanwhile, from the JSON copies."""

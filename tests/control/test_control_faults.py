@@ -40,12 +40,20 @@ def test_a_restored_database_is_found_and_what_waited_is_stored(make_desk, home,
     assert desk.topics("status")[-1]["maintenance"] is False
 
 
-def test_a_database_of_a_newer_version_is_not_touched(make_desk, home):
+def test_a_database_of_a_newer_version_is_not_touched_and_work_goes_on_beside_it(make_desk, home):
     newer = [*MIGRATIONS, ("CREATE TABLE tomorrow (id INTEGER)",)]
     open_store(home.database, migrations=newer).close()
     desk = make_desk()
-    problem = desk.request("status")["result"]["database"]["problem"]
-    assert "newer version" in problem and "install the newer version" in problem
+    assert desk.request("status")["result"]["database"]["ok"]
+    desk.connect()
+    desk.hear(record_event("c1"))
+    assert desk.acks == ["c1"]
+    found = desk.request("checks", 2)["result"]["findings"]
+    assert "database_fallback" in {one["id"] for one in found}
+    desk.control.close()
+    store = open_store(home.database, migrations=newer)
+    assert store.version == len(newer) and store.calls.get("c1") is not None
+    store.close()
 
 
 def test_a_database_removed_while_it_is_open_is_never_replaced_by_an_empty_one(desk, home):

@@ -1,0 +1,40 @@
+"""Asking the flashed box's system daemon, which is not there in development."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from appliance.client import ControlClient, WireError
+
+SOCKET = Path("/run/zongji/system.sock")
+STICKS = Path("/run/zongji/usb")
+
+
+class System:
+    """The system daemon's socket, `$ZONGJI_SYSTEM` or where the flashed box has it."""
+
+    def __init__(self, socket: Path | None = None, sticks: Path = STICKS) -> None:
+        self._socket = socket or Path(os.environ.get("ZONGJI_SYSTEM") or SOCKET)
+        self._sticks = sticks
+
+    def call(self, method: str, params: dict[str, Any]) -> Any:
+        """A request. Raises WireError."""
+        return ControlClient(self._socket, 15.0).call(method, **params)
+
+    def ask(self, method: str) -> dict[str, Any]:
+        """A request whose answer may be missing: {} without the daemon, or when it refuses."""
+        if not self._socket.exists():
+            return {}
+        try:
+            answer = self.call(method, {})
+        except WireError:
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+    def mount(self, name: str) -> Path | None:
+        """Where a USB stick of this name is mounted."""
+        if not name or "/" in name or name.startswith("."):
+            return None
+        return self._sticks / name

@@ -1,0 +1,325 @@
+"""Backups, restoring, health checks and repairs, as control's methods.
+
+One job at a time runs on the lane "care"; who asked gets an answer at once and looks at `backups`, whose
+`job` tells how far it is: {what, name, step, percent, began, ended, problem: {code, text} | None}.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from appliance.client import WireError
+from appliance.control import facts
+from appliance.control.box_system import System
+from appliance.control.effects import Effect, Message, Work
+from appliance.control.gate import Gate
+from appliance.control.requests import failure, result
+from appliance.paths import Home
+from appliance.services import backup, backup_file, backup_key, budget, checks, repairs, restore
+from appliance.services.backup_errors import BackupError
+from appliance.services.backup_key import BackupKey
+from appliance.services.checks.model import Facts
+from appliance.services.repairs.model import NOTHING, REOPEN, Tools
+from appliance.store import StoreError
+
+log = logging.getLogger(__name__)
+
+LANE = "care"
+JOB = "care_job"
+PAPER = "recovery-key.printed"
+"""A file of this name says that somebody has put the key on paper."""
+
+Request = Callable[[Message], Any]
+
+
+class Care:
+    """What looks after the box's data. `gather()` gives the facts that control itself knows."""
+
+    def __init__(
+        self,
+        home: Home,
+        gate: Gate,
+        version: str,
+        wall_clock: Callable[[], float],
+        system: System | None = None,
+    ) -> None:
+        self._home = home
+        self._gate = gate
+        self._version = version
+        self._clock = wall_clock
+        self._system = system or System()
+        self._job: Message | None = None
+        self._daily_problem = ""
+        self.quick: dict[str, Request] = {
+            "backups": self._listed,
+            "backup_delete": self._delete,
+            "backup_key": self._key,
+            "backup_key_printed": self._printed,
+            "restore_discard": self._discard,
+            "sticks": lambda params: self.sticks(),
+        }
+        self.jobs: dict[str, Request] = {
+            "backup_make": self._make,
+            "backup_verify": self._verify,
+            "backup_copy": self._copy,
+            "restore_prepare": self._prepare,
+            "restore_commit": self._commit,
+            "repair": self._repair,
+        }
+
+    # ------------------------------------------------------------------ requests
+    def knows(self, method: str) -> bool:
+        """Is this one of the methods here?"""
+        return method in self.quick or method in self.jobs
+
+    def request(self, client: int, request: object, method: str, params: Message) -> list[Effect]:
+        """Answer a request, or begin its job."""
+        about = {"client": client, "request": request}
+        if method in self.quick:
+            quick = self.quick[method]
+            return [Work("status", "care", lambda: quick(params), about)]
+        if self.busy:
+            return [failure(client, request, "busy", "something else is being done; wait until it has ended")]
+        return [result(client, request, {"job": method}), self._start(method, params)]
+
+    @property
+    def busy(self) -> bool:
+        """Does a job run?"""
+        return self._job is not None and self._job["ended"] is None
+
+    def _start(self, method: str, params: Message) -> Work:
+        what = str(params.get("id", "")) if method == "repair" else method
+        self._job = {"what": what, "name": str(params.get("name", "")), "step": "", "percent": 0}
+        self._job |= {"began": self._clock(), "ended": None, "problem": None}
+        run = self.jobs[method]
+        return Work(LANE, JOB, lambda: run(params), {"method": method})
+
+    def job_done(self, value: Any, error: BaseException | None) -> str:
+        """The job has ended; returns what control has to do now (see repairs.model)."""
+        assert self._job is not None
+        problem = None
+        if error is not None:
+            code = error.code if isinstance(error, BackupError) else "failed"
+            problem = {"code": code, "text": str(error) or type(error).__name__}
+            if not isinstance(error, BackupError | StoreError | OSError | WireError):
+                log.error("%s failed", self._job["what"], exc_info=error)
+        # As a whole, because other threads read it.
+        self._job = self._job | {"ended": self._clock(), "problem": problem, "percent": 100}
+        return value if isinstance(value, str) else NOTHING
+
+    def _step(self, step: str, done: int, total: int) -> None:
+        if self._job is not None and self._job["ended"] is None:
+            percent = min(99, 100 * done // total) if total else 0
+            self._job = self._job | {"step": step, "percent": percent}
+
+    # -------------------------------------------------------------------- quick
+    def _listed(self, params: Message) -> Message:
+        return {
+            "backups": [one.as_dict() | {"size": _size(one.path)} for one in self.catalogue()],
+            "job": self._job,
+            "restore": restore.summary(restore.state_of(self._home)),
+            "key_on_paper": self.key_on_paper,
+            "room_bytes": budget.room_bytes(self._home.root),
+            "daily_problem": self._daily_problem,
+            "sticks": self.sticks(),
+        }
+
+    def catalogue(self) -> list[backup.Backup]:
+        """The backups on the box."""
+        return backup.catalogue(self._home.backups)
+
+    def _delete(self, params: Message) -> Message:
+        backup.delete(backup.find(self._home, str(params.get("name", ""))))
+        return {}
+
+    def _key(self, params: Message) -> Message:
+        key = backup_key.load_or_make(self._home)
+        return {"groups": key.on_paper, "public": key.public, "box": platform.node()}
+
+    @property
+    def key_on_paper(self) -> bool:
+        """Has somebody said that the present key is on paper?"""
+        return (self._home.root / PAPER).exists()
+
+    def _printed(self, params: Message) -> Message:
+        (self._home.root / PAPER).touch()
+        return {}
+
+    def _discard(self, params: Message) -> Message:
+        restore.discard(self._home)
+        return {}
+
+    def sticks(self) -> list[Message]:
+        """USB sticks {name, label, free, writable, backups: [{name, size}]}; none off the flashed box."""
+        found = self._system.ask("usb.list").get("sticks", [])
+        rows = []
+        for stick in found if isinstance(found, list) else []:
+            shown = {key: stick.get(key) for key in ("name", "label", "free", "size", "writable", "problem")}
+            rows.append(shown | {"backups": _backups_on(self._system.mount(str(stick.get("name"))))})
+        return rows
+
+    # --------------------------------------------------------------------- jobs
+    def _make(self, params: Message) -> str:
+        made = self._made(bool(params.get("recordings")), False, str(params.get("passphrase") or ""))
+        if params.get("stick"):
+            backup.copy_to_stick(made.path, self._mount(params["stick"]), self._step)
+        return NOTHING
+
+    def _made(self, recordings: bool, automatic: bool, passphrase: str = "") -> backup.Backup:
+        return backup.make(
+            self._home,
+            backup_key.load_or_make(self._home),
+            now=self._clock(),
+            version=self._version,
+            box=platform.node(),
+            recordings=recordings,
+            automatic=automatic,
+            passphrase=passphrase,
+            step=self._step,
+        )
+
+    def _verify(self, params: Message) -> str:
+        path = backup.find(self._home, str(params.get("name", "")))
+        backup.verify_and_note(path, backup_key.load_or_make(self._home), self._clock(), self._step)
+        return NOTHING
+
+    def _copy(self, params: Message) -> str:
+        path = backup.find(self._home, str(params.get("name", "")))
+        backup.copy_to_stick(path, self._mount(params.get("stick")), self._step)
+        return NOTHING
+
+    def _prepare(self, params: Message) -> str:
+        path = self._source(params)
+        restore.prepare(self._home, path, self._key_for(path, params), self._step)
+        if path.parent == self._home.uploads:
+            path.unlink(missing_ok=True)
+        return NOTHING
+
+    def _source(self, params: Message) -> Path:
+        name = str(params.get("name", ""))
+        if params.get("stick"):
+            mount = self._mount(params["stick"])
+            found = [one for one in (mount / backup.STICK_FOLDER / name, mount / name) if one.is_file()]
+            if not found or "/" in name:
+                raise BackupError("not_found", f"there is no backup {name!r} on the stick")
+            return found[0]
+        if params.get("uploaded"):
+            path = self._home.uploads / name
+            if "/" in name or not path.is_file():
+                raise BackupError("not_found", "the uploaded file is not there any more; send it again")
+            return path
+        return backup.find(self._home, name)
+
+    def _key_for(self, path: Path, params: Message) -> BackupKey:
+        if params.get("passphrase"):
+            return backup_file.key_from_passphrase(backup_file.read_header(path), str(params["passphrase"]))
+        if params.get("key"):
+            return backup_key.from_text(str(params["key"]))
+        return backup_key.load_or_make(self._home)
+
+    def _commit(self, params: Message) -> str:
+        restore.commit(self._home)
+        return REOPEN
+
+    def _repair(self, params: Message) -> str:
+        tools = Tools(
+            self._home,
+            self._gate.store,
+            self._clock(),
+            self._version,
+            platform.node(),
+            self._system.call,
+            self._step,
+        )
+        return repairs.run(str(params.get("id", "")), tools)
+
+    def _mount(self, name: object) -> Path:
+        mount = self._system.mount(str(name))
+        if mount is None or not mount.is_dir():
+            raise BackupError("stick_gone", "the USB stick is not there any more; put it in again")
+        return mount
+
+    # -------------------------------------------------------------------- daily
+    def daily(self) -> Callable[[], Any] | None:
+        """The daily backup when it is due and nothing else is going on, else None. Reads settings."""
+        store = self._gate.store
+        if store is None or self.busy:
+            return None
+        wanted = {name: store.settings.get(f"backup.{name}") for name in DAILY}
+        if not wanted["daily"] or not backup.due(self._home, self._clock(), wanted["hour"]):
+            return None
+
+        def run() -> None:
+            try:
+                made = self._made(wanted["recordings"], True)
+                backup.prune(self._home, wanted["keep"])
+                self._daily_problem = ""
+                if wanted["to_stick"]:
+                    for stick in self.sticks():
+                        if stick["writable"]:
+                            backup.copy_to_stick(made.path, self._mount(stick["name"]), self._step)
+            except BackupError as error:
+                log.error("the daily backup: %s", error)
+                self._daily_problem = str(error)
+
+        return run
+
+    def tidy(self) -> None:
+        """Once, before the database is opened: finish a restore, clear what a start leaves behind."""
+        for folder in (self._home.uploads,):
+            for path in folder.glob("*"):
+                path.unlink(missing_ok=True)
+        try:
+            restore.resume(self._home)
+        except BackupError as error:
+            log.error("%s", error)
+
+    # ------------------------------------------------------------------- checks
+    def findings(self, known: Facts) -> list[Message]:
+        """Run every health check over what control knows and what is looked up here."""
+        return checks.run(
+            facts.complete(
+                known,
+                backups=tuple(one.as_dict() for one in self.catalogue()),
+                backup_problem=self._daily_problem,
+                key_on_paper=self.key_on_paper,
+                restore=restore.summary(restore.state_of(self._home)),
+                system=self._system.ask("status"),
+            )
+        )
+
+    def states(self) -> Message:
+        """Of the database: whose copy is worked on, what was merged."""
+        store = self._gate.store
+        if store is None:
+            return {"fallback": None, "returned": None}
+        pair = {"fallback": store.fallback, "returned": store.returned}
+        return {name: asdict(state) if state is not None else None for name, state in pair.items()}
+
+
+DAILY = ("daily", "hour", "keep", "recordings", "to_stick")
+DAILY_LOOK_S = 300.0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # deleted meanwhile
+
+
+def _backups_on(mount: Path | None) -> list[Message]:
+    if mount is None:
+        return []
+    try:
+        found = [*mount.glob(f"*{backup.SUFFIX}"), *(mount / backup.STICK_FOLDER).glob(f"*{backup.SUFFIX}")]
+        rows = [{"name": one.name, "size": one.stat().st_size, "at": one.stat().st_mtime} for one in found]
+    except OSError as error:
+        log.warning("the USB stick %s cannot be read: %s", mount, error)
+        return []
+    return sorted(rows, key=lambda row: str(row["name"]), reverse=True)[:100]

@@ -1,0 +1,21 @@
+"""The last update was not installed."""
+
+from __future__ import annotations
+
+from appliance.services.checks.model import WARNING, Facts, Finding
+
+
+def look(facts: Facts) -> Finding | None:
+    """The last update was not installed."""
+    job = facts.system.get("update") or {}
+    problem = job.get("problem")
+    if job.get("state") != "failed" or not problem:
+        return None
+    text = problem.get("message") or problem.get("text") or problem.get("code")
+    return Finding(
+        WARNING,
+        "The last update was not installed: %(problem)s",
+        "The version that runs was not touched. Open Updates to try again.",
+        {"problem": text},
+        job.get("ended"),
+    )
