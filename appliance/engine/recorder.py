@@ -7,7 +7,9 @@ read-only disk costs the recording, never the call.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -27,6 +29,8 @@ BLOCK = 160
 FLUSH_BLOCKS = 50
 """One second between writes: what a power cut may cost."""
 
+RESERVE_BYTES = 64 << 20
+"""So much of the disk is left to what calls need; recordings do without it."""
 MAX_WAITING_BYTES = 32 << 20
 """Samples that may wait for a stuck disk (2,000 s of one call) before recordings are cut."""
 
@@ -244,6 +248,7 @@ class Recorder:
     def _open(self, tape: _Tape, path: Path) -> None:
         tape.failures_before = self._failures
         try:
+            self._require_room()
             self._marker(tape.call).write_text(tape.relative, encoding="utf-8")
             tape.file = wavfile.GrowingWav(path)
         except OSError as error:
@@ -254,6 +259,7 @@ class Recorder:
         if tape.file is None or tape.problem:
             return
         try:
+            self._require_room()
             tape.file.append(data)
         except OSError as error:
             self._fail(tape, reason_text(error))
@@ -263,6 +269,13 @@ class Recorder:
                 self._failing = False
                 self.problems.append((tape.call, ""))
         tape.seconds = tape.file.data_bytes / 2 / wavfile.RATE_HZ
+
+    def _require_room(self) -> None:
+        """Recording stops before the disk is full, so that records, the database and the plan still fit.
+        Raises OSError."""
+        disk = os.statvfs(self._root)
+        if disk.f_bavail * disk.f_frsize < RESERVE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _close(self, tape: _Tape) -> None:
         if tape.file is not None:

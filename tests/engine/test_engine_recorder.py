@@ -1,13 +1,14 @@
 """Recordings: valid at every moment, and never the reason why a call fails."""
 
 import errno
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
 from appliance.engine import wavfile
-from appliance.engine.recorder import FLUSH_BLOCKS, Recorder
+from appliance.engine.recorder import FLUSH_BLOCKS, RESERVE_BYTES, Recorder
 from appliance.engine.worker import Worker
 from appliance.paths import Home
 
@@ -193,3 +194,30 @@ def test_more_samples_than_header_is_what_a_cut_leaves(tmp_path):
         file.write(b"\1\0" * 100)
     assert len(soundfile.read(tmp_path / "x.wav")[0]) == 800
     assert wavfile.repair(tmp_path / "x.wav") == 900 / 8000
+
+
+def test_recording_stops_while_there_is_still_room_for_records(home, monkeypatch):
+    """Calls need the disk for their records: the recordings leave them the reserve."""
+    free = {"blocks": RESERVE_BYTES // 4096 + 10}
+    monkeypatch.setattr(
+        "appliance.engine.recorder.os.statvfs",
+        lambda path: SimpleNamespace(f_bavail=free["blocks"], f_frsize=4096),
+    )
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    free["blocks"] = RESERVE_BYTES // 4096 - 1
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    recorder.stop("a")
+    found = recorder.describe("a", forget=True)
+    assert found["recording_s"] == 1.0 and "stops at 1.0 s" in found["problem"]
+    recorder.start("b", 0, NOON)
+    recorder.stop("b")
+    assert recorder.describe("b", forget=True)["recording"] == ""
+    assert [call for call, _ in recorder.problems] == ["a", "b"]
+    free["blocks"] *= 2
+    recorder.start("c", 0, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    recorder.stop("c")
+    assert recorder.describe("c", forget=True)["recording_s"] == 1.0
+    assert recorder.problems[-1] == ("c", "")
