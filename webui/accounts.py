@@ -140,9 +140,16 @@ def install(
 
     sessions = app.extensions["sessions"] = Sessions()
 
+    last_known: dict[str, dict[str, Any] | None] = {}
+
     @manager.user_loader  # type: ignore[untyped-decorator]
     def load(user_id: str) -> User | None:
-        row = user_by_id(int(user_id)) if user_id.isdigit() and sessions.good(session) else None
+        if not user_id.isdigit() or not sessions.good(session):
+            return None
+        try:
+            row = last_known[user_id] = user_by_id(int(user_id))
+        except StoreError:
+            row = last_known.get(user_id)  # the database is away: whoever was in stays
         if row is None or row.get("disabled"):
             return None
         user = User(row)

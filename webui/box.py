@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from flask import current_app
@@ -24,13 +25,17 @@ class Box:
     control: ControlClient
     hub: Hub
     _store: Store | None = None
+    _file: tuple[int, int] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def store(self) -> Store:
         """The store, opened on first use. Raises StoreError while it cannot be opened."""
         with self._lock:
+            if self._store is not None and self._file != _file_of(self.home.database):
+                self._store = None  # a backup was restored; the last request that uses the old one closes it
             if self._store is None:
                 self._store = open_store(self.home.database)
+                self._file = _file_of(self.home.database)
             return self._store
 
     def close(self) -> None:
@@ -40,6 +45,14 @@ class Box:
             opened, self._store = self._store, None
         if opened is not None:
             opened.close()
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def box() -> Box:

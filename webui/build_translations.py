@@ -7,6 +7,7 @@ all sentences anew into every .po, keeping what is translated.
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 HERE = Path(__file__).parent
+CHECKS = HERE.parent / "appliance" / "services" / "checks"
 TRANSLATIONS = HERE / "translations"
 LANGUAGES = ("zh_Hans", "zh_Hant", "en")
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2"), ("static/js/**.js", "javascript")]
@@ -34,10 +36,21 @@ def sentences() -> Catalog:
         HERE, METHODS, OPTIONS, KEYWORDS, directory_filter=_ours
     ):
         found.add(message, None, [(name, line)], auto_comments=comments)
+    for name, sentence in checks():
+        found.add(sentence, None, [(f"checks/{name}", 0)])
     for setting in SETTINGS.values():
         for words in (setting.label, setting.help):
             found.add(words["en"], None, [("settings", 0)], auto_comments=[words["zh"]])
     return found
+
+
+def checks() -> Iterator[tuple[str, str]]:
+    """(check, sentence) of every finding of the health checks: the first two texts of each `Finding(...)`."""
+    for path in sorted(CHECKS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
+                for argument in node.args[1:3]:
+                    yield path.stem, ast.literal_eval(argument)
 
 
 def _ours(folder: str | os.PathLike[str]) -> bool:

@@ -130,6 +130,7 @@ def install(app: Flask) -> None:
             advice=advice,
             detail=in_words(str(error)),
             code=503,
+            rescue=True,
         )
         return page, 503
 

@@ -19,13 +19,18 @@ class System:
         self._socket = socket or Path(os.environ.get("ZONGJI_SYSTEM") or SOCKET)
         self._sticks = sticks
 
-    def call(self, method: str, params: dict[str, Any]) -> Any:
+    @property
+    def there(self) -> bool:
+        """Is this a flashed box?"""
+        return self._socket.exists()
+
+    def call(self, method: str, params: dict[str, Any], timeout_s: float = 15.0) -> Any:
         """A request. Raises WireError."""
-        return ControlClient(self._socket, 15.0).call(method, **params)
+        return ControlClient(self._socket, timeout_s).call(method, **params)
 
     def ask(self, method: str) -> dict[str, Any]:
         """A request whose answer may be missing: {} without the daemon, or when it refuses."""
-        if not self._socket.exists():
+        if not self.there:
             return {}
         try:
             answer = self.call(method, {})

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -61,6 +63,7 @@ class Care:
             "backup_key": self._key,
             "backup_key_printed": self._printed,
             "restore_discard": self._discard,
+            "backup_key_check": self._key_check,
             "sticks": lambda params: self.sticks(),
         }
         self.jobs: dict[str, Request] = {
@@ -70,6 +73,7 @@ class Care:
             "restore_prepare": self._prepare,
             "restore_commit": self._commit,
             "repair": self._repair,
+            "support": self._support,
         }
 
     # ------------------------------------------------------------------ requests
@@ -110,6 +114,8 @@ class Care:
                 log.error("%s failed", self._job["what"], exc_info=error)
         # As a whole, because other threads read it.
         self._job = self._job | {"ended": self._clock(), "problem": problem, "percent": 100}
+        if isinstance(value, Path):
+            self._job = self._job | {"result": str(value)}
         return value if isinstance(value, str) else NOTHING
 
     def _step(self, step: str, done: int, total: int) -> None:
@@ -140,6 +146,14 @@ class Care:
     def _key(self, params: Message) -> Message:
         key = backup_key.load_or_make(self._home)
         return {"groups": key.on_paper, "public": key.public, "box": platform.node()}
+
+    def _key_check(self, params: Message) -> Message:
+        own = backup_key.load(self._home)
+        try:
+            typed = backup_key.from_text(str(params.get("key", "")))
+        except BackupError:
+            return {"fits": False}
+        return {"fits": own is not None and own.public == typed.public}
 
     @property
     def key_on_paper(self) -> bool:
@@ -238,6 +252,15 @@ class Care:
         )
         return repairs.run(str(params.get("id", "")), tools)
 
+    def _support(self, params: Message) -> Path:
+        """On the flashed box the system daemon collects it, because only root reads the journal."""
+        if self._system.there:
+            try:
+                return Path(self._system.call("support.make", {}, SUPPORT_S)["path"])
+            except WireError as error:
+                log.warning("the system daemon collects no support bundle (%s); control does", error)
+        return collect_support(self._home)
+
     def _mount(self, name: object) -> Path:
         mount = self._system.mount(str(name))
         if mount is None or not mount.is_dir():
@@ -304,6 +327,20 @@ class Care:
 
 DAILY = ("daily", "hour", "keep", "recordings", "to_stick")
 DAILY_LOOK_S = 300.0
+SUPPORT_S = 300.0
+
+
+def collect_support(home: Home) -> Path:
+    """Have the collector of the image collect for this data directory. Raises BackupError."""
+    command = [sys.executable, "-m", "image.box.support", "--home", str(home.root)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SUPPORT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BackupError("failed", f"the support bundle cannot be collected: {error}") from error
+    path = Path(done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "")
+    if done.returncode or not path.is_file():
+        raise BackupError("failed", f"the support bundle was not made: {done.stderr.strip()[-300:]}")
+    return path
 
 
 def _size(path: Path) -> int:

@@ -40,6 +40,7 @@ def sections() -> dict[str, str]:
         "outside": _("Dialling out"),
         "recording": _("Recording"),
         "messages": _("Messages"),
+        "backup": _("Backups"),
         "disk": _("Disk"),
     }
 
@@ -59,7 +60,7 @@ def choice_words() -> dict[str, str]:
 
 def units() -> dict[str, str]:
     """Words for units."""
-    return {"s": _("s"), "d": _("days"), "MB": "MB", "%": "%"}
+    return {"s": _("s"), "h": _("o’clock"), "d": _("days"), "MB": "MB", "%": "%"}
 
 
 def shown(setting: Setting, value: Any) -> str:

@@ -172,7 +172,7 @@
       if (!event.target.closest("a, button, input, label") && !String(getSelection())) location.assign(row.dataset.href);
     });
   }
-  for (const form of document.querySelectorAll("form[method=post]")) {
+  for (const form of document.querySelectorAll("form[method=post]:not([data-stays])")) {
     form.addEventListener("submit", () => setTimeout(() => {
       for (const button of form.querySelectorAll("button:not([type=button])")) button.disabled = true;
     }));
