@@ -111,6 +111,7 @@ def _template_names(app: Flask) -> None:
         unread_messages=messages.in_menu,
         version=f"{version}-{catalogue}",
         product_version=version,
+        key_begins="AGE-SECRET-KEY-1…",
         words_for_scripts=labels.for_scripts,
         kind_word=lambda code: labels.label(labels.CUSTOMER_KIND, code),
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from appliance.client import ControlClient, WireError
+from appliance.paths import system_socket
 
-SOCKET = Path("/run/zongji/system.sock")
 STICKS = Path("/run/zongji/usb")
 
 
 class System:
-    """The system daemon's socket, `$ZONGJI_SYSTEM` or where the flashed box has it."""
+    """The system daemon's socket, by default where the flashed box has it."""
 
     def __init__(self, socket: Path | None = None, sticks: Path = STICKS) -> None:
-        self._socket = socket or Path(os.environ.get("ZONGJI_SYSTEM") or SOCKET)
+        self._socket = socket or system_socket()
         self._sticks = sticks
 
     @property
@@ -26,7 +25,7 @@ class System:
 
     def call(self, method: str, params: dict[str, Any], timeout_s: float = 15.0) -> Any:
         """A request. Raises WireError."""
-        return ControlClient(self._socket, timeout_s).call(method, **params)
+        return ControlClient(self._socket, timeout_s, "the system daemon").call(method, **params)
 
     def ask(self, method: str) -> dict[str, Any]:
         """A request whose answer may be missing: {} without the daemon, or when it refuses."""

@@ -63,6 +63,19 @@ class SocketDouble:
         self.path.unlink(missing_ok=True)
 
 
+CARE = (
+    *(
+        "backup_make",
+        "backup_verify",
+        "backup_copy",
+        "backup_delete",
+        "backup_key_printed",
+        "restore_prepare",
+    ),
+    *("restore_commit", "restore_discard", "repair", "support"),
+)
+
+
 class FakeControl(SocketDouble):
     """control.sock: answers from `live`, `status`, `problems`; remembers what was asked."""
 
@@ -76,6 +89,17 @@ class FakeControl(SocketDouble):
         self.hardware = {"health": {}, "notices": []}
         self.write = None
         """What stores a message that is to be sent, as control does; None: it is refused."""
+        self.findings = []
+        self.backups = {
+            "backups": [],
+            "job": None,
+            "restore": None,
+            "key_on_paper": True,
+            "room_bytes": 5_000_000_000,
+            "daily_problem": "",
+            "sticks": [],
+        }
+        self.care_refuses = None
         self.calls = []
         self.on_desk = None
         self._subscribers = set()
@@ -94,6 +118,10 @@ class FakeControl(SocketDouble):
                 self._subscribers.add(connection)
                 self._changed.notify_all()
             return
+        if method in CARE:
+            answer = {"error": self.care_refuses} if self.care_refuses else {"result": {"job": method}}
+            connection.sendall(encode({"id": message["id"], **answer}))
+            return
         if method == "send_message" and self.write is None:
             error = {"code": "bad_request", "message": "'abc' is not a telephone number: write digits"}
             connection.sendall(encode({"id": message["id"], "error": error}))
@@ -106,6 +134,10 @@ class FakeControl(SocketDouble):
             "plan_changed": lambda: self.plan,
             "flow_check": lambda: {"problems": self.flow_problems},
             "prompts": lambda: {"prompts": self.prompts},
+            "checks": lambda: {"findings": self.findings, "busy": False},
+            "backups": lambda: self.backups,
+            "backup_key": lambda: {"groups": ["AGE-SE", "CRET-K"], "public": "age1abc", "box": "zongji"},
+            "backup_key_check": lambda: {"fits": params["key"] == "the paper"},
             "desk": lambda: {"error": self.refuse.get(params["verb"], ""), "data": {}},
         }
         connection.sendall(encode({"id": message["id"], "result": answers[method]()}))

@@ -90,11 +90,11 @@ def make() -> ResponseReturnValue:
 MIN_PASSPHRASE = 12
 
 
-@blueprint.post("/<name>/<any(verify, copy, delete):action>")
+@blueprint.post("/<name>/<action>")
 @allow(ADMIN)
 def change(name: str, action: str) -> ResponseReturnValue:
     """Prove, copy to a stick, or delete a backup."""
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or action not in ("verify", "copy", "delete"):
         abort(404)
     if ask(f"backup_{action}", name=name, stick=request.form.get("stick", "")) and action == "delete":
         audit.note("backup deleted", name)
@@ -205,7 +205,7 @@ def key() -> ResponseReturnValue:
     if not password_fits(row["password_hash"] if row else None, request.form.get("password", "")):
         audit.note("recovery key refused")
         flash(_("The password is wrong."), "error")
-        return render_template("admin/backup_key.html", key=None), 403
+        return render_template("admin/backup_key.html", key=None), 400
     audit.note("recovery key shown")
     return render_template("admin/backup_key.html", key=box().control.call("backup_key"), now=time.time())
 
