@@ -48,6 +48,13 @@ class StopRing(PortAction):
 
 
 @dataclass(frozen=True)
+class Lamp(PortAction):
+    """The message lamp of a telephone (ports that have none stay dark)."""
+
+    on: bool = False
+
+
+@dataclass(frozen=True)
 class Play(PortAction):
     """Play prompts one after the other to a port; replaces what is playing there.
     loop=True repeats for ever (music) and never finishes."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from appliance.core import agent, call_table, desk, lines, replan, snapshot, telephone
+from appliance.core import agent, call_table, desk, lamps, lines, replan, snapshot, telephone
 from appliance.core.actions import Action
 from appliance.core.agent import AgentEvent
 from appliance.core.call import CallEvent
@@ -80,6 +80,7 @@ class Switch:
             self._event(event)
             world.distribute()
         replan.sweep(world)
+        lamps.update(world)
         out, world.out = world.out, []
         return out
 
@@ -172,6 +173,8 @@ class Switch:
             case PortLost(_, reason):
                 world.fire(phone, PhoneEvent.LOST, reason=reason)
             case PortReady():
+                # What lamp it had is unknown: it is lit again, if it is to be.
+                world.lamps.discard(port)
                 world.fire(phone, PhoneEvent.READY)
             case PlayFinished(_, token, error) if world.is_playing(port, token):
                 world.forget_playing(port)

@@ -56,6 +56,8 @@ class World:
         """Open questions to control: reference -> (machine, key) of who asked."""
         self.last_line = ""
         """The line that went out last, for the round."""
+        self.lamps: set[str] = set()
+        """Telephones whose message lamp is lit."""
         self.stale = False
         """Something that the plan no longer has is still in use."""
         self._tables = tables

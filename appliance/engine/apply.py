@@ -11,6 +11,7 @@ import numpy as np
 from appliance.core import actions as act
 from appliance.core import events as core
 from appliance.engine import sounds
+from appliance.engine.breaks import Breaks
 from appliance.engine.callerdisplay import Caller, CallerDisplays
 from appliance.engine.ports import DIALLING, OPTIONAL, Port
 from board import api
@@ -39,6 +40,7 @@ class Hands:
         self._engine = engine
         self.country = "CN"
         self.displays = CallerDisplays(self.command)
+        self.breaks = Breaks(self.command)
         self._bridges: set[tuple[int, int]] = set()
         self.bridged = np.zeros(engine.rows, np.bool_)
         """Rows that hear another port."""
@@ -75,6 +77,26 @@ class Hands:
             return None
         port.commands[number] = _COMMAND_NAMES.get(type(command), type(command).__name__)
         return number
+
+    def note(self, port: Port, event: api.PortEvent, at: int) -> None:
+        """Something has happened at a port; at: engine clock."""
+        self.displays.note(port, event, at)
+        self.breaks.note(port, event)
+
+    def heard(self, events: Iterable[core.Event]) -> None:
+        """What the detectors have made of the sound of this tick."""
+        for event in events:
+            if isinstance(event, core.KeyPressed):
+                port = self._engine.table.by_name(event.port)
+                if port is not None and not port.is_line:
+                    self.breaks.heard_key(port)
+
+    def douse(self, everywhere: bool = False) -> None:
+        """Put out lamps of sockets that the plan has no use for; or all, whose state nobody knows yet."""
+        for port in self._engine.table.ports:
+            if "lamp" in port.info.can and (everywhere or (port.lamp and not port.name)):
+                port.lamp = False
+                self.command(port, api.MessageLamp(False))
 
     def unbridge_all(self, row: int) -> None:
         """Take a row out of every bridge."""
@@ -156,6 +178,12 @@ class Hands:
             self.displays.end(port)
             self.command(port, api.StopRinging())
 
+    def _lamp(self, action: act.Lamp) -> None:
+        port = self.port(action.port, action)
+        if port is not None and "lamp" in port.info.can:
+            port.lamp = action.on
+            self.command(port, api.MessageLamp(action.on))
+
     # --------------------------------------------------------------- sound
     def _play(self, action: act.Play) -> None:
         port = self.port(action.port, action)
@@ -168,6 +196,8 @@ class Hands:
         port = self.port(action.port, action)
         if port is not None:
             self._engine.players.tone(port.row, sounds.tone_spec(self.country, action.tone))
+            if not port.is_line:
+                (self.breaks.dial_tone if action.tone == "dial" else self.breaks.no_digits)(port)
 
     def _quiet(self, action: act.Quiet) -> None:
         if (port := self.port(action.port, action)) is not None:
@@ -182,6 +212,9 @@ class Hands:
         if pair is not None and pair not in self._bridges:
             self._bridges.add(pair)
             self._join(pair, 1.0)
+            for row in pair:
+                if not (port := self._engine.table.ports[row]).is_line:
+                    self.breaks.no_digits(port)
 
     def _unbridge(self, action: act.Unbridge) -> None:
         pair = self._pair(action.a, action.b, action)
@@ -239,6 +272,7 @@ _HANDLERS: dict[type[act.Action], Callable[[Hands, Any], None]] = {
     act.Release: Hands._release,
     act.Ring: Hands._ring,
     act.StopRing: Hands._stop_ring,
+    act.Lamp: Hands._lamp,
     act.Play: Hands._play,
     act.PlayTone: Hands._play_tone,
     act.Quiet: Hands._quiet,

@@ -157,6 +157,7 @@ class Engine:
         self.switch = make_core(plan, self._call_ids())
         self._files.submit(self._mend)
         self._use(plan)
+        self.hands.douse(everywhere=True)
 
     # ----------------------------------------------------------------- time
     @property
@@ -206,7 +207,9 @@ class Engine:
         watch.mark("echo")
         self._cancel_echo()
         watch.mark("hear")
-        events += self.hearing.listen(self._heard, self._said, self.players.dialling)
+        heard = self.hearing.listen(self._heard, self._said, self.players.dialling)
+        self.hands.heard(heard)
+        events += heard
         self._note_lines(events)
         watch.mark("core")
         self._step(events)
@@ -260,7 +263,7 @@ class Engine:
     def _take_event(self, port: Port, event: api.PortEvent, at: int, events: list[core.Event]) -> None:
         if self.messages.take(port, event):
             return
-        self.hands.displays.note(port, event, at)
+        self.hands.note(port, event, at)
         found = ports.translate(port, event, at)
         if isinstance(event, api.PortGone):
             self.players.quiet(port.row)
@@ -474,6 +477,7 @@ class Engine:
         self.tones.use_country(plan.country)
         self.hearing.refresh()
         self.prompts.use(plan.language)
+        self.hands.douse()
         lost = {event.port for event in found if isinstance(event, core.PortLost)}
         for event in found:
             if isinstance(event, core.PortLost):

@@ -57,6 +57,8 @@ class Port:
     """FXO: we hold the line off hook. FXS: the telephone is off hook."""
     ringing: bool = False
     """FXS: we ring it."""
+    lamp: bool = False
+    """FXS: its message lamp is lit."""
     gone: str = ""
     """Why it cannot be used; "" when it can."""
     watch: frozenset[str] = frozenset()

@@ -259,6 +259,10 @@ class Stage:
         presentations = {"": "shown", "P": "withheld", "O": "unavailable"}
         return shown.number, shown.name, presentations[shown.presentation.value]
 
+    def lamp(self, a: Actor) -> bool:
+        """The message lamp of the own telephone is lit."""
+        return self._set(a).lamp
+
     def lift(self, a: Actor) -> None:
         """Off hook."""
         self._set(a).lift()

@@ -11,9 +11,12 @@ from board.api import (
     CommandFailed,
     DropBattery,
     Flash,
+    MessageLamp,
     OffHook,
     OnHook,
+    OnHookTransfer,
     PulseDigit,
+    ReadBreaks,
     SetHook,
     SetPolarity,
     StartRinging,
@@ -287,3 +290,59 @@ def test_hook_events_alternate_whatever_people_do(steps, seed):
     assert (len(hooks) % 2 == 1) == phone.off_hook
     clocks = [e.clock for e in events]
     assert clocks == sorted(clocks)
+
+
+def test_on_hook_a_telephone_hears_the_box_while_it_asks_for_it_and_between_the_rings(bench, sine):
+    b = bench()
+    phone = b.office.phone(PORT)
+    heard = []
+    phone.display.hear = lambda block: heard.append(float(np.abs(block).max()))
+    b.do(PORT, StartRinging((400, 2000)))
+    b.do(PORT, OnHookTransfer(1000))
+    b.run(2.0, {PORT: sine(1000, -10.0, 2.0)})
+    # 0.4 s of ring voltage, then what is left of the second.
+    assert 0.5 < 0.02 * sum(level > 1000 for level in heard) < 0.65
+    assert phone.heard(1).size == 0, "the receiver lies on its hook"
+    phone.lift()
+    b.run(0.3)
+    b.do(PORT, OnHookTransfer(1000))
+    b.run(0.1)
+    assert b.seen(CommandFailed, port=PORT)[-1].reason == "the telephone is off hook"
+    for wrong in (0, 10001):
+        phone.hang_up()
+        b.run(1.5)
+        b.do(PORT, OnHookTransfer(wrong))
+        b.run(0.1)
+        assert "not between 1 and 10000 ms" in b.seen(CommandFailed, port=PORT)[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("dialling", "duration_ms", "kind"),
+    [(True, 100, PulseDigit), (False, 60, Flash), (None, 100, Flash), (None, 60, PulseDigit)],
+)
+def test_a_single_break_is_read_as_the_box_says_until_hung_up(bench, dialling, duration_ms, kind):
+    b = bench()
+    phone = lifted(b)
+    if dialling is not None:
+        b.do(PORT, ReadBreaks(dialling))
+    phone.flash(duration_ms)
+    b.run(0.6)
+    assert [type(event) for event in b.events if isinstance(event, PulseDigit | Flash)] == [kind]
+    phone.hang_up()
+    b.run(1.5)
+    phone.lift()
+    b.run(0.3)
+    b.events.clear()
+    phone.flash(duration_ms)
+    b.run(0.6)
+    plain = Flash if duration_ms >= 80 else PulseDigit
+    assert [type(event) for event in b.events if isinstance(event, PulseDigit | Flash)] == [plain]
+
+
+def test_the_message_lamp(bench):
+    b = bench()
+    phone = b.office.phone(PORT)
+    for on in (True, False):
+        b.do(PORT, MessageLamp(on))
+        b.run(0.02)
+        assert phone.lamp is on

@@ -55,6 +55,7 @@ class Office:
         self.heard = {}
         self.bridges = set()
         self.ringing = set()
+        self.lamps = set()
         self.off_hook_lines = set()
         self._refs = 0
         self.answers = {}
@@ -62,6 +63,9 @@ class Office:
 
     # ------------------------------------------------------------------ driving
     def step(self, *events):
+        for event in events:
+            if isinstance(event, ev.PortReady):
+                self.lamps.discard(event.port)  # a card that is back comes back dark
         out = self.switch.step(self.now, events)
         self.actions += out
         for action in out:
@@ -98,6 +102,9 @@ class Office:
             case act.Ring(port):
                 assert port not in self.ringing, f"{port} rings twice"
                 self.ringing.add(port)
+            case act.Lamp(port, on):
+                assert on is not (port in self.lamps), f"the lamp of {port} is {on} already"
+                (self.lamps.add if on else self.lamps.discard)(port)
             case act.StopRing(port):
                 self.ringing.discard(port)
             case act.Bridge(a, b):

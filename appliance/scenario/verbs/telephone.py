@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from appliance.scenario.actors import Actor, Broken
 from appliance.scenario.vocabulary import EARS, TELEPHONE, Args, Script, verb
 
@@ -86,6 +88,25 @@ def see_display(a: Actor, x: Args) -> Script:
         lambda: shown() or None,
         f"the display of telephone {a.person.ext} to show {words}",
         lambda: f"it shows `{' '.join(a.stage.display(a)).strip()}`; {a.stage.situation()}",
+    )
+
+
+@verb(
+    TELEPHONE,
+    "see [the ]lamp (lit|dark)",
+    like=("see the lamp lit within 5 s", "see lamp dark"),
+    does="Waits until the message lamp of the own telephone is lit, or dark. It is lit while callers wait "
+    "whom this agent could serve.",
+    within_s=5.0,
+)
+def see_lamp(a: Actor, x: Args) -> Script:
+    """Wait for the message lamp."""
+    assert a.step is not None
+    lit = "lit" in re.split(r"\W+", a.step.text.lower())
+    yield from a.until(
+        lambda: a.stage.lamp(a) is lit or None,
+        f"the lamp of telephone {a.person.ext} to be {'lit' if lit else 'dark'}",
+        lambda: f"it was not; {a.stage.situation()}",
     )
 
 
