@@ -12,7 +12,14 @@ PULSE_GAP_MS = 700
 MOST_PULSE_DIGITS = 32
 
 _FXO_COMMANDS = (api.SetHook, api.FlashHook, api.DialPulses)
-_FXS_COMMANDS = (api.StartRinging, api.StopRinging, api.SetPolarity, api.DropBattery, api.OnHookTransfer)
+_FXS_COMMANDS = (
+    api.StartRinging,
+    api.StopRinging,
+    api.SetPolarity,
+    api.DropBattery,
+    api.OnHookTransfer,
+    api.MessageLamp,
+)
 
 
 def event_of(message: msg.Message, port: int, clock: int) -> api.PortEvent | None:
@@ -93,6 +100,8 @@ def request_of(command: api.Command, kind: api.PortKind) -> msg.Message:
         case api.DropBattery():
             _between("a battery drop", command.duration_ms, 1, 10000)
             return msg.Linefeed(msg.Feed.OPEN, command.duration_ms)
+        case api.MessageLamp():
+            return msg.Lamp(int(command.on))
         case api.OnHookTransfer():
             _between("on-hook transfer", command.duration_ms, 1, 10000)
             return msg.Linefeed(msg.Feed.ONHOOK_TRANSFER, command.duration_ms)

@@ -33,6 +33,7 @@ class Op(IntEnum):
     LINETEST = 0x17
     RELAY = 0x18
     MEASURE = 0x19
+    LAMP = 0x1A
     FW_BEGIN = 0x30
     FW_CHUNK = 0x31
     FW_VERIFY = 0x32
@@ -235,6 +236,13 @@ class Linefeed(Message):
 
     feed: int
     ms: int
+
+
+@_message(Op.LAMP, "B")
+class Lamp(Message):
+    """FXS: message lamp of the telephone, dark (0) or lit (1)."""
+
+    on: int
 
 
 @_message(Op.POLARITY, "B")

@@ -41,7 +41,9 @@ Result = tuple[Status, bytes]
 _OK: Result = (Status.OK, b"")
 
 _OPS_FXO = (Op.HOOK, Op.DIAL)
-_OPS_FXS = (Op.RING, Op.LINEFEED, Op.POLARITY)
+_OPS_FXS = (Op.RING, Op.LINEFEED, Op.POLARITY, Op.LAMP)
+_CAN = frozenset({"polarity", "battery", "voltage", "onhook-audio", "lamp"})
+"""Capabilities that the protocol knows."""
 
 
 @dataclass
@@ -254,6 +256,10 @@ class Device:
                 command = api.DropBattery(message.ms)
             case msg.Linefeed(feed=msg.Feed.FORWARD | msg.Feed.REVERSE, ms=0):
                 command = api.SetPolarity(message.feed == msg.Feed.REVERSE)
+            case msg.Linefeed(feed=msg.Feed.ONHOOK_TRANSFER) if message.ms:
+                command = api.OnHookTransfer(message.ms)
+            case msg.Lamp():
+                command = api.MessageLamp(bool(message.on))
             case msg.Polarity():
                 command = api.SetPolarity(bool(message.reversed_))
             case msg.Dial():
@@ -290,7 +296,7 @@ class Device:
             "name": "Reference line card",
             "firmware": self.firmware,
             "rate": api.SAMPLE_RATE_HZ,
-            "ports": [{"kind": info.kind.value, "can": sorted(info.can)} for info in self.board.ports],
+            "ports": [{"kind": info.kind.value, "can": sorted(info.can & _CAN)} for info in self.board.ports],
             "ops": sorted(op.name for op in able),
             "features": ["console", "line-test", "relay", "update"],
         }
@@ -303,10 +309,12 @@ class Device:
         self._rest()
 
     def _rest(self) -> None:
-        """Lines on hook, no telephone rings."""
+        """Lines on hook, no telephone rings, lamps dark."""
         for info in self.board.ports:
             rest = api.SetHook(False) if info.kind is api.PortKind.FXO else api.StopRinging()
             self._silent.add(self.board.command(info.index, rest))
+            if "lamp" in info.can:
+                self._silent.add(self.board.command(info.index, api.MessageLamp(False)))
 
     def _measured(self, port: int) -> bytes:
         now = self.board.measure(port)

@@ -16,6 +16,7 @@ from board.linecard import messages as msg
 from board.linecard.serialline import SerialLine
 from board.linecard.update import FirmwareUpdate, Progress
 from board.registry import open_board
+from dsp.callerid_send import display_samples, send_plan
 
 BLOCK = api.BLOCK_SAMPLES
 
@@ -362,3 +363,21 @@ def test_a_control_port_that_is_held_in_closing_does_not_hold_the_sound(rigs):
     finally:
         through.set()
         board.close()
+
+
+def test_a_telephone_on_hook_is_spoken_to_and_its_lamp_is_lit(rigs, open_card):
+    rig = rigs(lines=1, phones=1, hasty=True)
+    host = Host(open_card(rig))
+    assert {"onhook-audio", "lamp"} <= host.board.ports[1].can and "breaks" not in host.board.ports[1].can
+    number = host.board.command(1, api.OnHookTransfer(3000))
+    assert host.until(api.CommandDone, 1).command_id == number
+    host.say[1] = display_samples(send_plan("CN"), "13912345678", "李雷", "11281130").astype(np.int16)
+    host.run(1.5)
+    shown = rig.office.phone(1).display.shown
+    assert (shown.number, shown.name) == ("13912345678", "李雷")
+    for on in (True, False):
+        host.board.command(1, api.MessageLamp(on))
+        host.until(api.CommandDone, 1)
+        assert rig.office.phone(1).lamp is on
+    host.board.command(1, api.ReadBreaks(True))
+    assert "ReadBreaks is not for FXS ports" in host.until(api.CommandFailed, 1).reason
