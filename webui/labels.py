@@ -140,6 +140,12 @@ BLOCK_ACTION = {
     "drop": _l("Answer and hang up"),
     "message": _l("Answer, play a message, hang up"),
 }
+REASON_BAD = {
+    "no_dial_tone": _l("no dial tone"),
+    "no_loop": _l("no loop current: check the cable"),
+    "hum": _l("loud mains hum: check earthing and cable"),
+}
+"""Why a line is out of use."""
 MESSAGE_STATE = {
     "received": _l("Received"),
     "queued": _l("Waiting to be sent"),
@@ -164,6 +170,8 @@ AUDIT = {
     "customers exported": _l("Customers exported"),
     "customers imported": _l("Customers imported"),
     "calls exported": _l("Calls exported"),
+    "line test": _l("Line test"),
+    "card firmware": _l("Firmware given to a card"),
     "message sent": _l("Message sent"),
     "message sent again": _l("Message sent again"),
     "messages exported": _l("Messages exported"),

@@ -85,6 +85,7 @@ def pages(home, box_store, control, office):
     demo.customers(box_store)
     demo.calls(box_store, home, 6)
     demo.messages(box_store)
+    control.hardware = demo.hardware()
     server = Pages(home)
     yield server
     if server.process.poll() is None:

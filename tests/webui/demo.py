@@ -176,6 +176,90 @@ def messages(store):
     go("13900001111", "请回电", "failed", "the engine stopped while it was being sent", unsure=True)
 
 
+def hardware():
+    """What control tells of four cards: one in order, one with a radio, one lost, one without its driver."""
+    now = time.time()
+    counters = {"slips": 0, "slipped_samples": 0, "underruns": 0, "play_underruns": 0, "lost_samples": 0}
+
+    def found(name, model, driver, state="in use", problem="", scheme="linecard"):
+        row = {"name": name, "scheme": scheme, "model": model, "driver": driver, "state": state}
+        return row | {"address": f"{scheme}:{name}", "card": "" if problem else name, "problem": problem}
+
+    def socket(name, kind, used_as="", state="idle", radio=None):
+        return {"name": name, "kind": kind, "used_as": used_as, "state": state, "can": [], "radio": radio}
+
+    def clock(card, leads, **more):
+        return {
+            "card": card,
+            "leads": leads,
+            "drift_ppm": 0.0,
+            "fill_ms": 0.0,
+            **counters,
+            "device": {},
+        } | more
+
+    def result(test, quality, value, unit):
+        return {"test": test, "quality": quality, "value": value, "unit": unit}
+
+    test = {"ref": "1", "work": "line_test", "card": "ZJ1", "port": "ZJ1/1", "state": "done", "reason": ""}
+    results = [result("hemf", "pass", 1.2, "V"), result("rflt", "fail", 8000, "ohm")]
+    results += [result("ringers", "unknown", None, "REN"), result("roh", "pass", 0, "")]
+    why = "driver wctdm24xxp is not installed: install Debian's dahdi-dkms"
+    radio = {"sim": "ready", "registration": "roaming", "signal_dbm": -87}
+    held = (
+        ("ZJ1", "in use", "1.0.4", ["line-test", "update"]),
+        ("sim1", "in use", "quectel EC25", ["cellular"]),
+    )
+    return {
+        "engine": {"up": True, "since": now - 9000, "problem": ""},
+        "notices": [
+            {
+                "at": now - 60,
+                "level": "error",
+                "code": "line_quarantined",
+                "data": {"line": "L2", "reason": "hum"},
+            },
+            {"at": now - 90, "level": "info", "code": "recording_works_again", "data": {}},
+            {
+                "at": now - 900,
+                "level": "error",
+                "code": "card_lost",
+                "data": {"card": "ZJ2", "reason": "pulled"},
+            },
+            {"at": now - 9000, "level": "info", "code": "card_added", "data": {"card": "ZJ1", "ports": 3}},
+        ],
+        "health": {
+            "shelf": [
+                {"id": name, "state": state, "ports": 2, "firmware": version, "features": able}
+                for name, state, version, able in (*held, ("ZJ2", "lost", "1.0.4", ["line-test"]))
+            ],
+            "hardware": [
+                found("ZJ1", "Zongji 16", "snd-usb-audio"),
+                found("sim1", "Quectel EC25", "option", scheme="cellular"),
+                found("ZJ2", "Zongji 16", "snd-usb-audio"),
+                found("pci-0000:04:08.0", "Digium TDM2400P", "wctdm24xxp", "problem", why, "dahdi"),
+            ],
+            "cards": [
+                clock("ZJ1", True),
+                clock("sim1", False, drift_ppm=-41.5, fill_ms=43.1, slips=2, device={"underruns": 3}),
+            ],
+            "sockets": [
+                socket("ZJ1/0", "FXO", "L1", "in use"),
+                socket("ZJ1/1", "FXO", "L2"),
+                socket("ZJ1/2", "FXS", "801"),
+                socket("ZJ1/3", "FXS"),
+                socket("sim1/0", "FXO", "L8", radio=radio),
+                socket("ZJ2/0", "FXO", "L7", "the card has started anew"),
+            ],
+            "lines": [
+                {"id": "L1", "port": "ZJ1/0", "volts": -48.2},
+                {"id": "L2", "port": "ZJ1/1", "volts": -47.0},
+            ],
+            "work": [test | {"results": results, "at": now - 30}],
+        },
+    }
+
+
 def live(now=None):
     """A busy moment: every state once."""
     now = now or time.time()

@@ -129,6 +129,8 @@ class FakeControl(SocketDouble):
         answers = {
             "send_message": lambda: self.write(params),
             "hardware": lambda: self.hardware,
+            "line_test": lambda: {"ref": "control-1-1"},
+            "firmware": lambda: {"ref": "control-1-2"},
             "snapshot": lambda: self.live,
             "status": lambda: self.status,
             "plan_changed": lambda: self.plan,

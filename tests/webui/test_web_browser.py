@@ -24,6 +24,7 @@ PATHS = [
     "/customers/",
     "/customers/1",
     "/customers/import",
+    "/cards",
     "/messages/",
     "/messages/new",
     "/messages/with/13812345678",

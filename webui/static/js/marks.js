@@ -6,6 +6,7 @@
     queued: ["hourglass", "wait"], offered: ["bell-ringing", "ring"], talking: ["phone-call", "talk"],
     held: ["player-pause", "hold"], dialling: ["dialpad", "menu"], out_ringing: ["phone-outgoing", "ring"],
     out_talking: ["phone-call", "talk"], blocked: ["ban", "off"], fault: ["alert-triangle", "fault"],
+    elsewhere: ["phone", "off"], quarantined: ["tool", "fault"],
   };
   const AGENT = {
     signed_out: ["circle-dashed", "idle"], not_ready: ["circle-minus", "off"], ready: ["circle-check", "ready"],
