@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 
-from image.build import bom, bundle, disk, keys, root, scan, squash
+from image.build import bom, bundle, disk, keys, root, scan, squash, variants
 from image.build.steps import OUT, REPOSITORY, WORK, BuildError, remove, require_root, run, source_date, step
 
 
@@ -79,9 +79,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m image.build", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="compress lightly, do not pack the disk image")
     parser.add_argument("--check", action="store_true", help="build the root twice and compare the hashes")
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"make one of {', '.join(variants.VARIANTS)}",
+    )
     args = parser.parse_args()
     try:
         require_root()
+        if args.variant:
+            for name in args.variant:
+                print(variants.variant(name))
+            return 0
         build(args.quick, args.check)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)

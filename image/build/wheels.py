@@ -21,7 +21,6 @@ TRIMMED = (
     "numpy/_core/include",
     "numpy/**/*.pyi",
     "numpy/**/*.a",
-    "phonenumbers/geodata",
     "phonenumbers/carrierdata",
     "phonenumbers/tzdata",
     "pycparser",

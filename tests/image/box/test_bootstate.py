@@ -1,0 +1,159 @@
+"""The boot state on a disk that loses its power between any two sectors."""
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from image.box import bootstate
+from image.box.bootstate import Slot, State
+
+slots = some.builds(Slot, some.booleans(), some.integers(0, 3))
+states = some.builds(
+    State,
+    some.integers(1, 999_999_000),
+    some.sampled_from(list(bootstate.ORDERS.values())),
+    slots,
+    slots,
+    some.booleans(),
+)
+changes = some.sampled_from(
+    [
+        lambda folder: bootstate.confirm("A", folder),
+        lambda folder: bootstate.confirm("B", folder),
+        bootstate.order_recovery,
+        bootstate.clear_recovery,
+        bootstate.retry,
+        lambda folder: bootstate.set_primary("A", folder),
+        lambda folder: bootstate.set_primary("B", folder),
+        lambda folder: bootstate.set_state("A", "bad", folder),
+        lambda folder: bootstate.set_state("B", "bad", folder),
+    ]
+)
+
+
+class PowerCut(Exception):
+    """The disk gets nothing any more."""
+
+
+class Disk:
+    """Lets `left` sectors be written, then none."""
+
+    def __init__(self, left):
+        self.left = left
+        self.real = os.pwrite
+
+    def pwrite(self, handle, data, at):
+        assert at % 512 == 0, "a write that does not begin at a sector may be torn"
+        for start in range(0, len(data), 512):
+            if self.left == 0:
+                raise PowerCut
+            self.left -= 1
+            self.real(handle, data[start : start + 512], at + start)
+        return len(data)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("zongji")
+
+
+def put(folder, first, second):
+    (folder / "state-1").write_bytes(first)
+    (folder / "state-2").write_bytes(second)
+
+
+def meaning(state):
+    return replace(state, seq=0)
+
+
+@given(states, some.booleans(), some.lists(changes, min_size=1, max_size=4), some.integers(0, 9))
+def test_a_power_cut_between_any_two_sectors_leaves_the_state_before_or_after(
+    folder, state, swapped, steps, sectors
+):
+    copies = [bootstate.encode(state), bootstate.encode(replace(state, seq=state.seq + 1))]
+    put(folder, *(reversed(copies) if swapped else copies))
+    disk = Disk(sectors)
+    before = after = bootstate.load(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pwrite", disk.pwrite)
+        try:
+            for step in steps:
+                before = bootstate.load(folder)
+                with pytest.MonkeyPatch.context() as whole:
+                    kept = {name: (folder / name).read_bytes() for name in bootstate.COPIES}
+                    whole.setattr(os, "pwrite", disk.real)
+                    after = step(folder)
+                    for name, block in kept.items():
+                        (folder / name).write_bytes(block)
+                step(folder)
+        except PowerCut:
+            pass
+    assert bootstate.health(folder) == bootstate.OK
+    assert meaning(bootstate.load(folder)) in (meaning(before), meaning(after))
+
+
+@given(states, some.binary(min_size=0, max_size=1100), some.booleans())
+def test_one_copy_of_garbage_costs_nothing_and_is_mended(folder, state, garbage, first):
+    good = bootstate.encode(state)
+    put(folder, *((garbage, good) if first else (good, garbage)))
+    if bootstate.decode(garbage) is None:
+        assert bootstate.load(folder) == state
+        assert bootstate.repair(folder) == bootstate.ONE_LOST
+        assert bootstate.health(folder) == bootstate.OK
+        assert meaning(bootstate.load(folder)) == meaning(state)
+
+
+@given(some.binary(max_size=1100), some.binary(max_size=1100))
+def test_both_copies_of_garbage_give_every_system_its_tries(folder, one, two):
+    put(folder, one, two)
+    assert bootstate.repair(folder) == bootstate.LOST
+    assert bootstate.health(folder) == bootstate.OK
+    assert meaning(bootstate.load(folder)) == meaning(bootstate.UNKNOWN)
+
+
+@given(states)
+def test_a_copy_reads_back_as_it_was_written_and_fits_its_first_sector(state):
+    block = bootstate.encode(state)
+    assert bootstate.decode(block) == state
+    assert len(block) == 1024
+    assert b"=" not in block[512:]
+
+
+@pytest.mark.parametrize("name", ["state-1", "state-2"])
+def test_a_missing_copy_is_made_anew(tmp_path, name):
+    folder = tmp_path / "zongji"
+    folder.mkdir()
+    put(folder, bootstate.encode(bootstate.FRESH), bootstate.encode(bootstate.FRESH))
+    (folder / name).unlink()
+    assert bootstate.repair(folder) == bootstate.ONE_LOST
+    assert bootstate.health(folder) == bootstate.OK
+
+
+def test_an_update_as_rauc_does_it(tmp_path):
+    put(tmp_path, bootstate.encode(bootstate.FRESH), bootstate.encode(bootstate.FRESH))
+    bootstate.confirm("A", tmp_path)
+    bootstate.set_state("B", "bad", tmp_path)
+    assert bootstate.get_primary(tmp_path) == "A"
+    assert (bootstate.get_state("A", tmp_path), bootstate.get_state("B", tmp_path)) == ("good", "bad")
+    bootstate.set_primary("B", tmp_path)
+    state = bootstate.load(tmp_path)
+    assert state.order == ("B", "A")
+    assert state.b == Slot(confirmed=False, tries=3)
+    assert state.a == Slot(confirmed=True, tries=3)
+
+
+def test_recovery_that_nobody_touched_gives_the_confirmed_system_one_try(tmp_path):
+    spent = State(7, ("B", "A"), Slot(True, 0), Slot(False, 0), recovery=True)
+    put(tmp_path, bootstate.encode(spent), bootstate.encode(replace(spent, seq=8)))
+    bootstate.retry(tmp_path)
+    state = bootstate.load(tmp_path)
+    assert (state.a.tries, state.b.tries, state.recovery) == (1, 0, False)
+
+
+def test_a_slot_that_is_not_there_is_named(tmp_path):
+    put(tmp_path, bootstate.encode(bootstate.FRESH), bootstate.encode(bootstate.FRESH))
+    with pytest.raises(bootstate.BootStateError, match="'C'"):
+        bootstate.set_primary("C", tmp_path)
