@@ -40,6 +40,7 @@ from board.dahdi.port import DahdiPort
 from board.dahdi.settings import DahdiSettings
 from board.dahdi.spans import ChannelInfo, Control
 from board.dahdi.telephone import TelephonePort
+from board.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +91,15 @@ class DahdiBoard:
         settings: DahdiSettings | None = None,
         card_id: str = "",
         kernel: Kernel | None = None,
+        door: Door[list[ChannelInfo]] | None = None,
     ) -> None:
         """`address`: "" for all spans, "1,2" for span numbers, or the name of a card (`find_cards`).
 
+        door: cards that come back are looked for behind it; with a kernel of one's own, at once.
         BoardError says what is missing.
         """
         self._kernel: Kernel = kernel or LinuxKernel()
+        self._door: Door[list[ChannelInfo]] = door or Door("dahdi", threaded=kernel is None)
         self._settings = settings or DahdiSettings()
         self._address = address
         self._events: list[PortEvent] = []
@@ -260,7 +264,7 @@ class DahdiBoard:
                 continue
             self._events += port.out
             port.out.clear()
-        if self._ticks % LOOK_TICKS == 0:
+        if self._ticks % LOOK_TICKS == 0 or self._door.opening:
             self._look_for_returned()
         clock, self._clock = self._clock, end
         # A command's result may be dated a moment after the block it was given in.
@@ -458,18 +462,27 @@ class DahdiBoard:
         if not gone:
             return
         try:
-            with Control(self._kernel) as control:
-                control.assign()
-                back = [info for info in control.channels() if info.place in gone]
-                for span in sorted({info.span for info in back}):
-                    control.start_up(span)
-                for info in back:
-                    control.configure(info)
+            if not self._door.opening:
+                places = frozenset(gone)
+                self._door.open(lambda: self._search(places))
+            back = self._door.take()
         except BoardError as error:
             log.info("looking for cards that come back: %s", error)
             return
-        for info in back:
-            self._refit(gone[info.place], info)
+        for info in back or ():
+            if info.place in gone:
+                self._refit(gone[info.place], info)
+
+    def _search(self, places: frozenset[tuple[str, int, int]]) -> list[ChannelInfo]:
+        """Channels that are back at these places, ready to be opened. A driver may take seconds for it."""
+        with Control(self._kernel) as control:
+            control.assign()
+            back = [info for info in control.channels() if info.place in places]
+            for span in sorted({info.span for info in back}):
+                control.start_up(span)
+            for info in back:
+                control.configure(info)
+        return back
 
     def _refit(self, socket: Socket, info: ChannelInfo) -> None:
         index = socket.shown.index

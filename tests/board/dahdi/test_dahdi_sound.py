@@ -1,6 +1,7 @@
 """Blocks, their order and delay, and every fault that may hit them."""
 
 import errno
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from board.api import BoardError, OffHook, PortBack, PortGone, RingOn, SetHook
 from board.clocks import Clocks
 from board.dahdi import DahdiBoard, ioctls
+from board.door import Door
 
 
 def blocks(ticks, row):
@@ -248,6 +250,38 @@ def test_a_card_that_is_being_taken_away_is_not_taken_for_a_new_one(make_bench):
     assert [type(event) for event in bench.run(70)] == [PortGone]
     bench.kernel.span_alarms.clear()
     assert [type(event) for event in bench.run(60)] == [PortBack]
+
+
+def test_a_driver_that_takes_its_time_with_a_returned_card_holds_no_other_port():
+    kernel = card(1, 0, span=1)
+    kernel.channels[2] = FakeChannel(2, 2, 1, LINE)
+    kernel.devices()["other"] = type(kernel.devices()["pci:0000:02:04.0"])("usb:1", "", "", {2: 1}, 1)
+    door = Door("dahdi")
+    board = DahdiBoard(kernel=kernel, door=door)
+    begun, through = threading.Event(), threading.Event()
+    assign = kernel.devices
+
+    def slow():
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            assert through.wait(10.0)
+        return assign()
+
+    kernel.devices = slow
+    try:
+        kernel.remove(1)
+        kernel.channels[7] = FakeChannel(7, 5, 1, LINE)
+        assign()["pci:0000:02:04.0"].spans = {5: 1}
+        ticks = [board.read() for _ in range(200)]
+        assert begun.wait(10.0)
+        assert all(blocks(ticks, 1)) and not any(tick.lost for tick in ticks)
+        assert [type(event) for tick in ticks for event in tick.events] == [PortGone]
+        through.set()
+        assert door.wait(10.0)
+        assert [type(event) for event in (*board.read().events, *board.read().events)] == [PortBack]
+    finally:
+        through.set()
+        board.close()
 
 
 def test_the_event_of_removal(bench):
