@@ -213,7 +213,7 @@ class ControlClient:
         self._peer = peer
         self._ids = itertools.count(1)
 
-    def call(self, method: str, **params: Any) -> Any:
+    def call(self, method: str, /, **params: Any) -> Any:
         """Result of `method`.
 
         Raises PeerAway (control is not running, or gave no answer in time) or

@@ -118,4 +118,9 @@ def system_socket() -> Path:
     return Path(os.environ.get("ZONGJI_SYSTEM_SOCKET", "/run/zongji/system.sock"))
 
 
+def updates_folder() -> Path:
+    """Where the pages put updates that a browser brings, on the flashed box."""
+    return Path(os.environ.get("ZONGJI_UPDATES", "/data/updates"))
+
+
 SHIPPED_PROMPTS = Path(__file__).parent / "prompts" / "built"

@@ -13,11 +13,24 @@ from flask_wtf import CSRFProtect
 
 from appliance.client import ControlClient
 from appliance.paths import Home
-from webui import accounts, audit, errors, formats, headers, i18n, labels, roles, secret, sentences
+from webui import (
+    accounts,
+    audit,
+    boxsystem,
+    errors,
+    formats,
+    headers,
+    i18n,
+    labels,
+    problems,
+    roles,
+    secret,
+    sentences,
+)
 from webui.box import Box, store
 from webui.hub import Hub
 from webui.limits import limiter
-from webui.views import all_blueprints, messages
+from webui.views import all_blueprints, messages, updates
 
 SESSION_H = 12
 MAX_UPLOAD_BYTES = 32 << 20
@@ -68,6 +81,9 @@ def create_app(home: Home, **config: Any) -> Flask:
     control = ControlClient(home.control_socket)
     app.extensions["box"] = Box(home, control, Hub(control))
 
+    app.extensions["box_status"] = boxsystem.Status()
+
+    updates.install(app)
     csrf.init_app(app)
     limiter.init_app(app)
     i18n.install(app)
@@ -108,6 +124,7 @@ def _template_names(app: Flask) -> None:
         label=label,
         may=roles.may,
         office_open=office_open,
+        box_status=boxsystem.status,
         unread_messages=messages.in_menu,
         version=f"{version}-{catalogue}",
         product_version=version,
@@ -117,6 +134,8 @@ def _template_names(app: Flask) -> None:
     )
     app.jinja_env.filters["step_words"] = labels.step_words
     app.jinja_env.filters["in_words"] = sentences.in_words
+    app.jinja_env.filters["box_state"] = problems.state
+    app.jinja_env.filters["left_reason"] = problems.reason
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
 

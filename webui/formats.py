@@ -72,6 +72,17 @@ def size(octets: float | None) -> str:
     return f"{value:.1f} TB"
 
 
+def duration(seconds: float) -> str:
+    """3 h 20 min; 2 d 4 h; under a minute 1 min."""
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return _("%(minutes)s min", minutes=minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return _("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+    return _("%(days)s d %(hours)s h", days=hours // 24, hours=hours % 24)
+
+
 def day_start(text: str) -> float | None:
     """Unix seconds of a local day "2026-11-21"'s beginning; None for anything else."""
     try:
@@ -109,6 +120,7 @@ def install(app: Flask) -> None:
         clock_time=clock_time,
         length_of=length,
         size=size,
+        duration=duration,
         disconnect_tone=disconnect_tone,
     )
     app.jinja_env.globals.update(here_with=here_with)

@@ -86,6 +86,8 @@ class FakeControl(SocketDouble):
         self.plan = {"published": True, "problems": [], "warnings": []}
         self.prompts = [{"name": "greeting", "languages": ["zh", "en"], "own": []}]
         self.refuse = {}
+        self.system = {}
+        """Method of the system daemon -> its result, or {"problem": …}; none: this is no flashed box."""
         self.hardware = {"health": {}, "notices": []}
         self.write = None
         """What stores a message that is to be sent, as control does; None: it is refused."""
@@ -140,11 +142,19 @@ class FakeControl(SocketDouble):
             "backups": lambda: self.backups,
             "backup_key": lambda: {"groups": ["AGE-SE", "CRET-K"], "public": "age1abc", "box": "zongji"},
             "backup_key_check": lambda: {"fits": params["key"] == "the paper"},
+            "system": lambda: {"answer": self._system(params)},
             "desk": lambda: {"error": self.refuse.get(params["verb"], ""), "data": {}},
         }
         connection.sendall(encode({"id": message["id"], "result": answers[method]()}))
         if method == "desk" and self.on_desk:
             self.on_desk(params)
+
+    def _system(self, params):
+        found = self.system.get(params["method"])
+        if found is None:
+            return {"problem": {"code": "no_daemon", "message": "no daemon", "params": {}}}
+        found = found(params["params"]) if callable(found) else found
+        return found if "problem" in found and len(found) == 1 else {"result": found}
 
     def gone(self, connection):
         with self._changed:

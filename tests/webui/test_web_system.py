@@ -1,0 +1,264 @@
+"""Pages of the box itself: network on trial, updates, time, remote support, restart."""
+
+import pytest
+
+from . import system_demo as demo
+from .conftest import text_of
+
+PAGES = ("network", "updates", "time", "remote-support", "restart", "restart/log")
+
+
+@pytest.fixture
+def box(control):
+    control.system = demo.daemon()
+    return control
+
+
+def asked(control, method):
+    return [
+        params["params"] for name, params in control.calls if name == "system" and params["method"] == method
+    ]
+
+
+def problem(code, field="", **params):
+    return {"code": code, "message": f"English words of {code}", "params": params} | (
+        {"field": field} if field else {}
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_flashed_box_the_page_says_so(sign_in, page):
+    answer = sign_in("admin").get(f"/admin/{page}/" if "/" not in page else f"/admin/{page}")
+    assert answer.status_code == 200 and "only on the flashed box" in text_of(answer.text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("language", ["en", "zh_Hans", "zh_Hant"])
+def test_every_page_shows_in_every_language(sign_in, box, page, language):
+    client = sign_in("admin")
+    client.post("/language", data={"language": language})
+    answer = client.get(f"/admin/{page}/" if "/" not in page else f"/admin/{page}")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_only_administrators(sign_in, box, page):
+    for name in ("boss", "wang"):
+        assert (
+            sign_in(name).get(f"/admin/{page}/" if "/" not in page else f"/admin/{page}").status_code == 403
+        )
+
+
+# ----------------------------------------------------------------------- network
+FORM = {
+    "hostname": "zongji",
+    "interface": "",
+    "dns": "192.168.7.1, 10.0.0.1",
+    "ipv4.method": "static",
+    "ipv4.address": "192.168.7.9/24",
+    "ipv4.gateway": "192.168.7.1",
+    "ipv6.method": "auto",
+}
+
+
+def test_settings_go_on_trial_and_are_confirmed_at_the_new_address(app, sign_in, box):
+    client = sign_in("admin")
+    assert client.post("/admin/network/", data=FORM).status_code == 302
+    (given,) = asked(box, "network.apply")
+    assert given["settings"]["dns"] == ["192.168.7.1", "10.0.0.1"]
+    assert given["settings"]["ipv4"] == {
+        "method": "static",
+        "address": "192.168.7.9/24",
+        "gateway": "192.168.7.1",
+    }
+    box.system["network.get"] = demo.NETWORK | {"trial": {"settings": demo.FIXED, "left_s": 27.3}}
+    page = client.get("/admin/network/").text
+    assert 'data-left="27.3"' in page and "http://192.168.7.9/admin/network/confirm/T0ken" in page
+    stranger = app.test_client()  # at the new address the browser is not signed in
+    assert "Keep the new settings" in stranger.get("/admin/network/confirm/T0ken").text
+    assert asked(box, "network.confirm") == [], "opening the page alone confirms nothing"
+    assert stranger.post("/admin/network/confirm/T0ken").status_code == 302
+    assert asked(box, "network.confirm") == [{"token": "T0ken"}]
+
+
+def test_a_trial_that_is_over_is_told(sign_in, box):
+    box.system["network.confirm"] = {"problem": problem("trial_over")}
+    answer = sign_in("admin").post("/admin/network/confirm/x")
+    assert answer.status_code == 400 and "former settings are back" in text_of(answer.text)
+
+
+def test_mistakes_stand_at_their_fields_and_nothing_typed_is_lost(sign_in, box):
+    parts = [
+        problem("bad_hostname", "hostname"),
+        problem("gateway_outside", "ipv4.gateway", network="192.168.7.0/24"),
+    ]
+    box.system["network.apply"] = {"problem": problem("invalid", problems=parts)}
+    answer = sign_in("admin").post("/admin/network/", data=FORM | {"ipv4.gateway": "10.9.9.9"})
+    assert answer.status_code == 400
+    text = answer.text
+    assert 'id="ipv4.gateway-wrong">The router is not in the box’s own network 192.168.7.0/24.' in text
+    assert 'id="hostname-wrong"' in text and 'value="10.9.9.9"' in text and 'value="192.168.7.9/24"' in text
+
+
+# ------------------------------------------------------------------------ updates
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    made = tmp_path / "updates"
+    made.mkdir()
+    monkeypatch.setenv("ZONGJI_UPDATES", str(made))
+    return made
+
+
+def test_an_upload_larger_than_other_requests_is_streamed_to_the_disk(app, sign_in, box, folder):
+    data = bytes(40_000_000)
+    assert len(data) > app.config["MAX_CONTENT_LENGTH"]
+    answer = sign_in("admin").put("/admin/updates/upload?name=zongji-0.3.0.raucb", data=data)
+    assert answer.status_code == 200 and "kind=upload" in answer.json["look"]
+    assert [(one.name, one.stat().st_size) for one in folder.iterdir()] == [("zongji-0.3.0.raucb", len(data))]
+
+
+def test_an_upload_needs_the_token_against_forged_requests(home, control, box, box_store, folder):
+    from webui import create_app
+
+    made = create_app(home, TESTING=True, RATELIMIT_ENABLED=False)
+    client = made.test_client()
+    assert client.put("/admin/updates/upload?name=x.raucb", data=b"x").status_code in (400, 401, 302)
+    assert not list(folder.iterdir())
+    made.extensions["box"].close()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x.txt", "../x.raucb", "a/b.raucb", ".x.raucb", "-x.raucb", "x\n.raucb"]
+)
+def test_hostile_names_are_refused(sign_in, box, folder, name):
+    answer = sign_in("admin").put("/admin/updates/upload", query_string={"name": name}, data=b"x")
+    assert answer.status_code == 400 and not list(folder.iterdir())
+
+
+def test_too_large_and_no_room(sign_in, box, folder, monkeypatch):
+    from webui.views import updates
+
+    monkeypatch.setattr(updates, "MAX_BYTES", 1000)
+    assert sign_in("admin").put("/admin/updates/upload?name=x.raucb", data=bytes(1001)).status_code == 413
+    monkeypatch.setattr(updates, "SPARE_BYTES", 1 << 60)
+    answer = sign_in("admin").put("/admin/updates/upload?name=x.raucb", data=bytes(100))
+    assert answer.status_code == 507 and "room" in answer.json["error"]
+    assert not list(folder.iterdir())
+
+
+def test_looking_at_a_bundle_and_installing_it(sign_in, box):
+    client = sign_in("admin")
+    page = client.get("/admin/updates/look?kind=upload&name=zongji-0.3.0.raucb").text
+    assert "0.3.0" in page and 'name="consent"' not in page
+    client.post("/admin/updates/install", data={"kind": "upload", "name": "zongji-0.3.0.raucb", "now": "on"})
+    assert asked(box, "update.install") == [
+        {"source": {"kind": "upload", "name": "zongji-0.3.0.raucb"}, "downgrade_consent": False, "now": True}
+    ]
+
+
+def test_an_older_version_needs_consent(sign_in, box):
+    box.system["update.inspect"] = {
+        "bundle": demo.BUNDLE | {"version": "0.1.0"},
+        "running": "0.2.0",
+        "problem": problem("downgrade", theirs="0.1.0", ours="0.2.0"),
+    }
+    page = sign_in("admin").get("/admin/updates/look?kind=upload&name=x.raucb").text
+    assert "Version 0.1.0 is older than 0.2.0" in page and 'name="consent" required' in page
+
+
+@pytest.mark.parametrize("code", ["wrong_hardware", "wrong_product", "too_large"])
+def test_what_can_never_be_installed_has_no_button(sign_in, box, code):
+    box.system["update.inspect"] = {
+        "bundle": demo.BUNDLE,
+        "running": "0.2.0",
+        "problem": problem(code, theirs="arm64", ours="amd64"),
+    }
+    page = sign_in("admin").get("/admin/updates/look?kind=upload&name=x.raucb").text
+    assert "Install</button>" not in page and "English words" not in page
+
+
+def test_a_refused_bundle_is_named_and_logged(sign_in, box, box_store):
+    box.system["update.inspect"] = {"problem": problem("bundle_tampered")}
+    client = sign_in("admin")
+    page = client.get("/admin/updates/look?kind=upload&name=x.raucb", follow_redirects=True)
+    assert "was changed after it was signed" in text_of(page.text)
+    assert "Update refused" in client.get("/admin/audit/").text
+
+
+def test_a_fall_back_tells_version_reason_and_log(sign_in, box):
+    box.system["update.status"] = demo.UPDATES | {"fell_back": demo.FELL_BACK}
+    text = text_of(sign_in("admin").get("/admin/updates/").text)
+    assert "Version 0.3.0 did not get healthy" in text and "zongji-engine is failed" in text
+    assert "cannot open /dev/dahdi/channel" in text
+
+
+def test_a_running_update_is_watched(sign_in, box):
+    job = {"state": "installing", "percent": 40, "step": "Copying", "version": "0.3.0", "problem": None}
+    box.system["update.status"] = demo.UPDATES | {"update": job}
+    client = sign_in("admin")
+    assert "Writing the new version" in client.get("/admin/updates/").text
+    assert client.get("/admin/updates/state").json == {
+        "state": "installing",
+        "percent": 40,
+        "step": "Copying",
+        "text": "",
+    }
+
+
+# --------------------------------------------------------------------------- time
+def test_the_time_of_the_browser(sign_in, box):
+    client = sign_in("admin")
+    client.post("/admin/time/now", data={"time": "1795000000.5"})
+    client.post("/admin/time/now", data={"time": "now"})
+    client.post("/admin/time/", data={"zone": "Europe/Berlin", "servers": "a.example b.example"})
+    assert asked(box, "time.set") == [
+        {"time": 1795000000.5},
+        {"zone": "Europe/Berlin", "ntp": False, "servers": ["a.example", "b.example"]},
+    ]
+
+
+def test_a_lost_clock_is_told(sign_in, box):
+    box.system["time.get"] = demo.TIME | {"unset": True, "synced": False}
+    assert "The clock has lost the time" in sign_in("admin").get("/admin/time/").text
+
+
+# ----------------------------------------------------------------- remote support
+def test_remote_support_is_opened_and_every_page_says_so(app, sign_in, box, box_store):
+    client, agent = sign_in("admin"), sign_in("wang")
+    app.extensions["box"].hub.start()
+    box.wait_for_subscriber()
+    client.post("/admin/remote-support/", data={"key": "ssh-ed25519 AAAA x", "hours": "4"})
+    assert asked(box, "ssh.enable") == [{"hours": 4, "key": "ssh-ed25519 AAAA x", "by": "admin"}]
+    box.system["status"] = demo.STATUS | {"ssh": demo.OPEN_SSH}
+    assert "Closes by itself in 3 h 30 min" in text_of(client.get("/admin/remote-support/").text)
+    for one, page in ((client, "/calls/"), (agent, "/desk")):
+        assert "Remote support is open for another 3 h 30 min" in text_of(
+            one.get(page, follow_redirects=True).text
+        )
+    client.post("/admin/remote-support/close")
+    assert asked(box, "ssh.disable") == [{}]
+    log = text_of(client.get("/admin/audit/").text)
+    assert "Remote support opened" in log and "Remote support closed" in log
+
+
+def test_a_private_key_is_refused_and_not_shown_again(sign_in, box):
+    box.system["ssh.enable"] = {"problem": problem("private_key")}
+    answer = sign_in("admin").post("/admin/remote-support/", data={"key": "-----BEGIN PRIVATE KEY----- abc"})
+    assert answer.status_code == 400
+    assert "never leave its owner" in answer.text and "BEGIN PRIVATE" not in answer.text
+
+
+# ------------------------------------------------------------------------ restart
+def test_restart_off_and_cards(sign_in, box):
+    client = sign_in("admin")
+    assert "data-comes-back" in client.post("/admin/restart/reboot").text
+    assert "data-comes-back" not in client.post("/admin/restart/off").text
+    client.post("/admin/restart/board", data={"board": "sim"})
+    assert (asked(box, "power.reboot"), asked(box, "power.off")) == ([{}], [{}])
+    assert asked(box, "board.set") == [{"board": "sim"}]
+
+
+def test_a_box_that_refuses_says_why(sign_in, box):
+    box.system["power.reboot"] = {"problem": problem("not_down")}
+    answer = sign_in("admin").post("/admin/restart/reboot", follow_redirects=True)
+    assert "does not go down" in text_of(answer.text)

@@ -1,0 +1,136 @@
+"""Problems that the box's own programs name by a code, in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webui.sentences import N_
+from webui.tongue import gettext
+
+WORDS: dict[str, str] = {
+    "no_daemon": N_(
+        "This is only on the flashed box. Here the product runs on a machine of yours, which looks "
+        "after itself."
+    ),
+    "daemon_away": N_("The system service does not answer and is started anew. Try again in a few seconds."),
+    "control_away": N_("The call service is away; try again in a few seconds. Telephones still work."),
+    "failed": N_("The box could not do it: %(detail)s"),
+    "bad_request": N_("This page does not fit the system; load it anew."),
+    "unknown_method": N_("This page does not fit the system; load it anew."),
+    # Network
+    "network_form": N_("This page does not fit the system; load it anew."),
+    "bad_hostname": N_("The name may have letters a to z, digits and hyphens inside, at most 63."),
+    "no_interface": N_("This box has no such network socket."),
+    "which_interface": N_("A fixed address belongs to one network socket: choose which."),
+    "no_address": N_("With both off nobody could reach the box; leave one on."),
+    "bad_method": N_("Choose one of the list."),
+    "bad_address": N_("Write address and length of the network, such as %(example)s."),
+    "special_address": N_("This address has a special meaning and cannot be the box’s own."),
+    "bad_length": N_("The length of the network leaves no room for a neighbour; usual is /24."),
+    "network_address": N_("This is the network’s own address; choose one inside it."),
+    "broadcast_address": N_("This is the address of all in the network; choose one inside it."),
+    "public_address": N_("This is an address of the internet; the box is for the local network only."),
+    "bad_gateway": N_("The router’s address is no address of this kind."),
+    "gateway_is_self": N_("This is the box’s own address; write the router’s."),
+    "gateway_outside": N_("The router is not in the box’s own network %(network)s."),
+    "bad_dns": N_("A name server is written as an address, such as 192.168.1.1."),
+    "too_many_dns": N_("At most %(most)s name servers."),
+    "network_refused": N_("The network service refused: %(detail)s"),
+    "trial_over": N_("The time to confirm is over; the former settings are back."),
+    "wrong_token": N_("These are not the settings that are on trial."),
+    # Time
+    "bad_zone": N_("There is no such time zone; choose one of the list."),
+    "bad_server": N_("A time server is a name or an address, such as ntp.aliyun.com."),
+    "too_many_servers": N_("At most %(most)s time servers."),
+    "bad_time": N_("This time cannot be right; check the year."),
+    "clock_follows_network": N_("The clock follows a time server; switch that off to set it by hand."),
+    "time_refused": N_("The time service did not start; look into the log."),
+    # Remote support
+    "bad_key": N_("Give the whole line of one public key, such as “ssh-ed25519 AAAA… name”."),
+    "private_key": N_(
+        "This is a private key: it must never leave its owner. Ask for the line of the .pub file."
+    ),
+    "weak_key": N_("This RSA key is too short; better take ssh-ed25519."),
+    "ssh_refused": N_("Remote support could not be opened; look into the log."),
+    "no_host_key": N_("Remote support could not be opened; look into the log."),
+    # Updates
+    "bad_source": N_("An update comes from an upload, a stick or an address."),
+    "bad_name": N_("An update is a file whose name ends in .raucb."),
+    "bad_stick": N_("The stick is not there any more; plug it in again."),
+    "bad_url": N_("Write the whole address, such as https://example.com/zongji.raucb."),
+    "no_file": N_("The update is not there any more; bring it again."),
+    "stick_gone": N_("The stick is not there any more; plug it in again."),
+    "stick_pulled": N_("The stick could not be read to the end: leave it plugged in and try again."),
+    "stick_busy": N_("The stick is in use; wait until the copy is done."),
+    "download_failed": N_("The update could not be fetched: %(detail)s"),
+    "bundle_truncated": N_("This is no whole update file; fetch it again."),
+    "bundle_tampered": N_(
+        "The update was changed after it was signed. It was refused and nothing was changed."
+    ),
+    "bundle_foreign": N_(
+        "The update is not signed by this product’s maker. It was refused and nothing was changed."
+    ),
+    "bundle_unreadable": N_("The update’s description cannot be read; fetch it again."),
+    "bundle_refused": N_("The update cannot be read: %(detail)s"),
+    "wrong_product": N_("This update is for another product (%(theirs)s)."),
+    "wrong_hardware": N_("This update is for other hardware (%(theirs)s); this box has %(ours)s."),
+    "downgrade": N_(
+        "Version %(theirs)s is older than %(ours)s, which runs now. What was entered since may not be "
+        "seen by the older one."
+    ),
+    "too_large": N_("This file is too large for an update of this box."),
+    "no_space": N_("There is not enough room for the update: delete recordings or old updates first."),
+    "update_running": N_("An update is being installed already."),
+    "no_job": N_("No update is being installed."),
+    "too_late": N_("The update is being written and is not interrupted any more."),
+    "install_failed": N_("The update could not be written: %(detail)s. The running version was not changed."),
+    "update_failed": N_("The update failed: %(detail)s. The running version was not changed."),
+    "interrupted": N_("The update was interrupted. The running version was not changed; start it again."),
+    # The box
+    "engine_refused": N_("The call engine did not start; look into the log."),
+    "not_down": N_("The box does not go down; look into the log."),
+    "no_log": N_("The log cannot be read."),
+    "no_support": N_("The support bundle was not made; look into the log."),
+    "stick_format": N_("The stick has a format that the box cannot read: use FAT32 or exFAT."),
+    "stick_damaged": N_("The stick is damaged: check it on a computer."),
+    "stick_unreadable": N_("The stick cannot be read: pull it and plug it in again."),
+}
+
+STATES: dict[str, str] = {
+    "network_settings_damaged": N_(
+        "The network settings were damaged; DHCP is used. Set them anew on the page Network."
+    ),
+    "network_socket_gone": N_("The network socket of the settings is gone; DHCP is used."),
+}
+"""States that the box found when it started."""
+
+REASONS: dict[str, str] = {
+    "never_started": N_("it did not start far enough to tell why"),
+    "stopped_without_a_word": N_("it started, and stopped without telling why"),
+}
+"""Why a version was left; anything else is shown as it came from the log."""
+
+
+def in_words(problem: dict[str, Any]) -> str:
+    """One problem; one that has no words of ours is shown as it came."""
+    found = WORDS.get(str(problem.get("code")))
+    params = problem.get("params")
+    if found is None:
+        if isinstance(params, dict) and isinstance(params.get("problems"), list):
+            return " ".join(in_words(one) for one in params["problems"])
+        return str(problem.get("message") or problem.get("code"))
+    values = {"detail": problem.get("message", "")} | (params if isinstance(params, dict) else {})
+    try:
+        return gettext(found, **values)
+    except KeyError:
+        return str(problem.get("message") or problem.get("code"))
+
+
+def state(code: str) -> str:
+    """A state of the box in words."""
+    return gettext(STATES[code]) if code in STATES else code
+
+
+def reason(code: str) -> str:
+    """Why a version was left, in words."""
+    return gettext(REASONS[code]) if code in REASONS else code

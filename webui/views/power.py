@@ -1,0 +1,83 @@
+"""The box as a whole: restart, switch off, real cards or the simulated office, its log."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from webui import audit, boxsystem
+from webui.box import box
+from webui.boxsystem import SystemProblem, ask
+from webui.roles import ADMIN, allow
+from webui.tongue import gettext as _
+
+blueprint = Blueprint("power", __name__, url_prefix="/admin/restart")
+
+UNITS = ("engine", "control", "web", "system")
+LINES = 200
+
+
+@blueprint.get("/")
+@allow(ADMIN)
+def show() -> ResponseReturnValue:
+    """What can be done, and how many calls it would end."""
+    try:
+        found = ask("status")
+    except SystemProblem as problem:
+        return render_template("system/away.html", title=_("Restart"), problem=problem)
+    calls = len((box().hub.snapshot or {}).get("calls", []))
+    return render_template("system/power.html", found=found, calls=calls)
+
+
+@blueprint.post("/reboot")
+@allow(ADMIN)
+def reboot() -> ResponseReturnValue:
+    """Start the box anew."""
+    return _down(
+        "power.reboot", "box restarted", _("The box starts anew. It takes calls again in about a minute.")
+    )
+
+
+@blueprint.post("/off")
+@allow(ADMIN)
+def off() -> ResponseReturnValue:
+    """Switch the box off."""
+    return _down("power.off", "box switched off", _("The box goes off. Press its button to start it again."))
+
+
+def _down(method: str, what: str, text: str) -> ResponseReturnValue:
+    audit.note(what)
+    try:
+        ask(method)
+    except SystemProblem as problem:
+        flash(str(problem), "error")
+        return redirect(url_for("power.show"))
+    return render_template("system/down.html", text=text, comes_back=method == "power.reboot")
+
+
+@blueprint.post("/board")
+@allow(ADMIN)
+def board() -> ResponseReturnValue:
+    """Real cards or the simulated office."""
+    wanted = "sim" if request.form.get("board") == "sim" else "auto"
+    try:
+        ask("board.set", board=wanted)
+    except SystemProblem as problem:
+        flash(str(problem), "error")
+    else:
+        audit.note("cards chosen", wanted)
+        boxsystem.changed()
+        flash(_("The call engine has been started anew."), "success")
+    return redirect(url_for("power.show"))
+
+
+@blueprint.get("/log")
+@allow(ADMIN)
+def log() -> ResponseReturnValue:
+    """The last lines of the log."""
+    unit = request.args.get("unit", "")
+    try:
+        found = ask("log.tail", lines=LINES, unit=unit if unit in UNITS else "")
+    except SystemProblem as problem:
+        return render_template("system/away.html", title=_("Log"), problem=problem)
+    return render_template("system/log.html", lines=found["lines"][::-1], unit=unit, units=UNITS)
