@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +21,7 @@ from appliance.core import actions as act
 from appliance.core import events as core
 from appliance.core.plan import Plan, PlanError
 from appliance.core.switch import Switch
-from appliance.engine import plans, ports, unixtime
+from appliance.engine import health, plans, ports, unixtime
 from appliance.engine.apply import Hands
 from appliance.engine.cardwork import CardWork
 from appliance.engine.hearing import Hearing
@@ -41,7 +40,6 @@ from appliance.engine.worker import Worker
 from appliance.paths import SHIPPED_PROMPTS, Home
 from board import api
 from board.clocks import Clocks, PacedBoard
-from board.sim import SimBoard
 from dsp.echo import EchoCanceller
 from dsp.learn import ending
 from dsp.mix import Mixer
@@ -114,7 +112,7 @@ class Engine:
         self.wall_clock = wall_clock
         self.shelf = Shelf(self, on_lost, threaded)
         self._without_cards = without_cards
-        self._hardware = hardware
+        self.hardware = hardware
         self.samples = 0
         self.table = PortTable(self.boards)
         self.stopwatch = Stopwatch()
@@ -124,7 +122,7 @@ class Engine:
         self._live_changed = True
         self._health_due_s = HEALTH_EVERY_S
         self._retry_due_s = RETRY_RECORDS_EVERY_S
-        self._recording_ok = True
+        self.recording_ok = True
         self._closed = False
         self._offset_s = wall_clock()
         self._last_id_ms = 0
@@ -150,7 +148,7 @@ class Engine:
         self.spool = Spool(home.spool, self.publish, self.notice_later)
         self.messages = Messages(self)
         self.work = CardWork(self)
-        self.care = LineCare(self.table.ports, rows, home.root / "lines.json", self._measure)
+        self.care = LineCare(self.table.ports, rows, home.root / "lines.json", self.measure)
         self.tones = LineTones(self.table.ports, rows, home.root / "tones.json", self._ends, study)
         self.hands = Hands(self)
         self.hands.country = plan.country
@@ -252,7 +250,7 @@ class Engine:
                 if port is not None and port.is_line:
                     self.care.note(port, event, self.samples)
 
-    def _measure(self, port: Port) -> api.LineMeasure | None:
+    def measure(self, port: Port) -> api.LineMeasure | None:
         """What a port measures; None when that has shown its card to be lost."""
         try:
             return self.boards[port.card].measure(port.index)
@@ -291,6 +289,11 @@ class Engine:
         """The table has these rows more."""
         lines = [port.row for port in self.table.ports[rows] if port.is_line]
         self._line_rows = np.concatenate([self._line_rows, np.array(lines, np.intp)])
+
+    @property
+    def files_backlog(self) -> int:
+        """Jobs with files that have not been begun."""
+        return self._files.backlog
 
     def in_background(self, job: Callable[[], None]) -> None:
         """Do something slow with files, in order, without holding up the tick."""
@@ -382,13 +385,13 @@ class Engine:
             call, reason = self.recorder.problems.popleft()
             if reason:
                 log.error("recording of call %s: %s", call, reason)
-                if self._recording_ok:
+                if self.recording_ok:
                     self.notice("recording_failed", {"call": call, "reason": reason}, "error")
-                self._recording_ok = False
+                self.recording_ok = False
             else:
-                if not self._recording_ok:
+                if not self.recording_ok:
                     self.notice("recording_works_again", {"call": call}, "info")
-                self._recording_ok = True
+                self.recording_ok = True
 
     def _follow_wall_clock(self) -> None:
         # Reading the wall clock in every tick would make `since` flicker in every
@@ -566,48 +569,7 @@ class Engine:
 
     def health(self) -> Message:
         """How well the engine keeps its pace."""
-        return {
-            **self.stopwatch.report(),
-            "now": self.unix_s,
-            "uptime_s": self.now,
-            "ports": len(self.table),
-            "sockets": [
-                {
-                    "name": port.info.name,
-                    "kind": port.info.kind.value,
-                    "used_as": port.name,
-                    "state": port.gone or ("in use" if port.in_use else "idle"),
-                    "can": sorted(port.info.can),
-                    "radio": self._radio(port),
-                }
-                for port in self.table.ports
-            ],
-            "country": self._country(),
-            "shelf": self.shelf.describe(),
-            "hardware": self._hardware(),
-            "lines": [{**row, "tone": self.tones.report(row["port"])} for row in self.care.report()],
-            "lost_cards": [self.boards[card].id for card in sorted(self.shelf.lost)],
-            "cards": self.clocks.health(),
-            "bridges": self.hands.bridges,
-            "recordings": self.recorder.active,
-            "recording_ok": self._recording_ok,
-            "recording_blocks_lost": self.recorder.lost_blocks,
-            "records_waiting": self.spool.waiting,
-            "messages": self.messages.report(),
-            "work": self.work.report(),
-            "files_backlog": self._files.backlog,
-        }
-
-    def _radio(self, port: Port) -> Message | None:
-        """SIM, registration and signal of a cellular port; None of all others, and of a lost one."""
-        if "radio" not in port.info.can or port.card in self.shelf.lost:
-            return None
-        measure = self._measure(port)
-        return asdict(measure.radio) if measure is not None and measure.radio is not None else None
-
-    def _country(self) -> str | None:
-        """Country of the exchange, where a card knows it: only the simulated office does."""
-        return next((b.office.config.country for b in self.cards if isinstance(b, SimBoard)), None)
+        return health.describe(self)
 
     def _publish_live(self) -> None:
         if self._mail.listened:
