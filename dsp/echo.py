@@ -7,16 +7,17 @@ every block adds its normal equations to a running sum,
     R += w · (autocorrelation of the far signal)
     q += w · (correlation of far signal and residual)
 
-and conjugate-direction steps walk the filter towards R⁻¹q. R is Toeplitz, kept as
-its first row, so a product with it is a multiplication between two FFTs. Both signals are
-pre-whitened for the equations, since speech falls by 40 dB over the band.
+and conjugate-direction steps walk the filter towards R⁻¹q. R is kept as a power
+spectrum, so a product with it is a multiplication between two FFTs. Both signals are
+pre-whitened for the equations, since speech falls by 40 dB over the band. R need not be
+exact, since q is made from what is left: it only says how far to go in which direction.
 
 Double-talk needs no detector: a block counts with the weight w = power of its
 residual to −0.45, so that loud near-end speech writes little into the equations, while
 in single talk, where the residual is small, all is learned.
 
 Time is bounded: per tick only so many ports learn, those that have waited longest
-and are furthest from converged first. A port that has converged learns from every fourth block,
+and are furthest from converged first. A port that has converged learns from every eighth block,
 and at once when a sound comes through that its filter has not met.
 
 What the linear filter leaves is turned down in `dsp.echo_residual`.
@@ -42,17 +43,17 @@ Rows = NDArray[np.intp]
 HISTORY_BLOCKS = 32
 """The far signal is kept this much longer than needed, so that it is moved once in 32 ticks."""
 PRE_WHITENING = np.float32(0.9)
-FORGETTING = np.float32(0.99)
-"""Per block that is learned from: a memory of 2 s of talking, 8 s once converged."""
+FORGETTING = np.float32(0.985)
+"""Per block that is learned from: a memory of 1.3 s of talking, 5 s once converged."""
 WEIGHT_POWER = np.float32(-0.45)
 WEIGHT_FLOOR = np.float32(50.0)
-PRECONDITIONER_FLOOR = np.float32(0.06)
+PRECONDITIONER_FLOOR = np.float32(0.04)
 DIRECTION_MEMORY = np.float32(0.7)
 FAR_OFF_LEAK_DB = -20.0
 """Residual over echo above which a port learns from every block and is solved at once."""
 CONVERGED_LEAK_DB = -28.0
 """Under this a port learns from every `CONVERGED_EVERY`th block only, between the two from every second."""
-CONVERGED_EVERY = 4
+CONVERGED_EVERY = 8
 NOVELTY_DB = 8.0
 NOT_NOVEL_DB = -3.0
 """Residual over leak, and over echo, between which a block holds a sound not met before."""
@@ -65,6 +66,8 @@ LEARNING_PORTS = 32
 SOLVING_PORTS = 32
 """At most so many ports improve their filter in a tick."""
 STEPS = 3
+MOSTLY = 0.75
+"""Share of the ports above which all are transformed."""
 LEARN_EVERY = 2
 SOLVE_EVERY = 6
 """Ticks. Ports that are not far off learn together this often, and are improved together this often."""
@@ -84,9 +87,18 @@ MEAN_POWER_STEP = np.float32(0.1)
 WORSE = np.float32(1.1)
 CHANGED_TICKS = 12
 """A filter that makes things worse for this many ticks more than it does not is of another path."""
-LOST_TICKS = 40
+LOST_TICKS = 15
 """The same for a filter that was never good: rubbish was sent, or a tone."""
+HELPLESS = np.float32(0.85)
+"""Residual over near above which a filter that has not learned yet is not used."""
 WORSE_AT_ONCE = np.float32(1.6)
+FAITH_STEP = np.float32(0.1)
+UNFAITHFUL = np.float32(0.3)
+"""How far from 1 the part of the echo that is found in the near signal (0.3 s mean) is on another path."""
+LITTLE_GAIN = np.float32(0.2)
+"""Residual over near above which a path that was learned deserves suspicion."""
+UNFAITHFUL_TIMES = 4
+"""Looks in a row, one every `NARROW_EVERY` ticks, after which the path counts as another."""
 DATA_OVER_RMS = rms_from_dbm0(-36.0)
 DATA_OVER_TICKS = 13
 """A data call is over after 250 ms under this level in both directions (G.168 §7, G.165)."""
@@ -104,7 +116,7 @@ class EchoCanceller:
         if not 32 <= taps <= 1024:
             raise ValueError(f"taps must be 32 to 1024 samples, not {taps}")
         self.ports, self.taps = ports, taps
-        self._fft = 1 << (2 * taps - 1).bit_length() if 2 * taps > 416 else 512
+        self._fft = _fft_size(taps + BLOCK_SAMPLES)
         bins = self._fft // 2 + 1
         turn = np.exp(-2j * np.pi * np.arange(bins) / self._fft)
         self._whitener = (1.0 - PRE_WHITENING * turn).astype(np.complex64)
@@ -113,13 +125,18 @@ class EchoCanceller:
         self._far_energy = np.zeros((ports, self._fft // BLOCK_SAMPLES + 1), np.float32)
         self._last_residual = np.zeros((ports, 1), np.float32)
         self._filter = np.zeros((ports, bins), np.complex64)
-        self._correlation = np.zeros((ports, taps), np.float32)  # first row of R
+        self._power = np.zeros((ports, bins), np.float32)  # spectrum of R
         self._gradient = np.zeros((ports, taps), np.float32)  # q
         self._direction = np.zeros((ports, taps), np.float32)
         self._descent = np.full((ports, 1), np.inf, np.float32)
         self._mean_near = np.zeros(ports, np.float32)
         self._mean_residual = np.zeros(ports, np.float32)
         self._last_echo = np.zeros(ports, np.float32)
+        self._found = np.ones(
+            ports, np.float32
+        )  # of the echo, in the near signal; loud blocks count as soft ones
+        self._expected = np.ones(ports, np.float32)
+        self._unfaithful = np.zeros(ports, np.int32)
         self._useless = np.zeros(ports, np.int32)  # ticks for which the filter has made things worse
         self._narrow = np.zeros(ports, np.int32)  # looks in a row at which the far signal was a tone
         self._rest = ResidualSuppressor(ports)
@@ -139,13 +156,14 @@ class EchoCanceller:
             self._far_energy,
             self._last_residual,
             self._filter,
-            self._correlation,
+            self._power,
             self._gradient,
             self._direction,
             self._mean_near,
             self._mean_residual,
             self._last_echo,
             self._useless,
+            self._unfaithful,
             self._narrow,
             self._waited,
             self._unsolved,
@@ -153,6 +171,7 @@ class EchoCanceller:
         ):
             state[ports] = 0
         self._descent[ports] = np.inf
+        self._found[ports] = self._expected[ports] = 1
         self._rest.reset(ports)
         self._enabled[ports] = True
 
@@ -202,6 +221,7 @@ class EchoCanceller:
         if rows.size < self.ports:
             quiet = np.flatnonzero(~audible)
             self._last_echo[quiet] = 0
+            self._unfaithful[quiet] = 0
             self._rest.pass_unchanged(quiet, near_power)
         if rows.size == 0:
             return near
@@ -209,15 +229,12 @@ class EchoCanceller:
         everything = rows.size == self.ports
         pick = slice(None) if everything else rows
         near, near_power = near[pick], near_power[pick]
-        spectrum, product = self._spectrum[: rows.size], self._product[: rows.size]
-        _forward(self._far[pick, self._end - self._fft : self._end], self._fft, spectrum)
-        np.multiply(spectrum, self._filter[pick], out=product)
-        wave = _backward(product, self._fft, self._wave[: rows.size])
-        echo = wave[:, -BLOCK_SAMPLES:]
+        spectrum, echo = self._estimate(pick, rows.size)
         residual = near - echo
         residual_power = _power(residual)
+        estimate_power = _power(echo)
         # An echo that has just ended still rings in the hybrid.
-        echo_power = np.maximum(_power(echo), np.float32(0.3) * self._last_echo[pick])
+        echo_power = np.maximum(estimate_power, np.float32(0.3) * self._last_echo[pick])
         self._last_echo[pick] = echo_power
         ratio_db = 10 * np.log10((residual_power + np.float32(1.0)) / (echo_power + np.float32(1.0)))
         if self._tick % NARROW_EVERY == 0:
@@ -230,7 +247,9 @@ class EchoCanceller:
             mean[pick] += MEAN_POWER_STEP * (power - mean[pick])
         useless = self._mean_residual[pick] > WORSE * self._mean_near[pick]
         unlearned = self._rest.leak_db[pick] > LEARNED_LEAK_DB
-        worse = useless | (residual_power > np.where(unlearned, 1.0, WORSE_AT_ONCE) * near_power)
+        # A filter that has not learned and hardly helps is more likely made of what the near end says.
+        helpless = unlearned & (self._mean_residual[pick] > HELPLESS * self._mean_near[pick])
+        worse = useless | helpless | (residual_power > np.where(unlearned, 1.0, WORSE_AT_ONCE) * near_power)
         if worse.any():
             np.copyto(residual, near, where=worse[:, None])
             ratio_db[worse] = 0
@@ -239,8 +258,28 @@ class EchoCanceller:
         changed = self._useless[pick] >= np.where(unlearned, LOST_TICKS, CHANGED_TICKS)
         if changed.any():
             self._start_again(rows[changed])
+        if self._tick % NARROW_EVERY:
+            self._doubt(rows, pick, near_power, estimate_power, residual_power)
         out[pick] = self._rest.process(pick, residual, ratio_db, worse, self._narrow[pick] > 0)
         return out
+
+    def _estimate(self, pick: slice | Rows, count: int) -> tuple[Spectra, Float]:
+        """Spectra of the far-end histories of `count` ports, and what comes back of the newest block."""
+        history = self._far[:, self._end - self._fft : self._end]
+        if isinstance(pick, slice) or count >= MOSTLY * self.ports:
+            # Nearly all: what the others cost is less than picking the rows.
+            spectrum, wave = self._spectrum, self._wave
+            _forward(history, self._fft, spectrum)
+            np.multiply(spectrum, self._filter, out=self._product)
+            _backward(self._product, self._fft, wave)
+            return (
+                (spectrum, wave[:, -BLOCK_SAMPLES:])
+                if isinstance(pick, slice)
+                else (spectrum[pick], wave[pick, -BLOCK_SAMPLES:])
+            )
+        spectrum = _forward(history[pick], self._fft)
+        wave = _backward(spectrum * self._filter[pick], self._fft)
+        return spectrum, wave[:, -BLOCK_SAMPLES:]
 
     def _append(self, far: Float, power: Float) -> None:
         """Take the new block into the far-end history."""
@@ -292,40 +331,40 @@ class EchoCanceller:
         self, rows: Rows, spectrum: Spectra, residual: Float, novel: NDArray[np.bool_]
     ) -> None:
         """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories."""
-        n, fft, taps, end = BLOCK_SAMPLES, self._fft, self.taps, self._end
-        blocks = np.empty((2, rows.size, n), np.float32)
-        far = self._far[rows, end - n - 1 : end]
-        np.multiply(far[:, :-1], -PRE_WHITENING, out=blocks[0])
-        blocks[0] += far[:, 1:]
-        np.multiply(residual[:, :-1], -PRE_WHITENING, out=blocks[1, :, 1:])
-        blocks[1, :, 0] = -PRE_WHITENING * self._last_residual[rows, 0]
-        blocks[1] += residual
+        n, fft, taps = BLOCK_SAMPLES, self._fft, self.taps
+        white = np.empty((rows.size, n), np.float32)
+        np.multiply(residual[:, :-1], -PRE_WHITENING, out=white[:, 1:])
+        white[:, 0] = -PRE_WHITENING * self._last_residual[rows, 0]
+        white += residual
         self._last_residual[rows] = residual[:, -1:]
-        weight = (_power(blocks[1]) + WEIGHT_FLOOR) ** WEIGHT_POWER
+        weight = (_power(white) + WEIGHT_FLOOR) ** WEIGHT_POWER
         weight[novel] *= NOVEL_WEIGHT
         narrow = self._narrow[rows]
         weight[narrow > 0] *= VOWEL_WEIGHT
         weight[narrow >= NARROW_TIMES] = NARROW_WEIGHT
-        # Both correlations with the whitened far history in one pass. Whitening the spectrum is right for all
-        # but the first sample of the history, which no lag below `taps` reaches.
-        spectra = _forward(blocks, fft)
-        spectrum = spectrum * self._whitener
-        spectra *= np.conj(spectrum, out=spectrum)
-        # The blocks stand at the start of the transform, in the history they are its end: lags begin at n.
-        lags = _backward(spectra, fft)[:, :, n : n + taps]
-        lags *= weight[:, None]
-        for sums, new in ((self._correlation, lags[0]), (self._gradient, lags[1])):
-            new += FORGETTING * sums[rows]
-            sums[rows] = new
+        # Whitening the spectrum of the far history is right for all but its first sample, which no lag below
+        # `taps` reaches.
+        far = spectrum * self._whitener
+        power = np.square(far.real) + np.square(far.imag)
+        # R is that of the block, or of the whole history where that is louder: what is in the residual may be
+        # the echo of either.
+        energy = self._far_energy[rows]
+        share = energy[:, self._tick % energy.shape[1]] / (energy.sum(1) + np.float32(1e-9))
+        power *= (weight * np.maximum(share, np.float32(n / fft)))[:, None]
+        power += FORGETTING * self._power[rows]
+        self._power[rows] = power
+        # The block stands at the start of the transform, in the history it is its end: lags begin at n.
+        product = _forward(white, fft)
+        product *= np.conj(far, out=far)
+        gradient = _backward(product, fft)[:, n : n + taps]
+        gradient *= weight[:, None]
+        gradient += FORGETTING * self._gradient[rows]
+        self._gradient[rows] = gradient
 
     def _solve(self, rows: Rows) -> None:
         """Conjugate-direction steps towards the filter that the equations ask for."""
         fft, taps = self._fft, self.taps
-        correlation, gradient = self._correlation[rows], self._gradient[rows]
-        symmetric = np.zeros((rows.size, fft), np.float32)
-        symmetric[:, :taps] = correlation
-        symmetric[:, 1 - taps :] = correlation[:, :0:-1]
-        power = np.maximum(_forward(symmetric, fft).real, 0)
+        power, gradient = self._power[rows], self._gradient[rows]
         # The floor is relative to a mean in which a single tone counts for little.
         floor = PRECONDITIONER_FLOOR * np.square(np.sqrt(power).mean(1, keepdims=True))
         inverse = 1.0 / (power + floor + np.float32(1e-9))
@@ -336,14 +375,14 @@ class EchoCanceller:
             spectrum *= inverse
             steepest = _backward(spectrum, fft)[:, :taps]
             slope = np.einsum("ij,ij->i", gradient, steepest)[:, None]
-            direction *= np.clip(slope / descent, 0, DIRECTION_MEMORY)
+            direction *= np.minimum(np.maximum(slope / descent, 0), DIRECTION_MEMORY)
             direction += steepest
             descent = slope + np.float32(1e-20)
             spectrum = _forward(direction, fft)
             image = _backward(spectrum * power, fft)[:, :taps]
             curvature = np.einsum("ij,ij->i", direction, image)[:, None]
             along = np.einsum("ij,ij->i", direction, gradient)[:, None]
-            step = np.clip(along / np.maximum(curvature, np.float32(1e-9)), 0, 2)
+            step = np.minimum(np.maximum(along / np.maximum(curvature, np.float32(1e-9)), 0), 2)
             step[curvature <= 1e-9] = 0
             spectrum *= step
             change += spectrum
@@ -353,12 +392,41 @@ class EchoCanceller:
         self._gradient[rows] = gradient
         self._direction[rows], self._descent[rows] = direction, descent
 
+    def _doubt(
+        self, rows: Rows, pick: slice | Rows, near_power: Float, estimate_power: Float, residual_power: Float
+    ) -> None:
+        """Tell a path that has become another from a near end that speaks, and learn it as a new one.
+
+        The estimated echo is found in the near signal once, whoever speaks besides. On a path that
+        is like the old one, but is another, it is found less (or more), and little is taken away.
+        """
+        # <near, estimate> follows from the three powers.
+        together = np.float32(0.5) * (near_power + estimate_power - residual_power)
+        loud = estimate_power > FAR_SILENT_RMS**2
+        per = np.float32(FAITH_STEP) * loud / (near_power + np.float32(100.0))
+        heard = estimate_power * per
+        found, expected = self._found[pick], self._expected[pick]
+        keep = 1 - FAITH_STEP * loud
+        found = found * keep + together * per
+        expected = expected * keep + heard
+        self._found[pick], self._expected[pick] = found, expected
+        doubtful = np.abs(found - expected) > UNFAITHFUL * expected
+        doubtful &= self._mean_residual[pick] > LITTLE_GAIN * self._mean_near[pick]
+        doubtful &= loud & (self._rest.leak_db[pick] < LEARNED_LEAK_DB)
+        unfaithful = self._unfaithful[pick]
+        self._unfaithful[pick] = np.where(loud, np.where(doubtful, unfaithful + 1, 0), unfaithful)
+        suspect = self._unfaithful[pick] >= UNFAITHFUL_TIMES
+        if suspect.any():
+            self._start_again(rows[suspect])
+
     def _start_again(self, rows: Rows) -> None:
         """The path is another one now: what was learned of it only delays learning the new one."""
-        for state in (self._filter, self._correlation, self._gradient, self._direction):
+        for state in (self._filter, self._power, self._gradient, self._direction):
             state[rows] = 0
         self._descent[rows] = np.inf
         self._useless[rows] = 0
+        self._unfaithful[rows] = 0
+        self._found[rows] = self._expected[rows]
         self._rest.leak_db[rows] = 0
         self._mean_residual[rows] = self._mean_near[rows]
 
@@ -367,6 +435,12 @@ class EchoCanceller:
         loud = np.maximum(far_power, near_power) > DATA_OVER_RMS**2
         left = np.where(loud, DATA_OVER_TICKS, self._data_quiet - 1)
         self._data_quiet = np.where(self._data_quiet > 0, left, 0).astype(np.int32)
+
+
+def _fft_size(least: int) -> int:
+    """The shortest even product of twos and threes that holds so many samples."""
+    sizes = [(1 << twos) * factor for twos in range(1, 12) for factor in (1, 3, 9, 27, 81)]
+    return min(size for size in sizes if size >= least)
 
 
 def _forward(x: Float, size: int, out: Spectra | None = None) -> Spectra:

@@ -24,6 +24,8 @@ SUPPRESSION_MARGIN_DB = np.float32(6.0)
 TALK_DB = np.float32(-7.5)
 HIDDEN_DB = np.float32(-9.0)
 """Residual over echo: above the first somebody speaks here, under the second nobody, unless just before."""
+LOG_OF_DB = np.float32(np.log(10.0) / 10.0)
+"""The natural logarithm of a power ratio of 1 dB."""
 HANGOVER_TICKS = 12
 LEAK_DOWN = np.float32(0.1)
 LEAK_UP_DB = np.float32(0.4)
@@ -78,7 +80,7 @@ class ResidualSuppressor:
         over_db = ratio_db - leak_db
         up_db = np.where(over_db > SPEECH_OVER_LEAK_DB, SPEECH_LEAK_UP_DB, LEAK_UP_DB)
         step_db = np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
-        before_db, leak_db = leak_db, np.clip(leak_db + step_db, LOWEST_LEAK_DB, 0)
+        before_db, leak_db = leak_db, np.minimum(np.maximum(leak_db + step_db, LOWEST_LEAK_DB), 0)
         # How well a tone is cancelled says nothing about speech.
         np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow)
         self.leak_db[pick] = leak_db
@@ -92,7 +94,8 @@ class ResidualSuppressor:
         self._talk[pick] = talk
         usual_db = leak_db + SUPPRESSION_MARGIN_DB
         expected_db = np.where(talk > 0, usual_db, np.maximum(usual_db, HIDDEN_DB))
-        wanted = np.sqrt(np.clip(1 - 10 ** ((expected_db - ratio_db) / 10), SUPPRESSION_FLOOR**2, 1))
+        kept = 1 - np.exp((expected_db - ratio_db) * LOG_OF_DB)
+        wanted = np.sqrt(np.maximum(kept, SUPPRESSION_FLOOR**2))
         wanted[worse] = 1
         target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
         residual[:, :RAMP_SAMPLES] *= gain[:, None] + (target - gain)[:, None] * self._ramp
@@ -100,7 +103,7 @@ class ResidualSuppressor:
         self._gain[pick] = target
         begin = (self._tick * 7919) % (self._hiss.size - residual.size)
         hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)
-        residual += np.sqrt(noise_power * np.clip(1 - target**2, 0, 1))[:, None] * hiss
+        residual += np.sqrt(noise_power * np.maximum(1 - target * target, 0))[:, None] * hiss
         return residual
 
     def pass_unchanged(self, quiet: Rows, near_power: Float) -> None:
@@ -113,4 +116,4 @@ class ResidualSuppressor:
             floor + np.float32(0.2) * (power - floor),
             np.minimum(floor * NOISE_FLOOR_RISE, power),
         )
-        self._noise_power[quiet] = np.clip(floor, 1e-2, NOISE_AT_MOST)
+        self._noise_power[quiet] = np.minimum(np.maximum(floor, 1e-2), NOISE_AT_MOST)

@@ -88,7 +88,9 @@ def test_2c_a_changed_path_is_learned_again(line):
     by_second = lines.by_second(near, in_boxes(line.sent[:rows], near))
     assert by_second[:, 4].min() >= -0.3
     assert by_second.min() >= -0.3
-    assert by_second[:, 6:].mean() >= 20
+    assert by_second[:, 5].mean() >= 20
+    assert np.mean(by_second[:, 6] > 20) >= 0.85
+    assert by_second[:, 7:].mean() >= 30
 
 
 def test_3_double_talk_leaves_echo_down_and_speech_alone(line):

@@ -13,7 +13,7 @@ from tests.dsp import echo_lines as lines
 from tests.dsp.signals import RATE
 
 SETS = [(model, erl_db) for erl_db in (10, 6) for model in lines.MODELS]
-SECONDS, DOUBLE_TALK_S, TALKERS = 9, 6, 3
+SECONDS, DOUBLE_TALK_S, CHANGE_S, TALKERS = 9, 6, 4, 3
 CANCELLERS = {
     "SpeexDSP": peers.SpeexEcho,
     "spandsp": peers.SpandspEcho,
@@ -33,6 +33,11 @@ class Set:
         self.talk[:, : DOUBLE_TALK_S * RATE] = 0
         self.single = lines.alaw(self.echo + noise)
         self.double = lines.alaw(self.echo + noise + self.talk)
+        cut = CHANGE_S * RATE
+        other = lines.echo_of(self.sent, [lines.path(model, erl, 20) for model, erl in SETS[3:] + SETS[:3]])
+        self.changed = lines.alaw(np.concatenate([self.echo[:, :cut], other[:, cut:]], axis=1) + noise)
+        late = lines.echo_of(self.sent, [lines.path(model, erl, 400) for model, erl in SETS])
+        self.late = lines.alaw(late + noise)
 
 
 class Result:
@@ -41,6 +46,12 @@ class Result:
     def __init__(self, make, sets):
         after = [_cancelled(make, s.sent, s.single) for s in sets]
         double = [_cancelled(make, s.sent, s.double) for s in sets]
+        changed = [_cancelled(make, s.sent, s.changed) for s in sets]
+        self.after_change_db = np.concatenate(
+            [lines.by_second(s.changed, a)[:, CHANGE_S:] for s, a in zip(sets, changed, strict=True)]
+        )
+        late = [_cancelled(make, s.sent, s.late, 512) for s in sets]
+        self.late_db = np.concatenate([lines.by_second(s.late, a) for s, a in zip(sets, late, strict=True)])
         cut = slice(2 * RATE, 5 * RATE)
         self.erle_db = np.stack(
             [lines.gain_db(s.single[:, cut], a[:, cut]) for s, a in zip(sets, after, strict=True)]
@@ -58,8 +69,8 @@ class Result:
         return self.erle_db.reshape(len(self.erle_db), 2, 8).mean((0, 1))
 
 
-def _cancelled(make, far, near):
-    canceller = make(len(far))
+def _cancelled(make, far, near, taps=256):
+    canceller = make(len(far), taps)
     after = lines.cancel(canceller, far, near)
     if hasattr(canceller, "close"):
         canceller.close()
@@ -100,6 +111,16 @@ def measure(findings):
     row(
         "double-talk: level of the near end", "±0.5 dB", np.abs(mine.talk_db).max() <= 0.5,
         lambda r: f"{r.talk_db.mean():+.1f} dB (worst {r.talk_db.flat[np.abs(r.talk_db).argmax()]:+.1f} dB)",
+    )  # fmt: skip
+    row(
+        "another path in mid-call: more than 20 dB in the third second after it", "≥ 95 % of calls",
+        np.mean(mine.after_change_db[:, 2] > 20) >= 0.95,
+        lambda r: f"{percent(np.mean(r.after_change_db[:, 2] > 20))} "
+        f"(second {r.after_change_db[:, 1].mean():.1f} dB, third {r.after_change_db[:, 2].mean():.1f} dB)",
+    )  # fmt: skip
+    row(
+        "64 ms tail, echo after 50 ms: ERLE 2-5 s and 6-9 s, mean", "-", None,
+        lambda r: f"{r.late_db[:, 2:5].mean():.1f} dB, {r.late_db[:, 6:].mean():.1f} dB",
     )  # fmt: skip
     _cost(findings, sets)
     seconds = [i + 0.5 for i in range(SECONDS)]

@@ -188,9 +188,9 @@ class SpandspEcho:
             self._lib.echo_can_free(state)
 
 
-def linear_spandsp(ports):
+def linear_spandsp(ports, taps=256):
     """Its adaptive filter alone."""
-    return SpandspEcho(ports, mode=ADAPT)
+    return SpandspEcho(ports, taps, ADAPT)
 
 
 class SpeexEcho:
