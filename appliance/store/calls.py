@@ -11,6 +11,7 @@ from typing import Any
 from appliance.store.database import Database, insert
 from appliance.store.errors import InvalidRow, NotFound
 from appliance.store.numbers import Numbering, digits_of, looks_like_number
+from appliance.store.renumber import renumber
 from appliance.store.text_index import for_query
 
 _TEXTS = (
@@ -22,7 +23,6 @@ _TIMES = ["answered_at", "queued_at", "connected_at", "ended_at"]
 _SECONDS = ["wait_s", "talk_s", "hold_s", "recording_s"]
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 MAX_NOTE_CHARS = 20_000
-RENUMBERED_AT_A_TIME = 500
 SORTS = ("started_at", "number", "line", "queue", "agent", "wait_s", "talk_s", "end_reason")
 """What calls can be sorted by."""
 
@@ -196,23 +196,7 @@ class Calls:
 
     def renumber(self) -> None:
         """Normalise all numbers anew (the country or area code has changed), some at a time."""
-        numbering = self._numbering()
-        last = ""
-        while True:
-            with self._database.write() as db:
-                rows = self._database.read(
-                    "SELECT DISTINCT number FROM calls WHERE number > ? ORDER BY number LIMIT ?",
-                    [last, RENUMBERED_AT_A_TIME],
-                )
-                for row in rows:
-                    number = row["number"]
-                    db.execute(
-                        "UPDATE calls SET normal = ?, spellings = ? WHERE number = ?",
-                        [numbering.normalise(number), numbering.spellings(number), number],
-                    )
-            if not rows:
-                return
-            last = rows[-1]["number"]
+        renumber(self._database, "calls", self._numbering().forms)
 
     # ------------------------------------------------------------------ inside
     def _text_condition(self, term: str) -> tuple[Any, ...]:
@@ -262,12 +246,7 @@ class Calls:
         if problems:
             raise InvalidRow(problems)
         number = {"in": row["caller_number"], "out": row["called_number"]}.get(row["direction"], "")
-        row |= {
-            "number": number,
-            "normal": self._numbering().normalise(number),
-            "spellings": self._numbering().spellings(number),
-        }
-        return row
+        return row | {"number": number} | self._numbering().forms(number)
 
     def _customer(self, named: Any, normal: str, old: Mapping[str, Any] | None) -> int | None:
         for wanted in (named, old["customer"] if old else None):

@@ -9,6 +9,7 @@ from appliance.store.database import Database, insert
 from appliance.store.errors import InvalidRow, NotFound
 from appliance.store.fields import Field, check_row
 from appliance.store.numbers import Numbering, digits_of, looks_like_number
+from appliance.store.renumber import renumber
 from appliance.store.text_index import for_index, for_query
 
 FIELDS = (
@@ -21,7 +22,6 @@ FIELDS = (
     Field("kind", "text", "", high=40, help="Type or stage: potential, new, old, …"),
 )
 MAX_PHONES = 20
-RENUMBERED_AT_A_TIME = 500
 NAMES = frozenset(field.name for field in FIELDS)
 SORTS = ("name", "company", "address", "kind", "updated_at")
 """What customers can be sorted by."""
@@ -134,22 +134,7 @@ class Customers:
 
     def renumber(self) -> None:
         """Normalise all numbers anew (the country or area code has changed), some at a time."""
-        numbering = self._numbering()
-        last = 0
-        while True:
-            with self._database.write() as db:
-                rows = self._database.read(
-                    "SELECT id, number FROM customer_phones WHERE id > ? ORDER BY id LIMIT ?",
-                    [last, RENUMBERED_AT_A_TIME],
-                )
-                for row in rows:
-                    db.execute(
-                        "UPDATE customer_phones SET normal = ?, spellings = ? WHERE id = ?",
-                        [numbering.normalise(row["number"]), numbering.spellings(row["number"]), row["id"]],
-                    )
-            if not rows:
-                return
-            last = rows[-1]["id"]
+        renumber(self._database, "customer_phones", self._numbering().forms)
 
     # ------------------------------------------------------------------ inside
     def _where(self, text: str) -> tuple[str, list[Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 from appliance.store.database import Database
 from appliance.store.errors import InvalidRow, NotFound
 from appliance.store.numbers import Numbering, digits_of, looks_like_number
+from appliance.store.renumber import renumber
 from appliance.store.text_index import for_query
 
 STATES = ("received", "queued", "sent", "delivered", "failed")
@@ -20,7 +21,6 @@ MAX_CHARS = 4900
 """Of a message that is sent: 32 parts in the GSM alphabet; in Chinese it is less, and the card says so."""
 REPORT_S = 7 * 86400.0
 """A status report that comes later than this belongs to another message of the same reference."""
-RENUMBERED_AT_A_TIME = 500
 NOT_DELIVERED = "the network could not deliver it"
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 _CUSTOMER = (
@@ -251,21 +251,7 @@ class Messages:
 
     def renumber(self) -> None:
         """Normalise all numbers anew (the country or area code has changed), some at a time."""
-        last = ""
-        while True:
-            with self._database.write() as db:
-                rows = self._database.read(
-                    "SELECT DISTINCT number FROM messages WHERE number > ? ORDER BY number LIMIT ?",
-                    [last, RENUMBERED_AT_A_TIME],
-                )
-                for row in rows:
-                    numbered = self._numbered(row["number"])
-                    changes = ", ".join(f"{column} = ?" for column in numbered)
-                    values = [*numbered.values(), row["number"]]
-                    db.execute(f"UPDATE messages SET {changes} WHERE number = ?", values)
-            if not rows:
-                return
-            last = rows[-1]["number"]
+        renumber(self._database, "messages", self._numbered)
 
     # ------------------------------------------------------------------- inside
     def _where(

@@ -92,6 +92,10 @@ class Numbering:
         forms.update(self.dialled_forms(text))
         return " ".join(sorted(form for form in forms if form))
 
+    def forms(self, text: str) -> dict[str, str]:
+        """The columns that tables keep beside a number."""
+        return {"normal": self.normalise(text), "spellings": self.spellings(text)}
+
     def dialled_forms(self, text: str) -> list[str]:
         """The digit strings by which an exchange here may present this number as caller ID:
         national, with trunk prefix, local (inside the own area) and with country code."""
