@@ -7,7 +7,20 @@ from typing import Any
 
 from appliance.client import CallFailed, ControlClient, PeerAway
 
-GROUPS = ("status", "network", "ssh", "time", "update", "usb", "power", "recovery", "support", "board", "log")
+GROUPS = (
+    "status",
+    "network",
+    "ssh",
+    "time",
+    "update",
+    "usb",
+    "power",
+    "recovery",
+    "support",
+    "board",
+    "log",
+    "certificate",
+)
 """First words of the methods; each has a thread of its own, so that a slow one holds up only its like."""
 TIMEOUT_S = 330.0
 

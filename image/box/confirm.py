@@ -23,7 +23,7 @@ from image.box.places import Places
 log = logging.getLogger(__name__)
 
 WAIT_S = 120.0
-EVERY_S = 1.0
+EVERY_S = 2.0
 SERVICES = ("engine", "control", "web")
 LOG_LINES = 200
 HEALTH = "https://127.0.0.1/health"

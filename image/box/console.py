@@ -24,6 +24,9 @@ STATES = {
     "network_settings_damaged": "The network settings were damaged: DHCP is used.",
     "network_socket_gone": "The network socket of the settings is gone: DHCP is used.",
     "config_restored": "The config partition was damaged and restored from its copy.",
+    "data_repaired": "The data partition was damaged and has been repaired.",
+    "data_unreadable": "The data partition cannot be read: nothing is stored. Start recovery.",
+    "data_missing": "The data partition is missing: nothing is stored. Start recovery.",
     "config_lost": "The config partition was damaged: its settings are at their defaults.",
 }
 

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Method = Callable[[ask.Params], dict[str, Any]]
 
+DATA_TROUBLE = ("repaired", "unreadable", "missing")
 SLOT_BYTES = 480_000_000
 """Room in a slot where its size cannot be read (a test, recovery)."""
 
@@ -49,6 +50,7 @@ class Daemon:
                 "network.apply": self.network.apply,
                 "network.confirm": self.network.confirm,
                 "network.revert": self.network.revert,
+                "certificate.renew": self.network.renew_certificate,
             },
             {"ssh.enable": self.ssh.enable, "ssh.disable": self.ssh.disable},
             {"time.get": self._time.get, "time.set": self._time.set},
@@ -155,12 +157,16 @@ class Daemon:
         history.settle(self._places, slot, self._confirmed(slot), rebooted=not marker.exists())
 
     def _states(self) -> list[str]:
+        """What boot_settings and the disk's check (`image.box.disk`) found at this start."""
         try:
             found = files.read_json(self._places.run / "boot-states.json") or {}
+            disk = files.read_json(self._places.run / "disk.json") or {}
         except (OSError, ValueError) as error:
             log.warning("the states of the boot cannot be read: %s", error)
             return []
-        return [str(one) for one in found.get("states", []) if one != "clock_unset"]
+        states = [str(one) for one in found.get("states", []) if one != "clock_unset"]
+        states += [f"config_{disk['config']}"] if disk.get("config") in ("restored", "lost") else []
+        return states + ([f"data_{disk['data']}"] if disk.get("data") in DATA_TROUBLE else [])
 
     @staticmethod
     def _carefully(what: Callable[[], None]) -> None:

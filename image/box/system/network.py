@@ -98,6 +98,17 @@ class Network:
         log.warning("the new network settings were confirmed")
         return {"settings": settings}
 
+    def renew_certificate(self, params: ask.Params) -> dict[str, Any]:
+        """A new certificate with the same key and the present names. Raises Problem."""
+        settings, _ = netapply.load(self._places)
+        try:
+            self._certify(settings)
+        except certificate.NoCertificate as error:
+            raise Problem(
+                "no_certificate", f"the certificate was not made: {error}", detail=str(error)
+            ) from error
+        return {"fingerprint": certificate.fingerprint(self._places)}
+
     def revert(self, params: ask.Params) -> dict[str, Any]:
         """Back to the confirmed settings at once."""
         if self._trial is not None:
@@ -121,11 +132,14 @@ class Network:
         self._forget()
 
     def _renew_certificate(self, settings: Settings) -> None:
-        found = [one for row in netapply.state() for one in row["addresses"]]
         try:
-            certificate.make(self._places, settings["hostname"], [*found, *addresses(settings)])
+            self._certify(settings)
         except (certificate.NoCertificate, OSError) as error:
             log.error("the certificate keeps its old names: %s", error)
+
+    def _certify(self, settings: Settings) -> None:
+        found = [one for row in netapply.state() for one in row["addresses"]]
+        certificate.make(self._places, settings["hostname"], [*found, *addresses(settings)])
 
     def _remember(self, trial: dict[str, Any]) -> None:
         self._trial = trial

@@ -193,6 +193,21 @@ def test_the_log_is_read_line_by_line(serve, programs):
     assert "-u zongji-web.service" in programs.calls[-1]
 
 
+def test_states_of_the_boot_are_told(serve, places):
+    (places.run / "boot-states.json").write_text('{"states": ["clock_unset", "network_socket_gone"]}')
+    (places.run / "disk.json").write_text('{"config": "restored", "data": "ok", "notes": []}')
+    assert serve().call("status")["states"] == ["network_socket_gone", "config_restored"]
+
+
+def test_a_certificate_is_renewed_with_its_key(serve, places, daemon):
+    from image.box import certificate
+
+    certificate.make(places, "zongji", [], None)
+    key, before = places.key.read_bytes(), certificate.fingerprint(places)
+    after = serve().call("certificate.renew")["fingerprint"]
+    assert after != before and places.key.read_bytes() == key and certificate.fits(places)
+
+
 def test_sticks_are_listed_with_what_is_on_them(serve, places):
     (places.run / "sticks").mkdir()
     (places.run / "sticks" / "sdb1.json").write_text(
