@@ -1,12 +1,13 @@
 """What an installer wants to know of one port: is the line, or the telephone, well?
 
 A line is taken, its dial tone heard and measured, its echo measured, and it is put back on
-hook. A telephone is rung; whoever lifts it presses some keys, speaks, hears himself and hangs up.
-Both leave the port as they found it, whatever happens.
+hook. A telephone is rung and shown a caller; whoever lifts it presses some keys, speaks, hears
+himself and hangs up. Both leave the port as they found it, whatever happens.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.engine.callerdisplay import Caller, CallerDisplays
+from appliance.engine.ports import Port
 from board import api
+from dsp.countries import tone_table
 from dsp.dtmf import DtmfReceiver
 from dsp.levels import SILENCE_DBM0, dbm0_from_rms, rms_from_dbm0
 from dsp.meters import LineMeters
@@ -41,6 +45,9 @@ KEYS_S = 20.0
 LEAST_KEYS = 3
 SPEAK_S = 4.0
 ECHO_TICKS = 25
+DISPLAY = Caller("12345678", "TEST")
+DISPLAY_S = 8.0
+"""The slowest country's caller display, and the first ring after it."""
 HEARD_DBM0 = -45.0
 
 Samples = NDArray[np.int16]
@@ -143,7 +150,7 @@ def test_port(wiring: Wiring, country: str, person: Person, tell: Tell) -> list[
     if wiring.port.kind is api.PortKind.FXO:
         _test_line(wiring, country, note)
     else:
-        _test_telephone(wiring, person, note)
+        _test_telephone(wiring, country, person, note)
     return found
 
 
@@ -279,13 +286,16 @@ def _on_hook_again(wiring: Wiring, problem: str) -> Finding:
 
 
 # ------------------------------------------------------------------- telephones
-def _test_telephone(wiring: Wiring, person: Person, note: Tell) -> None:
-    problem = wiring.command(api.StartRinging())
+def _test_telephone(wiring: Wiring, country: str, person: Person, note: Tell) -> None:
+    problem, lifted = _ring(wiring, country)
     if problem:
         note(Finding("ring", False, f"the telephone cannot be rung: {problem}"))
         return
+    if "onhook-audio" in wiring.port.can and not lifted:
+        text = f"if the telephone has a display, it shows {DISPLAY.number} and {DISPLAY.name} now"
+        note(Finding("display", None, text))
     person.lift()
-    took = wiring.until(api.OffHook, PERSON_S)
+    took = 0.0 if lifted else wiring.until(api.OffHook, PERSON_S)
     wiring.command(api.StopRinging())
     if took is None:
         text = f"nobody answered within {PERSON_S:g} s: does it ring, and is it plugged in?"
@@ -298,6 +308,42 @@ def _test_telephone(wiring: Wiring, person: Person, note: Tell) -> None:
     on_hook = wiring.until(api.OnHook, PERSON_S) is not None
     text = "hanging up was seen" if on_hook else f"hanging up was not seen within {PERSON_S:g} s"
     note(Finding("on_hook", on_hook, text))
+
+
+def _ring(wiring: Wiring, country: str) -> tuple[str, bool]:
+    """Ring, and show a caller: (why it failed, lifted before it was asked for)."""
+    port = Port(0, 0, wiring.port.index, wiring.port)
+    numbers: dict[int, api.Command] = {}
+
+    def send(port: Port, command: api.Command) -> int:
+        number = wiring.board.command(port.index, command)
+        numbers[number] = command
+        return number
+
+    displays = CallerDisplays(send)
+    said = np.zeros((1, BLOCK), np.float32)
+    clock = 0
+    displays.ring(port, DISPLAY, country, tone_table(country).ring_ms, time.time(), clock)
+    rings = False
+    for _ in range(round(DISPLAY_S / TICK_S)):
+        wiring.tick(said[0].astype(np.int16))
+        clock += BLOCK
+        for event in wiring.events:
+            displays.note(port, event, clock)
+            if isinstance(event, api.OffHook):
+                return "", True
+            if isinstance(event, api.CommandFailed):
+                if isinstance(numbers.get(event.command_id), api.StartRinging):
+                    displays.end(port)
+                    return event.reason, False
+            elif isinstance(event, api.CommandDone):
+                rings = rings or isinstance(numbers.get(event.command_id), api.StartRinging)
+        if rings and not displays.pending:
+            return "", False
+        said[:] = 0.0
+        displays.add_to(said, clock)
+    displays.end(port)
+    return f"the card did not answer within {DISPLAY_S:g} s", False
 
 
 def _keys(wiring: Wiring, person: Person, note: Tell) -> None:

@@ -116,6 +116,11 @@ class CallerDisplays:
             assert burst is not None
             message.begin_at = at + burst + AFTER_BURST_SAMPLES
 
+    @property
+    def pending(self) -> bool:
+        """A telephone is still to be told, or to be rung after it."""
+        return bool(self._messages)
+
     def end(self, port: Port) -> None:
         """Nobody is to be told any more: lifted, not called any more, gone. Idempotent."""
         message = self._messages.pop(port.row, None)

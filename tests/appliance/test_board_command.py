@@ -139,8 +139,34 @@ class Silent(Nobody):
 def test_a_telephone_that_nobody_lifts():
     board = office()
     found = findings(board, 1)
-    assert set(found) == {"ring"} and "nobody answered" in found["ring"].text
+    assert set(found) == {"display", "ring"} and "nobody answered" in found["ring"].text
+    assert found["display"].passed is None
+    shown = board.office.phone(1).display.shown
+    assert (shown.number, shown.name) == ("12345678", "TEST")
     assert not board.office.phone(1).ringing
+
+
+@pytest.mark.parametrize("country", ["CN", "GB", "DK"])
+def test_a_telephone_that_is_lifted_before_it_is_asked_for(country):
+    board = office()
+    phone, read, reads = board.office.phone(1), board.read, []
+
+    def impatient():
+        reads.append(read())
+        if len(reads) == 120:
+            phone.lift()
+        return reads[-1]
+
+    board.read = impatient
+    found = findings(board, 1, country, Silent(phone))
+    assert found["ring"].passed and failed(found) == {"keys", "loopback", "on_hook"}
+
+
+def test_a_telephone_that_cannot_be_rung():
+    board = office()
+    board.office.vanish(1)
+    found = findings(board, 1)
+    assert failed(found) == {"ring"} and "cannot be rung: the port is gone" in found["ring"].text
 
 
 def test_a_telephone_without_voice_or_keys_is_told_so_and_hanging_up_is_waited_for():
