@@ -86,6 +86,8 @@ PAGES = {
     "board": "/board",
     "calls": "/calls/",
     "customers": "/customers/",
+    "messages": "/messages/",
+    "cards": "/cards",
     "lines": "/admin/lines/",
     "agents": "/admin/agents/",
     "queues": "/admin/queues/",

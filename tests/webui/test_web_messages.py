@@ -203,3 +203,22 @@ def test_a_message_comes_is_answered_delivered_and_one_that_failed_is_sent_again
     with pytest.raises(InvalidRow):
         failed = box_store.messages.search(state="failed")[0][-1]
         box_store.messages.write_again(failed["id"], "wang")
+
+
+@pytest.mark.browser
+def test_the_desk_tells_of_a_message_and_puts_it_among_the_contacts(open_as, pages, control, box_store):
+    expect = pytest.importorskip("playwright.sync_api").expect
+    live = demo.live()
+    live["agents"][0] |= {"state": "talking", "call": "c1"}
+    control.push("live", live)
+    page = open_as("wang")
+    pop = {"agent": "1001", "call": "c1", "number": "13812345678", "line": "L1", "direction": "in"}
+    control.push("pop", pop)
+    expect(page.locator("#history")).to_contain_text("下午三点前送到")
+    expect(page.locator("#customer-write")).to_have_attribute("href", "/messages/with/13812345678")
+    told = {"kind": "received", "port": "sim1/0", "number": "13812345678", "text": "已付款", "missing": 0}
+    row = box_store.messages.save("in-new", told | {"sent_at": None, "at": 2e9}, True)
+    summary = ("id", "direction", "state", "peer", "number", "customer", "customer_name")
+    control.push("message", {key: row[key] for key in summary})
+    expect(page.locator("#toasts")).to_contain_text("New message from 陈建国")
+    expect(page.locator("#history li").first).to_contain_text("已付款")
