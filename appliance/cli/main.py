@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "dsp": "examine recordings: digits, caller ID, tones, hang-up",
     "welcome": "wait for the pages, then print their address and the claim code",
     "backup": "make, verify and restore backups; show the recovery key",
+    "support": "collect the support bundle: logs, versions, states, nothing secret",
     "claim-code": "print the code that claims a new box",
 }
 

@@ -45,7 +45,7 @@ ALLOWED = {
     "appliance.paths": set(),
     "appliance.prompts": {"appliance.prompts", "dsp", "numpy", "soundfile"},
     "appliance.scenario": {"appliance", "board", "dsp", "numpy", "soundfile", "yaml"},
-    "appliance.cli": {"appliance", "board", "dsp", "webui", "numpy", "soundfile"},
+    "appliance.cli": {"appliance", "board", "dsp", "image", "webui", "numpy", "soundfile"},
     "image": {"image", "appliance.client", "appliance.logs", "appliance.notify"},
     "recovery": {"recovery", "image"},
     "webui": {

@@ -163,7 +163,7 @@ def test_download_needs_a_name_of_the_list(page, home, store):
     with page.client.get("/admin/backups/a.zjb") as answer:
         assert answer.data == b"sealed"
     for name in ("../web-secret.key", "a.zjb.json", "..%2fweb-secret.key", "none.zjb"):
-        assert page.client.get(f"/admin/backups/{name}").status_code == 404
+        assert page.client.get(f"/admin/backups/{name}").status_code in (404, 405)
     assert store.audit.list()[0]["what"] == "backup downloaded"
 
 
