@@ -95,10 +95,11 @@ class Home:
 
     @property
     def recovery_key(self) -> Path:
-        """The key that opens this box's backups: with the box's settings where there is such a folder
-        (`$ZONGJI_CONFIG`, set on the flashed box), else in the data directory."""
-        config = os.environ.get("ZONGJI_CONFIG")
-        return (Path(config) if config else self.root) / "recovery-key.txt"
+        """The key that opens this box's backups: with the box's settings where there is such a folder that
+        may be written (`$ZONGJI_CONFIG`, set on the flashed box), else in the data directory."""
+        name = "recovery-key.txt"
+        config = Path(os.environ.get("ZONGJI_CONFIG") or self.root)
+        return config / name if (config / name).exists() or os.access(config, os.W_OK) else self.root / name
 
     def create(self) -> None:
         """Make the folders. Raises OSError when that is not possible."""

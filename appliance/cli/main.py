@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "welcome": "wait for the pages, then print their address and the claim code",
     "backup": "make, verify and restore backups; show the recovery key",
     "support": "collect the support bundle: logs, versions, states, nothing secret",
+    "reset-password": "give an administrator a new password (from the console or recovery)",
     "claim-code": "print the code that claims a new box",
 }
 

@@ -1,0 +1,52 @@
+"""Back to the state of delivery; recordings go or stay as asked. The box keeps its serial number."""
+
+from __future__ import annotations
+
+from recovery.box import Box, Tell, remove_tree
+from recovery.refused import Refused
+from recovery.runner import ORDER, Action, Options
+
+KEPT_CONFIG = frozenset({"identity.json", "machine-id", ORDER, "lost+found", "headless-done.json"})
+
+
+def plan(box: Box, options: Options) -> str:
+    """Whose data goes."""
+    box.need_data()
+    box.need_config()
+    box.need_boot()
+    if not isinstance(options.get("keep_recordings", True), bool):
+        raise Refused("bad_option", "keep_recordings must be true or false")
+    kept = "recordings stay as files" if _keeps(options) else "recordings are deleted too"
+    return f"delete settings, users, customers, calls, backups and the recovery key of this box; {kept}"
+
+
+def _keeps(options: Options) -> bool:
+    """Recordings are deleted only where that was said in so many words."""
+    return options.get("keep_recordings", True) is not False
+
+
+def wipe_data(box: Box, options: Options, tell: Tell) -> None:
+    """Everything on the data partition. The database goes last: as long as it is there, nothing is
+    half new."""
+    data = box.need_data()
+    home = data / "zongji"
+    entries = (
+        [one for one in sorted(data.iterdir()) if one.name not in ("zongji", "lost+found")]
+        if data.exists()
+        else []
+    )
+    inside = sorted(home.iterdir(), key=lambda one: one.name == "db") if home.exists() else []
+    entries += [one for one in inside if not (one.name == "recordings" and _keeps(options))]
+    for number, entry in enumerate(entries):
+        remove_tree(entry)
+        tell("deleting", 100 * (number + 1) // len(entries))
+
+
+def wipe_config(box: Box, options: Options, tell: Tell) -> None:
+    """Network, certificate, keys: made anew at the next start."""
+    for entry in sorted(box.need_config().iterdir()):
+        if entry.name not in KEPT_CONFIG:
+            remove_tree(entry)
+
+
+ACTION = Action(plan, (wipe_data, wipe_config))

@@ -1,0 +1,54 @@
+"""Install an update bundle from the stick through RAUC, which checks its signature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from image.box import bootstate
+from recovery.box import Box, Tell
+from recovery.refused import Refused
+from recovery.runner import Action, Options
+
+SUFFIX = ".raucb"
+
+
+def bundle(box: Box, options: Options) -> Path:
+    """The bundle that is meant: by name, or the only one. Raises Refused."""
+    found = sorted(box.need_stick().glob(f"*{SUFFIX}"))
+    name = str(options.get("file") or "")
+    match = [path for path in found if not name or path.name == name]
+    if not match:
+        raise Refused("no_bundle", f"there is no update bundle{' ' + name if name else ''} on the stick")
+    if len(match) > 1:
+        raise Refused(
+            "which_bundle", f"there are several bundles on the stick: {', '.join(p.name for p in match)}"
+        )
+    return match[0]
+
+
+def plan(box: Box, options: Options) -> str:
+    """Is it signed for this box?"""
+    path = bundle(box, options)
+    box.slot("A")
+    box.need_boot()
+    status, text = box.run("rauc", "info", str(path), timeout_s=300)
+    if status:
+        raise Refused(
+            "bad_bundle",
+            f"{path.name} is refused: {text.strip().splitlines()[-1] if text.strip() else status}",
+        )
+    return f"install {path.name}; settings, calls and recordings stay"
+
+
+def install(box: Box, options: Options, tell: Tell) -> None:
+    """RAUC writes the slot that is not the good one, and makes it the next to start."""
+    state = bootstate.load(box.need_boot())
+    keep = next((name for name in state.order if state.slot(name).confirmed), "B")
+    tell("writing", 0)
+    status, text = box.run("rauc", f"--override-boot-slot={keep}", "install", str(bundle(box, options)))
+    if status:
+        raise Refused("not_installed", text.strip().splitlines()[-1] if text.strip() else "RAUC failed")
+    bootstate.set_primary("A" if keep == "B" else "B", box.need_boot())
+
+
+ACTION = Action(plan, (install,), sets_boot=True)

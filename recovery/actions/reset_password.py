@@ -1,0 +1,23 @@
+"""A new password for an administrator. Whoever stands before the box, or has its presence code, may do it."""
+
+from __future__ import annotations
+
+from recovery.box import Box, Tell, product
+from recovery.refused import Refused
+from recovery.runner import Action, Options
+
+
+def plan(box: Box, options: Options) -> str:
+    """Is there a database?"""
+    if not (box.home / "db" / "zongji.db").exists():
+        raise Refused("no_database", "this box has no database yet; claim it with the code on its screen")
+    return "give an administrator a new password; the old one no longer works"
+
+
+def reset(box: Box, options: Options, tell: Tell) -> None:
+    """The product makes and stores it; it is told once."""
+    words = ["reset-password"] + (["--user", str(options["user"])] if options.get("user") else [])
+    tell(product(box, *words).strip().splitlines()[-1], 100)
+
+
+ACTION = Action(plan, (reset,), needs_box=False)

@@ -1,0 +1,125 @@
+"""What menu, page and stick share: the box, one action at a time, its progress, whether anybody is there."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from recovery import runner
+from recovery.box import Box
+from recovery.choices import Choice, with_answers
+from recovery.refused import Refused
+
+CODE_DIGITS = 6
+TRIES = 5
+LOCK_S = 60.0
+RETRY_S = 15 * 60.0
+
+
+Result = dict[str, Any]
+
+
+class Desk:
+    """One recovery. `now()`: seconds that never go back."""
+
+    def __init__(self, find: Callable[[], Box], now: Callable[[], float]) -> None:
+        self._find = find
+        self._now = now
+        self._lock = threading.Lock()
+        self.box = find()
+        self.code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
+        self.step: tuple[str, int] | None = None
+        self.result: dict[str, Any] | None = None
+        self.told = ""
+        """The last thing that an action has said, such as a new password."""
+        self._wrong = 0
+        self._locked_until = 0.0
+        self._touched = False
+        self._began_s = now()
+
+    # ----------------------------------------------------------------- presence
+    def locked_s(self) -> float:
+        """Seconds until another code is taken."""
+        return max(0.0, self._locked_until - self._now())
+
+    def present(self, code: str) -> bool:
+        """Is this the code on the screen? After TRIES wrong ones nothing is taken for LOCK_S."""
+        with self._lock:
+            if self.locked_s():
+                return False
+            if secrets.compare_digest(code.strip().encode(), self.code.encode()):
+                self._wrong = 0
+                self.touch()
+                return True
+            self._wrong += 1
+            if self._wrong >= TRIES:
+                self._wrong, self._locked_until = 0, self._now() + LOCK_S
+            return False
+
+    def touch(self) -> None:
+        """Somebody is here: the box does not start by itself any more."""
+        self._touched = True
+
+    def retry_in_s(self) -> float | None:
+        """When a box that ended here by itself tries its systems again; None when it does not."""
+        if self._touched or self.busy or self.box.cause not in ("exhausted", "ordered"):
+            return None
+        return max(0.0, self._began_s + RETRY_S - self._now())
+
+    # ------------------------------------------------------------------ actions
+    @property
+    def busy(self) -> bool:
+        """Is something being done?"""
+        return self.step is not None
+
+    def tell(self, step: str, percent: int) -> None:
+        """Progress of the action."""
+        self.step, self.told = (step, percent), step
+
+    def look_again(self) -> None:
+        """A stick may have been put in."""
+        if not self.busy:
+            self.box = self._find()
+
+    def plan(self, choice: Choice, answers: dict[str, str]) -> str:
+        """What would be done. Raises Refused."""
+        self.look_again()
+        try:
+            return runner.plan(self.box, choice.action, with_answers(choice, answers))
+        except OSError as error:
+            raise Refused("failed", str(error)) from error
+
+    def do(self, choice: Choice, answers: dict[str, str], source: str) -> dict[str, Any]:
+        """Do it; the result. Raises Refused when something else is being done, or the serial number that a
+        reset asks for is not this box's."""
+        if choice.serial and answers.get("serial", "").strip().upper() != self.box.serial.upper():
+            raise Refused("serial_wrong", f"this box is {self.box.serial or 'without a serial number'}")
+        result = self._one(
+            lambda: runner.run(self.box, choice.action, with_answers(choice, answers), self.tell, source),
+            choice.action,
+            source,
+        )
+        assert result is not None
+        return result
+
+    def resume(self) -> dict[str, Any] | None:
+        """Finish what was cut off or ordered."""
+        order = runner.pending(self.box)
+        if order is None:
+            return None
+        return self._one(lambda: runner.resume(self.box, self.tell), str(order["action"]), "order")
+
+    def _one(self, work: Callable[[], Result | None], name: str, source: str) -> Result | None:
+        with self._lock:
+            if self.busy:
+                raise Refused("busy", "something else is being done; wait until it has ended")
+            self.step = ("begin", 0)
+        try:
+            self.result = work()
+        except (Refused, OSError) as problem:
+            self.result = runner.refused(self.box, name, problem, source)
+        finally:
+            self.step = None
+        return self.result

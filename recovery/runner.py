@@ -1,0 +1,173 @@
+"""Carries an action out step by step, so that a power cut at any instant is made good by the next start.
+
+    order.json: {"action", "options", "step", "serial", "source"}   in /config, or on the
+                    ESP where config cannot be written
+    boot state: RECOVERY=1 from before the first step until after the last
+
+Every step may be done twice. What `plan` refuses has changed nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from image.box import bootstate, files
+from recovery import actions
+from recovery.box import Box, Tell, write_result
+from recovery.refused import Refused
+
+ORDER = "order.json"
+NAMES = tuple(sorted(one.name for one in pkgutil.iter_modules(actions.__path__)))
+"""Every action there is."""
+
+Options = dict[str, Any]
+Step = Callable[[Box, Options, Tell], None]
+
+
+@dataclass(frozen=True)
+class Action:
+    """plan: looks and refuses; returns what will be done, for people. steps: in order, each repeatable.
+    keeps_order: the last step has set the boot state itself."""
+
+    plan: Callable[[Box, Options], str]
+    steps: tuple[Step, ...]
+    sets_boot: bool = False
+    needs_box: bool = True
+
+
+def action(name: str) -> Action:
+    """The action of this name. Raises Refused."""
+    if name not in NAMES:
+        raise Refused("unknown_action", f"there is no action {name!r}; there are: {', '.join(NAMES)}")
+    found: Action = importlib.import_module(f"recovery.actions.{name}").ACTION
+    return found
+
+
+def plan(box: Box, name: str, options: Options) -> str:
+    """What the action would do. Raises Refused."""
+    return action(name).plan(box, options)
+
+
+def run(box: Box, name: str, options: Options, tell: Tell, source: str = "menu") -> dict[str, Any]:
+    """Plan, note the order, carry it out; the result. Raises Refused, OSError."""
+    chosen = action(name)
+    chosen.plan(box, options)
+    if chosen.needs_box and chosen.steps:
+        order = {"action": name, "options": options, "step": 0, "serial": box.serial, "source": source}
+        bootstate.order_recovery(box.need_boot())
+        _note(box, order)
+        return _carry_out(box, chosen, order, tell)
+    for step in chosen.steps:
+        step(box, options, tell)
+    return _finished(box, name, source)
+
+
+def pending(box: Box) -> dict[str, Any] | None:
+    """The order that is under way, or was left by the running system; None where there is none.
+
+    It counts only while the boot state orders recovery: a file that a power cut left before or after that is
+    stale, and must not be carried out when somebody comes here for another reason, weeks later.
+    """
+    if box.boot is None or not bootstate.load(box.boot).recovery:
+        return None
+    for folder in _places(box):
+        try:
+            found = files.read_json(folder / ORDER)
+        except (OSError, ValueError):
+            continue  # half written by something else: as if there were none
+        if found and isinstance(found.get("action"), str):
+            return found
+    return None
+
+
+def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
+    """Finish what was cut off, or begin what the running system ordered. Raises Refused, OSError."""
+    order = pending(box)
+    if order is None:
+        forget_order(box)
+        return None
+    if order["action"] == "menu":
+        forget(box)
+        return None
+    chosen = action(order["action"])
+    if "step" not in order:
+        order |= {"step": 0, "source": "order"}
+        try:
+            chosen.plan(box, order.get("options") or {})
+        except Refused:
+            forget(box)
+            raise
+        _note(box, order)
+    return _carry_out(box, chosen, order, tell)
+
+
+def _carry_out(box: Box, chosen: Action, order: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    options = order.get("options") or {}
+    for number in range(int(order["step"]), len(chosen.steps)):
+        chosen.steps[number](box, options, tell)
+        order = order | {"step": number + 1}
+        _note(box, order)
+    result = _finished(box, order["action"], str(order.get("source", "")))
+    if chosen.sets_boot:
+        forget_order(box)  # RECOVERY went with the last step
+    else:
+        forget(box)
+    return result
+
+
+def _finished(box: Box, name: str, source: str) -> dict[str, Any]:
+    result = {
+        "action": name,
+        "ok": True,
+        "code": "done",
+        "text": "done",
+        "serial": box.serial,
+        "source": source,
+    }
+    result["at"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    write_result(box, result)
+    return result
+
+
+def refused(box: Box, name: str, problem: Refused | OSError, source: str) -> dict[str, Any]:
+    """The result of something that was not done, also on the stick."""
+    code, text = (problem.code, problem.text) if isinstance(problem, Refused) else ("failed", str(problem))
+    result = {"action": name, "ok": False, "code": code, "text": text, "serial": box.serial, "source": source}
+    result["at"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    write_result(box, result)
+    return result
+
+
+def forget(box: Box) -> None:
+    """The order is done. A cut in between only starts recovery once more, with nothing to do."""
+    forget_order(box)
+    if box.boot is not None:
+        bootstate.clear_recovery(box.boot)
+
+
+def forget_order(box: Box) -> None:
+    """No order any more. Raises OSError."""
+    for folder in _places(box):
+        if (folder / ORDER).exists():
+            files.remove(folder / ORDER)
+
+
+def _places(box: Box) -> list[Path]:
+    return [folder for folder in (box.config, box.boot) if folder is not None and folder.is_dir()]
+
+
+def _note(box: Box, order: dict[str, Any]) -> None:
+    problem: OSError | None = None
+    for folder in _places(box):
+        try:
+            files.write_json(folder / ORDER, order, 0o600)
+            return
+        except OSError as error:
+            problem = error
+    raise Refused("no_box", f"the order cannot be noted on the box's disk: {problem or 'there is none'}")

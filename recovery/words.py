@@ -1,0 +1,97 @@
+"""What recovery says on the screen and its page, in English and Chinese."""
+
+from __future__ import annotations
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+
+WORDS: dict[str, dict[str, str]] = {
+    "title": {"en": "Zongji recovery", "zh": "总机 恢复系统"},
+    "serial": {"en": "This box", "zh": "本机编号"},
+    "no_box": {"en": "There is no disk of this product in this machine.", "zh": "本机没有本产品的磁盘。"},
+    "page_at": {"en": "Page on the network", "zh": "网络页面"},
+    "code": {"en": "Presence code for the page", "zh": "网页所需的现场码"},
+    "choose": {"en": "Type a number and press Enter", "zh": "输入数字后按回车"},
+    "language": {"en": "L: language", "zh": "L：切换语言"},
+    "sure": {"en": "Type yes to do it, anything else to go back", "zh": "输入 yes 执行，其他返回"},
+    "type_serial": {"en": "Type the box's serial number to go on", "zh": "请输入本机编号以继续"},
+    "will": {"en": "This will", "zh": "将会"},
+    "done": {"en": "Done.", "zh": "完成。"},
+    "not_done": {"en": "Not done", "zh": "未执行"},
+    "going_on": {"en": "An action that was cut off is being finished", "zh": "正在完成被中断的操作"},
+    "option": {"en": "Which", "zh": "请选择"},
+    "file": {"en": "File name on the stick, or Enter for the newest", "zh": "U 盘上的文件名，回车用最新的"},
+    "key": {"en": "Recovery key, or Enter for this box's own", "zh": "恢复密钥，回车用本机的"},
+    "disk": {
+        "en": "Type model or serial number of the disk that may be erased",
+        "zh": "请输入允许清空的磁盘型号或序列号",
+    },
+    "retry": {"en": "Nobody is here: the box tries again in", "zh": "无人操作，自动重试倒计时"},
+    "minutes": {"en": "minutes", "zh": "分钟"},
+    "enter_code": {"en": "Enter the presence code from the box's screen", "zh": "请输入设备屏幕上的现场码"},
+    "wrong_code": {"en": "Wrong code", "zh": "现场码错误"},
+    "locked": {"en": "Too many tries; wait", "zh": "尝试次数过多，请等待"},
+    "do": {"en": "Do it", "zh": "执行"},
+    "busy": {"en": "Being done", "zh": "正在执行"},
+    "last": {"en": "Last result", "zh": "上次结果"},
+}
+ACTIONS: dict[str, dict[str, str]] = {
+    "reinstall": {"en": "Reinstall the system, keep all data", "zh": "重装系统，保留全部数据"},
+    "restore": {"en": "Restore a backup", "zh": "恢复备份"},
+    "install": {"en": "Install an update bundle from the stick", "zh": "从 U 盘安装更新包"},
+    "reset_password": {"en": "New password for the administrator", "zh": "重设管理员密码"},
+    "copy_recordings": {"en": "Copy the recordings to the stick", "zh": "复制录音到 U 盘"},
+    "diagnose": {"en": "Check hardware and disks", "zh": "检查硬件和磁盘"},
+    "support": {"en": "Support bundle to the stick", "zh": "支持包存到 U 盘"},
+    "factory_reset": {"en": "Factory reset, keep recordings", "zh": "恢复出厂设置，保留录音"},
+    "factory_reset_all": {"en": "Factory reset, delete recordings too", "zh": "恢复出厂设置，删除录音"},
+    "write_image": {
+        "en": "Put the product on another disk (erases it)",
+        "zh": "把产品写入其他磁盘（会清空）",
+    },
+    "restart": {"en": "Restart the box", "zh": "重启设备"},
+}
+"""In the order of the menu."""
+
+PROBLEMS: dict[str, dict[str, str]] = {
+    "no_data": {"zh": "无法读取本机的数据分区，请先检查硬件和磁盘"},
+    "no_box": {"zh": "本机没有本产品的磁盘，或无法读取其设置"},
+    "no_boot_state": {"zh": "无法读取启动分区"},
+    "no_stick": {"zh": "没有插入 U 盘，请插入后重试"},
+    "no_system": {"zh": "没有可供安装的系统，请使用恢复盘"},
+    "system_damaged": {"zh": "恢复分区上的系统不完整，请使用恢复盘"},
+    "too_small": {"zh": "磁盘太小"},
+    "disk_bad": {"zh": "读回的内容与写入的不一致，请更换磁盘"},
+    "no_backup": {"zh": "U 盘和设备上都没有该备份"},
+    "not_a_backup": {"zh": "此文件不是本产品的备份"},
+    "product_refused": {"zh": "产品程序未执行"},
+    "no_bundle": {"zh": "U 盘上没有更新包"},
+    "which_bundle": {"zh": "U 盘上有多个更新包，请指定文件名"},
+    "bad_bundle": {"zh": "更新包不被接受"},
+    "not_installed": {"zh": "更新包未安装"},
+    "no_database": {"zh": "本机还没有数据库，请用屏幕上的认领码认领"},
+    "stick_small": {"zh": "U 盘空间不足"},
+    "stick_gone": {"zh": "U 盘写入失败，请重新插入"},
+    "no_support": {"zh": "支持包未能生成"},
+    "not_down": {"zh": "设备无法重启"},
+    "no_image": {"zh": "U 盘上应有且只有一个磁盘映像，或指定其文件名"},
+    "not_an_image": {"zh": "此文件不是本产品的磁盘映像"},
+    "disk_not_named": {"zh": "请用序列号指明允许清空的磁盘"},
+    "has_data": {"zh": "该磁盘已有本产品，重装可保留其数据"},
+    "unknown_action": {"zh": "没有这项操作"},
+    "bad_option": {"zh": "选项有误"},
+    "bad_order": {"zh": "recovery.json 格式有误"},
+    "serial_missing": {"zh": "recovery.json 没有写明设备编号"},
+    "serial_wrong": {"zh": "recovery.json 写的是另一台设备"},
+    "failed": {"zh": "操作失败"},
+}
+
+
+def say(key: str, language: str) -> str:
+    """A sentence."""
+    return WORDS[key][language]
+
+
+def problem(code: str, text: str, language: str) -> str:
+    """A refusal; in Chinese with the English details behind it."""
+    known = PROBLEMS.get(code, {}).get(language)
+    return f"{known}（{text}）" if known else text

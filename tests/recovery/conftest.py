@@ -1,0 +1,108 @@
+"""A box made of files: partitions are files, mounted ones are folders; a real database of the product."""
+
+import json
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from appliance.paths import Home
+from appliance.services import backup, backup_key
+from appliance.store import open_store
+from image.box import bootstate
+from recovery.box import Box, Disk
+from recovery.box import run as really_run
+
+SERIAL = "ZJ-ABCDE-FGHJK"
+SYSTEM_BYTES = 9 * (1 << 20) + 12_345
+
+
+def squashfs(path, size=SYSTEM_BYTES, seed=1, device_bytes=None):
+    """A file that begins like a squashfs of `size` bytes, on a device of `device_bytes`."""
+    body = (
+        bytearray(os.urandom(size))
+        if seed is None
+        else bytearray((bytes(range(256)) * (size // 256 + 1))[:size])
+    )
+    body[:4] = b"hsqs"
+    body[40:48] = struct.pack("<Q", size)
+    body[100:104] = struct.pack("<I", seed or 0)
+    path.write_bytes(bytes(body) + bytes((device_bytes or size) - size))
+    return bytes(body)
+
+
+@pytest.fixture
+def box(tmp_path):
+    root = tmp_path / "machine"
+    parts = root / "dev"
+    parts.mkdir(parents=True)
+    labels = {label: parts / label for label in ("esp", "recovery", "rootfs-a", "rootfs-b", "config", "data")}
+    for label in ("esp", "config", "data"):
+        labels[label].write_bytes(bytes(4096))
+    squashfs(labels["recovery"], seed=7, device_bytes=12 << 20)
+    squashfs(labels["rootfs-a"], seed=1, device_bytes=12 << 20)
+    squashfs(labels["rootfs-b"], seed=2, device_bytes=12 << 20)
+    boot, config, data, stick = (root / name for name in ("boot", "config", "data", "stick"))
+    for folder in (boot, config, data, stick):
+        folder.mkdir()
+    bootstate.save(bootstate.State(5, ("A", "B"), bootstate.Slot(True, 3), bootstate.Slot(True, 3)), boot)
+    bootstate.save(bootstate.load(boot), boot)
+    (config / "identity.json").write_text(json.dumps({"serial": SERIAL, "product": "zongji"}))
+    (config / "network.json").write_text("{}")
+    (config / "machine-id").write_text("1234")
+    home = Home(data / "zongji")
+    home.create()
+    store = open_store(home.database)
+    store.settings.set("company", "Blue Bay", "me")
+    store.users.create("boss", "old hash", "admin")
+    store.close()
+    for n in range(3):
+        path = home.recordings / "2027" / f"c{n}.wav"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes([n]) * 50_000)
+    disk = Disk(parts / "sda", 64 << 20, "SSD 64", "S123", labels)
+    ran = []
+
+    def run(*command, **more):
+        ran.append(command)
+        if Path(command[0]).name == "zongji":
+            more.pop("uid", None)
+            return really_run(*command, **more)
+        if command[0] in ("systemctl", "rauc"):
+            return 0, ""
+        return really_run(*command, **more)
+
+    made = Box(disk, boot, config, data, labels["recovery"], stick, (disk,), False, "ordered", run)
+    made.ran = ran
+    return made
+
+
+@pytest.fixture
+def home(box):
+    return Home(box.data / "zongji")
+
+
+@pytest.fixture
+def backup_on_stick(box, home, monkeypatch):
+    """A backup of the box with its key beside it, and the box changed since."""
+    monkeypatch.setenv("ZONGJI_CONFIG", str(box.config))
+    key = backup_key.load_or_make(home)
+    made = backup.make(home, key, now=1_800_000_000.0, version="0.1.0")
+    made.path.replace(box.stick / made.path.name)
+    store = open_store(home.database)
+    store.settings.set("company", "changed since", "me")
+    store.close()
+    return box.stick / made.path.name
+
+
+def company(home):
+    store = open_store(home.database)
+    try:
+        return store.settings.get("company")
+    finally:
+        store.close()
+
+
+def quiet(step, percent):
+    pass

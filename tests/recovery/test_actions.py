@@ -1,0 +1,438 @@
+"""Recovery's actions on a box of files: they do what they say, and a power cut at any write is made good."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from appliance.store import open_store
+from image.box import bootstate
+from recovery import runner
+from recovery.box import Disk
+from recovery.refused import Refused
+from webui.accounts import password_fits
+
+from .conftest import SERIAL, SYSTEM_BYTES, company, quiet, squashfs
+
+
+def system_of(path):
+    return hashlib.sha256(path.read_bytes()[:SYSTEM_BYTES]).hexdigest()
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def refusal(box, name, **options):
+    with pytest.raises(Refused) as refused:
+        runner.run(box, name, options, quiet)
+    return refused.value.code
+
+
+def recordings(box):
+    return tree(box.data / "zongji" / "recordings")
+
+
+# -------------------------------------------------------------------------- each
+def test_reinstall_writes_the_system_anew_and_keeps_all_data(box):
+    before = tree(box.data), tree(box.config)
+    result = runner.run(box, "reinstall", {}, quiet)
+    assert result["ok"] and result["serial"] == SERIAL
+    assert system_of(box.slot("A")) == system_of(box.system)
+    assert (tree(box.data), tree(box.config)) == before
+    state = bootstate.load(box.boot)
+    assert state.order[0] == "A" and state.a == bootstate.Slot(False, 3)
+    assert not state.recovery and runner.pending(box) is None
+    assert json.loads((box.stick / "recovery-result.json").read_text())["code"] == "done"
+    assert "action: reinstall" in (box.stick / "recovery-result.txt").read_text()
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(box):
+    before = box.slot("A").read_bytes()[: 5 << 20]
+    box.slot("A").write_bytes(before)
+    assert refusal(box, "reinstall") == "too_small"
+    assert box.slot("A").read_bytes() == before
+    assert not bootstate.load(box.boot).recovery
+
+
+@pytest.mark.parametrize("spoil", ["none", "rubbish", "short"])
+def test_without_a_whole_system_nothing_is_begun(box, spoil):
+    if spoil == "none":
+        box.system = None
+    elif spoil == "rubbish":
+        box.system.write_bytes(bytes(1 << 20))
+    else:
+        box.system.write_bytes(box.system.read_bytes()[: 1 << 20])
+    assert refusal(box, "reinstall") in ("no_system", "system_damaged")
+    assert bootstate.load(box.boot).a.confirmed
+
+
+def test_a_disk_that_loses_what_is_written_is_found_out(box, monkeypatch):
+    target = box.slot("A")
+    real = os.posix_fadvise
+
+    def rot(descriptor, *rest):
+        with target.open("r+b") as file:
+            file.seek(5 << 20)
+            file.write(b"rot")
+        return real(descriptor, *rest)
+
+    monkeypatch.setattr(os, "posix_fadvise", rot)
+    assert refusal(box, "reinstall") == "disk_bad"
+    assert bootstate.load(box.boot).recovery, "recovery stays until it is solved"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_factory_reset_takes_what_it_says_and_the_box_stays_itself(box, keep):
+    kept = recordings(box)
+    (box.data / "zongji" / "recovery-key.txt").write_text("secret")
+    runner.run(box, "factory_reset", {"keep_recordings": keep}, quiet)
+    assert recordings(box) == (kept if keep else {})
+    assert not (box.data / "zongji" / "db").exists()
+    assert "secret" not in "".join(
+        path.read_text("latin-1") for path in box.data.rglob("*") if path.is_file()
+    )
+    assert set(tree(box.config)) == {"identity.json", "machine-id"}
+    assert box.serial == SERIAL
+
+
+def test_recordings_go_only_where_that_was_said(box):
+    kept = recordings(box)
+    runner.run(box, "factory_reset", {}, quiet)
+    assert recordings(box) == kept
+    assert refusal(box, "factory_reset", keep_recordings="no") == "bad_option"
+
+
+def test_restore_by_the_products_own_program(box, home, backup_on_stick):
+    runner.run(box, "restore", {"file": backup_on_stick.name}, quiet)
+    assert company(home) == "Blue Bay"
+
+
+def test_restore_on_a_blank_box_with_the_key_on_the_stick(box, home, backup_on_stick):
+    shutil.copy(box.config / "recovery-key.txt", box.stick / "recovery-key.txt")
+    (box.config / "recovery-key.txt").unlink()
+    shutil.rmtree(home.root)
+    runner.run(box, "restore", {}, quiet)
+    assert company(home) == "Blue Bay"
+
+
+def test_a_backup_that_cannot_be_used_says_why_in_the_result(box, home, backup_on_stick):
+    content = bytearray(backup_on_stick.read_bytes())
+    content[-30] ^= 1
+    backup_on_stick.write_bytes(content)
+    with pytest.raises(Refused, match="changed or damaged"):
+        runner.run(box, "restore", {}, quiet)
+    assert company(home) == "changed since"
+    assert refusal(box, "restore", file="none.zjb") == "no_backup"
+    backup_on_stick.write_bytes(b"hello")
+    assert refusal(box, "restore") == "not_a_backup"
+
+
+def test_a_new_password_works_and_the_old_one_does_not(box, home):
+    told = []
+    runner.run(box, "reset_password", {}, lambda step, percent: told.append(step))
+    name, password = told[-1].split()
+    store = open_store(home.database)
+    row = store.users.by_username(name)
+    assert name == "boss" and password_fits(row["password_hash"], password)
+    assert store.audit.list()[1]["who"] == "recovery"
+    store.close()
+    assert refusal(box, "reset_password", user="nobody") == "product_refused"
+
+
+def test_recordings_are_copied_once_and_only_whole(box):
+    runner.run(box, "copy_recordings", {}, quiet)
+    copied = tree(box.stick / "zongji-recordings")
+    assert copied == recordings(box)
+    (box.stick / "zongji-recordings" / "2027" / "c1.wav").write_bytes(b"half")
+    assert "copy 1 recordings" in runner.plan(box, "copy_recordings", {})
+    runner.run(box, "copy_recordings", {}, quiet)
+    assert tree(box.stick / "zongji-recordings") == copied
+
+
+def test_a_stick_that_is_full_missing_or_pulled_is_named(box, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr("recovery.actions.copy_recordings.shutil.disk_usage", lambda _: usage(10, 10, 0))
+        assert refusal(box, "copy_recordings") == "stick_small"
+    with monkeypatch.context() as patch:
+
+        def gone(descriptor):
+            raise OSError(5, "Input/output error")
+
+        patch.setattr("recovery.actions.copy_recordings.os.fsync", gone)
+        assert refusal(box, "copy_recordings") == "stick_gone"
+    assert not list(box.stick.rglob("*.wav"))
+    box.stick = None
+    assert refusal(box, "copy_recordings") == "no_stick"
+
+
+def test_diagnosis_names_what_is_wrong_and_changes_nothing(box):
+    box.slot("B").write_bytes(box.slot("B").read_bytes()[: 5 << 20])
+    before = tree(box.data), tree(box.config)
+    runner.run(box, "diagnose", {}, quiet)
+    report = json.loads((box.stick / "recovery-diagnosis.json").read_text())
+    assert report["serial"] == SERIAL
+    assert "readable" in report["system rootfs-a"] and "cut short" in report["system rootfs-b"]
+    assert (tree(box.data), tree(box.config)) == before
+
+
+def test_the_support_bundle_lands_on_the_stick(box):
+    runner.run(box, "support", {}, quiet)
+    assert list(box.stick.glob("zongji-support-*.zip"))
+
+
+def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(box):
+    assert refusal(box, "install") == "no_bundle"
+    (box.stick / "new.raucb").write_bytes(b"bundle")
+    runner.run(box, "install", {}, quiet)
+    assert ("rauc", "--override-boot-slot=A", "install", str(box.stick / "new.raucb")) in box.ran
+    assert bootstate.load(box.boot).order == ("B", "A")
+    (box.stick / "other.raucb").write_bytes(b"bundle")
+    assert refusal(box, "install") == "which_bundle"
+    real = box.run
+    box.run = lambda *command, **more: (
+        (1, "signature verification failed\n") if command[0] == "rauc" else real(*command, **more)
+    )
+    assert refusal(box, "install", file="new.raucb") == "bad_bundle"
+
+
+def test_restart_lets_the_confirmed_systems_try_again(box):
+    bootstate.save(
+        bootstate.State(9, ("A", "B"), bootstate.Slot(True, 0), bootstate.Slot(False, 0), True), box.boot
+    )
+    runner.run(box, "restart", {}, quiet)
+    state = bootstate.load(box.boot)
+    assert (state.a.tries, state.b.tries, state.recovery) == (1, 0, False)
+    assert ("systemctl", "--no-block", "reboot") in box.ran
+
+
+# -------------------------------------------------------------- somebody else's disk
+def disk_image(path, sectors):
+    head = bytearray(os.urandom(6 << 20))
+    head[512:520] = b"EFI PART"
+    head[544:552] = struct.pack("<Q", sectors - 1)
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(head)
+    return bytes(head)
+
+
+@pytest.fixture
+def foreign(box, tmp_path):
+    device = tmp_path / "sdb"
+    device.write_bytes(b"family photos" * 1_000_000)
+    disk = Disk(device, device.stat().st_size, "WD Blue", "WD-777", {"Windows": device}, True)
+    box.disks = (*box.disks, disk)
+    return disk
+
+
+def test_somebody_elses_disk_is_written_only_when_its_owner_names_it(box, foreign):
+    content = disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    before = foreign.path.read_bytes()
+    for word in ("", "sdb", "WD", "S999"):
+        assert refusal(box, "write_image", disk_serial=word) == "disk_not_named"
+    assert refusal(box, "write_image", disk_serial="S123") == "has_data", "a box keeps its data"
+    assert foreign.path.read_bytes() == before
+    runner.run(box, "write_image", {"disk_serial": "WD-777"}, quiet)
+    assert foreign.path.read_bytes()[: len(content)] == content
+
+
+def test_a_disk_that_is_smaller_than_the_image_is_refused(box, foreign):
+    disk_image(box.stick / "zongji.img.gz", 100 << 11)
+    before = foreign.path.read_bytes()
+    assert refusal(box, "write_image", disk_serial="WD-777") == "too_small"
+    (box.stick / "zongji.img.gz").write_bytes(gzip.compress(bytes(5000)))
+    assert refusal(box, "write_image", disk_serial="WD-777") == "not_an_image"
+    assert foreign.path.read_bytes() == before
+
+
+def test_a_half_written_disk_is_no_box(box, foreign, monkeypatch):
+    disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    real, seen = os.fsync, []
+
+    def cut(descriptor):
+        seen.append(descriptor)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return real(descriptor)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "fsync", cut)
+        runner.run(box, "write_image", {"disk_serial": "WD-777"}, quiet)
+    assert foreign.path.read_bytes()[512:520] != b"EFI PART"
+
+
+# ------------------------------------------------------------------------ power cuts
+class PowerCut(BaseException):
+    """Nothing catches it."""
+
+
+def count_and_cut(patch, at):
+    seen = {"n": 0}
+
+    def wrap(real):
+        def act(*args, **more):
+            seen["n"] += 1
+            if seen["n"] == at:
+                raise PowerCut
+            return real(*args, **more)
+
+        return act
+
+    for name in ("replace", "unlink", "mkdir"):
+        patch.setattr(Path, name, wrap(getattr(Path, name)))
+    patch.setattr(shutil, "rmtree", wrap(shutil.rmtree))
+    patch.setattr(os, "fsync", wrap(os.fsync))
+    patch.setattr(os, "pwrite", wrap(os.pwrite))
+    patch.setattr("recovery.actions.reinstall.CHUNK", 1 << 20)
+    return seen
+
+
+def outcome(box, name):
+    if name == "reinstall":
+        return (
+            system_of(box.slot("A")),
+            system_of(box.slot("B")),
+            recordings(box),
+            set(tree(box.config)) - {"order.json"},
+        )
+    return (
+        recordings(box),
+        sorted(tree(box.data)),
+        set(tree(box.config)) - {"order.json"},
+        system_of(box.slot("A")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("reinstall", {}),
+        ("factory_reset", {"keep_recordings": True}),
+        ("factory_reset", {"keep_recordings": False}),
+    ],
+)
+def test_a_power_cut_at_any_write_is_made_good_by_the_next_start(box, tmp_path, monkeypatch, name, options):
+    machine, saved = box.boot.parent, tmp_path / "saved"
+    shutil.copytree(machine, saved)
+    untouched = outcome(box, name)
+    with monkeypatch.context() as patch:
+        total = count_and_cut(patch, 0)
+        runner.run(box, name, options, quiet)
+    finished = outcome(box, name)
+    assert finished != untouched and total["n"] > 10
+    began = 0
+    for at in range(1, total["n"] + 1):
+        shutil.rmtree(machine)
+        shutil.copytree(saved, machine)
+        with monkeypatch.context() as patch, pytest.raises(PowerCut):
+            count_and_cut(patch, at)
+            runner.run(box, name, options, quiet)
+        state, order = bootstate.load(box.boot), runner.pending(box)
+        if order is None:
+            assert outcome(box, name) in (untouched, finished), f"cut at write {at}"
+            continue
+        began += 1
+        runner.resume(box, quiet)
+        assert outcome(box, name) == finished, f"cut at write {at}, recovery ordered: {state.recovery}"
+        after = bootstate.load(box.boot)
+        assert not after.recovery and runner.pending(box) is None
+        assert after.slot(after.order[0]).tries > 0
+    assert began > 5
+
+
+def test_while_a_system_is_half_written_the_box_starts_into_recovery(box, monkeypatch):
+    """The boot loader reads the boot state alone: it must never choose the half-written slot."""
+    with monkeypatch.context() as patch:
+        total = count_and_cut(patch, 0)
+        runner.run(box, "reinstall", {}, quiet)
+    whole = system_of(box.system)
+    for at in range(1, total["n"] + 1):
+        squashfs(box.slot("A"), seed=1, device_bytes=12 << 20)
+        good = bootstate.State(5, ("A", "B"), bootstate.Slot(True, 3), bootstate.Slot(True, 3))
+        bootstate.save(good, box.boot)
+        before = system_of(box.slot("A"))
+        with monkeypatch.context() as patch, pytest.raises(PowerCut):
+            count_and_cut(patch, at)
+            runner.run(box, "reinstall", {}, quiet)
+        state = bootstate.load(box.boot)
+        if system_of(box.slot("A")) not in (before, whole):
+            assert state.recovery or state.a.tries == 0, f"cut at write {at}"
+        runner.resume(box, quiet)
+        runner.forget(box)
+
+
+def test_a_restore_that_was_cut_off_is_finished(box, home, backup_on_stick):
+    """The program is killed at the moments that it tells of; the next start does it to the end."""
+    real = box.run
+    for word in ("verifying", "unpacking", "migrating"):
+
+        def cut(*command, word=word, **more):
+            def tell(step, percent):
+                if step == word:
+                    raise PowerCut
+
+            return real(*command, **(more | {"tell": tell}))
+
+        box.run = cut
+        try:
+            runner.run(box, "restore", {}, quiet)
+        except PowerCut:
+            assert runner.pending(box)["action"] == "restore"
+        box.run = real
+        runner.resume(box, quiet)
+        assert company(home) == "Blue Bay"
+        assert runner.pending(box) is None
+
+
+def test_an_order_of_the_running_system_is_carried_out(box, home):
+    """As the system daemon leaves it: without a step."""
+    order = {"action": "factory_reset", "serial": SERIAL, "options": {"keep_recordings": False}, "at": 1.0}
+    (box.config / "order.json").write_text(json.dumps(order))
+    bootstate.order_recovery(box.boot)
+    assert runner.resume(box, quiet)["ok"]
+    assert recordings(box) == {} and not bootstate.load(box.boot).recovery
+    (box.config / "order.json").write_text(json.dumps({"action": "menu"}))
+    bootstate.order_recovery(box.boot)
+    assert runner.resume(box, quiet) is None and runner.pending(box) is None
+
+
+def test_an_order_that_was_left_without_the_boot_state_is_stale(box):
+    """A power cut after the running system wrote the file, or after the last step: weeks later it must not be
+    carried out because somebody comes here for something else."""
+    (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
+    before = tree(box.data)
+    assert runner.resume(box, quiet) is None
+    assert tree(box.data) == before and not (box.config / "order.json").exists()
+
+
+def test_an_order_that_cannot_be_carried_out_does_not_hold_the_box_for_ever(box):
+    (box.config / "order.json").write_text(json.dumps({"action": "restore", "options": {"file": "gone.zjb"}}))
+    bootstate.order_recovery(box.boot)
+    with pytest.raises(Refused):
+        runner.resume(box, quiet)
+    assert runner.pending(box) is None and not bootstate.load(box.boot).recovery
+
+
+def test_without_config_the_order_is_noted_on_the_boot_partition(box, monkeypatch):
+    real = runner.files.write_json
+
+    def refuse(path, *rest, **more):
+        if path.parent == box.config:
+            raise OSError(30, "Read-only file system")
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(runner.files, "write_json", refuse)
+    assert runner.run(box, "reinstall", {}, quiet)["ok"]
+    assert system_of(box.slot("A")) == system_of(box.system)

@@ -1,0 +1,196 @@
+"""Menu and page: numbers, two languages, the presence code, nobody there for fifteen minutes."""
+
+import http.client
+import io
+import re
+import threading
+from urllib.parse import urlencode
+
+import pytest
+
+from recovery import runner
+from recovery.choices import CHOICES
+from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
+from recovery.menu import Menu
+from recovery.page import serve
+from recovery.words import ACTIONS, LANGUAGES, PROBLEMS, WORDS
+
+from .conftest import SERIAL
+from .test_actions import recordings, system_of
+
+HAN = re.compile("[\u4e00-\u9fff]")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def desk(box, clock):
+    return Desk(lambda: box, clock)
+
+
+def talk(desk, *lines, language="en"):
+    screen = io.StringIO()
+    menu = Menu(desk, io.StringIO("".join(f"{line}\n" for line in lines)), screen, ["192.168.1.9"], language)
+    menu.run()
+    return screen.getvalue()
+
+
+def number_of(key):
+    return str([choice.key for choice in CHOICES].index(key) + 1)
+
+
+def test_the_menu_shows_box_address_and_code(desk):
+    text = talk(desk)
+    assert SERIAL in text and "http://192.168.1.9/" in text and desk.code in text
+    assert all(ACTIONS[choice.key]["en"] in text for choice in CHOICES)
+
+
+def test_the_language_is_chosen_by_a_key(desk):
+    assert ACTIONS["reinstall"]["zh"] in talk(desk, "l")
+
+
+def test_nothing_is_done_without_yes(desk, box):
+    before = system_of(box.slot("A"))
+    assert "This will: write system A" in talk(desk, number_of("reinstall"), "no")
+    assert system_of(box.slot("A")) == before
+    assert "Done." in talk(desk, number_of("reinstall"), "yes")
+    assert system_of(box.slot("A")) == system_of(box.system)
+
+
+def test_a_reset_wants_the_boxs_serial_number(desk, box):
+    assert "Not done" in talk(desk, number_of("factory_reset_all"), "yes")
+    assert recordings(box)
+    talk(desk, number_of("factory_reset_all"), SERIAL.lower())
+    assert recordings(box) == {}
+
+
+def test_a_refusal_is_said_in_chinese_too(desk, box):
+    box.stick = None
+    assert PROBLEMS["no_stick"]["zh"] in talk(desk, number_of("copy_recordings"), language="zh")
+
+
+def test_what_is_no_number_of_the_menu_is_passed_over(desk):
+    talk(desk, "", "0", "99", "reboot", "-1")
+    assert desk.result is None
+
+
+def test_every_sentence_is_there_in_both_languages():
+    for table in (WORDS, ACTIONS):
+        for words in table.values():
+            assert set(words) == set(LANGUAGES) and HAN.search(words["zh"])
+    assert {choice.action for choice in CHOICES} == set(runner.NAMES)
+
+
+def test_every_refusal_has_chinese_words():
+    from pathlib import Path
+
+    import recovery
+
+    folder = Path(recovery.__file__).parent
+    codes = set()
+    for path in folder.rglob("*.py"):
+        codes |= set(re.findall(r'Refused\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+    assert codes - set(PROBLEMS) <= {"busy"}
+
+
+def test_a_box_that_ended_here_by_itself_tries_again_when_nobody_comes(desk, box, clock):
+    box.cause = "key"
+    assert desk.retry_in_s() is None, "somebody held the key"
+    box.cause = "exhausted"
+    assert desk.retry_in_s() == RETRY_S
+    clock.now = RETRY_S - 1
+    assert desk.retry_in_s() == 1.0
+    clock.now = RETRY_S + 5
+    assert desk.retry_in_s() == 0.0
+    talk(desk, "l")
+    assert desk.retry_in_s() is None, "somebody is here"
+
+
+def test_one_thing_at_a_time(desk):
+    desk.step = ("writing", 5)
+    assert "Not done" in talk(desk, number_of("reinstall"), "yes")
+
+
+# ------------------------------------------------------------------------------ page
+@pytest.fixture
+def browser(desk):
+    server = serve(desk, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+
+    def ask(method, path, fields=None, cookie="", **headers):
+        link = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        body = urlencode(fields) if fields is not None else None
+        link.request(method, path, body, {"Cookie": cookie, **headers})
+        answer = link.getresponse()
+        text = answer.read().decode()
+        found = (answer.status, text, answer.getheader("Set-Cookie") or "")
+        link.close()
+        return found
+
+    yield ask
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+    for one in threading.enumerate():
+        if one.name == "action":
+            one.join(30)
+
+
+def test_nothing_is_done_without_the_code_from_the_screen(browser, desk, box):
+    before = system_of(box.slot("A"))
+    status, text, _ = browser("GET", "/")
+    assert status == 200 and "presence code" in text and desk.code not in text
+    assert "Reinstall" not in text
+    for cookie in ("", "recovery=guess"):
+        browser("POST", "/do", {"what": "reinstall"}, cookie)
+    assert system_of(box.slot("A")) == before and desk.result is None
+
+
+def test_with_the_code_an_action_is_done(browser, desk, box):
+    status, _, cookie = browser("POST", "/enter", {"code": desk.code})
+    assert status == 303 and "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    cookie = cookie.partition(";")[0]
+    assert "Reinstall" in browser("GET", "/?lang=en", cookie=cookie)[1]
+    assert "重装系统" in browser("GET", "/?lang=zh", cookie=cookie)[1]
+    status, text, _ = browser("POST", "/do?lang=en", {"what": "factory_reset_all", "serial": "wrong"}, cookie)
+    assert recordings(box) and "serial number" in text
+    browser("POST", "/do?lang=en", {"what": "reinstall"}, cookie)
+    for one in threading.enumerate():
+        if one.name == "action":
+            one.join(30)
+    assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
+    assert "Done." in browser("GET", "/?lang=en", cookie=cookie)[1]
+
+
+def test_guessing_the_code_is_slow(browser, desk, clock):
+    wrong = "000000" if desk.code != "000000" else "111111"
+    for _ in range(TRIES):
+        assert "Wrong code" in browser("POST", "/enter?lang=en", {"code": wrong})[1]
+    assert "Set-Cookie" not in browser("POST", "/enter?lang=en", {"code": desk.code})[2]
+    assert desk.locked_s() > 0
+    clock.now += LOCK_S + 1
+    assert browser("POST", "/enter", {"code": desk.code})[0] == 303
+
+
+def test_another_sites_form_and_strange_requests_are_refused(browser, desk):
+    assert browser("POST", "/enter", {"code": desk.code}, Origin="http://evil.example")[0] == 400
+    assert browser("POST", "/enter", {"code": "x" * 9000})[0] == 400
+    assert browser("GET", "/etc/passwd")[0] == 404
+    assert SERIAL in browser("GET", "/state")[1]
+
+
+def test_what_is_typed_is_never_html(browser, desk):
+    desk.result = {"ok": False, "code": "new", "text": "<script>alert(1)</script>"}
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    assert "<script>" not in browser("GET", "/?lang=en", cookie=cookie)[1]

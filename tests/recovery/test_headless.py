@@ -1,0 +1,98 @@
+"""A stick that names an action and a box: only that box, only once, and the answer is on the stick."""
+
+import json
+
+import pytest
+
+from recovery import headless
+from recovery.words import PROBLEMS
+
+from .conftest import SERIAL, quiet
+from .test_actions import recordings, tree
+
+
+def order(box, **more):
+    (box.stick / "recovery.json").write_text(json.dumps({"action": "factory_reset", "serial": SERIAL} | more))
+
+
+def result(box):
+    return json.loads((box.stick / "recovery-result.json").read_text())
+
+
+def test_the_box_that_is_named_obeys_once(box):
+    order(box, options={"keep_recordings": False})
+    assert headless.run(box, quiet)["ok"]
+    assert recordings(box) == {} and result(box)["code"] == "done" and result(box)["serial"] == SERIAL
+    assert not (box.stick / "recovery.json").exists() and (box.stick / "recovery.json.done").exists()
+    assert headless.run(box, quiet) is None
+
+
+@pytest.mark.parametrize(
+    ("serial", "code"),
+    [
+        ("ZJ-OTHER-BOX22", "serial_wrong"),
+        ("", "serial_missing"),
+        (None, "serial_missing"),
+        (7, "serial_missing"),
+    ],
+)
+def test_a_box_that_is_not_named_is_never_touched(box, serial, code):
+    before = tree(box.data), tree(box.config), tree(box.boot), box.slot("A").read_bytes()
+    order(box, serial=serial)
+    assert headless.run(box, quiet)["code"] == code
+    assert (tree(box.data), tree(box.config), tree(box.boot), box.slot("A").read_bytes()) == before
+    assert result(box)["ok"] is False and (box.stick / "recovery.json").exists()
+    assert code in (box.stick / "recovery-result.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("{", "bad_order"),
+        ("[]", "bad_order"),
+        ('{"action": 7}', "bad_order"),
+        ('{"action": "format", "serial": "x"}', "unknown_action"),
+        (json.dumps({"action": "reinstall", "serial": SERIAL, "options": []}), "bad_order"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_by_name(box, content, code):
+    (box.stick / "recovery.json").write_text(content)
+    assert headless.run(box, quiet)["code"] == code
+    assert code in PROBLEMS
+
+
+def test_a_machine_without_a_box_is_not_touched(box):
+    (box.config / "identity.json").unlink()
+    order(box)
+    assert headless.run(box, quiet)["code"] == "no_box"
+
+
+def test_the_copy_of_the_identity_counts_when_config_is_damaged(box):
+    copy = box.data / "system" / "config-copy"
+    copy.mkdir(parents=True)
+    (box.config / "identity.json").replace(copy / "identity.json")
+    (box.config / "identity.json").write_text("{")
+    assert box.serial == SERIAL
+
+
+def test_a_stick_that_cannot_be_written_is_not_obeyed_twice(box, monkeypatch):
+    from pathlib import Path
+
+    order(box, action="reinstall")
+    real = Path.replace
+
+    def refuse(self, target):
+        if box.stick in self.parents:
+            raise OSError(30, "Read-only file system")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert headless.run(box, quiet)["ok"]
+    assert (box.stick / "recovery.json").exists()
+    assert headless.run(box, quiet) is None
+
+
+def test_without_an_order_nothing_happens(box):
+    assert headless.run(box, quiet) is None
+    box.stick = None
+    assert headless.run(box, quiet) is None
