@@ -214,7 +214,7 @@ class DtmfReceiver:
         history = self._window(ports)
         origin = self._frames * FRAME_SAMPLES - HISTORY_SAMPLES
         env = bank.envelopes(history, low, high)
-        low_peak, high_peak = bank.plateau(env.low), bank.plateau(env.high)
+        low_peak, high_peak = bank.plateau(env.low_level), bank.plateau(env.high_level)
         level = bank.relative_level(env, low_peak, high_peak)
         runs = bank.newest_runs(level, _samples(self.plan.bridge_pause_ms + 5))
         least = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)

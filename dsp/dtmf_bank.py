@@ -7,6 +7,7 @@ ports whose frames look like a pair of tones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ STEPS = HISTORY_SAMPLES // STEP_SAMPLES
 _FFT = 1024
 _BIN_HZ = SAMPLE_RATE_HZ / _FFT
 _SLICE = _FFT // STEP_SAMPLES
+_FINE = 32
 _HALF_WIDTH_HZ = 200.0
 _BESIDE_HZ = (0.0, 50.0, 100.0, 150.0, 300.0, 350.0, 400.0, 450.0, 500.0, 550.0)
 """Offset, hum and dial tone: loud, but nothing to do with keys."""
@@ -46,33 +48,58 @@ class FrameBank:
     def __init__(self, lowest_dbm0: float) -> None:
         n = np.arange(FRAME_SAMPLES)
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / FRAME_SAMPLES)).astype(np.float32)
-        freqs_hz = np.array(LOW_HZ + HIGH_HZ + _BESIDE_HZ)
-        turn = 2 * np.pi / SAMPLE_RATE_HZ * n[:, None] * freqs_hz
-        self._bank = np.concatenate([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+
+        def filters(freqs_hz: tuple[float, ...]) -> Samples:
+            turn = 2 * np.pi / SAMPLE_RATE_HZ * n * np.array(freqs_hz)[:, None]
+            return np.concatenate([np.cos(turn), np.sin(turn)]).astype(np.float32)
+
+        self._tones = filters(LOW_HZ + HIGH_HZ) * self._window
+        self._beside = filters(_BESIDE_HZ) * self._window
         # Half of the amplitude, because the edge of a tone may lie in the frame.
         self._least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
 
     def pairs(self, frames: Samples) -> tuple[Bools, Ints, Ints, Samples]:
-        """Which of `frames` [n, 160] may hold a pair, indices of low and high tone, strength; each [n]."""
-        windowed = frames * self._window
-        parts = windowed @ self._bank
-        parts *= parts
-        half = parts.shape[1] // 2
-        power = parts[:, :half] + parts[:, half:]
-        lows, highs = power[:, :4], power[:, 4:8]
-        low, high = lows.argmax(1), highs.argmax(1)
-        best_low, best_high = lows.max(1), highs.max(1)
-        energy = np.einsum("fn,fn->f", windowed, windowed) * (FRAME_SAMPLES / 3.0)
-        energy -= power[:, 8:] @ _BESIDE_SHARE
-        alike = (
-            (np.minimum(best_low, best_high) > self._least)
-            & (best_low < 16.0 * best_high)
-            & (best_high < 16.0 * best_low)
-            & (lows.sum(1) < 1.5 * best_low)
-            & (highs.sum(1) < 1.5 * best_high)
-            & (best_low + best_high > 0.58 * energy)
-        )
-        return alike, low, high, np.minimum(best_low, best_high)
+        """Which of `frames` [n, 160] may hold a pair, indices of low and high tone, strength; each [n].
+
+        The last three are told only where there may be a pair. Most frames fail one of the quick tests.
+        """
+        power = _powers(self._tones, frames)
+        lows, highs = power[:4], power[4:]
+        best_low, best_high = lows.max(0), highs.max(0)
+        strength = np.minimum(best_low, best_high)
+        alike: Bools = strength > self._least
+        alike &= (best_low < 16.0 * best_high) & (best_high < 16.0 * best_low)
+        alike &= (lows.sum(0) < 1.5 * best_low) & (highs.sum(0) < 1.5 * best_high)
+        low: Ints = np.zeros(len(frames), np.intp)
+        high: Ints = np.zeros(len(frames), np.intp)
+        likely = np.flatnonzero(alike)
+        if len(likely):
+            frames = frames[likely]
+            windowed = frames * self._window
+            energy = np.einsum("fn,fn->f", windowed, windowed) * (FRAME_SAMPLES / 3.0)
+            energy -= _BESIDE_SHARE @ _powers(self._beside, frames)
+            alike[likely] = best_low[likely] + best_high[likely] > 0.58 * energy
+            low[likely], high[likely] = lows[:, likely].argmax(0), highs[:, likely].argmax(0)
+        return alike, low, high, strength
+
+
+def _powers(bank: Samples, frames: Samples) -> Samples:
+    """What each filter of a bank [2 * filters, 160] passes of each frame: its power, [filters, frames]."""
+    parts = bank @ frames.T
+    parts *= parts
+    half = len(parts) // 2
+    power: Samples = parts[:half] + parts[half:]
+    return power
+
+
+def _turns(hz: Floats, n: int, first: float = 0.0) -> NDArray[np.complex128]:
+    """exp(2πi · hz · t) for `n` samples t from `first` on, [*hz.shape, n]; few of them by exponentials."""
+    radians = np.asarray(hz, float)[..., None] * (2j * np.pi / SAMPLE_RATE_HZ)
+    coarse = np.exp(radians * (np.arange(-(-n // _FINE)) * float(_FINE) + first))
+    fine = np.exp(radians * np.arange(_FINE))
+    product = coarse[..., :, None] * fine[..., None, :]
+    turns: NDArray[np.complex128] = product.reshape(*product.shape[:-2], -1)[..., :n]
+    return turns
 
 
 @dataclass(frozen=True)
@@ -81,6 +108,16 @@ class Envelopes:
 
     low: NDArray[np.complex64]
     high: NDArray[np.complex64]
+
+    @cached_property
+    def low_level(self) -> NDArray[np.float32]:
+        """Amplitude of the low tone."""
+        return np.abs(self.low)
+
+    @cached_property
+    def high_level(self) -> NDArray[np.float32]:
+        """Amplitude of the high tone."""
+        return np.abs(self.high)
 
     def of(self, rows: Ints) -> Envelopes:
         """Only these ports."""
@@ -114,14 +151,12 @@ def envelopes(history: Samples, low: Ints, high: Ints) -> Envelopes:
 
 def relative_level(env: Envelopes, low_peak: Floats, high_peak: Floats) -> Floats:
     """The weaker of the two envelopes, each relative to its peak, [ports, STEPS]."""
-    return np.minimum(np.abs(env.low) / low_peak[:, None], np.abs(env.high) / high_peak[:, None]).astype(
-        float
-    )
+    return np.minimum(env.low_level / low_peak[:, None], env.high_level / high_peak[:, None]).astype(float)
 
 
-def plateau(envelope: NDArray[np.complex64]) -> Floats:
+def plateau(amplitude: NDArray[np.float32]) -> Floats:
     """Mean of the 16 loudest ms of the last 60 ms of each port, [ports]."""
-    recent = np.sort(np.abs(envelope[:, -30:]), axis=1)
+    recent = np.sort(amplitude[:, -30:], axis=1)
     loud: Floats = np.maximum(recent[:, -8:].mean(1), 1e-6).astype(float)
     return loud
 
@@ -234,7 +269,7 @@ def fit(history: Samples, env: Envelopes, level: Floats, low: Ints, high: Ints, 
     rest = history * window
     peaks = []
     for hz in (low_hz, high_hz):
-        turn = np.exp(-2j * np.pi / SAMPLE_RATE_HZ * hz[:, None] * n)
+        turn = _turns(-hz, HISTORY_SAMPLES)
         amount = 2.0 * np.einsum("pn,pn->p", rest, turn) / weight
         peaks.append(np.abs(amount))
         rest = rest - window * (amount[:, None] * turn.conj()).real
@@ -246,8 +281,7 @@ def fit(history: Samples, env: Envelopes, level: Floats, low: Ints, high: Ints, 
     tone_energy = (low_peak**2 + high_peak**2) / 2.0 * (window**2).sum(1)
     uneven = np.zeros(len(history))
     count = np.maximum(inside.sum(1), 1)
-    for envelope in (env.low, env.high):
-        amplitude = np.abs(envelope)
+    for amplitude in (env.low_level, env.high_level):
         mean = (amplitude * inside).sum(1) / count
         spread = np.sqrt((((amplitude - mean[:, None]) ** 2) * inside).sum(1) / count)
         uneven = np.maximum(uneven, spread / np.maximum(mean, 1e-6))
@@ -262,15 +296,15 @@ def fit(history: Samples, env: Envelopes, level: Floats, low: Ints, high: Ints, 
         above.max(1) / weaker,
         above.max(1) / np.maximum(above.mean(1), 1e-9),
         left[:, 4:bass].max(1) / weaker,
-        np.maximum(_lead(env.low, low_peak, runs), _lead(env.high, high_peak, runs)),
+        np.maximum(_lead(env.low_level, low_peak, runs), _lead(env.high_level, high_peak, runs)),
     )
 
 
-def _lead(envelope: NDArray[np.complex64], tone_peak: Floats, runs: Runs) -> Floats:
+def _lead(amplitude: NDArray[np.float32], tone_peak: Floats, runs: Runs) -> Floats:
     """Mean amplitude from 16 to 7 ms before each run, relative to the tone's; 0 when not heard."""
     steps = np.arange(STEPS) * STEP_SAMPLES
     before = (steps > (runs.start - 128.0)[:, None]) & (steps < (runs.start - 56.0)[:, None])
-    mean = (np.abs(envelope) * before).sum(1) / np.maximum(before.sum(1), 1)
+    mean = (amplitude * before).sum(1) / np.maximum(before.sum(1), 1)
     return np.where(runs.start < 160.0, 0.0, mean / tone_peak)
 
 
@@ -386,10 +420,11 @@ def _without_tones(x: Floats, window: Floats, freqs_hz: list[float], rounds: int
 
     Each tone is fitted as (A + B t) exp(i w t); B / A then says how far w is off.
     """
-    t = np.arange(len(x)) - len(x) / 2.0
+    ramp = np.arange(len(x)) / len(x) - 0.5
     for _ in range(rounds):
-        turns = [np.exp(2j * np.pi / SAMPLE_RATE_HZ * hz * t) for hz in freqs_hz]
-        columns = np.stack([part for z in turns for w in (z, z * t / len(x)) for part in (w.real, w.imag)])
+        turns = _turns(np.array(freqs_hz), len(x), -len(x) / 2.0)
+        columns = np.stack([turns.real, turns.imag, turns.real * ramp, turns.imag * ramp], axis=1)
+        columns = columns.reshape(-1, len(x))
         weighted = columns * window
         gram = weighted @ columns.T
         gram[np.diag_indices_from(gram)] *= 1.0 + 1e-6
@@ -399,8 +434,8 @@ def _without_tones(x: Floats, window: Floats, freqs_hz: list[float], rounds: int
             # c cos - (-s) sin: the phasor is c - i s, its drift (ct - i st) per len(x).
             drift = ((ct - 1j * st) / (c - 1j * s + 1e-12)).imag / len(x)
             freqs_hz[index] += float(np.clip(drift * SAMPLE_RATE_HZ / (2 * np.pi), -10.0, 10.0))
-    turns = [np.exp(2j * np.pi / SAMPLE_RATE_HZ * hz * t) for hz in freqs_hz]
-    columns = np.stack([part for z in turns for part in (z.real, z.imag)])
+    turns = _turns(np.array(freqs_hz), len(x), -len(x) / 2.0)
+    columns = np.stack([turns.real, turns.imag], axis=1).reshape(-1, len(x))
     weighted = columns * window
     gram = weighted @ columns.T
     gram[np.diag_indices_from(gram)] *= 1.0 + 1e-6
