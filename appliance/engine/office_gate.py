@@ -133,7 +133,12 @@ class Extension:
     def state(self) -> Message:
         """What is shown."""
         state = "off_hook" if self._phone.off_hook else "ringing" if self._phone.ringing else "idle"
-        return {"state": state, "bell": self._phone.bell_on}
+        shown = self._phone.display.shown
+        display = None
+        if shown is not None:
+            presentation = {"": "shown", "P": "withheld", "O": "unavailable"}[shown.presentation.value]
+            display = {"number": shown.number, "name": shown.name, "presentation": presentation}
+        return {"state": state, "bell": self._phone.bell_on, "display": display, "lamp": self._phone.lamp}
 
     @property
     def hears(self) -> bool:

@@ -14,6 +14,7 @@ class Hand:
     def __init__(self, path, attach):
         self.client = OfficeClient(path, attach)
         self.states, self.errors, self.sound = [], [], []
+        self.display = None
 
     def drain(self, timeout_s=0.0):
         while (message := self.client.receive(timeout_s)) is not None:
@@ -23,6 +24,7 @@ class Hand:
                 self.errors.append(message["error"])
             else:
                 self.states.append(message["state"])
+                self.display = message.get("display")
 
     @property
     def state(self):
@@ -96,6 +98,8 @@ def test_two_tabs_talk_to_each_other_through_the_box(room):
     caller.client.do("press", keys="1")
     room.until(lambda: phone.state == "ringing")
     assert room.box.of("pop")[0]["number"] == "13800138000"
+    shown = {"number": "13800138000", "name": "Anna", "presentation": "shown"}
+    room.until(lambda: phone.display == shown)
     phone.client.do("lift")
     room.until(lambda: room.box.agent_state("1001") == "talking")
     words = speech("tt-weasels")[:16000]

@@ -216,7 +216,9 @@ class FakeOffice(SocketDouble):
         for connection, name in list(self.actors.items()):
             if name == actor:
                 self._states[connection] = "ringing"
-                connection.sendall(encode({"state": "ringing", "bell": bell}))
+                display = {"number": "13812345678", "name": "李雷", "presentation": "shown"}
+                told = {"state": "ringing", "bell": bell, "display": display, "lamp": True}
+                connection.sendall(encode(told))
 
     def _tell(self, connection, state):
         self._states[connection] = state

@@ -184,6 +184,8 @@ def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home
     page.click("#out-keypad [data-digit='5']")
     office.ring("phone:801")
     playwright.expect(page.locator(".set.is-ringing .btn-hook")).to_contain_text("Answer")
+    playwright.expect(page.locator(".set .set-display")).to_have_text(re.compile(r"13812345678\s+李雷"))
+    assert page.locator(".set .set-lamp.is-lit").count() == 1
     page.click(".set .btn-hook")
     page.select_option(".set select", "microphone")
     with office.changed:

@@ -261,6 +261,8 @@
     const card = h("article", { class: "set", "data-ext": phone.ext });
     const state = h("span", { class: "state" });
     const hook = h("button", { class: "btn btn-hook", type: "button" });
+    const display = h("output", { class: "set-display" });
+    const lamp = h("span", { class: "set-lamp" });
     const handset = new Handset(`phone:${phone.ext}`, (message) => {
       const now = handset?.state ?? message.state;
       const lifted = now === "off_hook";
@@ -273,11 +275,16 @@
       for (const part of card.querySelectorAll(".keypad button, [data-flash]")) part.disabled = !lifted;
       if (message.bell && !bellOn) bell(1);
       bellOn = Boolean(message.bell);
+      const shown = message.display;
+      const who = shown && (page.words.presentation[shown.presentation] ?? [shown.number, shown.name].filter(Boolean).join("  "));
+      text(display, who ?? "");
+      lamp.classList.toggle("is-lit", Boolean(message.lamp));
     });
     hook.addEventListener("click", () => handset.do(handset.state === "off_hook" ? "hang_up" : "lift"));
     card.append(
       h("header", { class: "set-head" }, h("span", { class: "set-ext" }, phone.ext), h("span", { class: "set-label" }, phone.label ?? ""), state,
         h("button", { class: "btn btn-icon btn-ghost btn-sm", type: "button", title: t("Put this telephone back on the desk"), "aria-label": t("Put this telephone back on the desk"), onclick: () => drop(phone.ext) }, icon("x"))),
+      h("div", { class: "set-window" }, display, lamp),
       h("div", { class: "set-body" },
         h("div", { class: "set-bell" }, icon("bell-ringing", "icon-lg")),
         h("div", { class: "set-actions" }, hook, h("button", { class: "btn", type: "button", "data-flash": true, title: t("Short press on the hook: takes a second call or transfers"), onclick: () => handset.do("flash") }, t("Flash")), h("div", { class: "set-dial" })),
