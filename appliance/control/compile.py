@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ class Compiled:
     empty: bool = False
 
 
-def compile_plan(store: Store, prompts: Collection[str]) -> Compiled:
-    """The plan of the store's present content. prompts: names that can be played. Raises StoreError."""
+def compile_plan(store: Store, prompts: Collection[str], claim: Mapping[str, str] | None = None) -> Compiled:
+    """The plan of the store's present content. prompts: names that can be played; claim: what a lifted
+    telephone says, see `claiming.spoken`. Raises StoreError."""
     with store.snapshot():
         data = plan_data(store)
+    if claim:
+        data["claim"] = dict(claim)
     if not data["lines"] and not data["phones"]:
         return Compiled(None, ["no line and no telephone has been set up yet"], empty=True)
     try:

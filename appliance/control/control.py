@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control import callers, care, health, messages, planning, system
+from appliance.control import callers, care, claiming, health, messages, planning, system
 from appliance.control.compile import check_flow
 from appliance.control.effects import Effect, Message, Stream, ToEngine, Work
 from appliance.control.gate import Gate
@@ -57,11 +57,13 @@ class Control:
         open_store: Callable[[Path], Store] = open_store,
         shipped_prompts: Path = SHIPPED_PROMPTS,
         shipped_flows: Path = SHIPPED_FLOWS,
+        spoken: Callable[[Store], dict[str, str]] = claiming.spoken,
     ) -> None:
         self._home = home
         self._wall_clock = wall_clock
         self._prompts = (home.prompts, shipped_prompts)
         self._flows = shipped_flows
+        self._spoken = spoken
         self._gate = Gate(home.database, open_store)
         self._records = Records()
         self._messages = Records(messages.MESSAGES)
@@ -71,6 +73,7 @@ class Control:
         self._schedule = Schedule()
         self._schedule.add("probe", PROBE_S, 0.0, self._probe)
         self._schedule.add("retention", RETENTION_S, 60.0, self._retention)
+        self._schedule.add("claim", claiming.LOOK_EVERY_S, claiming.LOOK_EVERY_S, self._say_claim)
         self._schedule.add("daily_backup", care.DAILY_LOOK_S, care.DAILY_LOOK_S, self._daily_backup)
         self._care = care.Care(home, self._gate, health.own_version(), wall_clock)
         self._care.tidy()
@@ -415,7 +418,7 @@ class Control:
     def _compile(self, about: Message) -> Work:
         store = self._gate.store
         assert store is not None
-        job = planning.CompileJob(store, self._home.plan, self._prompts)
+        job = planning.CompileJob(store, self._home.plan, self._prompts, spoken=self._spoken)
         return Work("plan", "compile", job, about)
 
     def _compiled(
@@ -438,7 +441,7 @@ class Control:
         if store is None or not ports or not self._plan.may_seed():
             return []
         self._plan.seeding = True
-        job = planning.CompileJob(store, self._home.plan, self._prompts, ports, self._flows)
+        job = planning.CompileJob(store, self._home.plan, self._prompts, ports, self._flows, self._spoken)
         return [Work("plan", "compile", job)]
 
     # -------------------------------------------------------------------- jobs
@@ -457,6 +460,18 @@ class Control:
         quota_bytes = store.settings.get("recording.quota_mb") * 1_000_000
         return retention.sweep(store, self._home, self._wall_clock(), keep_days, quota_bytes)
 
+    def _say_claim(self) -> dict[str, str] | None:
+        store = self._gate.store
+        return None if store is None else self._spoken(store)
+
+    def _claim_looked_at(self, said: dict[str, str] | None) -> list[Effect]:
+        """The plan is compiled anew when a lifted telephone has to say something else."""
+        if said is None or self._plan.good is None or self._gate.store is None:
+            return []
+        now = self._plan.good.get("claim") or {}
+        wanted = {"code": said.get("code", ""), "address": said.get("address", "")}
+        return [] if all(now.get(name, "") == text for name, text in wanted.items()) else [self._compile({})]
+
     def _daily_backup(self) -> None:
         job = self._care.daily()
         if job is not None:
@@ -468,6 +483,8 @@ class Control:
     def _job_done(self, name: str, value: Any) -> list[Effect]:
         if name == "daily_backup":
             return []
+        if name == "claim":
+            return self._claim_looked_at(value)
         if name == "retention":
             self._box.retention_problems = value.problems if value is not None else []
             return []

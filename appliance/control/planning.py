@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from appliance.control import claiming
 from appliance.control.compile import Compiled, compile_plan, write_plan
 from appliance.services import prompts as prompt_files
 from appliance.store import SHIPPED_FLOWS, Store, seed_defaults
@@ -41,6 +43,8 @@ class CompileJob:
     prompts: tuple[Path, Path]
     ports: Ports | None = None
     flows: Path = SHIPPED_FLOWS
+    spoken: Callable[[Store], dict[str, str]] = claiming.spoken
+    """What a lifted telephone says of claiming the box."""
 
     def __call__(self) -> Outcome:
         """Do it. Raises StoreError, SeedError."""
@@ -51,7 +55,7 @@ class CompileJob:
             )
             if seeded:
                 log.info("first start: %d lines, %d telephones", len(ports.lines), len(ports.phones))
-        compiled = compile_plan(self.store, prompt_files.names(*self.prompts))
+        compiled = compile_plan(self.store, prompt_files.names(*self.prompts), self.spoken(self.store))
         if compiled.plan is None:
             return Outcome(compiled)
         try:

@@ -101,6 +101,15 @@ class BlockRule:
 
 
 @dataclass(frozen=True)
+class ClaimPlan:
+    """What a lifted telephone of a new box says instead of dial tone; nothing when code is ""."""
+
+    code: str = ""
+    address: str = ""
+    """IPv4 address of the pages; "" while there is none."""
+
+
+@dataclass(frozen=True)
 class OutsidePlan:
     """Dialling out from telephones."""
 
@@ -150,6 +159,7 @@ class Plan:
     outside: OutsidePlan = OutsidePlan()
     recording: RecordingPlan = RecordingPlan()
     max_call_s: float = 4 * 3600.0
+    claim: ClaimPlan = ClaimPlan()
     not_ready_reasons: tuple[str, ...] = ("lunch", "break", "training", "paperwork", "meeting")
 
     @staticmethod
@@ -263,6 +273,8 @@ RULES = {
     ("BlockRule", "pattern"): Rule(filled=True),
     ("BlockRule", "action"): Rule(choices=("ignore", "drop", "message")),
     ("BlockRule", "prompt"): Rule(filled=True),
+    ("ClaimPlan", "code"): Rule(charset=DIALLED),
+    ("ClaimPlan", "address"): Rule(charset=DIALLED + "."),
     ("OutsidePlan", "prefix"): Rule(charset=DIALLED),
     ("OutsidePlan", "emergency"): Rule(charset=DIALLED, filled=True),
     ("OutsidePlan", "barred"): Rule(charset=DIALLED, filled=True),

@@ -17,6 +17,7 @@ from appliance.core.dialling import (
     Kind,
     meaning,
 )
+from appliance.core.plan import ClaimPlan
 from appliance.core.port import Phone, PhoneEvent, PhoneState
 from appliance.core.world import World
 
@@ -33,6 +34,8 @@ REFUSED_TONE_S = 3.0
 """So long the tone lasts that says a party cannot be handed over."""
 
 PIN_QUESTION_S = 3.0
+CLAIM_S = 180.0
+"""So long a telephone of a new box says again and again how to claim it."""
 
 
 def timer(world: World, phone: Phone, after_s: float) -> None:
@@ -47,9 +50,24 @@ def no_timer(world: World, phone: Phone) -> None:
 
 # ----------------------------------------------------------------- on hook
 def lifted(world: World, phone: Phone, args: Args) -> None:
-    """Dial tone."""
+    """Dial tone; on a box that nobody has claimed yet, how to claim it."""
     phone.call = ""
     collect(world, phone)
+    if world.plan.claim.code:
+        world.play(phone.key, claim_prompts(world.plan.claim), loop=True)
+        timer(world, phone, CLAIM_S)
+
+
+def claim_prompts(claim: ClaimPlan) -> tuple[str, ...]:
+    """Address and code, digit by digit, in both languages: which one is wanted has not been asked yet."""
+    said: list[str] = []
+    for language in ("zh", "en"):
+        if claim.address:
+            said.append(f"claim_{language}_address")
+            said += [f"say_{language}_{'dot' if sign == '.' else sign}" for sign in claim.address]
+        said.append(f"claim_{language}_code")
+        said += [f"say_{language}_{digit}" for digit in claim.code]
+    return tuple(said)
 
 
 def collect(world: World, phone: Phone) -> None:

@@ -74,6 +74,7 @@ class Box:
         self._card: api.Board = Lent(board)
         self._from_engine: deque[dict[str, Any]] = deque()
         self._control: Control | None = None
+        self._claim = story.box.claim
         self._requests: dict[int, Callable[[str], None]] = {}
         self._last_request = 0
         self._lock: disk.DatabaseLock | None = None
@@ -132,7 +133,7 @@ class Box:
             raise StoryError(row.line, f"the box refuses this: {'; '.join(error.problems)}.") from error
 
     def _compile(self, story: Story) -> None:
-        compiled = compile_plan(self.store, known_prompts(story))
+        compiled = compile_plan(self.store, known_prompts(story), story.box.claim)
         if compiled.plan is None or compiled.warnings:
             problems = "; ".join([*compiled.problems, *compiled.warnings])
             raise StoryError(1, f"the box refuses these settings: {problems}.")
@@ -201,7 +202,9 @@ class Box:
         """Begin, or begin again; nothing happens when it runs already."""
         if self._control is not None:
             return
-        self._control = Control(self.home, self._unix_s, self._open, SHIPPED_PROMPTS)
+        self._control = Control(
+            self.home, self._unix_s, self._open, SHIPPED_PROMPTS, spoken=lambda store: self._claim
+        )
         now = self._now_s()
         effects = deque([*self._control.tick(now), *self._control.engine_up(now)])
         while effects:

@@ -38,6 +38,7 @@ BOX_KEYS = (
     "recording",
     "area code",
     "office",
+    "claim",
 )
 ALIASES = {"ring": "ring_s", "wrap_up": "wrap_up_s", "misses": "misses_allowed", "max_wait": "max_wait_s"}
 
@@ -56,6 +57,8 @@ def read_box(story: Story, item: Item | None) -> None:
             setattr(box, key, checked(SETTINGS[key].field, given[key], key))
     if "office" in given:
         box.office = _office(given["office"])
+    if "claim" in given:
+        box.claim = _claim(given["claim"])
     _settings(story, given)
     _lines(story, given.get("lines"))
     _phones(story, given.get("phones"))
@@ -78,6 +81,14 @@ def read_box(story: Story, item: Item | None) -> None:
                     given["numbers"].key_lines[number], f"`{number}` is not a telephone number: write digits."
                 )
             box.numbers[digits] = fate_of(story, value)
+
+
+def _claim(item: Item) -> dict[str, str]:
+    """What telephones of a box that nobody has claimed say."""
+    found = {key: value.as_text(key) for key, value, _ in known_keys(item, "claim", ("code", "address"))}
+    if not re.fullmatch(r"\d+", found.get("code", "")):
+        raise item.fail("claim needs a code of digits, such as {code: 12345678, address: 192.168.1.7}.")
+    return found
 
 
 def _office(item: Item) -> dict[str, Any]:

@@ -71,6 +71,8 @@ class Box:
     flows: dict[str, Row] = field(default_factory=dict)
     """Flow id → {start, nodes, title}."""
     blacklist: list[Row] = field(default_factory=list)
+    claim: dict[str, str] = field(default_factory=dict)
+    """What a lifted telephone says; {} on a box that has its administrator."""
     customers: list[Row] = field(default_factory=list)
     settings: dict[str, Row] = field(default_factory=dict)
     """Key of the settings table → {"value": …}."""

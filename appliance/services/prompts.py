@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 LANGUAGES = ("zh", "en")
+INSIDE = ("claim_", "say_")
+"""Beginnings of names that the box uses itself; no menu plays them."""
 
 
 def catalogue(own: Path, shipped: Path) -> list[dict[str, Any]]:
@@ -15,6 +17,8 @@ def catalogue(own: Path, shipped: Path) -> list[dict[str, Any]]:
     for folder, is_own in ((own, True), (shipped, False)):
         for language in LANGUAGES:
             for path in sorted((folder / language).glob("*.wav")):
+                if path.name.startswith(INSIDE):
+                    continue
                 entry = found.setdefault(path.stem, {"name": path.stem, "languages": [], "own": []})
                 if language not in entry["languages"]:
                     entry["languages"].append(language)
