@@ -36,26 +36,36 @@ def looped_spans():
     addresses = ("1:0", "1:1")
     try:
         for address in addresses:
-            fcntl.ioctl(control, ioctls.DYNAMIC_CREATE, ioctls.dynamic_span("loc", address, ROWS), True)
-        kinds = {1: PortKind.FXO, 2: PortKind.FXS, EXCHANGE: PortKind.FXS, TELEPHONE: PortKind.FXO}
-        with Control(LinuxKernel()) as setup:
-            for channel in setup.channels():
-                kind = kinds[channel.number]
-                signalling = ioctls.SIG_FXSKS if kind is PortKind.FXO else ioctls.SIG_FXOKS
-                setup.configure(replace(channel, kind=kind, signalling=signalling, configured=False))
-            setup.load_zone()
+            create(control, address)
+        wire({1: PortKind.FXO, 2: PortKind.FXS, EXCHANGE: PortKind.FXS, TELEPHONE: PortKind.FXO})
         yield control
     finally:
-        # To take away a span that is just being taken away upsets the kernel for good.
-        for one in _pulling:
-            one.wait()
         for address in addresses:
             destroy(control, address)
         os.close(control)
 
 
+def create(control, address):
+    """A span appears, as plugging its card in would make it."""
+    fcntl.ioctl(control, ioctls.DYNAMIC_CREATE, ioctls.dynamic_span("loc", address, ROWS), True)
+
+
+def wire(kinds):
+    """Make channels lines or telephone sockets: a looped channel can be either, a card's is what it is."""
+    with Control(LinuxKernel()) as setup:
+        for channel in setup.channels():
+            if channel.number in kinds:
+                kind = kinds[channel.number]
+                signalling = ioctls.SIG_FXSKS if kind is PortKind.FXO else ioctls.SIG_FXOKS
+                setup.configure(replace(channel, kind=kind, signalling=signalling, configured=False))
+        setup.load_zone()
+
+
 def destroy(control, address):
-    """Take a span away, as pulling its card would; one that is away already is fine."""
+    """Take a span away whose channels nobody has open any more; one that is away already is fine."""
+    # To take away a span that is just being taken away upsets the kernel for good.
+    for one in _pulling:
+        one.wait()
     try:
         fcntl.ioctl(control, ioctls.DYNAMIC_DESTROY, ioctls.dynamic_span("loc", address, ROWS), True)
     except OSError as error:
@@ -154,9 +164,9 @@ class Far:
 class Loop:
     """Our card and the other end, ticking together. `seen`: (tick, event) of our card."""
 
-    def __init__(self, control, **settings):
+    def __init__(self, control, address="1", **settings):
         self.control = control
-        self.board = DahdiBoard("1", DahdiSettings(**settings))
+        self.board = DahdiBoard(address, DahdiSettings(**settings))
         self.exchange, self.telephone = Far(EXCHANGE), Far(TELEPHONE)
         self.far = [self.exchange, self.telephone]
         self.seen = []
@@ -164,6 +174,10 @@ class Loop:
         self.to_say = [np.zeros(0, np.int16), np.zeros(0, np.int16)]
         self.lost = 0
         self.clock = 0
+        self.settle()
+
+    def settle(self):
+        """Let the beginning pass."""
         # Hook states settle: the kernel debounces what it finds at the start.
         self.run(1.0)
         self.seen.clear()
@@ -210,6 +224,13 @@ class Loop:
     def sound(self, row, start=0):
         """What our card has heard from a tick on."""
         return np.concatenate([audio[row] for audio in self.heard[start:]])
+
+    def reopen(self, address):
+        """The box opens a card that has come back; nothing is known of its past."""
+        self.board.close()
+        self.board = DahdiBoard(address)
+        self.seen.clear()
+        self.settle()
 
     def close(self):
         self.board.close()

@@ -105,7 +105,13 @@ def kernel_tree():
 
 def _unpack_kernel(work, made, release, version):
     package = f"linux-image-{release}"
-    run("apt-get", "download", "-q", f"{package}={version}", cwd=work)
+    try:
+        run("apt-get", "download", "-q", f"{package}={version}", cwd=work)
+    except BuildError as error:
+        raise BuildError(
+            f"{error}\n{package} {version}, the kernel of the installed headers, cannot be fetched: run "
+            "apt-get update, and apt-get install linux-headers-amd64 if there is a newer one"
+        ) from error
     (archive,) = work.glob(f"{package}_*.deb")
     image = work / "image"
     run("dpkg-deb", "-x", archive, image)
