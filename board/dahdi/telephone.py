@@ -91,6 +91,9 @@ class TelephonePort(DahdiPort):
                 self._lifted(clock)
             case ioctls.EVENT_ONHOOK:
                 self._hung_up(clock)
+            case ioctls.EVENT_WINKFLASH if not self.off_hook:
+                # It hung up just before the box began and was lifted soon after.
+                self._lifted(clock)
             case ioctls.EVENT_WINKFLASH:
                 # The kernel does not tell how long it was.
                 self.out.append(Flash(self.index, clock, 0))

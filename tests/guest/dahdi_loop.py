@@ -8,6 +8,7 @@ plain requests: it shares nothing with the back-end but their numbers.
 import errno
 import fcntl
 import os
+import select
 import struct
 import subprocess
 from contextlib import contextmanager
@@ -143,6 +144,13 @@ class Far:
                 block, self.to_say = self.to_say[:320], self.to_say[320:]
                 self._write(block.ljust(320, b"\0"))
 
+    def run(self, seconds):
+        """Serve the channel while nothing else is served."""
+        blocks = len(self.heard) + round(seconds * 50)
+        while len(self.heard) < blocks:
+            select.select([self.fd], [], [self.fd], 1.0)
+            self.tick()
+
     def _write(self, block):
         try:
             os.write(self.fd, block)
@@ -178,8 +186,8 @@ class Loop:
 
     def settle(self):
         """Let the beginning pass."""
-        # Hook states settle: the kernel debounces what it finds at the start.
-        self.run(1.0)
+        # Hook states settle: until 1.25 s have passed the kernel takes lifting for a flash.
+        self.run(1.5)
         self.seen.clear()
 
     def tick(self):

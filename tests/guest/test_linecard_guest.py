@@ -224,7 +224,10 @@ def test_sixty_four_ports_for_a_minute_through_the_kernel_lose_nothing_and_keep_
         begun = time.monotonic()
         run(BLOCKS)
         took_s = time.monotonic() - begun
-        assert [(card.counters(), ours.health()) for ours, card, _ in cards] == before
+        after_all = [(card.counters(), ours.health()) for ours, card, _ in cards]
+        assert after_all == before, (
+            f"before {before}, after {after_all}; {[Counter(m.delays) for m in meters]}"
+        )
     for meter in meters:
         assert not meter.torn
         assert len(meter.delays) == BLOCKS

@@ -120,6 +120,12 @@ def test_flash(bench):
     assert (type(flash), flash.duration_ms) == (Flash, 0)
 
 
+def test_a_telephone_that_hung_up_as_the_box_began_and_is_lifted_at_once_is_off_hook(bench):
+    bench.channel(3).say(ioctls.EVENT_WINKFLASH)
+    assert kinds(bench.run()) == [(OffHook, 2)]
+    assert bench.channel(3).hooks == [ioctls.HOOK_OFFHOOK]
+
+
 def test_short_break_in_a_call_is_the_r_key(bench):
     answer(bench)
     start = bench.ticks[-1].clock
