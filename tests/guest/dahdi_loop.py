@@ -8,7 +8,6 @@ plain requests: it shares nothing with the back-end but their numbers.
 import errno
 import fcntl
 import os
-import select
 import struct
 import subprocess
 from contextlib import contextmanager
@@ -143,13 +142,6 @@ class Far:
             if not self.quiet:
                 block, self.to_say = self.to_say[:320], self.to_say[320:]
                 self._write(block.ljust(320, b"\0"))
-
-    def run(self, seconds):
-        """Serve the channel while nothing else is served."""
-        blocks = len(self.heard) + round(seconds * 50)
-        while len(self.heard) < blocks:
-            select.select([self.fd], [], [self.fd], 1.0)
-            self.tick()
 
     def _write(self, block):
         try:

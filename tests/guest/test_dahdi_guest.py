@@ -1,6 +1,5 @@
 """Our back-end against the real kernel: two looped spans, each kind of port on either side."""
 
-from contextlib import closing
 from datetime import datetime
 
 import numpy as np
@@ -25,7 +24,7 @@ from board.api import (
     StartRinging,
     StopRinging,
 )
-from board.dahdi import DahdiBoard, find_cards, ioctls
+from board.dahdi import find_cards, ioctls
 from board.sim import callerid as sent_id
 from board.sim.country import COUNTRIES
 from board.sim.fsk import modulate
@@ -34,8 +33,6 @@ from dsp.dtmf import DtmfReceiver, dtmf_samples
 from tests.guest.dahdi_loop import (
     LINE,
     PHONE,
-    TELEPHONE,
-    Far,
     delay_ms,
     loop,
     looped_spans,
@@ -292,24 +289,6 @@ def test_flash_short_flash_and_pulse_digits_of_a_telephone():
         assert [event.digit for event in one.of(PulseDigit)] == ["2", "7"]
         assert len(one.of(Flash)) == 2
         assert one.of(OnHook) == []
-
-
-@in_guest()
-def test_telephone_that_is_lifted_as_the_box_begins_is_off_hook():
-    with looped_spans():
-        telephone = Far(TELEPHONE)
-        telephone.run(1.5)
-        telephone.hook(OFF)
-        telephone.run(0.5)
-        telephone.hook(ON)
-        telephone.run(0.3)
-        events = []
-        with closing(telephone), closing(DahdiBoard("1")) as board:
-            telephone.hook(OFF)
-            for _ in range(100):
-                events += board.read().events
-                board.write(np.zeros((2, 160), np.int16))
-        assert [type(event) for event in events if event.port == PHONE] == [OffHook]
 
 
 @in_guest()
