@@ -50,7 +50,7 @@ def module_files(kernel: Path, release: str) -> list[Path]:
     return [Path("lib") / "modules" / release / path for path in sorted(wanted)]
 
 
-def make(kernel: Path, root: Path, target: Path, epoch: str) -> None:
+def make(kernel: Path, root: Path, target: Path) -> None:
     """Write the compressed archive. kernel: folder with lib/modules; root: where programs are taken from."""
     (release,) = (path.name for path in (kernel / "lib" / "modules").iterdir())
     with tempfile.TemporaryDirectory() as scratch:
@@ -68,7 +68,7 @@ def make(kernel: Path, root: Path, target: Path, epoch: str) -> None:
         for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
             shutil.copy2(kernel / "lib" / "modules" / release / name, tree / "lib" / "modules" / release)
         run("depmod", "-b", tree, release)
-        run("find", tree, "-exec", "touch", "-h", "-d", f"@{epoch}", "{}", "+")
+        run("find", tree, "-exec", "touch", "-h", "-d", "@0", "{}", "+")
         names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
         archive = subprocess.run(
             ["cpio", "--quiet", "--reproducible", "-o", "-H", "newc", "-R", "0:0"],

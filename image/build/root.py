@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 from image.build import debian, initramfs, wheels
-from image.build.steps import RECIPES, REPOSITORY, WORK, BuildError, cached, digest, remove, run, source_date
+from image.build.steps import RECIPES, REPOSITORY, WORK, BuildError, cached, digest, remove, run
 
 ROOMS = ("appliance", "board", "dsp", "webui", "image/__init__.py", "image/box", "recovery")
 """What of the repository is on the box."""
@@ -53,7 +53,7 @@ def system() -> Path:
         shutil.copytree(
             kernel / "lib" / "modules", tree / "usr" / "lib" / "modules", symlinks=True, dirs_exist_ok=True
         )
-        initramfs.make(kernel, tree, kernel.parent / "initrd.img", source_date())
+        initramfs.make(kernel, tree, kernel.parent / "initrd.img")
         trim(tree)
         shutil.copy2(kernel / "vmlinuz", tree / "boot" / "vmlinuz")
         shutil.move(kernel.parent / "initrd.img", tree / "boot" / "initrd.img")
