@@ -24,6 +24,8 @@ HOP = 160
 """Samples from one frame to the next (20 ms)."""
 WINDOW = 320
 """Samples that a frame looks at (40 ms): 25 Hz resolution at 10 ms edge accuracy."""
+MOST_SAMPLE = 65536.0
+"""What is beyond no converter can have sent; a sum of signals may well pass the 16-bit range."""
 TOLERANCE = 0.022
 """Frequency tolerance of a tone: E.180 allows an exchange ±1 %, old ones do worse."""
 
@@ -112,8 +114,9 @@ class Framer:
         np.copyto(part, x[:, start : start + n], casting="unsafe")
         if active is not None:
             part[~active] = 0.0
-        if not np.isfinite(part).all():
+        if part.size and not (part.max() <= MOST_SAMPLE and part.min() >= -MOST_SAMPLE):  # or not a number
             np.nan_to_num(part, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            np.maximum(np.minimum(part, MOST_SAMPLE, out=part), -MOST_SAMPLE, out=part)
         self._fill += n
         self.clock += n
         return start + n, self._fill == WINDOW
