@@ -94,6 +94,8 @@ class Agc:
         self._power = np.zeros(ports)  # of speech, before the fixed gain, over that of 0 dBm0
         self._top = np.zeros(ports)  # the loudest frame of speech of late, likewise
         self._heard = np.zeros(ports, np.int32)  # frames of speech, up to MEMORY_FRAMES
+        self._tone = np.zeros(ports, np.bool_)  # in the last window that was looked at
+        self._odd = False
         self._run = np.zeros(ports, np.int32)  # loud frames in a row that were no tone
         self._loudest_dbm0: Array = np.full(ports, SILENCE_DBM0, np.float32)  # of late
         self._last_dbm0: Array = np.full(ports, SILENCE_DBM0, np.float32)  # level of the frame before
@@ -114,7 +116,7 @@ class Agc:
         self.gain_db[index] = 0.0
         self.speech_dbm0[index] = np.nan
         self._loudest_dbm0[index] = SILENCE_DBM0
-        for state in (self._power, self._top, self._heard, self._run, self._held_db):
+        for state in (self._power, self._top, self._heard, self._run, self._held_db, self._tone):
             state[index] = 0
         self._now[index] = self._next[index] = _factor(self.fixed_db[index])
 
@@ -191,8 +193,13 @@ class Agc:
         heard_dbm0 = np.where(self._active, level_dbm0, SILENCE_DBM0)
         np.maximum(self._loudest_dbm0 - LOUDEST_FALL_DB, heard_dbm0, out=self._loudest_dbm0)
         loud &= level_dbm0 > self._loudest_dbm0 - UNDER_LOUDEST_DB
-        rows = np.flatnonzero(loud)
-        loud[rows[tonal(self._framer.window[rows])]] = False
+        # A window is two frames long: every second one sees all of the sound.
+        self._odd = not self._odd
+        if self._odd:
+            self._tone[:] = False
+            rows = np.flatnonzero(loud)
+            self._tone[rows] = tonal(self._framer.window[rows])
+        loud &= ~self._tone
         self._run[:] = np.where(loud, self._run + 1, 0)
         sure = self._run > EDGE_FRAMES + 1  # what is judged is the frame before this one
         if sure.any():
@@ -203,7 +210,8 @@ class Agc:
             mean = self._power[sure] + (power - self._power[sure]) / self._heard[sure]
             self._power[sure] = np.minimum(mean, self._top[sure])
             self.speech_dbm0[sure] = 10.0 * np.log10(self._power[sure]) + self.fixed_db[sure]
-            wanted = np.clip(self.target_dbm0 - self.speech_dbm0[sure], self.lowest_db, self.highest_db)
+            wanted = self.target_dbm0 - self.speech_dbm0[sure]
+            wanted = np.minimum(np.maximum(wanted, self.lowest_db), self.highest_db)
             self._move(sure & self._automatic, wanted[self._automatic[sure]])
         self._last_dbm0[:] = level_dbm0
         leaving = ~self._automatic & (self.gain_db != 0.0)
@@ -212,7 +220,8 @@ class Agc:
         self._next[:] = _factor(self.fixed_db + self.gain_db)
 
     def _move(self, ports: NDArray[np.bool_], wanted_db: Array) -> None:
-        self.gain_db[ports] += np.clip(wanted_db - self.gain_db[ports], -self._down, self._up)
+        step_db = wanted_db - self.gain_db[ports]
+        self.gain_db[ports] += np.minimum(np.maximum(step_db, -self._down), self._up)
 
 
 def _factor(gain_db: NDArray[np.floating]) -> Array:

@@ -103,10 +103,11 @@ class SilenceGuard:
 
     def _frame(self) -> list[SilenceChange]:
         voice = self._voice.voice & self._active
-        tone = self._active & (self._voice.level_dbm0 > LEAST_DBM0)
+        self._voiced[:] = np.where(voice, self._voiced + 1, 0)
+        # whoever is known to speak need not be looked at for a tone
+        tone = self._active & (self._voice.level_dbm0 > LEAST_DBM0) & (self._voiced < VOICE_FRAMES)
         rows = np.flatnonzero(tone)
         tone[rows] = tonal(self._framer.window[rows])
-        self._voiced[:] = np.where(voice, self._voiced + 1, 0)
         self._toned[:] = np.where(tone, self._toned + 1, 0)
         sound = (self._voiced >= VOICE_FRAMES) | (self._toned >= TONE_FRAMES)
         self._quiet[self._active] += 1

@@ -41,8 +41,9 @@ def tonal(window: Array) -> NDArray[np.bool_]:
     near = np.arange(-SIDE_BINS, SIDE_BINS + 1)
     every = np.arange(rows)[:, None]
     for _ in range(2):
-        bins = np.clip(power.argmax(axis=1)[:, None] + near, 0, power.shape[1] - 1)
-        bins[:, 1:][np.diff(bins, axis=1) == 0] = 0  # at the edge no bin counts twice; bin 0 is empty
+        bins = power.argmax(axis=1)[:, None] + near
+        # beyond the edges nothing counts (again): bin 0 is empty
+        bins[(bins < 0) | (bins >= power.shape[1])] = 0
         lines += power[every, bins].sum(axis=1)
         power[every, bins] = 0.0
     least = RMS_AT_0_DBM0**2 * 10 ** (LEAST_DBM0 / 10)

@@ -82,7 +82,7 @@ class VoiceActivity:
         level = (10 * np.log10(power / RMS_AT_0_DBM0**2)).astype(np.float32)
         fall = level < self.floor_dbm0
         self.floor_dbm0 += np.where(fall, 0.5, 0.01) * (level - self.floor_dbm0)
-        np.clip(self.floor_dbm0, -75.0, -30.0, out=self.floor_dbm0)
+        np.minimum(np.maximum(self.floor_dbm0, -75.0), -30.0, out=self.floor_dbm0)
         self._slow[self._slow < -90.0] = level[self._slow < -90.0]
         change = np.abs(level - self._slow)
         self._slow += 0.4 * (level - self._slow)

@@ -23,8 +23,14 @@ LABELS: dict[str, dict[str, Any]] = {
         "answer_after_rings": _l("Answer after rings"),
         "battery_drop_is_hangup": _l("A drop of line power means the caller hung up"),
         "polarity": _l("The exchange reverses polarity on answer and hang-up"),
+        "automatic_gain": _l("Bring callers to a common loudness"),
     },
-    "phones": {"ext": _l("Extension"), "port": _l("Socket"), "label": _l("Place or name")},
+    "phones": {
+        "ext": _l("Extension"),
+        "port": _l("Socket"),
+        "label": _l("Place or name"),
+        "automatic_gain": _l("Bring whoever speaks here to a common loudness"),
+    },
     "agents": {
         "number": _l("Work number"),
         "name": _l("Name"),

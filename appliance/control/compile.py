@@ -70,6 +70,9 @@ def plan_data(store: Store) -> dict[str, Any]:
         "blocked": blocked(store),
         "outside": section("outside"),
         "recording": {"enabled": settings["recording.enabled"]},
+        "sound": section("sound"),
+        "silence": section("silence"),
+        "fax": section("fax"),
         "max_call_s": settings["max_call_s"],
         "not_ready_reasons": settings["not_ready_reasons"],
     }

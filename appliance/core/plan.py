@@ -45,6 +45,8 @@ class LinePlan:
     battery_drop_is_hangup: bool = True
     polarity: bool = False
     """This line reverses polarity on answer and hang-up."""
+    automatic_gain: bool = True
+    """Callers on this line are brought to a common loudness in conversations."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class PhonePlan:
     ext: str
     port: str
     label: str = ""
+    automatic_gain: bool = False
+    """The same for whoever speaks at this telephone; its own loudness is mostly known."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,33 @@ class RecordingPlan:
 
 
 @dataclass(frozen=True)
+class SoundPlan:
+    """Limits of the automatic gain. The two gains of a conversation go round between the two hybrids:
+    together they must stay under what these take away, or it sings."""
+
+    most_gain_db: float = 6.0
+    most_cut_db: float = 12.0
+
+
+@dataclass(frozen=True)
+class SilencePlan:
+    """A conversation in which neither side is heard. action: "tell" the agent, or "end" the call as well,
+    a while later; a call on hold is not looked at."""
+
+    after_s: float = 120.0
+    """0: never."""
+    action: str = "tell"
+
+
+@dataclass(frozen=True)
+class FaxPlan:
+    """What becomes of callers who turn out to be a fax machine before anybody talks with them."""
+
+    extension: str = ""
+    """Telephone socket that a fax machine is on; "": the call goes on, and the agent is told."""
+
+
+@dataclass(frozen=True)
 class Flow:
     """A validated menu flow; see `appliance.core.flow`."""
 
@@ -158,6 +189,9 @@ class Plan:
     blocked: tuple[BlockRule, ...] = ()
     outside: OutsidePlan = OutsidePlan()
     recording: RecordingPlan = RecordingPlan()
+    sound: SoundPlan = SoundPlan()
+    silence: SilencePlan = SilencePlan()
+    fax: FaxPlan = FaxPlan()
     max_call_s: float = 4 * 3600.0
     claim: ClaimPlan = ClaimPlan()
     not_ready_reasons: tuple[str, ...] = ("lunch", "break", "training", "paperwork", "meeting")
@@ -215,6 +249,8 @@ def cross_check(plan: Plan) -> list[str]:
         for queue in agent.queues:
             if queue not in queues:
                 problems.append(f"agent {agent.number}: there is no queue {queue!r}; take it off the agent")
+    if plan.fax.extension and plan.fax.extension not in extensions:
+        problems.append(f"fax: there is no telephone {plan.fax.extension}; choose one that exists")
     prefix = plan.outside.prefix
     for ext in sorted(extensions | {agent.number for agent in plan.agents}):
         if prefix and ext.startswith(prefix):
@@ -275,6 +311,11 @@ RULES = {
     ("BlockRule", "prompt"): Rule(filled=True),
     ("ClaimPlan", "code"): Rule(charset=DIALLED),
     ("ClaimPlan", "address"): Rule(charset=DIALLED + "."),
+    ("SoundPlan", "most_gain_db"): Rule(0, 12),
+    ("SoundPlan", "most_cut_db"): Rule(0, 20),
+    ("SilencePlan", "after_s"): Rule(0, 3600),
+    ("SilencePlan", "action"): Rule(choices=("tell", "end")),
+    ("FaxPlan", "extension"): Rule(charset=DIALLED),
     ("OutsidePlan", "prefix"): Rule(charset=DIALLED),
     ("OutsidePlan", "emergency"): Rule(charset=DIALLED, filled=True),
     ("OutsidePlan", "barred"): Rule(charset=DIALLED, filled=True),

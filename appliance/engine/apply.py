@@ -126,6 +126,7 @@ class Hands:
         port.answered_by_reversal = False
         self._engine.care.seized(port, self._engine.samples)
         self._engine.tones.restart(port)
+        self._engine.levelling.restart(port.row)
         self._engine.hearing.restart(port)
         self._engine.hearing.gate(port)
         if "dials" in port.info.can and not port.called:

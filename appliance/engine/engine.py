@@ -25,6 +25,7 @@ from appliance.engine import health, plans, ports, unixtime
 from appliance.engine.apply import Hands
 from appliance.engine.cardwork import CardWork
 from appliance.engine.hearing import Hearing
+from appliance.engine.levelling import Levelling
 from appliance.engine.linecare import LineCare
 from appliance.engine.linetones import LineTones, Study
 from appliance.engine.mailbox import Mailbox, Message, Publish
@@ -143,6 +144,8 @@ class Engine:
         self.prompts = PromptStore(home.prompts, SHIPPED_PROMPTS, self._sounds, plan.language)
         self.players = Players(rows, self.prompts.get)
         self.mixer = Mixer(max(rows, 1))
+        self.levelling = Levelling(rows)
+        self._levelled = self._heard
         self.hearing = Hearing(self.table.ports, plan.country, rows)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
         self.spool = Spool(home.spool, self.publish, self.notice_later)
@@ -215,7 +218,7 @@ class Engine:
         self._speak(events)
         self._write()
         watch.mark("record")
-        self.recorder.tap(self._heard, self._said)
+        self.recorder.tap(self._levelled, self._said)
         self.tones.tap(self._heard, self._line_rows[self._lines_up])
         watch.mark("rest")
         self._keep_house()
@@ -314,7 +317,8 @@ class Engine:
                 self._events += self._use(self._plan)
 
     def _speak(self, events: list[core.Event]) -> None:
-        self.mixer.process(self._heard, out=self._said)
+        self._levelled = self.levelling.process(self._heard, self._said, self.hands.bridged)
+        self.mixer.process(self._levelled, out=self._said)
         self.players.add_to(self._said)
         self.hands.displays.add_to(self._said, self.samples)
         np.clip(self._said, -32768.0, 32767.0, out=self._said)
@@ -481,6 +485,7 @@ class Engine:
         self.hearing.refresh()
         self.prompts.use(plan.language)
         self.hands.douse()
+        self.levelling.use(self.table.ports, plan)
         lost = {event.port for event in found if isinstance(event, core.PortLost)}
         for event in found:
             if isinstance(event, core.PortLost):

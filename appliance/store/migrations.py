@@ -122,7 +122,12 @@ MESSAGES: Migration = (
     "CREATE INDEX message_reports_message ON message_reports (message)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (PEOPLE_AND_SETTINGS, CUSTOMERS, CALLS, MESSAGES)
+GAIN: Migration = (
+    "ALTER TABLE lines ADD COLUMN automatic_gain INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE phones ADD COLUMN automatic_gain INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (PEOPLE_AND_SETTINGS, CUSTOMERS, CALLS, MESSAGES, GAIN)
 
 
 def version_of(db: sqlite_utils.Database) -> int:

@@ -50,6 +50,7 @@ LINES = TableSchema(
             "battery_drop_is_hangup", "bool", True, help="The exchange drops the feed when the caller goes"
         ),
         Field("polarity", "bool", False, help="The exchange reverses polarity on answer and hang-up"),
+        Field("automatic_gain", "bool", True, help="Callers are brought to a common loudness"),
     ),
 )
 
@@ -60,6 +61,7 @@ PHONES = TableSchema(
         Field("ext", "text", pattern=r"[0-9]{2,6}", meaning="2 to 6 digits", help="Extension, 801, 802, …"),
         Field("port", "text", low=1, help="Socket of a card, card-id/index"),
         Field("label", "text", "", high=60, help="Where it stands"),
+        Field("automatic_gain", "bool", False, help="Whoever speaks here is brought to a common loudness"),
     ),
 )
 

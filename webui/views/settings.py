@@ -38,6 +38,9 @@ def sections() -> dict[str, str]:
     return {
         "box": _("The box"),
         "outside": _("Dialling out"),
+        "sound": _("Loudness"),
+        "silence": _("Silence"),
+        "fax": _("Fax"),
         "recording": _("Recording"),
         "messages": _("Messages"),
         "backup": _("Backups"),

@@ -49,7 +49,7 @@ AREAS = (
             (_l("This line"), ("id", "port", "label", "number", "group")),
             (_l("Incoming calls"), ("inbound", "flow", "extension", "fallback_queue", "answer_after_rings")),
             (_l("Calls out"), ("outbound",)),
-            (_l("How the exchange behaves"), ("battery_drop_is_hangup", "polarity")),
+            (_l("How the exchange behaves"), ("battery_drop_is_hangup", "polarity", "automatic_gain")),
         ),
     ),
     Area(
@@ -60,7 +60,7 @@ AREAS = (
         _l("Add a telephone"),
         _l("Plug an ordinary telephone into the box and add it here with its socket."),
         ("ext", "label", "port"),
-        ((_l("This telephone"), ("ext", "port", "label")),),
+        ((_l("This telephone"), ("ext", "port", "label", "automatic_gain")),),
     ),
     Area(
         "agents",
