@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import HOP, OFF, SPECIAL, Frame, LineScan
+from dsp.linescan import FRAME_MS, HOP, OFF, SPECIAL, Frame, LineScan
 
 KINDS = {name: i + 2 for i, (name, _, _) in enumerate(SPECIAL)}
 CNG_MS = (425.0, 575.0)
 """500 ± 15 % ms (T.30)."""
+CNG_APART_MS = (2950.0, 4050.0)
+"""From one to the next: 0.5 s and 3 s, each ± 15 % (T.30), and a frame at either edge."""
 CED_MS = 500.0
 """Reported when it has lasted this long."""
 REVERSAL_MS = (400.0, 500.0)
@@ -32,13 +34,15 @@ class FaxTone:
 
     `tone`: "fax-cng" (a fax calls us), "fax-ced" (a fax has answered) or
     "modem" (CED with phase reversals). `start_samples`: where the burst began;
-    `at_samples`: when it was decided.
+    `at_samples`: when it was decided. `bursts`: calling tones so far, told for the first and, when the
+    next one comes in its time, once more for the second.
     """
 
     port: int
     tone: str
     start_samples: int
     at_samples: int
+    bursts: int = 1
 
 
 class FaxDetector:
@@ -47,7 +51,9 @@ class FaxDetector:
     def __init__(self, ports: int, country: str = "CN", scan: LineScan | None = None) -> None:
         self.ports = ports
         self.scan = scan or LineScan(ports, country)
-        self._told: list[set[str]] = [set() for _ in range(ports)]
+        self._told: list[set[tuple[str, int]]] = [set() for _ in range(ports)]
+        self._cng = [-1] * ports
+        """Frame in which the last calling tone began; -1: none yet."""
         self._phase = np.zeros((2, ports))
         self._turned_at = np.full(ports, -1, np.int64)
         t = np.arange(HOP) / SAMPLE_RATE_HZ
@@ -58,6 +64,7 @@ class FaxDetector:
         self.scan.reset(ports)
         for port in ports:
             self._told[port].clear()
+            self._cng[port] = -1
             self._turned_at[port] = -1
 
     def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> list[FaxTone]:
@@ -76,6 +83,10 @@ class FaxDetector:
                 burst = runs[-2]
                 if CNG_MS[0] <= burst.ms <= CNG_MS[1]:
                     self._tell(found, port, "fax-cng", burst.start, frame)
+                    apart_ms = (burst.start - self._cng[port]) * FRAME_MS
+                    if self._cng[port] >= 0 and CNG_APART_MS[0] <= apart_ms <= CNG_APART_MS[1]:
+                        self._tell(found, port, "fax-cng", burst.start, frame, 2)
+                    self._cng[port] = burst.start
         for port in np.flatnonzero(frame.kind == KINDS["fax-ced"]).tolist():
             run = self.scan.runs[port][-1]
             age_ms = (self.scan.number - run.start) * HOP * 1000 / SAMPLE_RATE_HZ
@@ -85,10 +96,12 @@ class FaxDetector:
                 self._tell(found, port, "fax-ced", run.start, frame)
         return found
 
-    def _tell(self, found: list[FaxTone], port: int, tone: str, start: int, frame: Frame) -> None:
-        if tone not in self._told[port]:
-            self._told[port].add(tone)
-            found.append(FaxTone(port, tone, start * HOP, frame.end_samples))
+    def _tell(
+        self, found: list[FaxTone], port: int, tone: str, start: int, frame: Frame, bursts: int = 1
+    ) -> None:
+        if (tone, bursts) not in self._told[port]:
+            self._told[port].add((tone, bursts))
+            found.append(FaxTone(port, tone, start * HOP, frame.end_samples, bursts))
 
     def _reversal(self, port: int, number: int) -> bool:
         """Whether the phase has turned over twice, 450 ms apart (a frame is 42 whole periods)."""

@@ -41,6 +41,8 @@ AGENT_STATE = {
     "ringing": _l("Ringing"),
     "talking": _l("Talking"),
     "hold": _l("On hold"),
+    "fax": _l("Fax machine heard"),
+    "silence": _l("Nobody heard for a while"),
     "consult": _l("Consulting"),
     "conference": _l("Conference"),
     "wrap_up": _l("Wrap-up"),
@@ -89,6 +91,7 @@ MISS_REASON = {
     "timeout": _l("waited too long"),
     "closed": _l("nobody there"),
     "answered": _l("answered"),
+    "fax": _l("a fax machine, not a person"),
 }
 TONE = {
     "dial": _l("dial tone"),
@@ -98,6 +101,9 @@ TONE = {
     "sit": _l("announcement tone"),
     "voice": _l("voice"),
     "silence": _l("silence"),
+    "fax-cng": _l("calling tone of a fax machine"),
+    "fax-ced": _l("answering tone of a fax machine"),
+    "modem": _l("modem tone"),
 }
 ANSWER_SEEN = {
     "seen": _l("seen on the line"),
@@ -110,6 +116,7 @@ CUE = {
     "polarity": _l("polarity reversal"),
     "dialtone": _l("dial tone came back"),
     "signalled": _l("told by the network"),
+    "silence": _l("nobody was heard any more"),
 }
 STEP = {
     "ring": _l("Line rings"),

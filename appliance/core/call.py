@@ -62,6 +62,9 @@ class CallEvent(Enum):
     HANG_UP = "hang_up"
     DROP = "drop"
     TOO_LONG = "too_long"
+    FAX = "fax"
+    SILENT = "silent"
+    SILENT_OUT = "silent_out"
 
 
 WAITING = frozenset({CallState.QUEUED, CallState.OFFERED, CallState.EXTENSION})
@@ -131,6 +134,11 @@ class Call:
     """Prompts in a row that could not be played."""
     music_on: bool = False
     announcing: bool = False
+
+    fax: bool = False
+    """A fax or modem was heard on the line."""
+    silent_since: float = 0.0
+    """When somebody was last heard, in a conversation that has fallen silent."""
 
     # transfer
     sender: str = ""

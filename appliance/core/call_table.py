@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from appliance.core import inbound, outbound, talk, waiting
+from appliance.core import fax, inbound, outbound, silence, talk, waiting
 from appliance.core.call import Call, CallEvent, CallState
 from appliance.core.world import World
 
@@ -32,6 +32,9 @@ TABLE: dict[tuple[CallState, CallEvent], Handler] = {
     **_rows(LIVE, {E.HOLD: talk.refuse, E.RETRIEVE: talk.refuse, E.TRANSFER: talk.refuse}),
     **_rows(ON_LINE, {E.TOO_LONG: talk.too_long, E.CALLER_ID: inbound.late_caller_id}),
     **_rows(ON_LINE, {E.ROUTED: inbound.routed}),
+    **_rows(ON_LINE | {S.PROGRESS}, {E.FAX: fax.heard}),
+    (S.TALKING, E.SILENT): silence.changed,
+    (S.TALKING, E.SILENT_OUT): silence.out,
     # From outside, before the answer.
     (S.NEW, E.BEGIN): inbound.begin,
     (S.RINGING, E.RING_ON): inbound.ring_on,
@@ -131,6 +134,9 @@ IGNORED: frozenset[tuple[CallState, CallEvent]] = frozenset(
     | _pairs((S.RINGING, S.IGNORED, S.EXTENSION, S.TALKING, *GOES_OUT), E.PLAYED)
     # A line that is not taken yet has no far end to lose.
     | _pairs((S.PHONE_FIRST,), E.FAR_GONE)
+    # The engine looks at conversations; what it has seen may come a moment late.
+    | _pairs(_others(S.TALKING), E.SILENT, E.SILENT_OUT)
+    | _pairs((S.RINGING, S.IGNORED, *(GOES_OUT - {S.PROGRESS})), E.FAX)
     # Each timer belongs to its state and is set anew there.
     | _pairs(_others(S.IVR, S.CLOSING, S.SEIZING, S.DIALLING, S.PROGRESS), E.STEP_TIMER)
     | _pairs(_others(S.QUEUED, S.OFFERED), E.ANNOUNCE)

@@ -76,6 +76,23 @@ class ToneHeard(PortSignal):
 
 
 @dataclass(frozen=True)
+class FaxHeard(PortSignal):
+    """A fax machine or modem on a line. tone: "fax-cng" (it calls; bursts: how many of them in a row),
+    "fax-ced" (it has answered) or "modem"."""
+
+    tone: str = ""
+    bursts: int = 1
+
+
+@dataclass(frozen=True)
+class LineSilent(PortSignal):
+    """In the conversation on a line neither side has been heard for `quiet_s`, or one of them is again."""
+
+    silent: bool = True
+    quiet_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class FarEndGone(PortSignal):
     """The party on the line has hung up. cue: "tone" (disconnect tone recognised),
     "battery" (feed dropped), "polarity" (reversal back), "dialtone" (dial tone returned),

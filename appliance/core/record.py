@@ -38,7 +38,8 @@ class CallRecord:
     """One call, as stored, exported and printed by stories.
 
     direction: "in", "out" or "internal". `cue`: how a hang-up on the line was seen
-    ("tone", "battery", "polarity", "dialtone", "signalled", ""). `answer_seen`: "seen", "inferred",
+    ("tone", "battery", "polarity", "dialtone", "signalled", "silence", "").
+    `answer_seen`: "seen", "inferred",
     "unknown" (nothing told, but it was no ringing tone either) or "" for outbound calls.
     `steps`: [{"at", "what", …}] what happened, in order
     (ring, callerid, answer, node, key, queue, offer, miss, connect, hold, retrieve,

@@ -18,11 +18,13 @@ from appliance.core.events import (
     Event,
     FarEndAnswered,
     FarEndGone,
+    FaxHeard,
     Flashed,
     HungUp,
     KeyPressed,
     Lifted,
     LineElsewhere,
+    LineSilent,
     LineStirred,
     LineTrouble,
     PlanChanged,
@@ -146,6 +148,10 @@ class Switch:
                 world.fire(call, CallEvent.KEY, key=key)
             case ToneHeard(_, tone, over):
                 world.fire(call, CallEvent.TONE, tone=tone, over=over)
+            case FaxHeard(_, tone, bursts):
+                world.fire(call, CallEvent.FAX, tone=tone, bursts=bursts)
+            case LineSilent(_, silent, quiet_s):
+                world.fire(call, CallEvent.SILENT, silent=silent, quiet_s=quiet_s)
             case FarEndGone(_, cue, latency_s):
                 world.fire(call, CallEvent.FAR_GONE, cue=cue, latency_s=latency_s)
             case FarEndAnswered(_, how):

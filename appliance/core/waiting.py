@@ -248,6 +248,10 @@ def connect(world: World, call: Call, ext: str) -> None:
         world.watch(call.far, "disconnect")
     world.join(call)
     now_connected(world, call)
+    if call.fax:
+        from appliance.core import fax  # fax.py hands callers over by means of this module
+
+        fax.tell(world, call)
 
 
 def now_connected(world: World, call: Call) -> None:

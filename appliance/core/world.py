@@ -198,6 +198,7 @@ class World:
         if call.bridged:
             self.emit(Unbridge(call.far, call.near))
             call.bridged = False
+            self.cancel_timer(call, CallEvent.SILENT_OUT)
 
     def is_line(self, port: str) -> bool:
         """Whether a port is a phone-company line."""

@@ -104,6 +104,15 @@ class Hands:
             self._bridges.discard(pair)
             self._join(pair, 0.0)
 
+    def leave_alone(self, port: Port, modem: bool) -> None:
+        """A fax or modem is on this line: no gain for it and for whom it talks with; with `modem` no echo
+        cancellation either."""
+        self._engine.levelling.leave_alone(port.row)
+        for pair in self._bridges:
+            if port.row in pair:
+                self._engine.levelling.leave_alone(sum(pair) - port.row)
+        self._engine.modems[port.row] |= modem
+
     @property
     def bridges(self) -> int:
         """Pairs of ports that hear each other."""
@@ -127,6 +136,7 @@ class Hands:
         self._engine.care.seized(port, self._engine.samples)
         self._engine.tones.restart(port)
         self._engine.levelling.restart(port.row)
+        self._engine.modems[port.row] = False
         self._engine.hearing.restart(port)
         self._engine.hearing.gate(port)
         if "dials" in port.info.can and not port.called:

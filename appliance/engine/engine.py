@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.core import actions as act
 from appliance.core import events as core
@@ -24,6 +25,7 @@ from appliance.core.switch import Switch
 from appliance.engine import health, plans, ports, unixtime
 from appliance.engine.apply import Hands
 from appliance.engine.cardwork import CardWork
+from appliance.engine.deadair import DeadAir
 from appliance.engine.hearing import Hearing
 from appliance.engine.levelling import Levelling
 from appliance.engine.linecare import LineCare
@@ -138,6 +140,8 @@ class Engine:
         self._echo_blocks = np.zeros((2, self._echo.ports, BLOCK), np.float32)
         self._echo_active = np.zeros(self._echo.ports, np.bool_)
         self._lines_up = np.zeros(len(lines), np.bool_)
+        self.modems = np.zeros(rows, np.bool_)
+        """Rows whose far side has asked that no echo be cancelled (2100 Hz with phase reversals, V.25)."""
         self._files = Worker("files", threaded)
         self._sounds = Worker("prompts", threaded)
         self._ends = Worker("ends of calls", threaded)
@@ -146,6 +150,7 @@ class Engine:
         self.mixer = Mixer(max(rows, 1))
         self.levelling = Levelling(rows)
         self._levelled = self._heard
+        self.dead_air = DeadAir(rows)
         self.hearing = Hearing(self.table.ports, plan.country, rows)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
         self.spool = Spool(home.spool, self.publish, self.notice_later)
@@ -212,6 +217,8 @@ class Engine:
         self.hands.heard(heard)
         events += heard
         self._note_lines(events)
+        for row, silent, quiet_s in self.dead_air.process(self._heard, self._said, self._talking()):
+            events.append(core.LineSilent(self.table.ports[row].name, silent, quiet_s))
         watch.mark("core")
         self._step(events)
         watch.mark("mix")
@@ -252,6 +259,8 @@ class Engine:
                 port = self.table.by_name(event.port)
                 if port is not None and port.is_line:
                     self.care.note(port, event, self.samples)
+                    if isinstance(event, core.FaxHeard):
+                        self.hands.leave_alone(port, event.tone == "modem")
 
     def measure(self, port: Port) -> api.LineMeasure | None:
         """What a port measures; None when that has shown its card to be lost."""
@@ -341,12 +350,18 @@ class Engine:
         rows, count = self._line_rows, len(self._line_rows)
         self._lines_up = np.array([self.table.ports[row].in_use for row in rows], np.bool_)
         active = self._echo_active
-        active[:count] = self._lines_up & ~self.hands.bridged[rows]
+        active[:count] = self._lines_up & ~self.hands.bridged[rows] & ~self.modems[rows]
         if active.any() and not self.stopwatch.shed_now():
             far, near = self._echo_blocks
             far[:count] = self._said[rows]
             near[:count] = self._heard[rows]
             self._heard[rows] = self._echo.process(far, near, active)[:count]
+
+    def _talking(self) -> NDArray[np.bool_]:
+        """Rows of lines in a conversation; a caller on hold hears music and is in none."""
+        lines = np.zeros(self.rows, np.bool_)
+        lines[self._line_rows] = self._lines_up & self.hands.bridged[self._line_rows]
+        return lines
 
     def _write(self) -> None:
         for card, board in enumerate(self.boards):
@@ -486,6 +501,7 @@ class Engine:
         self.prompts.use(plan.language)
         self.hands.douse()
         self.levelling.use(self.table.ports, plan)
+        self.dead_air.use(plan.silence.after_s)
         lost = {event.port for event in found if isinstance(event, core.PortLost)}
         for event in found:
             if isinstance(event, core.PortLost):

@@ -15,6 +15,7 @@ from appliance.engine.ports import Port
 from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
 from dsp.dtmf import DtmfReceiver
+from dsp.fax import FaxDetector
 from dsp.levels import rms_dbm0
 from dsp.linescan import LearnedTone
 from dsp.progress import ProgressDetector
@@ -41,6 +42,7 @@ class Hearing:
         self._dtmf = DtmfReceiver(rows)
         self._progress = ProgressDetector(rows, country)
         self._disconnect = DisconnectDetector(rows, country, scan=self._progress.scan)
+        self._fax = FaxDetector(rows, country, scan=self._progress.scan)
         self._voice = VoiceActivity(rows)
         self._callerid = CallerIdReceiver(rows)
         self._id_samples = 0
@@ -92,6 +94,7 @@ class Hearing:
             self._take_learned(port.row)
         self._progress.reset(row)
         self._disconnect.reset(row)
+        self._fax.reset(row)
         self._voice.reset(row)
         self._dtmf.reset(row)
         self._callerid.reset(row)
@@ -174,6 +177,10 @@ class Hearing:
                 self._spoken[event.port] = 0
                 if "progress" in port.watch:
                     out.append(core.ToneHeard(port.name, event.tone, over=event.phase == "end"))
+            for fax in self._fax.process_frame(frame):
+                port = self._ports[fax.port]
+                if port.is_line and port.in_use:
+                    out.append(core.FaxHeard(port.name, fax.tone, fax.bursts))
             for hangup in self._disconnect.process_frame(frame):
                 port = self._ports[hangup.port]
                 if "disconnect" in port.watch:

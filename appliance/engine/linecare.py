@@ -272,6 +272,9 @@ class LineCare:
         if data.get("direction") == "in":
             figures.calls += 1
             figures.caller_ids += any(step.get("what") == "callerid" for step in data.get("steps", ()))
+        if data.get("cue") == "silence":
+            figures.hang_ups["silence"] = figures.hang_ups.get("silence", 0) + 1
+            log.info("line %s: nobody was heard any more, the call was ended", port.name)
         state.rings = 0
         began = data.get("answered_at") or data.get("connected_at")
         if began is not None and data["ended_at"] - began >= GOOD_CALL_S:

@@ -82,3 +82,20 @@ def test_09_meters_take_any_block_and_bad_samples():
     assert pieces.level_dbm0 == pytest.approx(whole.level_dbm0) and np.isfinite(whole.level_dbm0).all()
     pieces.reset([0])
     assert pieces.level_dbm0[0] == -100
+
+
+def test_the_second_calling_tone_in_its_time_makes_it_sure():
+    def bursts(gap_s):
+        one = S.tone((1100,), (), 0.5, -15)
+        return np.concatenate(
+            [S.silence(0.5), one, S.silence(gap_s), one, S.silence(gap_s), one, S.silence(1)]
+        )
+
+    found = FaxDetector(1).process(bursts(3.0)[None, :])
+    assert [(f.tone, f.bursts) for f in found] == [("fax-cng", 1), ("fax-cng", 2)]
+    for gap_s in (1.0, 5.0):
+        assert [f.bursts for f in FaxDetector(1).process(bursts(gap_s)[None, :])] == [1]
+    detector = FaxDetector(1)
+    detector.process(bursts(3.0)[None, :])
+    detector.reset([0])
+    assert [f.bursts for f in detector.process(bursts(3.0)[None, :])] == [1, 2]

@@ -370,6 +370,11 @@
     }
   });
   live.on("notice", (notice) => { if (notice.code === "agent_no_answer" && notice.data?.agent === page.agent) toast(t("You did not answer, so you are not ready now. Press Ready to go on."), "warning"); });
+  live.on("notice", (notice) => {
+    if (notice.data?.agent !== page.agent) return;
+    if (notice.code === "fax_heard") toast(t("There is a fax machine on this call. Transfer it to your fax machine, or hang up."), "warning");
+    if (notice.code === "call_silent") toast(notice.data.ends_in_s ? t("Nobody has been heard for a while. The call ends in half a minute unless somebody speaks.") : t("Nobody has been heard for a while. Is the caller still there?"), "warning");
+  });
   loadToday();
   live.connect();
 })();
