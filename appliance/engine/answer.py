@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.linescan import OFF
+from dsp.ownecho import OwnEcho
 
 VOICE_FRAMES = 12
 """20 ms frames of voice that decide."""
 AFTER_TONE_FRAMES = 10
 """Sound this shortly after a tone is the tone's edge, not a voice."""
-ECHO_MARGIN_DB = 3.0
-"""A hybrid returns at most what was sent less 6 dB (G.168 assumes the same worst case)."""
-QUIET_DBM0 = -50.0
 
 Bools = NDArray[np.bool_]
 Float = NDArray[np.float32]
@@ -38,7 +36,7 @@ class AnswerWatch:
         self._watched = np.zeros(rows, np.bool_)
         self._score: Float = np.zeros(rows, np.float32)
         self._since_tone = np.zeros(rows, np.int32)
-        self._sent_dbm0: Float = np.full(rows, -99.0, np.float32)
+        self._own = OwnEcho(rows)
 
     def watch(self, row: int, on: bool) -> None:
         """Begin to look for an answer on this row, or stop."""
@@ -60,13 +58,12 @@ class AnswerWatch:
         kind: tone of the network or OFF (`dsp.linescan.Frame.kind`); voice: voice activity on what is
         received; heard_dbm0, sent_dbm0: levels of what is received and of what was sent.
         """
-        # What was sent echoes for a while: its level falls by 1 dB per frame here.
-        np.maximum(sent_dbm0, self._sent_dbm0 - 1.0, out=self._sent_dbm0)
         self._since_tone += 1
         self._since_tone[kind != OFF] = 0
-        echo = (self._sent_dbm0 > QUIET_DBM0) & (heard_dbm0 < self._sent_dbm0 - ECHO_MARGIN_DB)
+        echo = self._own.process(heard_dbm0, sent_dbm0)
         speech = self._watched & voice & (kind == OFF) & ~echo & (self._since_tone > AFTER_TONE_FRAMES)
-        self._score += np.where(speech, 1.0, -0.34).astype(np.float32)
+        # Frames under our own voice say nothing either way: an agent who speaks first hides nobody.
+        self._score += np.where(speech, 1.0, np.where(echo, 0.0, -0.34)).astype(np.float32)
         np.maximum(self._score, 0.0, out=self._score)
         self._score[~self._watched] = 0.0
         answered = np.flatnonzero(self._score >= VOICE_FRAMES)
