@@ -143,7 +143,7 @@ class Daemon:
         other = {"A": "b", "B": "a"}.get(release.slot(self._places))
         if other is None:
             return SLOT_BYTES
-        device = self._places.root / "dev" / "disk" / "by-partlabel" / f"rootfs-{other}"
+        device = self._places.root / "dev" / "zongji" / f"rootfs-{other}"
         with device.open("rb") as file:
             return file.seek(0, 2)
 

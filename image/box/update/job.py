@@ -23,6 +23,8 @@ from image.box.update import bundle, history, rules, sources
 
 log = logging.getLogger(__name__)
 
+HOOK = re.compile(r"Hook returned: ([a-z_]{1,40}): (.+)$")
+"""What the bundle's own install-check says."""
 PERCENT = re.compile(r"^\s*(\d{1,3})%\s*(.*)$")
 POLL_S = 2.0
 ENDED = ("failed", "cancelled", "rebooting")
@@ -102,11 +104,17 @@ class Job:
         # Until the reboot the old slot still runs: that is no fall-back.
         files.write(self.places.run / "installed-in-this-boot", b"")
         history.expect(self.places, found.version, self.here.version, slot)
+        # The bundle's own install-check wants to know of the consent, too.
+        consent = self.places.run / "downgrade-consent"
         try:
+            if self.downgrade_consent:
+                files.write(consent, found.version.encode())
             self._install(path)
         except Problem:
             history.forget(self.places)
             raise
+        finally:
+            consent.unlink(missing_ok=True)
         history.note(
             self.places, "installed", found.version, before=self.here.version, source=self.source["kind"]
         )
@@ -130,7 +138,7 @@ class Job:
         return not self._stop.is_set()
 
     def _install(self, path: Path) -> None:
-        last, errors = "", []
+        last, errors, refused = "", [], None
         with commands.start(("rauc", "install", str(path))) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -139,8 +147,11 @@ class Job:
                     self._tell(percent=min(100, int(found[1])), step=found[2].strip())
                 elif line.strip():
                     last = line.strip()
+                    refused = HOOK.search(last) or refused
                     errors += [last] if "error" in last.lower() or "fail" in last.lower() else []
             status = process.wait()
+        if status and refused:
+            raise Problem(refused[1], refused[2])
         if status:
             reason = (errors or [last or f"status {status}"])[-1]
             raise Problem("install_failed", f"the update could not be written: {reason}", detail=reason)

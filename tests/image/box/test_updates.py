@@ -203,6 +203,26 @@ def test_a_failing_installation_names_its_reason_and_expects_nothing(places, pro
     assert history.pending(places) is None and box.reboots == 0
 
 
+def test_what_the_bundles_own_check_refuses_is_named(places, programs, box, bring, maker):
+    source = bring()
+    words = "LastError: Bundle rejected: Hook returned: no_slot: /dev/zongji/rootfs-b is missing"
+    maker.trusted_by(programs, f"{words}\nInstalling `x` failed\n", 1)
+    problem = install(places, box, source)["problem"]
+    assert (problem["code"], problem["message"]) == ("no_slot", "/dev/zongji/rootfs-b is missing")
+
+
+def test_the_bundles_own_check_hears_of_the_consent(places, programs, box, bring, maker, tmp_path):
+    data = maker.bundle(tmp_path / "x.raucb", "0.1.9", size=20_000).read_bytes()
+    source = bring(data)
+    program = programs.folder / "rauc"
+    seen = tmp_path / "seen"
+    program.write_text(
+        program.read_text().replace("exit 0", f'cp "{places.run}/downgrade-consent" "{seen}"\nexit 0')
+    )
+    assert install(places, box, source, downgrade_consent=True)["problem"] is None
+    assert seen.read_text() == "0.1.9" and not (places.run / "downgrade-consent").exists()
+
+
 # --------------------------------------------------------------------- sources
 def stick(places, data, name="zongji-0.3.0.raucb"):
     folder = places.sticks / "STICK-sdb1"
