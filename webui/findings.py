@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from webui import problems
 from webui.sentences import in_words
 from webui.tongue import gettext as say
 from webui.tongue import lazy_gettext as _l
@@ -115,11 +116,18 @@ def problem_words(problem: dict[str, Any] | None) -> str:
     return str(known) if known is not None else in_words(str(problem.get("text", "")))
 
 
+def _param_words(value: Any) -> Any:
+    """Sentences of our own rooms, codes of why a version was left, and problems of the system daemon."""
+    if isinstance(value, dict) and "code" in value:
+        return problems.in_words(value)
+    if not isinstance(value, str):
+        return value
+    return problems.reason(value) if value in problems.REASONS else in_words(value)
+
+
 def finding_words(finding: dict[str, Any]) -> dict[str, Any]:
     """A finding with `text` and `advice` in the reader's language, `button` and `ask` for its repair."""
-    params = {
-        key: in_words(value) if isinstance(value, str) else value for key, value in finding["params"].items()
-    }
+    params = {key: _param_words(value) for key, value in finding["params"].items()}
     repair = finding["repair"]
     return finding | {
         "text": say(finding["text"], **params),

@@ -263,3 +263,36 @@ def test_a_box_that_refuses_says_why(sign_in, box):
     box.system["power.reboot"] = {"problem": problem("not_down")}
     answer = sign_in("admin").post("/admin/restart/reboot", follow_redirects=True)
     assert "does not go down" in text_of(answer.text)
+
+
+# --------------------------------------------------------------------- start page
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("The update is not signed by this product’s maker", "it did not start far enough")),
+        ("zh_Hans", ("更新没有本产品厂商的签名", "没有启动到能说明原因的程度")),
+    ],
+)
+def test_findings_say_the_boxs_own_problems_in_the_readers_language(app, sign_in, box, language, words):
+    params = ({"problem": problem("bundle_foreign")}, {"version": "0.3.0", "reason": "never_started"})
+    texts = (
+        "The last update was not installed: %(problem)s",
+        "Version %(version)s did not become healthy: %(reason)s",
+    )
+    box.findings = [
+        {
+            "id": f"f{n}",
+            "severity": "warning",
+            "text": text,
+            "advice": "x",
+            "params": given,
+            "since": None,
+            "repair": "",
+        }
+        for n, (text, given) in enumerate(zip(texts, params, strict=True))
+    ]
+    client = sign_in("admin")
+    client.post("/language", data={"language": language})
+    page = text_of(client.get("/admin/").text)
+    for word in words:
+        assert word in page

@@ -11,11 +11,10 @@ def look(facts: Facts) -> Finding | None:
     problem = job.get("problem")
     if job.get("state") != "failed" or not problem:
         return None
-    text = problem.get("message") or problem.get("text") or problem.get("code")
     return Finding(
         WARNING,
         "The last update was not installed: %(problem)s",
         "The version that runs was not touched. Open Updates to try again.",
-        {"problem": text},
+        {"problem": problem},
         job.get("ended"),
     )
