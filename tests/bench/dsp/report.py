@@ -134,7 +134,7 @@ def write(findings, long_found):
     text = f"""# What the signal processing reaches
 
 Written by `make dsp-report` on {today()}; every figure comes from that run.
-Machine: {machine()}.
+Machine: {machine()}. Programs that wanted a core in the last 15 minutes: {os.getloadavg()[2]:.1f} on average.
 
 ## Figures
 
