@@ -128,6 +128,8 @@ def _param_words(value: Any) -> Any:
 def finding_words(finding: dict[str, Any]) -> dict[str, Any]:
     """A finding with `text` and `advice` in the reader's language, `button` and `ask` for its repair."""
     params = {key: _param_words(value) for key, value in finding["params"].items()}
+    if "code" in params:
+        params["problem"] = problem_words({"code": params["code"], "text": params["problem"]})
     repair = finding["repair"]
     return finding | {
         "text": say(finding["text"], **params),

@@ -45,6 +45,11 @@ PLAIN = (
         "meanwhile"
     ),
     N_("the disk that holds %(path)s is full; free some space"),
+    N_(
+        "the database was written by a newer version of this program (schema %(schema)s, this one knows "
+        "%(own)s), and the copy made before that, %(name)s, %(problem)s; install the newer version again, or "
+        "restore a backup that was made before it"
+    ),
     N_("%(path)s cannot be written; check its owner and permissions"),
     N_("the database %(path)s cannot be used (%(detail)s); restore a backup"),
     N_("the database %(path)s is damaged (%(detail)s); it was left as it is: restore a backup"),

@@ -56,7 +56,7 @@ class Care:
         self._clock = wall_clock
         self._system = system or System()
         self._job: Message | None = None
-        self._daily_problem = ""
+        self._daily_problem: Message | None = None
         self.quick: dict[str, Request] = {
             "backups": self._listed,
             "backup_delete": self._delete,
@@ -281,14 +281,14 @@ class Care:
             try:
                 made = self._made(wanted["recordings"], True)
                 backup.prune(self._home, wanted["keep"])
-                self._daily_problem = ""
+                self._daily_problem = None
                 if wanted["to_stick"]:
                     for stick in self.sticks():
                         if stick["writable"]:
                             backup.copy_to_stick(made.path, self._mount(stick["name"]), self._step)
             except BackupError as error:
                 log.error("the daily backup: %s", error)
-                self._daily_problem = str(error)
+                self._daily_problem = {"code": error.code, "text": str(error)}
 
         return run
 
@@ -309,7 +309,7 @@ class Care:
             facts.complete(
                 known,
                 backups=tuple(one.as_dict() for one in self.catalogue()),
-                backup_problem=self._daily_problem,
+                backup_problem=self._daily_problem or {},
                 key_on_paper=self.key_on_paper,
                 restore=restore.summary(restore.state_of(self._home)),
                 system=self._system.ask("status"),

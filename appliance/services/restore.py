@@ -28,7 +28,7 @@ from appliance.services.backup_errors import BackupError
 from appliance.services.backup_file import Header
 from appliance.services.backup_key import BackupKey
 from appliance.store import StoreError, open_store
-from appliance.store.database import opening_lock
+from appliance.store.database import file_mode, opening_lock
 from appliance.store.fallback import sync_folder
 from appliance.store.migrations import MIGRATIONS
 from appliance.store.store import CARRY_OVER
@@ -123,6 +123,7 @@ def prepare(home: Home, path: Path, key: BackupKey, step: backup.Step = backup.q
 
 def _unpack(path: Path, key: BackupKey, new: Path, header: Header, step: backup.Step) -> None:
     new.mkdir(parents=True)
+    mode = file_mode(new.parent.parent)
 
     def take(name: str, content: IO[bytes]) -> None:
         if name.partition("/")[0] not in ("db", "prompts", "recordings", "config"):
@@ -133,7 +134,7 @@ def _unpack(path: Path, key: BackupKey, new: Path, header: Header, step: backup.
             shutil.copyfileobj(content, file, backup_file.CHUNK)
             file.flush()
             os.fsync(file.fileno())
-        target.chmod(0o660)
+        target.chmod(mode)
 
     backup_file.read(path, key, take, lambda done: step("unpacking", done, header.content_bytes))
     for folder in [new, *(one for one in new.rglob("*") if one.is_dir())]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlite_utils
 
-from appliance.store.database import MAGIC, connect
+from appliance.store.database import MAGIC, connect, file_mode
 from appliance.store.errors import StoreError, speaking_plainly
 from appliance.store.migrations import version_of
 
@@ -121,7 +121,7 @@ def stand_in(database: Path, own_schema: int, newer_schema: int, now: float) -> 
             folder.mkdir(exist_ok=True)
             half = own.with_suffix(".part")
             shutil.copyfile(source, half)
-            half.chmod(0o660 & source.stat().st_mode)
+            half.chmod(file_mode(database.parent))
             with half.open("rb") as file:
                 os.fsync(file.fileno())
             half.replace(own)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import sqlite_utils
 
+from appliance.store.database import file_mode
+
 Migration = Sequence[str]
 """SQL statements, run in order."""
 
@@ -140,6 +142,7 @@ def copy_database(db: sqlite_utils.Database, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     half = to.with_name(to.name + ".part")
     half.unlink(missing_ok=True)
+    half.touch(mode=file_mode(to.parent.parent))
     target = sqlite3.connect(half)
     try:
         db.conn.backup(target)

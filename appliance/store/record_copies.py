@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.store.calls import Calls
+from appliance.store.database import file_mode
 from appliance.store.errors import InvalidRow
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class RecordCopies:
         path = day / f"{record['id']}.json"
         half = path.with_suffix(".part")
         with half.open("w", encoding="utf-8") as file:
+            half.chmod(file_mode(self.folder.parent))
             json.dump({"record": dict(record)}, file, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())

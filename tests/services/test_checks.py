@@ -64,7 +64,7 @@ SICK = {
     "retention": ({"retention_problems": ("x.wav cannot be deleted",)}, "x.wav", ""),
     "backup_none": ({"backups": ()}, "no backup", "make_backup"),
     "backup_old": ({"backups": (GOOD | {"made_at": NOW - 3 * 86400.0},)}, "3 days old", "make_backup"),
-    "backup_failed": ({"backup_problem": "no room"}, "no room", "make_backup"),
+    "backup_failed": ({"backup_problem": {"code": "no_space", "text": "no room"}}, "no room", "make_backup"),
     "backup_unverified": (
         {"backups": (GOOD, GOOD | {"name": "b.zjb", "verified_at": 0.0})},
         "b.zjb",

@@ -98,7 +98,7 @@ class FakeControl(SocketDouble):
             "restore": None,
             "key_on_paper": True,
             "room_bytes": 5_000_000_000,
-            "daily_problem": "",
+            "daily_problem": None,
             "sticks": [],
         }
         self.care_refuses = None

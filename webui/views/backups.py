@@ -42,6 +42,7 @@ def state() -> dict[str, Any]:
         job["words"] = str(JOB.get(job["what"], job["what"]))
         job["step_words"] = str(STEP.get(job["step"], ""))
         job["problem_words"] = problem_words(job["problem"])
+    found["daily_words"] = problem_words(found["daily_problem"])
     return found
 
 

@@ -13,7 +13,7 @@ def look(facts: Facts) -> Finding | None:
         ERROR,
         "The last backup was not made: %(problem)s",
         "Mend what is named, then make a backup by hand to see that it works.",
-        {"problem": facts.backup_problem},
+        {"problem": facts.backup_problem["text"], "code": facts.backup_problem["code"]},
         None,
         "make_backup",
     )

@@ -37,7 +37,7 @@ class Facts:
     retention_problems: tuple[str, ...] = ()
     backups: tuple[Data, ...] = ()
     backup_daily: bool = True
-    backup_problem: str = ""
+    backup_problem: Data = field(default_factory=dict)
     key_on_paper: bool = True
     restore: Data | None = None
     system: Data = field(default_factory=dict)

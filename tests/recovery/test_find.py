@@ -1,0 +1,64 @@
+"""Disks as the kernel shows them, on a made-up /sys."""
+
+import pytest
+
+from recovery import find
+from recovery.box import OURS
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """add("sda", 1000, ["esp", …], model=…, serial=…)"""
+    block = tmp_path / "block"
+
+    def add(name, sectors, labels=(), model="", serial=""):
+        disk = block / name
+        (disk / "device").mkdir(parents=True)
+        (disk / "size").write_text(f"{sectors}\n")
+        (disk / "device" / "model").write_text(f"{model}   \n")
+        (disk / "device" / "serial").write_text(f"{serial}\n")
+        for number, label in enumerate(labels, 1):
+            part = disk / f"{name}{number}"
+            part.mkdir()
+            (part / "uevent").write_text(f"MAJOR=8\nDEVNAME={part.name}\nPARTNAME={label}\n")
+
+    add.block = block
+    return add
+
+
+def test_a_disk_of_ours_is_told_from_any_other(machine, tmp_path):
+    machine("sda", 2048, ["bios", *OURS], "SSD 64", "S123")
+    machine("sdb", 4096, ["Windows", "data"], "WD Blue", "WD-777")
+    machine("loop0", 4096)
+    machine("sr0", 4096)
+    machine("sdc", 0)
+    ours, other = find.disks(machine.block, tmp_path)
+    assert ours.ours and ours.size == 2048 * 512 and ours.labels["rootfs-a"] == tmp_path / "sda4"
+    assert ours.names == {"SSD 64", "S123"}
+    assert not other.ours and other.used and other.names == {"WD Blue", "WD-777"}
+
+
+def test_a_disk_that_lacks_one_of_our_partitions_is_not_ours(machine, tmp_path):
+    machine("sda", 2048, [label for label in OURS if label != "config"])
+    assert not find.disks(machine.block, tmp_path)[0].ours
+
+
+def test_a_disk_without_a_name_can_be_named_by_nobody(machine, tmp_path):
+    machine("vda", 2048)
+    assert find.disks(machine.block, tmp_path)[0].names == set()
+
+
+def test_where_it_was_started_from_and_why(tmp_path):
+    (tmp_path / "boot.env").write_text("DISK=sda\nROOT=sda3\nNUMBER=3\n")
+    (tmp_path / "cmdline").write_text("root=x zongji.mode=recovery zongji.recovery=exhausted quiet\n")
+    assert find.started_from(tmp_path / "boot.env") == "sda"
+    assert find.cause(tmp_path / "cmdline") == "exhausted"
+    assert find.started_from(tmp_path / "none") == "" and find.cause(tmp_path / "none") == ""
+
+
+def test_our_sticks_files_come_before_any_other(tmp_path):
+    assert find.stick_folder(tmp_path) is None
+    (tmp_path / "KINGSTON-sdb1").mkdir()
+    assert find.stick_folder(tmp_path).name == "KINGSTON-sdb1"
+    (tmp_path / "ZONGJI-sdc4").mkdir()
+    assert find.stick_folder(tmp_path).name == "ZONGJI-sdc4"
