@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.guest.kernel_tree import REPOSITORY, BuildError, run
 
-ROOMS = ("appliance", "board", "dsp", "tests")
+ROOMS = ("appliance", "board", "dsp", "image", "tests")
 NOT_OURS = {"node_modules", "built"}
 """Folders of the rooms that stay here: large, and no body needs them."""
 DISTRIBUTIONS = (
@@ -74,12 +74,14 @@ class Archive:
             self.add(path.parent / path.readlink())
 
     def add_all(self, folder, without=frozenset()):
-        """What is in a folder, but not what has one of these names."""
+        """What is in a folder, but not what has one of these names, nor links that lead nowhere."""
         for above, folders, files in os.walk(folder):
             folders[:] = [name for name in folders if name not in without]
             self.add(above)
             for name in files:
-                self.add(Path(above) / name)
+                path = Path(above) / name
+                if path.exists():
+                    self.add(path)
 
     def add_libraries(self):
         """What the programs and modules in it are linked with."""

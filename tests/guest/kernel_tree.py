@@ -5,13 +5,15 @@ the modules are compiled from Debian's own `dahdi-source` against its headers.
 """
 
 import hashlib
-import os
 import re
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from image.build import dahdi as builder
+from image.build.dahdi import compile_dahdi
+from image.build.steps import BuildError, run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "build" / "guest"
@@ -20,12 +22,9 @@ SOURCE = Path("/usr/src/dahdi.tar.bz2")
 DAHDI_OBJECTS = "dahdi.o dahdi_dynamic.o dahdi_dynamic_loc.o wctdm.o wcfxo.o"
 """The core, the looped spans, and two card drivers that need no firmware (loading them is a test)."""
 
+RECIPES = (__file__, builder.__file__)
 OF_THE_KERNEL = ("snd-aloop", "dummy_hcd", "usb_f_acm", "cdc_acm", "crc_ccitt")
 """Modules of Debian's kernel that are wanted (DAHDI's need the last); what they need comes with them."""
-
-
-class BuildError(Exception):
-    """The kernel or its modules cannot be made; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,6 @@ class KernelTree:
     def root(self) -> Path:
         """Its modules, where a root file system has them."""
         return self.folder / "root"
-
-
-def run(*command, cwd=None, env=None):
-    """Run a program quietly; BuildError with the end of its output when it fails."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BuildError(f"{' '.join(map(str, command))} failed:\n{done.stdout[-4000:]}")
-    return done.stdout
 
 
 def installed(package, field="Version"):
@@ -85,7 +67,7 @@ def kernel_tree():
     dahdi = installed("dahdi-source")
     for package in ("qemu-system-x86", "busybox-static", "kmod", "cpio"):
         installed(package)
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    recipe = hashlib.sha256(b"".join(Path(one).read_bytes() for one in RECIPES)).hexdigest()[:8]
     name = re.sub(r"[^A-Za-z0-9.+-]", "_", f"linux-{version}-dahdi-{dahdi}-{recipe}")
     folder = FOLDER / name
     if not folder.is_dir():
@@ -135,25 +117,7 @@ def _compile_dahdi(work, root, release):
     if not SOURCE.is_file():
         raise BuildError(f"{SOURCE} is missing: run ./setup.sh guest")
     run("tar", "-xjf", SOURCE, cwd=work)
-    tree = work / "modules" / "dahdi"
-    with (tree / "drivers" / "dahdi" / "Kbuild").open("a") as kbuild:
-        kbuild.write(f"\nobj-m := {DAHDI_OBJECTS}\n")
+    modules = root / "lib" / "modules" / release / "updates"
     headers = Path("/usr/src") / f"linux-headers-{release}"
-    run("make", "-C", tree, "include/dahdi/version.h", f"KSRC={headers}", f"KVERS={release}")
-    run(
-        "make",
-        "-C",
-        headers,
-        f"-j{os.cpu_count() or 1}",
-        f"M={tree / 'drivers' / 'dahdi'}",
-        f"DAHDI_INCLUDE={tree / 'include'}",
-        "DAHDI_MODULES_EXTRA= ",
-        "HOTPLUG_FIRMWARE=yes",
-        "DAHDI_BUILD_ALL=m",
-        "modules",
-    )
-    target = root / "lib" / "modules" / release / "updates"
-    target.mkdir()
-    for module in (tree / "drivers" / "dahdi").glob("*.ko"):
-        run("strip", "--strip-debug", "-o", target / module.name, module)
+    compile_dahdi(work / "modules" / "dahdi", headers, modules, release, DAHDI_OBJECTS)
     run("depmod", "-b", root, release)
