@@ -95,6 +95,8 @@ class Pages(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
         }
         if self._tls is not None:
+            # Connections that end within their handshake are warnings to gunicorn; scanners make many.
+            settings |= {"loglevel": "error"}
             settings |= {"certfile": str(self._tls.certificate), "keyfile": str(self._tls.key)}
         for name, value in settings.items():
             if name in self.cfg.settings:

@@ -27,8 +27,11 @@ class Done:
         return self.status == 0
 
 
-def run(*command: str, timeout_s: float = TIMEOUT_S, stdin: bytes = b"") -> Done:
-    """Run a program. A missing one or one that takes too long is a failure with its reason as text."""
+def run(*command: str, timeout_s: float = TIMEOUT_S, stdin: bytes = b"", asks: bool = False) -> Done:
+    """Run a program. A missing one or one that takes too long is a failure with its reason as text.
+
+    asks: "no" is an answer as good as another, and not worth a line in the log.
+    """
     try:
         done = subprocess.run(
             command, input=stdin, capture_output=True, timeout=timeout_s, check=False, env=None
@@ -39,7 +42,7 @@ def run(*command: str, timeout_s: float = TIMEOUT_S, stdin: bytes = b"") -> Done
         return Done(124, "", f"{command[0]} gave no answer in {timeout_s:g} s")
     out = done.stdout[-MAX_TEXT:].decode("utf-8", "replace")
     found = Done(done.returncode, out, out + done.stderr[-MAX_TEXT:].decode("utf-8", "replace"))
-    if not found.ok:
+    if not found.ok and not asks:
         log.warning("%s ended with %d: %.300s", " ".join(command), found.status, found.text.strip())
     return found
 

@@ -34,7 +34,7 @@ Look = Callable[[], str]
 def problem(places: Places) -> str:
     """Why the box is not healthy at this moment; "" when it is."""
     for name in SERVICES:
-        done = commands.run("systemctl", "is-active", f"zongji-{name}.service", timeout_s=10)
+        done = commands.run("systemctl", "is-active", f"zongji-{name}.service", timeout_s=10, asks=True)
         if done.out.strip() != "active":
             return f"zongji-{name} is {done.out.strip() or 'unknown'}"
     try:

@@ -34,7 +34,7 @@ def run(places: Places, service: str, pause: Callable[[float], None] = time.slee
         commands.run("systemctl", "reset-failed", unit)
         commands.run("systemctl", "start", unit, timeout_s=90)
         pause(RETRY_S)
-        if commands.run("systemctl", "is-active", unit).out.strip() == "active":
+        if commands.run("systemctl", "is-active", unit, asks=True).out.strip() == "active":
             log.info("%s stays up again", unit)
             return 0
     confirm.tell_why(places, slot, f"{unit} does not stay up")
