@@ -205,8 +205,8 @@ def found(name):
 def test_every_finding_is_said_in_the_readers_language(page, control, name):
     control.findings = found(name)
     english = page(path="/admin/")
-    if name != "backup_failed":  # its problem has words of its own
-        assert (control.findings[0]["text"] % control.findings[0]["params"]).replace("  ", " ") in english
+    if name not in ("backup_failed", "update_failed"):  # their problems have words of their own
+        assert control.findings[0]["text"] % control.findings[0]["params"] in english
     chinese = page("zh_Hans", "/admin/")
     assert control.findings[0]["advice"][:25] not in chinese
     assert "%(" not in chinese and "%%" not in chinese
