@@ -3,6 +3,7 @@
 One start of GRUB reads the functions of image/boot/grub.cfg and walks every row: it reads the row's two
 state files, decides, and writes them. Only starting a kernel is replaced by a word on the serial line.
 What is expected comes from the model below, which is written from the rules of docs/release.md alone.
+Further tests let the whole configuration run on a disk where nothing can be started, with EFI and BIOS.
 """
 
 import itertools
@@ -219,3 +220,49 @@ def test_every_row_starts_what_the_rules_say_and_leaves_the_state_they_say(tmp_p
                 f"{row}: left {[block[:110] for block in left]}, expected {[b[:110] for b in blocks]}"
             )
     assert not wrong, f"{len(wrong)} of {len(table)} rows:\n" + "\n".join(wrong[:10])
+
+
+@pytest.fixture(params=["efi", "bios"])
+def empty_box(request, tmp_path, boot_loader):
+    """A disk with the real configuration and nothing that could be started: every attempt is told."""
+    image = esp(tmp_path, boot_loader, GRUB_CONFIG.read_text(encoding="utf-8"))
+    with image.open("r+b") as disk_file:
+        disk_file.write((boot_loader / "boot.bin").read_bytes())
+        disk_file.seek(disk.CORE_SECTOR * 512)
+        disk_file.write((boot_loader / "core.bin").read_bytes())
+    run("mmd", "-i", at(image), "::/zongji")
+    disk.state_files(tmp_path / "zongji", State(41, ("B", "A"), Slot(True, 3), Slot(False, 2)))
+    for name in bootstate.COPIES:
+        run("mcopy", "-i", at(image), tmp_path / "zongji" / name, f"::/zongji/{name}")
+    return image, request.param
+
+
+def test_the_key_r_at_start_leads_to_recovery_and_costs_no_try(empty_box, tmp_path):
+    image, firmware = empty_box
+    with Vm(image, firmware=firmware, network=False) as vm:
+        vm.wait_console("press r for recovery")
+        vm.hold_key("r", r"recovery \(key\) cannot be loaded")
+    assert state_of(image, tmp_path) == State(42, ("B", "A"), Slot(True, 3), Slot(False, 2))
+
+
+def test_without_a_key_each_system_has_its_try_and_the_last_word_says_what_to_do(empty_box, tmp_path):
+    image, firmware = empty_box
+    with Vm(image, firmware=firmware, network=False) as vm:
+        for said_next in (
+            "boot state ok SEQ=42 ORDER=B A A=1/3 B=0/2 RECOVERY=0",
+            "system B cannot be loaded",
+            "system A cannot be loaded",
+            r"recovery \(exhausted\) cannot be loaded",
+            "nothing on this disk can be started. Start from the recovery stick",
+        ):
+            vm.wait_console(said_next)
+    assert state_of(image, tmp_path) == State(44, ("B", "A"), Slot(True, 2), Slot(False, 1))
+
+
+def state_of(image, folder):
+    """What the boot state on a disk says."""
+    target = folder / "after"
+    target.mkdir()
+    for name in bootstate.COPIES:
+        run("mcopy", "-i", at(image), f"::/zongji/{name}", target / name)
+    return bootstate.load(target)

@@ -1,0 +1,132 @@
+"""What a start tells of the one before, and how the disk's table grows."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from image.box import disk, started
+from image.box.bootstate import Slot, State
+
+A_CONFIRMED_B_ON_TRIAL = State(9, ("B", "A"), Slot(True, 2), Slot(False, 0))
+ON_A = "BOOT_IMAGE=/boot/vmlinuz panic=10 zongji.boot_state=ok rauc.slot=A zongji.slot=A"
+
+
+def test_the_first_in_the_order_runs_and_nothing_failed():
+    state = replace(A_CONFIRMED_B_ON_TRIAL, order=("A", "B"))
+    told = started.line(100.0, ON_A, state, "0.1.0", [], None)
+    assert told == {"at": 100.0, "slot": "A", "version": "0.1.0", "boot_state": "ok", "fell_back": False}
+
+
+def test_a_fall_back_names_the_version_the_reason_and_the_log():
+    why = {"slot": "B", "version": "0.2.0", "reason": "engine_not_ready", "log": ["engine: no"]}
+    history = [{"slot": "B", "version": "0.2.0"}]
+    told = started.line(100.0, ON_A, A_CONFIRMED_B_ON_TRIAL, "0.1.0", history, why)
+    assert told["fell_back"]
+    assert (told["failed_slot"], told["failed_version"]) == ("B", "0.2.0")
+    assert (told["reason"], told["log"]) == ("engine_not_ready", ["engine: no"])
+
+
+def test_a_kernel_that_panics_leaves_no_word_and_is_told_apart():
+    told = started.line(
+        100.0, ON_A, A_CONFIRMED_B_ON_TRIAL, "0.1.0", [{"slot": "A", "version": "0.1.0"}], None
+    )
+    assert told["reason"] == "never_started"
+    seen = [{"slot": "B", "version": "0.2.0"}]
+    told = started.line(100.0, ON_A, A_CONFIRMED_B_ON_TRIAL, "0.1.0", seen, None)
+    assert (told["reason"], told["failed_version"]) == ("stopped_without_a_word", "0.2.0")
+
+
+def test_the_history_survives_a_torn_line_and_keeps_its_length(tmp_path):
+    path = tmp_path / "boot-history.jsonl"
+    path.write_text('{"slot": "A", "version": "1"}\n{"slot": "B", "ver')
+    assert started.read_history(path) == [{"slot": "A", "version": "1"}]
+    started.write_history([{"at": n} for n in range(300)], path)
+    lines = path.read_text().splitlines()
+    assert len(lines) == started.HISTORY_LINES
+    assert json.loads(lines[-1]) == {"at": 299}
+
+
+DUMP = f"""label: gpt
+label-id: 65F05B44-0329-454B-AD73-E24C2B64D489
+device: /dev/vda
+unit: sectors
+first-lba: 2048
+last-lba: 3543046
+sector-size: 512
+
+/dev/vda1 : start=        2048, size=        2048, type=21686148-6449-6E6F-744E-656564454649, uuid=195065A3-757C-4E5E-9EA5-E60E749AE492, name="bios"
+/dev/vda6 : start=     3280896, size=      131072, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=0D458EAE-2D51-4266-945F-D2B242F3ABC9, name="config"
+/dev/vda7 : start=     3411968, size=      131072, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid={disk.BLANK}, name="data"
+"""  # noqa: E501
+
+
+def test_a_blank_data_partition_reaches_the_end_of_the_disk_and_the_disk_gets_a_name_of_its_own():
+    grown = disk.grown_table(DUMP, 16_777_216)
+    assert grown is not None
+    (data,) = [line for line in grown.splitlines() if 'name="data"' in line]
+    size = int(re.search(r"size=\s*(\d+)", data)[1])
+    assert 3411968 + size <= 16_777_216 - 34
+    assert 3411968 + size > 16_777_216 - 4096
+    assert disk.BLANK in data
+    assert "last-lba" not in grown
+    assert "65F05B44" not in grown
+    assert "0D458EAE" not in grown
+    assert grown.count("start=     3280896, size=      131072") == 1
+
+
+def test_a_data_partition_in_use_is_never_touched():
+    assert (
+        disk.grown_table(DUMP.replace(disk.BLANK, "5B1F6A1B-7A6F-4E67-8A69-B1A4C0DA7A01"), 16_777_216) is None
+    )
+
+
+def test_somebody_elses_partition_behind_data_stops_it():
+    more = DUMP + '/dev/vda8 : start=     3600000, size=   1000, type=0FC63DAF, uuid=1-2-3, name="mine"\n'
+    assert disk.grown_table(more, 16_777_216) is None
+
+
+def test_a_disk_that_is_no_larger_keeps_its_size():
+    grown = disk.grown_table(DUMP, 3_543_080)
+    assert "size=131072" in re.sub(r"size=\s*", "size=", grown)
+
+
+@pytest.fixture
+def box(tmp_path, monkeypatch):
+    for name, path in (("CONFIG", "config"), ("DATA", "data"), ("CONFIG_COPY", "data/system/config-copy")):
+        (tmp_path / path).mkdir(parents=True, exist_ok=True)
+        monkeypatch.setattr(disk, name, tmp_path / path)
+    disk.CONFIG_COPY.rmdir()
+    return tmp_path
+
+
+def test_the_copy_of_the_configuration_follows_it(box):
+    (disk.CONFIG / "network.json").write_text("1")
+    (disk.CONFIG / "tls").mkdir()
+    (disk.CONFIG / "tls" / "key.pem").write_text("k")
+    (disk.CONFIG / "tls" / "key.pem").chmod(0o640)
+    disk.copy_config()
+    assert (disk.CONFIG_COPY / "tls" / "key.pem").stat().st_mode & 0o777 == 0o640
+    (disk.CONFIG / "network.json").write_text("2")
+    (disk.CONFIG / "tls" / "key.pem").unlink()
+    disk.copy_config()
+    assert (disk.CONFIG_COPY / "network.json").read_text() == "2"
+    assert not (disk.CONFIG_COPY / "tls" / "key.pem").exists()
+    assert [path.name for path in disk.CONFIG_COPY.parent.iterdir()] == ["config-copy"]
+
+
+def test_a_power_cut_between_the_two_renames_loses_no_copy(box, monkeypatch):
+    (disk.CONFIG / "network.json").write_text("1")
+    disk.copy_config()
+    disk.CONFIG_COPY.rename(disk.CONFIG_COPY.with_name("config-copy.old"))
+    (disk.CONFIG / "network.json").write_text("2")
+
+    def cut(*_, **__):
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk.shutil, "copytree", cut)
+        with pytest.raises(OSError, match="the power went"):
+            disk.copy_config()
+    assert (disk.CONFIG_COPY / "network.json").read_text() == "1"
