@@ -1,7 +1,6 @@
 """A box made of files: partitions are files, mounted ones are folders; a real database of the product."""
 
 import json
-import os
 import struct
 from pathlib import Path
 
@@ -19,17 +18,13 @@ SYSTEM_BYTES = 9 * (1 << 20) + 12_345
 
 
 def squashfs(path, size=SYSTEM_BYTES, seed=1, device_bytes=None):
-    """A file that begins like a squashfs of `size` bytes, on a device of `device_bytes`."""
-    body = (
-        bytearray(os.urandom(size))
-        if seed is None
-        else bytearray((bytes(range(256)) * (size // 256 + 1))[:size])
-    )
+    """A file that begins like a squashfs of `size` bytes, on a device of `device_bytes`; every byte of its
+    content depends on `seed`."""
+    pattern = bytes((number + seed) % 256 for number in range(256))
+    body = bytearray((pattern * (size // 256 + 1))[:size])
     body[:4] = b"hsqs"
     body[40:48] = struct.pack("<Q", size)
-    body[100:104] = struct.pack("<I", seed or 0)
     path.write_bytes(bytes(body) + bytes((device_bytes or size) - size))
-    return bytes(body)
 
 
 @pytest.fixture
