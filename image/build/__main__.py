@@ -20,6 +20,8 @@ def build(quick: bool, check: bool) -> None:
     """All steps."""
     began = time.monotonic()
     OUT.mkdir(parents=True, exist_ok=True)
+    for left in OUT.iterdir():
+        remove(left)  # one set of files: nothing of an earlier build gets a checksum among them
     WORK.mkdir(parents=True, exist_ok=True)
     signer = keys.signer()
     number = root.version()
