@@ -10,6 +10,10 @@ So the 100 ms of a Chinese R key look like the digit 1. A digit 1 that stands
 alone is read as the key, unless the telephone is just dialling (see
 `DahdiSettings.pulse_window_s`), or the layer above has said what to expect
 (`api.ReadBreaks`).
+
+A span that has just been started takes "on hook" for the beginning of a break. Who lifts
+right then has made a flash, a pulse or, within 15 ms, nothing at all for the kernel: no event
+comes, only the hook state tells. So the state is looked at while the port is new.
 """
 
 from __future__ import annotations
@@ -46,6 +50,8 @@ DROP_MS = 500
 DROP_REST_MS = 300
 DROP_TOLERANCE = 2
 MOST_TRANSFER_MS = 30000
+NEW_SAMPLES = 2 * SAMPLE_RATE_HZ
+"""How long the hook state is looked at besides the events; the kernel's first break is 1.25 s at most."""
 ALARM = "the card reports an alarm: check its cable and power"
 
 
@@ -60,6 +66,9 @@ class TelephonePort(DahdiPort):
     _dialling_until = 0
     _told_dialling: bool | None = None
     _pulse_began = 0
+    _no_pulse = False
+    """The pulse that the kernel counts was the lifting."""
+    _new_until = 0
     _transfer_until = 0
 
     def probe(self) -> frozenset[str]:
@@ -80,7 +89,15 @@ class TelephonePort(DahdiPort):
         self.channel.change_params(
             rx_flash_ms=self.settings.flash_max_ms, debounce_ms=self.settings.debounce_ms
         )
-        if self.channel.params().rx_hook == ioctls.RX_OFFHOOK:
+        self._new_until = clock + NEW_SAMPLES
+        self._look(clock)
+
+    def _look(self, clock: int) -> None:
+        """Go by the hook state, unless there are events to go by."""
+        if self.off_hook or self.channel.params().rx_hook != ioctls.RX_OFFHOOK:
+            return
+        self.channel.fetch_events()
+        if not self.channel.codes:
             self._lifted(clock)
 
     # --------------------------------------------------------------- events
@@ -99,6 +116,8 @@ class TelephonePort(DahdiPort):
                 self.out.append(Flash(self.index, clock, 0))
             case ioctls.EVENT_PULSE_START:
                 self._pulse_began = clock
+                self._no_pulse = not self.off_hook
+                self._lifted(clock)
             case ioctls.EVENT_RINGEROFF:
                 self._transfer_again(clock)
             case ioctls.EVENT_HOOKCOMPLETE:
@@ -149,7 +168,9 @@ class TelephonePort(DahdiPort):
         return clock < self._dialling_until
 
     def _pulse_digit(self, digit: str, clock: int) -> None:
-        if digit == "1" and not self._dialling(self._pulse_began):
+        if self._no_pulse:
+            self._no_pulse = False
+        elif digit == "1" and not self._dialling(self._pulse_began):
             self.out.append(Flash(self.index, self._pulse_began, SHORT_FLASH_MS))
         elif digit.isdigit():
             self._dialling_until = clock + self._window
@@ -164,8 +185,10 @@ class TelephonePort(DahdiPort):
             self.channel.ask(ioctls.ONHOOKTRANSFER, left_ms)
 
     def pass_time(self, clock: int) -> None:
-        """Once per tick: bring the feed back after a drop."""
+        """Once per tick: bring the feed back after a drop; see to a new port's hook."""
         super().pass_time(clock)
+        if clock < self._new_until:
+            self._look(clock)
         if self.lost_feed and not self.finishing and self._waiting is None:
             self.lost_feed = False
             if self.off_hook:

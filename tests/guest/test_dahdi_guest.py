@@ -1,5 +1,6 @@
 """Our back-end against the real kernel: two looped spans, each kind of port on either side."""
 
+from contextlib import closing
 from datetime import datetime
 
 import numpy as np
@@ -24,7 +25,7 @@ from board.api import (
     StartRinging,
     StopRinging,
 )
-from board.dahdi import find_cards, ioctls
+from board.dahdi import DahdiBoard, find_cards, ioctls
 from board.sim import callerid as sent_id
 from board.sim.country import COUNTRIES
 from board.sim.fsk import modulate
@@ -33,6 +34,9 @@ from dsp.dtmf import DtmfReceiver, dtmf_samples
 from tests.guest.dahdi_loop import (
     LINE,
     PHONE,
+    ROWS,
+    TELEPHONE,
+    Far,
     delay_ms,
     loop,
     looped_spans,
@@ -289,6 +293,27 @@ def test_flash_short_flash_and_pulse_digits_of_a_telephone():
         assert [event.digit for event in one.of(PulseDigit)] == ["2", "7"]
         assert len(one.of(Flash)) == 2
         assert one.of(OnHook) == []
+
+
+@in_guest(120.0)
+def test_telephone_that_is_lifted_as_the_box_begins_is_off_hook_and_nothing_else():
+    # The kernel has just begun to hear from the telephone: it tells nothing, a pulse, a flash.
+    for ticks in (0, 4, 15):
+        with looped_spans(), closing(Far(TELEPHONE)) as telephone, closing(DahdiBoard("1")) as board:
+            events = []
+
+            def run(count, board=board, events=events):
+                for _ in range(count):
+                    events += [event for event in board.read().events if event.port == PHONE]
+                    board.write(np.zeros((ROWS, 160), np.int16))
+
+            run(ticks)
+            telephone.hook(OFF)
+            run(100)
+            assert [type(event) for event in events] == [OffHook], f"after {ticks} ticks: {events}"
+            telephone.hook(ON)
+            run(60)
+            assert [type(event) for event in events] == [OffHook, OnHook], f"after {ticks} ticks: {events}"
 
 
 @in_guest()

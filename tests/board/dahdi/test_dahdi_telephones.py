@@ -126,6 +126,33 @@ def test_a_telephone_that_hung_up_as_the_box_began_and_is_lifted_at_once_is_off_
     assert bench.channel(3).hooks == [ioctls.HOOK_OFFHOOK]
 
 
+def test_a_telephone_whose_lifting_the_kernel_takes_for_a_pulse_as_the_box_begins_is_off_hook(bench):
+    assert kinds(short_break(bench)) == [(OffHook, 2)]
+    assert [event.digit for event in short_break(bench, "1")] == ["1"]
+
+
+def test_a_telephone_whose_lifting_the_kernel_does_not_tell_as_the_box_begins_is_off_hook(bench):
+    bench.run(10)
+    bench.channel(3).rx_hook = ioctls.RX_OFFHOOK
+    assert kinds(bench.run()) == [(OffHook, 2)]
+    bench.channel(3).rx_hook = ioctls.RX_ONHOOK
+    bench.channel(3).say(HANG_UP)
+    assert kinds(bench.run()) == [(OnHook, 2)]
+
+
+def test_a_lifting_that_is_told_while_the_hook_state_is_looked_at_is_no_flash(bench, monkeypatch):
+    channel, ioctl = bench.channel(3), bench.kernel.ioctl
+
+    def lifted_just_now(fd, request, data):
+        if (fd, request) == (channel.fd, ioctls.GET_PARAMS) and channel.rx_hook != ioctls.RX_OFFHOOK:
+            channel.rx_hook = ioctls.RX_OFFHOOK
+            channel.say(ioctls.EVENT_WINKFLASH)
+        ioctl(fd, request, data)
+
+    monkeypatch.setattr(bench.kernel, "ioctl", lifted_just_now)
+    assert kinds(bench.run(4)) == [(OffHook, 2)]
+
+
 def test_short_break_in_a_call_is_the_r_key(bench):
     answer(bench)
     start = bench.ticks[-1].clock
