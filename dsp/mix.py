@@ -67,8 +67,12 @@ class Mixer:
         self._next: Array = np.zeros((ports, ports), np.float32)
         self._changed = False
         self._fade: Array = np.zeros(0, np.float32)
-        self._old: Array = np.zeros((ports, 0), np.float32)
-        self._x: Array = np.zeros((ports, 0), np.float32)
+        self._take_part()
+
+    def _take_part(self) -> None:
+        """Who hears anybody, who is heard by anybody, and their part of the matrix in force."""
+        self._ears, self._mouths = _concerned(self._now)
+        self._part: Array = self._now[np.ix_(self._ears, self._mouths)]
 
     def set_matrix(self, matrix: NDArray[np.floating]) -> None:
         """Who hears whom from the next block on: `[out, in]`, amplitude factors."""
@@ -107,39 +111,60 @@ class Mixer:
             matrix[:, index] = 0.0
         self.gain_in[index] = 1.0
         self.gain_out[index] = 1.0
+        self._take_part()
 
     def process(self, x: NDArray[np.generic], out: NDArray[np.generic] | None = None) -> NDArray[np.generic]:
         """Mix one block `[P, n]` (int16 or float32); the result is `out`, or a new float32 array.
 
-        `out` may be int16 or float32 of the same shape and is saturated to 16 bits.
+        `out` may be int16 or float32 of the same shape and is saturated to 16 bits. Ports that
+        neither hear anybody nor are heard cost nothing.
         """
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"a block must be [{self.ports}, n], not {list(x.shape)}")
         n = x.shape[1]
-        if self._x.shape[1] != n:
-            self._x = np.zeros((self.ports, n), np.float32)
-            self._old = np.zeros((self.ports, n), np.float32)
-            self._sum: Array = np.zeros((self.ports, n), np.float32)
-            self._fade = ((np.arange(n) + 1) / max(n, 1)).astype(np.float32)
-        np.copyto(self._x, x, casting="unsafe")
-        if not np.isfinite(self._x).all():
-            np.nan_to_num(self._x, copy=False, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
         if self._changed:
-            np.multiply(self.matrix, self.gain_in[None, :], out=self._next)
-            self._next *= self.gain_out[:, None]
-            np.matmul(self._now, self._x, out=self._old)
-            np.matmul(self._next, self._x, out=self._sum)
-            self._sum -= self._old
-            self._sum *= self._fade
-            self._sum += self._old
-            self._now[:] = self._next
-            self._changed = n == 0
+            ears, total = self._fade_over(x)
         else:
-            np.matmul(self._now, self._x, out=self._sum)
-        np.clip(self._sum, -LIMIT - 1, LIMIT, out=self._sum)
+            ears, total = self._ears, self._part @ _clean(x[self._mouths])
+        np.clip(total, -LIMIT - 1, LIMIT, out=total)
         if out is None:
-            return self._sum.copy()
-        if np.issubdtype(out.dtype, np.integer):
-            np.rint(self._sum, out=self._sum)
-        np.copyto(out, self._sum, casting="unsafe")
+            out = np.zeros((self.ports, n), np.float32)
+        else:
+            if np.issubdtype(out.dtype, np.integer):
+                np.rint(total, out=total)
+            out[:] = 0
+        out[ears] = total
         return out
+
+    def _fade_over(self, x: NDArray[np.generic]) -> tuple[NDArray[np.intp], Array]:
+        """The block in which the matrix gives way to the new one: whom it concerns, what they hear."""
+        n = x.shape[1]
+        if len(self._fade) != n:
+            self._fade = ((np.arange(n) + 1) / max(n, 1)).astype(np.float32)
+        np.multiply(self.matrix, self.gain_in[None, :], out=self._next)
+        self._next *= self.gain_out[:, None]
+        ears, mouths = _concerned((self._now != 0.0) | (self._next != 0.0))
+        part = np.ix_(ears, mouths)
+        heard = _clean(x[mouths])
+        old: Array = self._now[part] @ heard
+        total: Array = self._next[part] @ heard
+        total -= old
+        total *= self._fade
+        total += old
+        self._now[:] = self._next
+        self._take_part()
+        self._changed = n == 0
+        return ears, total
+
+
+def _concerned(matrix: NDArray[np.generic]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Ports that hear anybody, and ports that anybody hears."""
+    return np.flatnonzero(matrix.any(axis=1)), np.flatnonzero(matrix.any(axis=0))
+
+
+def _clean(x: NDArray[np.generic]) -> Array:
+    """As float32; what is not finite is silence or the limit."""
+    clean: Array = x.astype(np.float32, copy=False)
+    if not np.isfinite(clean).all():
+        np.nan_to_num(clean, copy=False, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
+    return clean

@@ -97,7 +97,7 @@ class Engine:
         threaded: bool = False,
         make_core: MakeCore = Switch,
         spare_ports: int = 0,
-        without_cards: Callable[[], None] | None = None,
+        without_cards: Callable[[], int] | None = None,
         on_lost: OnLost | None = None,
         hardware: Callable[[], list[Message]] = list,
         study: Study = ending,
@@ -106,7 +106,8 @@ class Engine:
         so that the same inputs give the same events (stories, tests).
 
         `home` must have been created. spare_ports: rows kept free for cards that are added later.
-        without_cards: waits one tick while there is no card; without it `run_tick` raises CardsLost then.
+        without_cards: waits one tick while there is no card and tells the samples it has left out; without
+        it `run_tick` raises CardsLost then.
         on_lost: see `Shelf`. hardware: what is plugged in, for `health`. study: see `LineTones`.
         """
         self.clocks = Clocks(boards)
@@ -242,6 +243,8 @@ class Engine:
                 continue
             if tick.lost:
                 log.warning("card %s: %d samples lost", board.id, tick.lost)
+                if board.leads:
+                    self.stopwatch.skip(tick.lost)
             rows = self.table.card_rows[card]
             np.copyto(self._heard[rows], tick.audio)
             for event in tick.events:
@@ -250,7 +253,7 @@ class Engine:
         if len(self.shelf.lost) == len(self.boards):
             if self._without_cards is None:
                 raise CardsLost("no card is left: check the cards and start the engine again")
-            self._without_cards()
+            self.stopwatch.skip(self._without_cards())
 
     def _note_lines(self, events: list[core.Event]) -> None:
         """Let the line care learn from what the core is about to be told."""
@@ -330,9 +333,15 @@ class Engine:
         self.mixer.process(self._levelled, out=self._said)
         self.players.add_to(self._said)
         self.hands.displays.add_to(self._said, self.samples)
-        np.clip(self._said, -32768.0, 32767.0, out=self._said)
-        np.rint(self._said, out=self._said)
-        np.copyto(self._out, self._said, casting="unsafe")
+        self._out[:] = 0
+        # By their bits: to look whether a row is silent costs much less than to work on it.
+        loud = np.flatnonzero(self._said.view(np.int32).any(axis=1))
+        if loud.size:
+            said = self._said[loud]
+            np.clip(said, -32768.0, 32767.0, out=said)
+            np.rint(said, out=said)
+            self._said[loud] = said
+            self._out[loud] = said
         for finished in self.players.take_finished():
             name = self.table.ports[finished.row].name
             if finished.dialled:

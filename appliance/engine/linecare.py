@@ -110,7 +110,13 @@ class LineCare:
         """ports: the table's (may grow to `rows`). measure: None when the card has just been lost.
         path: where the figures are kept."""
         self._ports, self._measure, self._path = ports, measure, path
-        self._meters = LineMeters(max(rows, 1))
+        self._metered: list[Port] = []
+        """The lines, in the order of the meters: telephones and free rows are not measured."""
+        self._rows = np.zeros(0, np.intp)
+        """Their rows."""
+        self._looked_at = 0
+        """Ports that were there when the lines were looked for."""
+        self._meters = LineMeters(0)
         self._states = [_State() for _ in range(rows)]
         self._figures: dict[str, LineFigures] = _load(path)
         self._tick = 0
@@ -122,15 +128,24 @@ class LineCare:
         """What the lines show. now: engine clock; heard, sent: float32 [rows, 160], echo and all."""
         out: list[core.Event] = []
         self._tick += 1
-        if self._meters.process(heard, sent):
+        if self._looked_at != len(self._ports):
+            self._take_ports()
+        if self._metered and self._meters.process(heard[self._rows], sent[self._rows]):
             self._seconds += 1
-            for port in self._ports:
-                if port.is_line and port.name and not port.gone:
-                    self._listen(port, bool(bridged[port.row]), out)
+            for meter, port in enumerate(self._metered):
+                if port.name and not port.gone:
+                    self._listen(port, meter, bool(bridged[port.row]), out)
         for port in self._ports[self._tick % POLL_TICKS :: POLL_TICKS]:
             if port.is_line and "voltage" in port.info.can and self._may_measure(port):
                 self._look(port, now, out)
         return [event for event in out if isinstance(event, core.PortSignal) and event.port]
+
+    def _take_ports(self) -> None:
+        """Cards were added: their lines are measured with the others, from a new second on."""
+        self._looked_at = len(self._ports)
+        self._metered = [port for port in self._ports if port.is_line]
+        self._rows = np.array([port.row for port in self._metered], np.intp)
+        self._meters = LineMeters(len(self._metered))
 
     def _may_measure(self, port: Port) -> bool:
         return not port.gone or port.gone == NO_BATTERY
@@ -193,17 +208,18 @@ class LineCare:
             port.gone = ""
             out.append(core.PortReady(port.name))
 
-    def _listen(self, port: Port, bridged: bool, out: list[core.Event]) -> None:
-        row, figures, state = port.row, self.figures(port), self._states[port.row]
-        level = float(self._meters.level_dbm0[row])
-        figures.clipped += int(self._meters.clipped[row]) if port.in_use else 0
+    def _listen(self, port: Port, meter: int, bridged: bool, out: list[core.Event]) -> None:
+        """A second of this line is over; meter: its place in the meters."""
+        figures, state = self.figures(port), self._states[port.row]
+        level = float(self._meters.level_dbm0[meter])
+        figures.clipped += int(self._meters.clipped[meter]) if port.in_use else 0
         if port.in_use and level > SPEECH_DBM0:
             figures.level_dbm0 = _smooth(figures.level_dbm0, level)
-        erl_db = float(self._meters.erl_db[row])
+        erl_db = float(self._meters.erl_db[meter])
         if port.in_use and not bridged and np.isfinite(erl_db):
             figures.erl_db = erl_db
-        hum_dbm0 = max(float(self._meters.hum_50_dbm0[row]), float(self._meters.hum_60_dbm0[row]))
-        noise_dbm0 = float(self._meters.noise_dbm0[row])
+        hum_dbm0 = max(float(self._meters.hum_50_dbm0[meter]), float(self._meters.hum_60_dbm0[meter]))
+        noise_dbm0 = float(self._meters.noise_dbm0[meter])
         state.hum_pause = max(0, state.hum_pause - 1)
         if noise_dbm0 < hum_dbm0 - HUM_PAUSES_DB or hum_dbm0 < NO_SOUND_DBM0:
             state.hum_seconds = 0  # low voices have pauses, hum has none

@@ -29,6 +29,8 @@ DRIFT_PER_TICK_S = TICK_S * 200e-6
 TELL_EVERY_S = 10.0
 """A machine in trouble gets one line every ten seconds, not fifty a second."""
 BEHIND_S = 2 * TICK_S
+FAR_BEHIND_S = 5.0
+"""No card keeps so much sound: whoever is further behind has lost it, whether a card says so or not."""
 COLLECT_EVERY_S = 300.0
 SWITCH_INTERVAL_S = 0.0005
 """A helper thread holds the interpreter no longer than this before the tick gets it back."""
@@ -43,6 +45,8 @@ class Stopwatch:
         self.late = 0
         self.shed = 0
         """Ticks in which echo was not cancelled because the engine was behind."""
+        self.dropped = 0
+        """Ticks that never were: their sound was gone when the engine came to them."""
         self.worst_ms = 0.0
         self.latest_ms = 0.0
         """Greatest lateness against the beat, past the 20 ms that a tick has."""
@@ -63,6 +67,12 @@ class Stopwatch:
         self.shed += self.behind
         return self.behind
 
+    def skip(self, samples: int) -> None:
+        """So many samples before the next block are gone; the beats lie that much later from now on."""
+        if samples and self._beat_s is not None:
+            self.dropped += round(samples / RATE_HZ / TICK_S)
+            self._beat_s += samples / RATE_HZ
+
     def start(self, samples: int) -> None:
         """The block that begins at `samples` has arrived."""
         self._begin_s = now_s = time.perf_counter()
@@ -72,6 +82,8 @@ class Stopwatch:
         if self._beat_s is None:
             self._beat_s = now_s - expected_s
         self._beat_s = min(self._beat_s + DRIFT_PER_TICK_S, now_s - expected_s)
+        if self.beats and (gone_s := now_s - expected_s - self._beat_s) > FAR_BEHIND_S:
+            self.skip(round(gone_s * RATE_HZ))
         self._due_s = self._beat_s + expected_s
 
     def mark(self, what: str) -> None:
@@ -108,6 +120,7 @@ class Stopwatch:
             "late": self.late,
             "latest_ms": round(self.latest_ms, 3),
             "shed": self.shed,
+            "dropped": self.dropped,
             "p50_ms": round(costs[len(costs) // 2], 3),
             "p99_ms": round(costs[int(0.99 * (len(costs) - 1))], 3),
             "worst_ms": round(self.worst_ms, 3),

@@ -38,6 +38,8 @@ AUTO = "auto"
 """Given as an address: all cards that are plugged in, now and later."""
 SPARE_PORTS = 64
 """Rows for cards that are plugged in while the engine runs."""
+MOST_BEHIND_S = 0.1
+"""Without a card there is no sound to catch up with: more than this is left out."""
 
 
 class StartError(Exception):
@@ -142,16 +144,16 @@ class Metronome:
     """Ticks of real time while no card gives any. After a time with cards it begins anew."""
 
     def __init__(self) -> None:
-        self._pace = WallPace()
+        self._pace = WallPace(buffer_s=MOST_BEHIND_S)
         self._last_s = 0.0
 
-    def wait(self) -> None:
-        """Until the next tick is due."""
+    def wait(self) -> int:
+        """Until the next tick is due; samples of time that are left out because the machine was busy."""
         now_s = time.monotonic()
         if now_s - self._last_s > 1.0:
-            self._pace = WallPace()
+            self._pace = WallPace(buffer_s=MOST_BEHIND_S)
         self._last_s = now_s
-        self._pace.wait()
+        return self._pace.wait()
 
 
 class Process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -76,13 +77,14 @@ class SimBoard:
     def read(self) -> Tick:
         """Next block, when the pace allows. What was written since the last read plays in it."""
         self._need_open()
-        self._pace.wait()
+        lost = self._pace.wait()
         clock = self.office.clock
         for number, port, command in self._commands:
             self._carry_out(number, port, command, clock)
         self._commands.clear()
         out, self._out = self._out, self._silence
-        return self.office.tick(out)
+        tick = self.office.tick(out)
+        return replace(tick, lost=lost) if lost else tick
 
     def write(self, audio: Samples) -> None:
         """Samples int16 [ports, 160] for the next block; BoardError for any other shape or type."""

@@ -21,11 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
+from appliance.core.plan import Plan
 from appliance.engine import pace
+from appliance.engine.engine import Engine
 from appliance.engine.pace import Stopwatch
+from appliance.engine.process import SPARE_PORTS
+from appliance.paths import Home
+from board.sim.config import OfficeConfig
 from board.sim.mouth import Ear
 from tests.bench.dsp.__main__ import measure as signal_processing
-from tests.bench.office import BenchBox, much_speech
+from tests.bench.office import FLOW, BenchBox, BenchPace, TimedBoard, much_speech
 from tests.bench.pop import pop_latency
 
 TALKING_CALLS = 16
@@ -67,6 +72,40 @@ def tick_cost(ports: int, seconds: float) -> None:
         box.close()
     print(f"  {ports:3d} ports, {calls:2d} calls talking   engine alone: {percentiles(engine_only)} ms")
     print(f"                               with the office: {percentiles(with_office)} ms")
+
+
+def idle_cost(ports: int, seconds: float) -> None:
+    """Half of the ports lines, half telephones, nothing in use; beside them the rows kept for more cards."""
+    half = ports // 2
+    config = OfficeConfig.from_dict({"lines": half, "phones": half}) if ports else None
+    plan = {
+        "language": "en",
+        "lines": [{"id": f"L{i + 1}", "port": f"sim/{i}"} for i in range(half)],
+        "phones": [{"ext": str(801 + i), "port": f"sim/{half + i}"} for i in range(half)],
+        "queues": [{"id": "sales", "name": "Sales"}],
+        "flows": [FLOW],
+    }
+    with tempfile.TemporaryDirectory() as root:
+        home = Home(Path(root))
+        home.create()
+        board = TimedBoard(config, BenchPace()) if config else None
+        engine = Engine(
+            [board] if board else [],
+            home,
+            Plan.from_dict(plan),
+            time.time,
+            threaded=True,
+            spare_ports=SPARE_PORTS,
+            without_cards=lambda: 0,
+        )
+        costs = []
+        for _ in range(round(seconds * 50)):
+            begin_s = time.perf_counter()
+            engine.run_tick()
+            spent_s = board.spent_s if board else 0.0
+            costs.append((time.perf_counter() - begin_s - spent_s) * 1000)
+        engine.close()
+    print(f"  {ports:3d} ports, nothing in use   engine alone: {percentiles(costs)} ms")
 
 
 def busy_hour(minutes: float) -> None:
@@ -216,6 +255,8 @@ def main() -> None:
     print("cost of a tick (20 ms of all ports)")
     for ports in (8, 32, 64):
         tick_cost(ports, args.cost)
+    for ports in (0, 8, 64):
+        idle_cost(ports, args.cost)
     print("busy hour, in memory")
     busy_hour(args.story)
     if args.pops:

@@ -58,11 +58,11 @@ class BenchPace:
         """A block every 20 ms from now on."""
         self._wall = WallPace()
 
-    def wait(self) -> None:
-        """The card's wait."""
-        if self._wall is not None:
-            self._wall.wait()
+    def wait(self) -> int:
+        """The card's wait; samples lost."""
+        lost = self._wall.wait() if self._wall is not None else 0
         self.over_s = time.perf_counter()
+        return lost
 
 
 class TimedBoard(SimBoard):

@@ -408,3 +408,26 @@ def test_people_outside_get_clear_errors(bench):
         b.office.subscriber("one")
     with pytest.raises(OfficeError, match="needs a name"):
         b.office.outside("")
+
+
+def test_wall_pace_gives_up_what_no_buffer_holds_and_counts_it():
+    time = FakeTime()
+    pace = WallPace(time.now, time.sleep, buffer_s=0.1)
+    assert pace.wait() == 0
+    time.now_s += 0.095
+    assert pace.wait() == 0, "still in the buffer"
+    time.now_s += 10.01
+    lost = pace.wait()
+    assert lost == pytest.approx(10.1 * 8000, abs=2 * 160)
+    assert (time.now_s - 100.0) / 0.02 == pytest.approx(lost / 160 + 3, abs=0.01), "on a beat of old"
+    time.slept.clear()
+    assert pace.wait() == 0 and time.slept, "and in time again"
+
+
+def test_a_card_tells_what_its_reader_was_too_slow_for():
+    time = FakeTime()
+    board = SimBoard(OfficeConfig.from_dict({"lines": 1, "phones": 1}), WallPace(time.now, time.sleep))
+    assert board.read().lost == 0
+    time.now_s += 5.0
+    assert board.read().lost == pytest.approx(5.0 * 8000, abs=160)
+    assert board.read().lost == 0

@@ -100,3 +100,20 @@ def test_10_wrong_shapes_say_so():
         Mixer(2).process(np.zeros((3, 160), np.float32))
     with pytest.raises(ValueError, match="matrix must be"):
         Mixer(2).set_matrix(np.zeros((3, 3)))
+
+
+def test_11_ports_that_take_no_part_change_nothing_for_the_others():
+    rng = np.random.default_rng(5)
+    alone, among = Mixer(3), Mixer(64)
+    place = [60, 2, 31]
+    out = rng.normal(0, 3000, (64, 160)).astype(np.float32)
+    for matrix in (conference((0, 1, 2), 3), listen(2, (0,), 3), np.zeros((3, 3)), conference((0, 2), 3)):
+        wide = np.zeros((64, 64))
+        wide[np.ix_(place, place)] = matrix
+        alone.set_matrix(matrix)
+        among.set_matrix(wide)
+        for _ in range(3):
+            x = rng.normal(0, 3000, (64, 160)).astype(np.float32)
+            among.process(x, out)
+            assert out[place] == pytest.approx(alone.process(x[place]), abs=0.01)
+            assert not np.delete(out, place, axis=0).any()

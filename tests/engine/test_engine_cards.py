@@ -226,7 +226,7 @@ def test_without_any_card_the_engine_stops_unless_it_is_told_to_wait(box):
 
 def test_the_only_card_may_be_pulled_and_put_back(box):
     waited = []
-    b = box("left", without_cards=lambda: waited.append(1))
+    b = box("left", without_cards=lambda: waited.append(1) or 0)
     b.talk("left", "1001", "801")
     b.pull("left")
     b.run(1.0)
@@ -235,3 +235,11 @@ def test_the_only_card_may_be_pulled_and_put_back(box):
     b.run(0.1)
     assert b.state("L1") == "idle"
     assert len(waited) <= 51
+
+
+def test_time_that_is_left_out_without_a_card_is_counted(box):
+    b = box("left", without_cards=lambda: 8000)
+    b.engine.stopwatch.beats = True
+    b.pull("left")
+    b.run(1.0)
+    assert b.engine.health()["dropped"] == pytest.approx(50 * 50, abs=50)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from engine_box import Box, plan_data
 
 from appliance.core import events as core
 from appliance.core.plan import LinePlan
 from appliance.engine import ports
+from appliance.engine.linecare import LineCare
 from appliance.engine.ports import Port
 from board import api
 
@@ -221,3 +223,30 @@ def test_figures_are_kept_on_disk_and_a_damaged_file_is_begun_anew(make, tmp_pat
     again = make()
     again.run(0.1)
     assert health(again)["calls"] == 0
+
+
+def test_lines_of_a_card_that_comes_later_are_measured_like_the_others(tmp_path):
+    rows, second = 4, np.arange(SECOND) / SECOND
+    hum = (3000 * np.sin(2 * np.pi * 50 * second)).astype(np.float32)
+    table = [
+        Port(0, 0, 0, api.PortInfo(0, api.PortKind.FXS, "a/0", frozenset()), name="801"),
+        Port(1, 0, 1, api.PortInfo(1, api.PortKind.FXO, "a/1", frozenset()), name="L1"),
+    ]
+    care = LineCare(table, rows, tmp_path / "lines.json", lambda port: None)
+
+    def run(seconds, row):
+        heard, said, bridged = (
+            np.zeros((rows, 160), np.float32),
+            np.zeros((rows, 160), np.float32),
+            np.zeros(4, bool),
+        )
+        told = []
+        for tick in range(50 * seconds):
+            heard[row] = hum[tick % 50 * 160 :][:160]
+            told += care.tick(tick * 160, heard, said, bridged)
+        return told
+
+    assert run(4, 0) == [], "a telephone that hums is no line"
+    assert run(4, 1) == [core.LineTrouble("L1", "hum")]
+    table.append(Port(2, 1, 0, api.PortInfo(0, api.PortKind.FXO, "b/0", frozenset()), name="L2"))
+    assert run(4, 2) == [core.LineTrouble("L2", "hum")]

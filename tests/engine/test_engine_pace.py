@@ -118,3 +118,22 @@ def test_real_time_that_is_not_permitted_says_what_to_do(monkeypatch):
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     assert "start as root" in pace.go_realtime()
+
+
+def test_an_engine_whose_card_has_dropped_sound_is_not_behind_for_ever(clock):
+    watch = started(clock)
+    tick(watch, clock, 1, 2.0)
+    assert watch.behind, "two seconds of sound are still to be worked off"
+    watch.skip(100 * 160)
+    for n in range(2, 50):
+        tick(watch, clock, n, 2.0)
+        assert not watch.behind
+    assert watch.report()["dropped"] == 100 and watch.late == 1 and watch.shed == 0
+
+
+def test_time_that_no_card_can_have_kept_is_given_up(clock):
+    watch = started(clock)
+    for n in range(1, 50):
+        tick(watch, clock, n, 60.0)
+        assert not watch.behind
+    assert watch.report()["dropped"] == 3000 and watch.late == 0
