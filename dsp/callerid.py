@@ -1,11 +1,8 @@
 """Caller identification on any number of ports: FSK frames and DTMF forms.
 
 A bank over every port's newest 20 ms finds the mark tone in front of an FSK frame.
-Only then is the port's recent past demodulated, first for the header, and once more
-when as many characters have passed as the header promises:
-
-    seizure 0101…  | mark      | type len body…           sum |
-                       ^ seen     ^ header read               ^ message
+Only such a port is followed (`dsp.callerid_follow`): its characters are read as they
+come. However many ports are followed, a tick costs no more than is allowed.
 
 DTMF forms are spelled by the DTMF receiver: `A…#`, `D…C`, `A…D…B…C`, and bare `…#`.
 Sources: GR-30, EN 300 659-1 (FSK and annex on DTMF), YD/T 1277.
@@ -15,47 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp import callerid_frames as frames
 from dsp import fsk
+from dsp.callerid_follow import MOST_BEHIND, CallerIdMessage, Follower, Past
 from dsp.callerid_frames import Contents, Format, Reason
 from dsp.dtmf import DtmfReceiver
 from dsp.levels import SAMPLE_RATE_HZ, TICK_SAMPLES, Samples, clean, rms_from_dbm0
 
-HISTORY_SAMPLES = 176 * TICK_SAMPLES
 LOWEST_DBM0 = -50.0
 """FSK under this level is not looked at."""
 
-_MARK_FRAMES = 2
-_PATIENCE_FRAMES = 4
 _DTMF_PAUSE_S = 1.0
-_LEAST_FRAMING = 0.9
-_LEAST_PURITY = 0.75
-"""What a frame must be like to be reported although its checksum is wrong."""
-
-
-@dataclass(frozen=True)
-class CallerIdMessage:
-    """One message. A frame whose checksum is wrong has `valid` False and no contents.
-
-    `start_samples` and `end_samples` count from the receiver's first sample; an FSK
-    message starts with its mark tone, a DTMF form with its first key.
-    """
-
-    port: int
-    standard: Literal["bell202", "v23", "dtmf"]
-    format: Literal["sdmf", "mdmf", "dtmf"]
-    number: str
-    name: str
-    time: str
-    reason: Reason
-    valid: bool
-    start_samples: int
-    end_samples: int
 
 
 class MarkBank:
@@ -85,22 +56,6 @@ class MarkBank:
 
 
 @dataclass
-class _Capture:
-    """A port on which a mark tone was heard; all in samples since the first."""
-
-    mark_start: int
-    mark_frames: int
-    last_mark: int
-    decode_at: int | None = None
-    since: int | None = None
-    """Where the header is looked for from."""
-    header_at: float = 0.0
-    likely: fsk.Standard = "bell202"
-    """By the mark tone; what is reported, for noise may let the other's receiver succeed."""
-    standard: fsk.Standard = "bell202"
-
-
-@dataclass
 class _Spelling:
     """DTMF keys heard on a port so far."""
 
@@ -110,27 +65,36 @@ class _Spelling:
 
 
 class CallerIdReceiver:
-    """Listens for caller identification on `ports` ports, each independently."""
+    """Listens for caller identification on `ports` ports, each independently.
 
-    def __init__(self, ports: int) -> None:
+    work_per_tick: how much may be done about FSK on all ports together in 20 ms of sound, in about
+    0.01 ms of a core; what is left is done later, with the same result. A message costs about 350,
+    spread over its length. None: no limit.
+    """
+
+    def __init__(self, ports: int, work_per_tick: int | None = None) -> None:
+        if work_per_tick is not None and work_per_tick < 1:
+            raise ValueError(f"the work on FSK in a tick must be at least 1, not {work_per_tick}")
         self.ports = ports
+        self._most_work = work_per_tick
         self._dtmf = DtmfReceiver(ports)
         self._bank = MarkBank()
-        self._history = np.zeros((ports, HISTORY_SAMPLES), np.float32)
+        self._past = Past(ports)
         self._partial = np.zeros((ports, TICK_SAMPLES), np.float32)
         self._filled = 0
-        self._frame = 0
         self._active = np.ones(ports, bool)
-        self._captures: dict[int, _Capture] = {}
+        self._followers: dict[int, Follower] = {}
+        self.spent = 0
+        """Work on FSK in the last tick, in the same unit."""
         self._spellings: dict[int, _Spelling] = {}
 
     def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
         """Forget everything heard on these ports."""
         self._dtmf.reset(ports)
-        self._history[ports] = 0.0
+        self._past.reset(ports)
         self._partial[ports] = 0.0
         for port in np.arange(self.ports)[ports]:
-            self._captures.pop(int(port), None)
+            self._followers.pop(int(port), None)
             self._spellings.pop(int(port), None)
 
     def process(
@@ -167,121 +131,38 @@ class CallerIdReceiver:
 
     def _skip(self, x: NDArray[np.float32] | NDArray[np.int16]) -> None:
         self._dtmf.process(x, self._active)
-        self._frame += (self._filled + x.shape[1]) // TICK_SAMPLES
+        self._past.frames += (self._filled + x.shape[1]) // TICK_SAMPLES
         self._filled = (self._filled + x.shape[1]) % TICK_SAMPLES
 
-    @property
-    def _now(self) -> int:
-        return self._frame * TICK_SAMPLES
-
     def _tick(self, x: NDArray[np.float32] | NDArray[np.int16]) -> list[CallerIdMessage]:
+        self.spent = 0
         messages = self._hear_keys(x)
         rows = np.flatnonzero(self._active)
         frame = clean(x)
-        at = self._frame % (HISTORY_SAMPLES // TICK_SAMPLES) * TICK_SAMPLES
-        self._history[:, at : at + TICK_SAMPLES] = frame
-        self._frame += 1
-        if not len(rows):
-            return messages
-        pure = self._bank.pure(frame if len(rows) == self.ports else frame[rows])
-        for port in rows[pure]:
-            self._hear_mark(int(port))
-        for port in tuple(self._captures):
-            message = self._follow(port)
-            if message is not None:
-                messages.append(message)
-        return messages
+        pure = np.zeros(self.ports, bool)
+        if len(rows):
+            pure[rows] = self._bank.pure(frame if len(rows) == self.ports else frame[rows])
+        self._past.take(frame, pure)
+        for port in np.flatnonzero(pure).tolist():
+            if port not in self._followers:
+                self._followers[port] = Follower(self._past, port)
+        return messages + self._follow() if self._followers else messages
 
     # ------------------------------------------------------------------ FSK
-    def _hear_mark(self, port: int) -> None:
-        capture = self._captures.get(port)
-        if capture is None:
-            self._captures[port] = _Capture(self._now - TICK_SAMPLES, 1, self._now)
-        elif capture.decode_at is None:
-            capture.mark_frames += 1
-            capture.last_mark = self._now
-
-    def _follow(self, port: int) -> CallerIdMessage | None:
-        capture = self._captures[port]
-        if capture.decode_at is None:
-            quiet = self._now - capture.last_mark
-            if quiet == 0:
-                return None
-            if capture.mark_frames < _MARK_FRAMES or quiet > _PATIENCE_FRAMES * TICK_SAMPLES:
-                del self._captures[port]
-                return None
-            capture.decode_at = self._find_header(port, capture)
-        if capture.decode_at is None or capture.decode_at > self._now:
-            return None
-        return self._decode(port, capture)
-
-    def _past(self, port: int, since: int) -> tuple[int, Samples]:
-        """A port's samples since then, as far as they are kept, and the number of the first."""
-        length = min(self._now - since, HISTORY_SAMPLES)
-        index = np.arange(self._now - length, self._now) % HISTORY_SAMPLES
-        return self._now - length, self._history[port, index]
-
-    def _find_header(self, port: int, capture: _Capture) -> int | None:
-        """When the frame after a mark will have ended; None if no header follows it."""
-        if (
-            capture.since is None
-        ):  # later frames may be nearly pure mark too, when marks stand between characters
-            capture.since = max(capture.mark_start, capture.last_mark - 2 * TICK_SAMPLES)
-        origin, x = self._past(port, capture.since)
-        likely = fsk.likely_standard(
-            self._past(port, capture.mark_start)[1][: capture.last_mark - self._now or None]
-        )
-        capture.likely = likely
-        for standard in _likely_first(likely):
-            demodulator = fsk.Demodulator(x, standard)
-            at = demodulator.find_header(0, len(x), frames.TYPES)
-            if at is None:
-                continue
-            header = demodulator.read(at, 2)
-            if not header.complete:
-                continue
-            capture.standard = standard
-            capture.header_at = origin + at
-            count = header.octets[1] + 3
-            return int(capture.header_at + (count + 1) * 10.0 * fsk.BIT_SAMPLES)
-        return None
-
-    def _decode(self, port: int, capture: _Capture) -> CallerIdMessage | None:
-        origin, x = self._past(port, int(capture.header_at) - 4 * TICK_SAMPLES)
-        best: CallerIdMessage | None = None
-        likely, other = _likely_first(capture.standard)
-        for standard, coherent in ((likely, False), (likely, True), (other, False)):
-            demodulator = fsk.Demodulator(x, standard)
-            near = capture.header_at - origin
-            at = demodulator.find_header(int(near - 40), int(near + 40), frames.TYPES)
-            if at is None:
-                continue
-            heard = demodulator.read(at, None, coherent)
-            if not heard.complete:
-                needed = origin + heard.end
-                if best is None and needed - capture.header_at < HISTORY_SAMPLES - 8 * TICK_SAMPLES:
-                    capture.decode_at = int(needed) + 1
-                    return None
-                continue
-            form, contents = frames.decode(heard.octets)
-            if heard.framing < 1.0:  # a frame with a broken character says nothing, whatever its sum
-                contents = None
-            doubtful = heard.framing < _LEAST_FRAMING or heard.purity < _LEAST_PURITY
-            if contents is None and (doubtful or best is not None):
-                continue
-            best = CallerIdMessage(
-                port,
-                capture.likely,
-                form,
-                *(("", "", "", "") if contents is None else contents),
-                contents is not None,
-                capture.mark_start,
-                round(origin + heard.end),
-            )
-            if best.valid:
-                break
-        del self._captures[port]
-        return best
+    def _follow(self) -> list[CallerIdMessage]:
+        """A share of the work on every port that a mark tone was heard on, the first heard first."""
+        messages: list[CallerIdMessage] = []
+        for follower in tuple(self._followers.values()):
+            done: int | None = 1
+            while done and (self._most_work is None or self.spent < self._most_work):
+                done = next(follower.work, None)
+                self.spent += done or 0
+                if follower.found is not None:
+                    messages.append(follower.found)
+                    follower.found = None
+            if done is None or follower.behind > MOST_BEHIND:
+                del self._followers[follower.port]
+        return messages
 
     # ----------------------------------------------------------------- DTMF
     def _hear_keys(self, x: NDArray[np.float32] | NDArray[np.int16]) -> list[CallerIdMessage]:
@@ -305,10 +186,6 @@ class CallerIdReceiver:
                         CallerIdMessage(event.port, "dtmf", "dtmf", *contents, True, spelling.start, end)
                     )
         return messages
-
-
-def _likely_first(likely: fsk.Standard) -> tuple[fsk.Standard, ...]:
-    return (likely, *(standard for standard in fsk.MARK_SPACE_HZ if standard != likely))
 
 
 def fsk_samples(

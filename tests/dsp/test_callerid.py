@@ -166,6 +166,62 @@ def test_the_message_is_there_as_soon_as_it_has_ended():
     assert at + 160 - (4000 + len(wave)) <= 480
 
 
+class TestManyAtOnce:
+    """A tick has 20 ms, whatever many exchanges send in the same moment."""
+
+    WORK = 250
+
+    def calls(self, lines, snr_db):
+        """One message on every line, all beginning within one tick; int16 [lines, n]."""
+        rng = np.random.default_rng(12)
+        rows = []
+        for line in range(lines):
+            raw = signals.mdmf(f"1380013{line:04d}", b"ZHANG SAN")
+            wave = signals.fsk(raw, STANDARDS["v23" if line % 2 else "bell202"])
+            x = np.concatenate([np.zeros(4000 + 9 * line % 160), wave, np.zeros(4000)])
+            x = x + rng.normal(size=len(x)) * np.sqrt(np.mean(wave**2)) * 10 ** (-snr_db / 20)
+            rows.append(signals.pcm(x)[: 4000 + len(wave) + 3800])
+        return np.array(rows)
+
+    @pytest.mark.parametrize("snr_db", [40, 10, 8])
+    def test_1_work_is_spread_and_all_answers_are_there_in_time_and_the_same(self, snr_db):
+        x = self.calls(16, snr_db)
+        at_once = CallerIdReceiver(16)
+        spread = CallerIdReceiver(16, work_per_tick=self.WORK)
+        wanted, got, most, peak = [], [], 0, 0
+        for at in range(0, x.shape[1], 160):
+            tick = x[:, at : at + 160]
+            wanted += at_once.process(tick)
+            for message in spread.process(tick):
+                got.append(message)
+                assert at + 160 - message.end_samples <= 0.2 * 8000
+            most, peak = max(most, spread.spent), max(peak, at_once.spent)
+        assert len(wanted) >= 14 and sorted(got, key=str) == sorted(wanted, key=str)
+        assert most <= 1.15 * self.WORK < peak  # whatever is begun is ended
+
+    def test_2_lines_that_cannot_be_kept_up_with_are_given_up_and_heard_again_later(self):
+        x = self.calls(12, 30)
+        receiver = CallerIdReceiver(12, work_per_tick=10)
+        assert len(receiver.process(np.tile(x, 3))) < 12
+        receiver.process(np.zeros((12, 16000), np.int16))
+        one = np.zeros_like(x)
+        one[5] = x[5]
+        found = receiver.process(np.concatenate([one, np.zeros((12, 16000), np.int16)], axis=1))
+        assert [(m.port, m.number, m.valid) for m in found] == [(5, "13800130005", True)]
+
+    def test_3_a_line_that_is_reset_or_left_in_the_middle_says_nothing(self):
+        x = self.calls(2, 30)
+        receiver = CallerIdReceiver(2, work_per_tick=self.WORK)
+        half = 4000 + 4400
+        assert receiver.process(x[:, :half]) == []
+        receiver.reset([0])
+        assert [m.port for m in receiver.process(x[:, half:])] == [1]
+
+    def test_4_no_work_at_all_is_refused(self):
+        with pytest.raises(ValueError, match="at least 1"):
+            CallerIdReceiver(4, work_per_tick=0)
+
+
 @pytest.mark.parametrize(
     ("body", "contents"),
     [

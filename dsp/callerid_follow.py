@@ -1,0 +1,267 @@
+"""What follows a mark tone on one port: the search for a header, and the message behind it.
+
+    seizure 0101…  | mark      | type len body…           sum |
+                       ^ seen     ^ header found, characters read as they come
+
+Everything is done in small steps, and a follower may be given its steps
+late: it has a time of its own, and does at each frame what it would have done had it
+been there. What it finds depends on the sound alone, not on how many steps a tick has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp import callerid_frames as frames
+from dsp import fsk
+from dsp.callerid_frames import Reason
+from dsp.levels import TICK_SAMPLES, Samples
+
+MOST_BEHIND = 72
+"""Frames: whoever is further behind is given up, for its past is soon forgotten."""
+LONGEST_SAMPLES = 168 * TICK_SAMPLES
+"""From the header of a message to its end; 258 characters with a second stop bit take 2.4 s."""
+HISTORY_FRAMES = 256
+
+_MARK_FRAMES = 2
+_MOST_MARK_FRAMES = 30
+"""Longer is no mark of the standards; so much of it tells which one it is."""
+_PATIENCE_FRAMES = 4
+_SEARCH_FRAMES = 16
+_PIECE = 8 * TICK_SAMPLES
+"""Samples that are demodulated in one step."""
+_CHARACTER = 4
+_CLOCK = 30
+_SEARCH = 20
+_FEED = 2
+"""What the parts cost, in hundredths of a millisecond on a desktop's core of 2020 or so."""
+_LEAST_FRAMING = 0.9
+_LEAST_PURITY = 0.75
+"""What a frame must be like to be reported although its checksum is wrong."""
+
+Work = Generator[int, None, None]
+"""Yields what was done since, in the units above; 0: nothing left to do before the next frame."""
+
+
+@dataclass(frozen=True)
+class CallerIdMessage:
+    """One message. A frame whose checksum is wrong has `valid` False and no contents.
+
+    `start_samples` and `end_samples` count from the receiver's first sample; an FSK
+    message starts with its mark tone, a DTMF form with its first key.
+    """
+
+    port: int
+    standard: Literal["bell202", "v23", "dtmf"]
+    format: Literal["sdmf", "mdmf", "dtmf"]
+    number: str
+    name: str
+    time: str
+    reason: Reason
+    valid: bool
+    start_samples: int
+    end_samples: int
+
+
+class Past:
+    """The newest sound of all ports, and in which of its frames there was hardly anything but mark."""
+
+    def __init__(self, ports: int) -> None:
+        self.frames = 0
+        """Taken in since the start."""
+        self._sound = np.zeros((ports, HISTORY_FRAMES * TICK_SAMPLES), np.float32)
+        self._pure = np.zeros((ports, HISTORY_FRAMES), bool)
+
+    def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
+        """Forget these ports."""
+        self._sound[ports] = 0.0
+        self._pure[ports] = False
+
+    def take(self, frame: Samples, pure: NDArray[np.bool_]) -> None:
+        """The next frame [ports, 160], and which ports' is pure mark."""
+        at = self.frames % HISTORY_FRAMES
+        self._sound[:, at * TICK_SAMPLES : (at + 1) * TICK_SAMPLES] = frame
+        self._pure[:, at] = pure
+        self.frames += 1
+
+    def pure(self, port: int, frame: int) -> bool:
+        """Whether a frame is pure mark."""
+        return bool(self._pure[port, frame % HISTORY_FRAMES])
+
+    def sound(self, port: int, since: int, stop: int) -> Samples:
+        """A port's samples between two moments."""
+        sound: Samples = self._sound[port].take(np.arange(since, stop), mode="wrap")
+        return sound
+
+
+@dataclass
+class _Mark:
+    """A mark tone; in samples since the first."""
+
+    start: int
+    last: int
+    frames: int = 1
+    search_from: int | None = None
+
+
+@dataclass(frozen=True)
+class _Header:
+    likely: fsk.Standard
+    """By the mark tone; what is reported, for noise may let the other's receiver succeed."""
+    standard: fsk.Standard
+    at: float
+
+
+class Follower:
+    """Follows one port, beginning with the newest frame, until there is nothing left to follow.
+
+    `work` is resumed for every step. A message that was found is left in `found`.
+    """
+
+    def __init__(self, past: Past, port: int) -> None:
+        self.port = port
+        self.found: CallerIdMessage | None = None
+        self.work = self._run()
+        self._past = past
+        self._frame = past.frames - 1
+
+    @property
+    def behind(self) -> int:
+        """Frames that are there and were not looked at yet."""
+        return self._past.frames - self._frame
+
+    @property
+    def _now(self) -> int:
+        return self._frame * TICK_SAMPLES
+
+    def _next_frame(self) -> Work:
+        while self._frame == self._past.frames:
+            yield 0
+        self._frame += 1
+
+    def _run(self) -> Work:
+        mark: _Mark | None = None
+        while mark is not None or self.behind:
+            yield from self._next_frame()
+            if self._past.pure(self.port, self._frame - 1):
+                if mark is None:
+                    mark = _Mark(self._now - TICK_SAMPLES, self._now)
+                else:
+                    mark.frames += 1
+                    mark.last = self._now
+                continue
+            if mark is None:
+                continue
+            if mark.frames < _MARK_FRAMES or self._now - mark.last > _PATIENCE_FRAMES * TICK_SAMPLES:
+                mark = None
+                continue
+            header = yield from self._find_header(mark)
+            if header is not None:
+                yield from self._read(mark, header)
+                mark = None
+
+    def _find_header(self, mark: _Mark) -> Generator[int, None, _Header | None]:
+        if mark.search_from is None:
+            # later frames may be nearly pure mark too, when marks stand between characters
+            mark.search_from = max(mark.start, mark.last - 2 * TICK_SAMPLES)
+        since = max(mark.search_from, self._now - _SEARCH_FRAMES * TICK_SAMPLES)
+        begin = max(mark.start, mark.last - _MOST_MARK_FRAMES * TICK_SAMPLES)
+        x = self._past.sound(self.port, since, self._now)
+        likely = fsk.likely_standard(self._past.sound(self.port, begin, mark.last))
+        for standard in _first(likely):
+            demodulator = fsk.Demodulator(x, standard)
+            at = demodulator.find_header(0, len(x), frames.TYPES)
+            yield _SEARCH
+            if at is not None and at + 20.0 * fsk.BIT_SAMPLES <= len(x):
+                return _Header(likely, standard, since + at)
+        return None
+
+    def _read(self, mark: _Mark, header: _Header) -> Work:
+        """Read the message behind a header: bit by bit, by whole characters, then as the other standard."""
+        origin = max(int(header.at) - 4 * TICK_SAMPLES, 0)
+        best: CallerIdMessage | None = None
+        for standard in _first(header.standard):
+            stop = min(self._now, origin + _PIECE)
+            demodulator = fsk.Demodulator(self._past.sound(self.port, origin, stop), standard)
+            near = header.at - origin
+            yield from self._feed(demodulator, origin, near + 40.0 + 11.0 * fsk.BIT_SAMPLES)
+            at = demodulator.find_header(int(near - 40), int(near + 40), frames.TYPES)
+            yield _SEARCH
+            if at is None:
+                continue
+            reader = fsk.Reader(demodulator, at)
+            yield from self._read_all(reader, demodulator, origin)
+            if not reader.complete:
+                continue
+            best = self._judge(reader.plain(), mark, header, origin, best)
+            if best is None or not best.valid:
+                count = yield from self._weigh(reader)
+                if best is None and not reader.has(count):
+                    reader.count = count
+                    yield from self._read_all(reader, demodulator, origin)
+                    yield from self._weigh(reader)
+                if len(reader.weighed().octets) == count:
+                    best = self._judge(reader.weighed(), mark, header, origin, best)
+            if best is not None and best.valid:
+                break
+        self.found = best
+
+    def _weigh(self, reader: fsk.Reader) -> Generator[int, None, int]:
+        """Weigh all characters that were read; returns how many there should be by that."""
+        while reader.weigh():
+            yield _CHARACTER
+        return reader.weighed().octets[1] + 3
+
+    def _read_all(self, reader: fsk.Reader, demodulator: fsk.Demodulator, origin: int) -> Work:
+        while not reader.complete:
+            if reader.needs - reader.start > LONGEST_SAMPLES:
+                return
+            yield from self._feed(demodulator, origin, reader.needs)
+            clocked = reader.clocked
+            reader.step()
+            yield _CHARACTER if clocked else _CLOCK
+
+    def _feed(self, demodulator: fsk.Demodulator, origin: int, needed: float) -> Work:
+        """Give the demodulator so many samples, and wait for those that were not heard yet."""
+        while demodulator.samples < needed:
+            first = origin + demodulator.samples
+            if first == self._now:
+                yield from self._next_frame()
+            stop = min(self._now, first + _PIECE)
+            demodulator.extend(self._past.sound(self.port, first, stop))
+            yield _FEED
+
+    def _judge(
+        self,
+        heard: fsk.Characters,
+        mark: _Mark,
+        header: _Header,
+        origin: int,
+        best: CallerIdMessage | None,
+    ) -> CallerIdMessage | None:
+        """The better of what was heard now and what had been heard before."""
+        form, contents = frames.decode(heard.octets)
+        if heard.framing < 1.0:  # a frame with a broken character says nothing, whatever its sum
+            contents = None
+        doubtful = heard.framing < _LEAST_FRAMING or heard.purity < _LEAST_PURITY
+        if contents is None and (doubtful or best is not None):
+            return best
+        return CallerIdMessage(
+            self.port,
+            header.likely,
+            form,
+            *(("", "", "", "") if contents is None else contents),
+            contents is not None,
+            mark.start,
+            round(origin + heard.end),
+        )
+
+
+def _first(likely: fsk.Standard) -> tuple[fsk.Standard, ...]:
+    """Both standards, the likely one first."""
+    return (likely, *(standard for standard in fsk.MARK_SPACE_HZ if standard != likely))
