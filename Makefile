@@ -54,4 +54,4 @@ lock:            ## renew the lock files from pyproject.toml (needs uv)
 	@uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev --extra bench pyproject.toml requirements-build.in -o requirements-bench.lock
 
 clean:           ## remove what was built (not your data in var/)
-	@rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built *.egg-info
+	@rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built appliance/store/built *.egg-info

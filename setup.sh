@@ -98,3 +98,4 @@ fi
 # --- things made from our own sources ------------------------------------------------
 .venv/bin/python -m webui.build_translations
 .venv/bin/python -m appliance.prompts.build
+.venv/bin/python -m appliance.store.build_areas

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
-
 from appliance.store.errors import StoreError, speaking_plainly
+from appliance.store.library import sqlite_utils
 
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another program before `StoreBusy`."""

@@ -19,10 +19,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
-
 from appliance.store.database import MAGIC, connect, file_mode
 from appliance.store.errors import StoreError, speaking_plainly
+from appliance.store.library import sqlite_utils
 from appliance.store.migrations import version_of
 
 STATE = "state.json"

@@ -11,9 +11,8 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-import sqlite_utils
-
 from appliance.store.database import file_mode
+from appliance.store.library import sqlite_utils
 
 Migration = Sequence[str]
 """SQL statements, run in order."""

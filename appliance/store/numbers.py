@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import PhoneNumberFormat
 
+from appliance.store.areas import areas
+
 _NOT_DIGIT = re.compile(r"\D")
 _NUMBERISH = re.compile(r"(tel:)?[\s\d+*#()\[\]./\-–—−‐‑‒·,;:ext]+", re.IGNORECASE)
 MAX_DIGITS = 30
@@ -31,8 +33,8 @@ def looks_like_number(text: str) -> bool:
 
 
 def load_areas() -> None:
-    """Read the tables behind `Numbering.area` (about half a second) before somebody waits for them."""
-    Numbering().area("+8613800138000", "zh")
+    """Open the table behind `Numbering.area` before somebody waits for it."""
+    areas()
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,4 @@ class Numbering:
         normal = self.normalise(text)
         if not normal.startswith("+"):
             return ""
-        from phonenumbers import geocoder  # loads several megabytes of tables: only when asked for
-
-        return str(geocoder.description_for_number(phonenumbers.parse(normal, None), language))
+        return areas().describe(phonenumbers.parse(normal, None), language)

@@ -14,7 +14,7 @@ from image.build.steps import RECIPES, REPOSITORY, WORK, BuildError, cached, dig
 
 ROOMS = ("appliance", "board", "dsp", "webui", "image/__init__.py", "image/box", "recovery")
 """What of the repository is on the box."""
-MADE = ("webui/static/vendor", "appliance/prompts/built")
+MADE = ("webui/static/vendor", "appliance/prompts/built", "appliance/store/built")
 """Made by setup.sh and not in git."""
 
 TRIM = debian.words((RECIPES / "build" / "trimmed.txt").read_text(encoding="utf-8"))

@@ -1,9 +1,18 @@
 """Thirty spellings of a number are one number."""
 
+import random
+import sqlite3
+import subprocess
+import sys
+
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import geocoder
+from phonenumbers.geodata import GEOCODE_DATA, GEOCODE_LONGEST_PREFIX
 
+from appliance.store import areas, build_areas
 from appliance.store.numbers import Numbering, digits_of, looks_like_number
 
 CN = Numbering("CN")
@@ -131,3 +140,54 @@ def test_area_of_a_number():
     assert CN.area("0755-8888 6666", "zh") == "广东省深圳市"
     assert CN.area("021-5555 1234", "en") == "Shanghai"
     assert CN.area("110", "zh") == ""
+
+
+def test_areas_are_those_of_the_whole_tables():
+    rng = random.Random(4)
+    shown = 0
+    for prefix in rng.sample(sorted(GEOCODE_DATA), 1500):
+        digits = prefix + "".join(rng.choices("0123456789", k=rng.choice((11, 12, 13)) - len(prefix)))
+        number = phonenumbers.parse("+" + digits)
+        for language in ("en", "zh"):
+            wanted = geocoder.description_for_number(number, language)
+            assert areas.areas().describe(number, language) == wanted, digits
+            shown += bool(wanted)
+    assert shown > 500
+    assert GEOCODE_LONGEST_PREFIX <= areas.LONGEST_PREFIX
+
+
+def test_a_number_without_an_area_has_its_country():
+    assert CN.area("+49 151 23456789", "en") == "Germany"
+    assert CN.area("+54 9 11 2345 6789", "en") == "Buenos Aires"
+    assert CN.area("+1 800 555 2368", "zh") == "", "of all countries of +1"
+
+
+def test_the_table_is_made_once_per_version(tmp_path):
+    target = tmp_path / "built" / "areas.db"
+    assert build_areas.build(target)
+    made = target.stat().st_mtime_ns
+    assert not build_areas.build(target) and target.stat().st_mtime_ns == made
+    with sqlite3.connect(target) as table:
+        table.execute("UPDATE version SET version = '1.0'")
+    table.close()
+    assert build_areas.build(target)
+    assert sorted(path.name for path in target.parent.iterdir()) == ["areas.db"]
+
+
+def test_where_set_up_was_not_run_the_table_is_made_in_memory(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(areas, "BUILT", tmp_path / "areas.db")
+    made = areas.areas.__wrapped__()
+    assert made.describe(phonenumbers.parse("+8675588886666"), "zh") == "广东省深圳市"
+    assert "run make setup" in caplog.text
+    made.close()
+
+
+def test_neither_control_nor_the_pages_load_the_big_tables():
+    """Each would hold a hundred megabytes of areas, and thirty of numpy."""
+    ask = (
+        "import sys; import appliance.control.server, webui.app; from appliance.store.numbers import *; "
+        "load_areas(); assert Numbering('CN', '021').area('0755-88886666', 'en'); "
+        "print([name for name in ('numpy', 'phonenumbers.geodata') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
