@@ -241,7 +241,8 @@ class Sound:
             raise self._lost(error) from error
         if free < 0 or waiting < 0 or self._to_drop:
             return 0  # An xrun shows itself in the next read or write.
-        fill: int = self._playback_room - free + len(self._unplayed) // self._frame_bytes + waiting
+        at_hand = (len(self._unplayed) + len(self._part)) // self._frame_bytes
+        fill: int = self._playback_room - free + waiting + at_hand
         if self._fill is None:
             self._fills.append(fill)
             if len(self._fills) == MEASURED_TICKS:
@@ -264,7 +265,7 @@ class Sound:
         self._off_ticks = STEADY_TICKS
         if self._fill is None:
             return self._prime
-        return max(0, round((self._fill - max(0, int(self._capture.avail()))) / BLOCK_SAMPLES))
+        return max(0, round((self._fill - self.waiting()) / BLOCK_SAMPLES))
 
     def _play(self, data: bytes) -> None:
         data = self._unplayed + data
