@@ -47,6 +47,8 @@ TOP_FALL = 10.0 ** (-0.3 / 10.0)
 MEMORY_FRAMES = 50
 """Frames of speech (1 s of talking) over which its power is averaged; fewer at the beginning."""
 
+_RAMP = (np.arange(1, HOP + 1) / HOP).astype(np.float32)
+
 Array = NDArray[np.float32]
 
 
@@ -161,19 +163,25 @@ class Agc:
     def _amplify(self, part: Array) -> None:
         """Apply the ramp of this frame, and the limiter, in place."""
         n = part.shape[1]
-        place = ((self._fill + 1 + np.arange(n)) / HOP).astype(np.float32)
+        place = _RAMP[self._fill : self._fill + n]
         self._fill = (self._fill + n) % HOP
         change = self._next - self._now
-        if change.any():
-            part *= self._now[:, None] + change[:, None] * place
-        else:
-            part *= self._now[:, None]
+        part *= self._now[:, None]
+        moving = np.flatnonzero(change)
+        if moving.size:
+            ramp = (change[moving] / self._now[moving])[:, None] * place
+            ramp += 1.0
+            if moving.size == self.ports:
+                part *= ramp
+            else:
+                part[moving] *= ramp
         if not self._fill:
             self._now[:] = self._next
-        size = np.maximum(part.max(axis=1), -part.min(axis=1))
-        rows = np.flatnonzero((size > LIMIT) | (self._held_db > 0.0))
-        if rows.size == 0:
+        holding = self._held_db > 0.0
+        if part.max(initial=0.0) <= LIMIT and part.min(initial=0.0) >= -LIMIT and not holding.any():
             return
+        size = np.maximum(part.max(axis=1), -part.min(axis=1))
+        rows = np.flatnonzero((size > LIMIT) | holding)
         # Each peak asks for its reduction, which then fades along a straight line in dB:
         # held[n] = max over k <= n of (asked[k] - fading * (n - k)), a running maximum.
         fading = LIMITER_RELEASE_DB * np.arange(n + 1)
@@ -201,25 +209,28 @@ class Agc:
             self._tone[rows] = tonal(self._framer.window[rows])
         loud &= ~self._tone
         self._run[:] = np.where(loud, self._run + 1, 0)
-        sure = self._run > EDGE_FRAMES + 1  # what is judged is the frame before this one
-        if sure.any():
-            self._heard[sure] = np.minimum(self._heard[sure] + 1, MEMORY_FRAMES)
+        sure = np.flatnonzero(self._run > EDGE_FRAMES + 1)  # what is judged is the frame before this one
+        if sure.size:
+            heard = np.minimum(self._heard[sure] + 1, MEMORY_FRAMES)
             power = 10.0 ** (self._last_dbm0[sure] / 10.0)
             # After somebody loud the mean would sink for many seconds; it is never above the top of late.
-            self._top[sure] = np.maximum(self._top[sure] * TOP_FALL, power)
-            mean = self._power[sure] + (power - self._power[sure]) / self._heard[sure]
-            self._power[sure] = np.minimum(mean, self._top[sure])
-            self.speech_dbm0[sure] = 10.0 * np.log10(self._power[sure]) + self.fixed_db[sure]
-            wanted = self.target_dbm0 - self.speech_dbm0[sure]
+            top = np.maximum(self._top[sure] * TOP_FALL, power)
+            mean = self._power[sure]
+            mean = np.minimum(mean + (power - mean) / heard, top)
+            self._heard[sure], self._top[sure], self._power[sure] = heard, top, mean
+            speech_dbm0 = 10.0 * np.log10(mean) + self.fixed_db[sure]
+            self.speech_dbm0[sure] = speech_dbm0
+            wanted = self.target_dbm0 - speech_dbm0
             wanted = np.minimum(np.maximum(wanted, self.lowest_db), self.highest_db)
-            self._move(sure & self._automatic, wanted[self._automatic[sure]])
+            automatic = self._automatic[sure]
+            self._move(sure[automatic], wanted[automatic])
         self._last_dbm0[:] = level_dbm0
-        leaving = ~self._automatic & (self.gain_db != 0.0)
-        if leaving.any():
-            self._move(leaving, np.zeros(int(leaving.sum()), np.float32))
+        leaving = np.flatnonzero(~self._automatic & (self.gain_db != 0.0))
+        if leaving.size:
+            self._move(leaving, np.zeros(leaving.size))
         self._next[:] = _factor(self.fixed_db + self.gain_db)
 
-    def _move(self, ports: NDArray[np.bool_], wanted_db: Array) -> None:
+    def _move(self, ports: NDArray[np.intp], wanted_db: NDArray[np.float64]) -> None:
         step_db = wanted_db - self.gain_db[ports]
         self.gain_db[ports] += np.minimum(np.maximum(step_db, -self._down), self._up)
 

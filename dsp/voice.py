@@ -61,11 +61,13 @@ class VoiceActivity:
         while start < x.shape[1]:
             n = min(FRAME - self._fill, x.shape[1] - start)
             part = x[:, start : start + n].astype(np.float64)
-            if not np.isfinite(part).all():
-                part = np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0)
-            if active is not None:
+            if active is not None and not active.all():
                 part[~active] = 0.0
-            self._sum += np.einsum("pn,pn->p", part, part)
+            squares = np.einsum("pn,pn->p", part, part)
+            if not np.isfinite(squares).all():
+                part = np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0)
+                squares = np.einsum("pn,pn->p", part, part)
+            self._sum += squares
             self._mean += part.sum(axis=1)
             self._fill += n
             start += n
@@ -83,7 +85,7 @@ class VoiceActivity:
         fall = level < self.floor_dbm0
         self.floor_dbm0 += np.where(fall, 0.5, 0.01) * (level - self.floor_dbm0)
         np.minimum(np.maximum(self.floor_dbm0, -75.0), -30.0, out=self.floor_dbm0)
-        self._slow[self._slow < -90.0] = level[self._slow < -90.0]
+        np.copyto(self._slow, level, where=self._slow < -90.0)
         change = np.abs(level - self._slow)
         self._slow += 0.4 * (level - self._slow)
         self._moves += 0.1 * (np.minimum(change, 12.0) - self._moves)
