@@ -14,6 +14,9 @@ are inferences and are marked so by whoever passes them on; nothing here is ever
 (common in China), that reads as an answer: singing and speech are not told apart
 reliably, so only a line that reverses its polarity tells the true moment.
 
+What may be only the echo of what we send says nothing either way: an agent who says
+"hello?" into the ringing answers no call, and hides nobody who is louder than that.
+
     ringback  ▇▇▇____▇▇▇____▇▇_h-e-l-l-o
                               ^ answered
 """
@@ -22,17 +25,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan
-from dsp.progress import ProgressDetector
+from dsp.progress import ProgressDetector, ToneEvent
 
 CUT_QUIET_MS = 1500.0
 CUT_SHARE = 0.8
 """A burst shorter than this share of the shortest before it was cut."""
+LONGEST_SHARE = 1.3
+"""A burst longer than this share of the longest that a ringing tone has is another tone."""
 OVERDUE_SHARE = 1.17
 OVERDUE_MS = 300.0
 WORD_FRAMES = 4
@@ -51,11 +57,16 @@ EDGE_FRAMES = 2
 
 @dataclass(frozen=True)
 class Answer:
-    """The far side answered on `port` at `answered_samples`; decided at `at_samples`. `how`: "inferred"."""
+    """The far side answered on `port` at `answered_samples`; decided at `at_samples`.
+
+    `by`: somebody spoke ("voice"), or the ringing tone stopped and nobody said anything ("ringback").
+    `how`: "inferred".
+    """
 
     port: int
     answered_samples: int
     at_samples: int
+    by: Literal["voice", "ringback"]
     how: str = "inferred"
 
 
@@ -64,17 +75,24 @@ class _Call:
     rung: bool = False
     refused: bool = False
     told: bool = False
+    since: int = 0
+    """The frame in which it began."""
     shortest_ms: float = 0.0
+    longest_ms: float = 0.0
     longest_gap_ms: float = 0.0
 
 
 class AnswerDetector:
-    """Watches outgoing calls on all ports at once for the moment they are answered."""
+    """Watches outgoing calls on all ports at once for the moment they are answered.
+
+    All ports are watched until `watch` says otherwise.
+    """
 
     def __init__(self, ports: int, country: str, progress: ProgressDetector | None = None) -> None:
         self.ports = ports
         self.progress = progress or ProgressDetector(ports, country)
         self.scan: LineScan = self.progress.scan
+        self._watched = np.ones(ports, np.bool_)
         self._calls = [_Call() for _ in range(ports)]
         self._floor: NDArray[np.float32] = np.full(ports, -45.0, np.float32)
         self._last: NDArray[np.float32] = np.full(ports, -99.0, np.float32)
@@ -85,8 +103,21 @@ class AnswerDetector:
     def reset(self, ports: Sequence[int]) -> None:
         """A new call begins on these ports."""
         self.progress.reset(ports)
+        self._begin(ports)
+
+    def watch(self, ports: Sequence[int], on: bool) -> None:
+        """Look for an answer on these ports from now on, or no more; whoever begins, begins anew."""
+        self._begin([port for port in ports if on and not self._watched[port]])
+        self._watched[list(ports)] = on
+
+    @property
+    def any(self) -> bool:
+        """Whether any port is watched."""
+        return bool(self._watched.any())
+
+    def _begin(self, ports: Sequence[int]) -> None:
         for port in ports:
-            self._calls[port] = _Call()
+            self._calls[port] = _Call(since=self.scan.number)
         index = list(ports)
         self._floor[index] = -45.0
         self._last[index] = -99.0
@@ -101,34 +132,45 @@ class AnswerDetector:
             found += self.process_frame(frame)
         return found
 
-    def process_frame(self, frame: Frame) -> list[Answer]:
-        """The same, from a frame of a shared scan; feeds `progress` as well."""
-        for event in self.progress.process_frame(frame):
+    def process_frame(
+        self,
+        frame: Frame,
+        events: Sequence[ToneEvent] | None = None,
+        echo: NDArray[np.bool_] | None = None,
+    ) -> list[Answer]:
+        """The same, from a frame of a shared scan.
+
+        events: what `progress` has said of this frame; None: it has not seen it yet and is asked here.
+        echo: ports on which what is heard may be what was sent (`dsp.ownecho`).
+        """
+        for event in self.progress.process_frame(frame) if events is None else events:
             call = self._calls[event.port]
             if event.phase == "start":
                 if event.tone == "ringback":
                     self._ring(event.port, call)
                 elif event.tone in ("busy", "congestion", "sit"):
                     call.refused = True
-        self._listen(frame)
+        self._listen(frame, echo)
         found = []
         recent = np.uint64((1 << WORD_WITHIN) - 1)
         word = np.bitwise_count(self._sound & recent) >= WORD_FRAMES
         speech = np.bitwise_count(self._moving) >= SPEECH_FRAMES
-        for port in range(self.ports):
+        for port in np.flatnonzero(self._watched).tolist():
             call = self._calls[port]
             if call.told or call.refused:
                 continue
             at = None
+            by: Literal["voice", "ringback"] = "voice"
             if call.rung and word[port]:
                 at = self._first(self._sound, port, WORD_WITHIN, frame.number)
             elif speech[port]:
                 at = self._first(self._moving, port, SPEECH_WITHIN, frame.number)
             elif call.rung:
+                by = "ringback"
                 at = self._ringing_stopped(port, call)
             if at is not None:
                 call.told = True
-                found.append(Answer(port, at * HOP, frame.end_samples))
+                found.append(Answer(port, at * HOP, frame.end_samples, by))
         return found
 
     def _ring(self, port: int, call: _Call) -> None:
@@ -137,13 +179,16 @@ class AnswerDetector:
         forms = self.scan.networks[port].table.variants["ringback"]
         cadences = [tone.cadence_ms for tone in forms if tone.cadence_ms]
         call.shortest_ms = min((min(c[0::2]) for c in cadences), default=400.0)
+        call.longest_ms = max((max(c[0::2]) for c in cadences), default=2000.0)
         call.longest_gap_ms = max((max(c[1::2]) for c in cadences), default=4000.0)
 
-    def _listen(self, frame: Frame) -> None:
+    def _listen(self, frame: Frame, echo: NDArray[np.bool_] | None) -> None:
         tone = frame.kind != OFF
         self._tone_ago = np.where(tone, 0, self._tone_ago + 1).astype(np.int32)
         level = frame.level_dbm0
         quiet = ~tone & (self._tone_ago > EDGE_FRAMES)
+        if echo is not None:
+            quiet &= ~echo
         step = np.where(level < self._floor, 0.3, 0.01)
         self._floor += np.where(quiet, step * (level - self._floor), 0.0).astype(np.float32)
         np.clip(self._floor, -70.0, -35.0, out=self._floor)
@@ -164,7 +209,12 @@ class AnswerDetector:
         if runs[-1].kind != OFF or len(runs) < 2:
             return None
         gap_ms = (self.scan.number - runs[-1].start) * FRAME_MS
-        ringing = [run for run in runs[:-1] if run.kind == 1 and run.frames > EDGE_FRAMES]
+        longest_ms = call.longest_ms * LONGEST_SHARE  # dial tone may have the same frequency
+        ringing = [
+            run
+            for run in runs[:-1]
+            if run.kind == 1 and run.start >= call.since and run.frames > EDGE_FRAMES and run.ms < longest_ms
+        ]
         if gap_ms > CUT_QUIET_MS and len(ringing) > 1:
             whole_ms = [run.ms for run in ringing[:-1] if run.ms > call.shortest_ms * CUT_SHARE]
             if ringing[-1].ms < CUT_SHARE * min(whole_ms, default=call.shortest_ms):

@@ -106,7 +106,7 @@ class FarEndGone(PortSignal):
 @dataclass(frozen=True)
 class FarEndAnswered(PortSignal):
     """The called party answered. how: "polarity" (seen), "signalled" (by the network: seen),
-    "voice" (inferred)."""
+    "voice" or "ringback", which has stopped (inferred)."""
 
     how: str = ""
 

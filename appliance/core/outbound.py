@@ -26,7 +26,13 @@ DIGIT_LIMIT_S = 1.0
 
 OWN_PHONE_RING_S = 20.0
 
-ANSWER_SEEN = {"polarity": "seen", "signalled": "seen", "voice": "inferred", "unknown": "unknown"}
+ANSWER_SEEN = {
+    "polarity": "seen",
+    "signalled": "seen",
+    "voice": "inferred",
+    "ringback": "inferred",
+    "unknown": "unknown",
+}
 """How an answer became known -> what the record says of it."""
 
 POOR_LINES = (LineState.QUARANTINED, LineState.ELSEWHERE)
@@ -323,7 +329,7 @@ def near_gone(world: World, call: Call, args: Args) -> None:
 
 
 def far_answered(world: World, call: Call, args: Args) -> None:
-    """They talk. `how` tells whether the answer was seen, inferred from a voice, or is unknown."""
+    """They talk. `how` tells whether the answer was seen, inferred from what is heard, or is unknown."""
     record = call.record
     record.answer_seen = ANSWER_SEEN[args["how"]]
     record.answered_at = world.now

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.core import events as core
-from appliance.engine.answer import AnswerWatch
 from appliance.engine.ports import Port
+from dsp.answer import AnswerDetector
 from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
 from dsp.dtmf import DtmfReceiver
 from dsp.fax import FaxDetector
 from dsp.levels import rms_dbm0
-from dsp.linescan import LearnedTone
-from dsp.progress import ProgressDetector
+from dsp.linescan import Frame, LearnedTone
+from dsp.ownecho import OwnEcho
+from dsp.progress import ProgressDetector, ToneEvent
 from dsp.voice import VoiceActivity
 
 RATE_HZ = 8000
@@ -48,7 +49,9 @@ class Hearing:
         self._voice = VoiceActivity(rows)
         self._callerid = CallerIdReceiver(rows, work_per_tick=CALLER_ID_WORK)
         self._id_samples = 0
-        self._answer = AnswerWatch(rows)
+        self._answer = AnswerDetector(rows, country, self._progress)
+        self._answer.watch(range(rows), False)
+        self._own = OwnEcho(rows)
         self._keys: Bools = np.zeros(rows, np.bool_)
         self._tones: Bools = np.zeros(rows, np.bool_)
         self._talk: Bools = np.zeros(rows, np.bool_)
@@ -115,7 +118,7 @@ class Hearing:
             self._spoken[port.row] = 0
             self._in_tone[port.row] = False
         # Where the network signals the answer, a voice before it (ring-back music) means nothing.
-        self._answer.watch(port.row, "answer" in wanted and "call-state" not in port.info.can)
+        self._answer.watch([port.row], "answer" in wanted and "call-state" not in port.info.can)
         self.gate(port)
 
     def refresh(self) -> None:
@@ -172,7 +175,8 @@ class Hearing:
             np.greater(self._talk, dialling, out=self._open_talk)
             voice = self._voice.process(heard, self._open_talk)
         for frame in self._progress.scan.process(heard, self._open):
-            for event in self._progress.process_frame(frame):
+            events = self._progress.process_frame(frame)
+            for event in events:
                 port = self._ports[event.port]
                 self._in_tone[event.port] = event.phase == "start"
                 self._said[event.port] = ""
@@ -191,16 +195,17 @@ class Hearing:
                     out.append(core.FarEndGone(port.name, cue, latency_s))
             if talking:
                 if self._answer.any:
-                    self._hear_answers(frame.kind, voice, frame.level_dbm0, sent, out)
+                    self._hear_answers(frame, events, sent, out)
                 self._hear_voices(frame.kind, voice, out)
 
     def _hear_answers(
-        self, kind: NDArray[np.int8], voice: Bools, heard_dbm0: Float, sent: Float, out: list[core.Event]
+        self, frame: Frame, events: list[ToneEvent], sent: Float, out: list[core.Event]
     ) -> None:
-        for row in self._answer.frame(kind, voice, heard_dbm0, rms_dbm0(sent)):
-            port = self._ports[row]
+        echo = self._own.process(frame.level_dbm0, rms_dbm0(sent))
+        for answer in self._answer.process_frame(frame, events, echo):
+            port = self._ports[answer.port]
             if "answer" in port.watch and not port.answered_by_reversal:
-                out.append(core.FarEndAnswered(port.name, "voice"))
+                out.append(core.FarEndAnswered(port.name, answer.by))
 
     def _hear_voices(self, kind: NDArray[np.int8], voice: Bools, out: list[core.Event]) -> None:
         """Voice and silence as such, between the tones, told once each."""

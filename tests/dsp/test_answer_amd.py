@@ -6,6 +6,8 @@ import pytest
 from dsp.amd import MachineDetector, amd
 from dsp.answer import AnswerDetector, answer
 from dsp.countries import tone_table
+from dsp.levels import rms_dbm0
+from dsp.ownecho import OwnEcho
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import SPEECH, recordings
 
@@ -96,6 +98,57 @@ def test_06_answers_are_told_once_and_decided_within_a_second_of_the_word():
     assert found[0].at_samples - 60000 < 8000
     detector.reset([0])
     assert detector.process(np.zeros((1, 16000))) == []
+
+
+@pytest.mark.parametrize("country", ["CN", "GB", "DE"])
+def test_06_dial_tone_of_the_same_pitch_before_it_makes_no_burst_a_short_one(country):
+    tone = tone_table(country)["dial"]
+    dial = S.tone(tone.frequencies_hz, (), 3, -18)
+    ring = ringing(country, 4)
+    for cut in (2.2, 3.0, 3.6):
+        part = ring[: int(len(ring) / 4 * cut)]
+        x = line([S.silence(1), dial, S.silence(2.5), part, ringing(country, 1)[: int(1.9 * 8000)]])
+        assert answer(x, country)["answered_s"] is None, cut
+
+
+def heard_with(own, far, x):
+    """What is decided of an outgoing call on which we say `own`, which echoes, and the other end `far`."""
+    detector, mine = AnswerDetector(1, "CN"), OwnEcho(1)
+    back = np.concatenate([np.zeros(40), own])[: len(own)] * 10 ** (-12 / 20)
+    heard = (x + far + back)[None, :].astype(np.float32)
+    found = []
+    for at in range(0, heard.shape[1] - 159, 160):
+        sent = rms_dbm0(own[None, at : at + 160].astype(np.float32))
+        for frame in detector.scan.process(heard[:, at : at + 160]):
+            found += detector.process_frame(frame, echo=mine.process(frame.level_dbm0, sent))
+    return [(a.by, a.answered_samples / 8000) for a in found]
+
+
+def test_06_our_own_words_are_no_answer_and_hide_none():
+    x = ringing("CN", 4)
+    own, far = np.zeros(len(x)), np.zeros(len(x))
+    word = S.at_level(np.concatenate(WORDS[:3]), -15)
+    for at_s in (1.5, 6.5, 11.5):
+        own[int(at_s * 8000) :][: len(word)] = word[: len(own) - int(at_s * 8000)]
+    assert heard_with(own, far, x) == []
+    ringing_s = 11.2
+    x = np.where(np.arange(len(x)) < ringing_s * 8000, x, 0)
+    hello = S.at_level(WORDS[4], -12)
+    far[int(12.5 * 8000) :][: len(hello)] = hello
+    [(by, at_s)] = heard_with(own, far, x)
+    assert by == "voice" and 12.3 < at_s < 13.5
+
+
+def test_06_who_is_not_watched_answers_nothing_and_whoever_is_again_begins_anew():
+    word = S.at_level(WORDS[0], -20)
+    x = line([ringing("CN", 2)[:60000], word, S.silence(1)])[None, :].repeat(2, axis=0)
+    detector = AnswerDetector(2, "CN")
+    detector.watch([0], False)
+    assert [a.port for a in detector.process(x)] == [1]
+    detector.watch([0, 1], True)
+    assert detector.process(line([word])[None, :].repeat(2, axis=0)) == []
+    detector.watch([0, 1], False)
+    assert not detector.any
 
 
 def call(spoken, rng, level_dbm0):
