@@ -107,7 +107,7 @@ TONE = {
 }
 ANSWER_SEEN = {
     "seen": _l("seen on the line"),
-    "inferred": _l("guessed from the voice"),
+    "inferred": _l("guessed from what was heard"),
     "unknown": _l("not known for certain"),
 }
 CUE = {
