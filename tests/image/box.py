@@ -1,0 +1,122 @@
+"""A running box of the image, as tests know it: machine, pages, and a shell that its support switch opened.
+
+There is no back door in the image: the shell is remote support, switched on through the box's own page
+with a key that the tests make.
+"""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.image.pages import Pages
+from tests.image.vm import PATIENCE_S, Vm, run
+
+PASSWORD = "correct horse battery"
+TAKES_CALLS = r"State     takes calls"
+PYTHON = "/usr/lib/zongji/venv/bin/python"
+SYSTEM_SOCKET = "/run/zongji/system.sock"
+CONTROL_SOCKET = "/data/zongji/run/control.sock"
+
+ASK = """
+import json, sys
+from pathlib import Path
+from appliance.client import CallFailed, ControlClient
+socket, method, params = json.loads(sys.stdin.readline())
+try:
+    print(json.dumps({"result": ControlClient(Path(socket)).call(method, **params)}))
+except CallFailed as error:
+    print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
+"""
+
+
+class Refused(Exception):
+    """The box refuses; `code` names the reason."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+@dataclass
+class Box:
+    """One started box. `key`: the private key of remote support, once it is open."""
+
+    vm: Vm
+    key: Path | None = None
+    pages: Pages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pages = Pages(self.vm)
+
+    def __enter__(self) -> "Box":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.vm.cut()
+
+    # --- first minutes ------------------------------------------------------------------
+
+    def wait_takes_calls(self) -> float:
+        """Wait for the console's word; seconds since power on."""
+        self.vm.wait_console(TAKES_CALLS)
+        return self.vm.elapsed_s()
+
+    def claim(self) -> None:
+        """Make the administrator with the code that the console shows."""
+        code = self.vm.wait_console(r"Claim code (\d+)")[1]
+        self.pages.wait("/claim")
+        page = self.pages.claim(code, PASSWORD)
+        assert page.status == 200, page
+        assert page.url.startswith("/admin"), page.url
+
+    def sign_in(self) -> None:
+        """As the administrator, after a start."""
+        self.pages.wait("/sign-in")
+        assert self.pages.sign_in(PASSWORD).url == "/admin/"
+
+    def open_support(self, folder: Path, hours: int = 12) -> None:
+        """Switch remote support on, with a key made now."""
+        key = folder / "support"
+        if not key.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        page = self.pages.post(
+            "/system/support/on",
+            form_at="/system/support",
+            hours=str(hours),
+            key=key.with_suffix(".pub").read_text(),
+        )
+        assert page.status == 200, page
+        self.key = key
+
+    # --- asking the box -----------------------------------------------------------------
+
+    def shell(self, command: str, timeout_s: float = PATIENCE_S, check: bool = True) -> str:
+        """Run a command over remote support."""
+        assert self.key is not None, "remote support was not switched on"
+        return self.vm.ssh(self.key, command, timeout_s, check)
+
+    def _call(self, socket: str, method: str, params: dict) -> object:
+        wish = json.dumps([socket, method, params])
+        said = self.shell(f"echo {shlex.quote(wish)} | {PYTHON} -c {shlex.quote(ASK)}")
+        answer = json.loads(said.splitlines()[-1])
+        if "error" in answer:
+            raise Refused(answer["error"]["code"], answer["error"]["message"])
+        return answer["result"]
+
+    def system(self, method: str, **params) -> dict:
+        """Ask the system daemon. Raises Refused."""
+        return self._call(SYSTEM_SOCKET, method, params)  # type: ignore[return-value]
+
+    def control(self, method: str, **params) -> dict:
+        """Ask control. Raises Refused."""
+        return self._call(CONTROL_SOCKET, method, params)  # type: ignore[return-value]
+
+    def version(self) -> str:
+        """Version of the running system."""
+        return re.search(r"^VERSION=(.*)$", self.shell("cat /usr/lib/zongji/release"), re.M)[1]
+
+    def hashes(self, folder: str) -> str:
+        """SHA-256 of every file in a folder, sorted."""
+        return self.shell(f"cd {folder} && find . -type f -print0 | sort -z | xargs -0r sha256sum")
