@@ -1,5 +1,116 @@
 import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.image.livebox import Box
+from tests.image.sticks import make_stick
+from tests.image.vm import Vm, overlay
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FIGURES = pytest.StashKey[dict]()
 
 if "ZONGJI_IMAGE" not in os.environ:
     # `make test-image` runs these; `make test` needs no QEMU; nor does tests/image/box.
     collect_ignore_glob = ["test_*.py"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `make image` has made."""
+
+    image: Path
+    stick: Path
+    version: str
+
+    def variant(self, name: str) -> Path:
+        """A bundle for the tests (image/build/variants.py), made when it is missing."""
+        done = subprocess.run(
+            [sys.executable, "-m", "image.build", "--variant", name],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return Path(done.stdout.splitlines()[-1])
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A box that was started once, claimed, and saved while it takes calls."""
+
+    disk: Path
+    key: Path
+
+    def resume(self, folder: Path) -> Box:
+        """Such a box, going on from where it was saved; what it does stays in `folder`."""
+        disk = Path(shutil.copy2(self.disk, folder / "disk.qcow2"))
+        box = Box(Vm(disk, snapshot="ready"), self.key)
+        box.sign_in()
+        return box
+
+    def start(self, folder: Path, **how) -> Box:
+        """Such a box, started from power on."""
+        disk = folder / "disk.qcow2"
+        if not disk.exists():
+            overlay(self.disk, disk)
+        return Box(Vm(disk, **how), self.key)
+
+
+@pytest.fixture(scope="session")
+def figures(request):
+    """Measured values, shown at the end."""
+    return request.config.stash.setdefault(FIGURES, {})
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The image of the last `make image`."""
+    out = REPOSITORY / "build" / "image" / "out"
+    image = next(out.glob("zongji-*-amd64.img"), None)
+    assert image is not None, "there is no image: run `make image` first"
+    version = re.fullmatch(r"zongji-(.+)-amd64\.img", image.name)[1]
+    return Built(image, out / f"zongji-recovery-stick-{version}.img", version)
+
+
+@pytest.fixture(scope="session")
+def ready(built, figures, tmp_path_factory):
+    """The first start of a box from the image, up to a saved state with remote support open."""
+    folder = tmp_path_factory.mktemp("ready")
+    disk = overlay(built.image, folder / "disk.qcow2", "6G")
+    with Box(Vm(disk)) as box:
+        box.vm.wait_console("Zongji: starting system A")
+        figures["boot loader, first start, s"] = round(box.vm.elapsed_s(), 1)
+        figures["first start to taking calls, s"] = round(box.wait_takes_calls(), 1)
+        box.claim()
+        box.open_support(folder)
+        box.shell(
+            f"until {CONFIRMED}; do sleep 0.5; done; sync"
+        )  # the first start is over when it is confirmed
+        figures["memory in use, idle, MB"] = int(box.shell("free -m | awk '/^Mem/{print $2-$7}'"))
+        figures["systemd"] = box.shell("systemd-analyze").splitlines()[0]
+        box.vm.save("ready")
+    return Ready(disk, folder / "support")
+
+
+CONFIRMED = "/usr/lib/zongji/bootstate get-state A | grep -q good"
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Makes a stick with files in this test's folder."""
+
+    def of(*files: Path, name: str = "stick.img", size_mb: int = 1024) -> Path:
+        return make_stick(tmp_path / name, *files, size_mb=size_mb)
+
+    return of
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for name, value in config.stash.get(FIGURES, {}).items():
+        terminalreporter.write_line(f"  {name}: {value}")

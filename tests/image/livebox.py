@@ -76,17 +76,13 @@ class Box:
         self.pages.wait("/sign-in")
         assert self.pages.sign_in(PASSWORD).url == "/admin/"
 
-    def open_support(self, folder: Path, hours: int = 12) -> None:
+    def open_support(self, folder: Path, hours: int = 72) -> None:
         """Switch remote support on, with a key made now."""
         key = folder / "support"
         if not key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
-        page = self.pages.post(
-            "/system/support/on",
-            form_at="/system/support",
-            hours=str(hours),
-            key=key.with_suffix(".pub").read_text(),
-        )
+        public = key.with_suffix(".pub").read_text().strip()
+        page = self.pages.post("/admin/remote-support/", hours=str(hours), key=public)
         assert page.status == 200, page
         self.key = key
 
