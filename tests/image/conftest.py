@@ -80,8 +80,16 @@ def built():
 
 @pytest.fixture(scope="session")
 def ready(built, figures, tmp_path_factory):
-    """The first start of a box from the image, up to a saved state with remote support open."""
-    folder = tmp_path_factory.mktemp("ready")
+    """The first start of a box from the image, up to a saved state with remote support open.
+
+    With $ZONGJI_IMAGE_READY, a folder, the state is kept there, and used again while the image is the same.
+    """
+    kept = os.environ.get("ZONGJI_IMAGE_READY")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("ready")
+    stamp = f"{built.image.stat().st_mtime_ns}"
+    if kept and (folder / "stamp").is_file() and (folder / "stamp").read_text() == stamp:
+        return Ready(folder / "disk.qcow2", folder / "support")
+    folder.mkdir(exist_ok=True)
     disk = overlay(built.image, folder / "disk.qcow2", "6G")
     with Box(Vm(disk)) as box:
         box.vm.wait_console("Zongji: starting system A")
@@ -95,6 +103,7 @@ def ready(built, figures, tmp_path_factory):
         figures["memory in use, idle, MB"] = int(box.shell("free -m | awk '/^Mem/{print $2-$7}'"))
         figures["systemd"] = box.shell("systemd-analyze").splitlines()[0]
         box.vm.save("ready")
+    (folder / "stamp").write_text(stamp)
     return Ready(disk, folder / "support")
 
 

@@ -74,7 +74,9 @@ class Box:
     def sign_in(self) -> None:
         """As the administrator, after a start."""
         self.pages.wait("/sign-in")
-        assert self.pages.sign_in(PASSWORD).url == "/admin/"
+        page = self.pages.sign_in(PASSWORD)
+        assert page.status == 200, page
+        assert self.pages.open("/admin/").url == "/admin/", page
 
     def open_support(self, folder: Path, hours: int = 72) -> None:
         """Switch remote support on, with a key made now."""

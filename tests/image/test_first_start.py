@@ -1,5 +1,6 @@
 """A new box: flashed, switched on, claimed."""
 
+import http.client
 import re
 
 import pytest
@@ -8,17 +9,17 @@ from tests.image.livebox import TAKES_CALLS, Box
 from tests.image.vm import Vm, overlay
 
 
-def test_the_first_start_ends_in_a_claimed_box_that_takes_calls(ready, built, tmp_path):
-    with ready.resume(tmp_path) as box:
-        assert box.version() == built.version
-        assert box.shell("systemctl --failed --no-legend").strip() == ""
-        status = box.system("status")
-        assert status["slot"] == "A" and status["confirmed"] and status["boot_state"] == "ok"
-        assert re.fullmatch(r"ZJ-[A-Z0-9]{5}-[A-Z0-9]{5}", status["serial"])
-        # The disk is larger than the image: the data partition has grown to its end.
-        assert int(box.shell("df -BM --output=size /data | tail -1").strip().rstrip("M")) > 3500
-        # Root cannot be changed, not even by root.
-        assert "Read-only file system" in box.shell("touch /etc/x 2>&1", check=False)
+def test_the_first_start_ends_in_a_claimed_box_that_takes_calls(running, built):
+    box = running
+    assert box.version() == built.version
+    assert box.shell("systemctl --failed --no-legend").strip() == ""
+    status = box.system("status")
+    assert status["slot"] == "A" and status["confirmed"] and status["boot_state"] == "ok"
+    assert re.fullmatch(r"ZJ-[A-Z0-9]{5}-[A-Z0-9]{5}", status["serial"])
+    # The disk is larger than the image: the data partition has grown to its end.
+    assert int(box.shell("df -BM --output=size /data | tail -1").strip().rstrip("M")) > 3500
+    # Root cannot be changed, not even by root.
+    assert "Read-only file system" in box.shell("touch /etc/x 2>&1", check=False)
 
 
 def test_a_box_started_by_efi_takes_calls(built, tmp_path, figures):
@@ -28,14 +29,12 @@ def test_a_box_started_by_efi_takes_calls(built, tmp_path, figures):
         figures["EFI to taking calls, s"] = round(box.wait_takes_calls(), 1)
 
 
-def test_12_no_password_and_no_key_came_with_the_image(ready, tmp_path):
-    with ready.resume(tmp_path) as box:
-        shadow = box.shell("cat /etc/shadow").splitlines()
-        assert all(re.fullmatch(r"[*!]+", line.split(":")[1]) for line in shadow)
-        found = box.shell(
-            "grep -rlI 'PRIVATE KEY-----$' / --exclude-dir={proc,sys,run,config,data,dev} || true"
-        )
-        assert found.strip() == ""
+def test_12_no_password_and_no_key_came_with_the_image(running):
+    box = running
+    shadow = box.shell("cat /etc/shadow").splitlines()
+    assert all(re.fullmatch(r"[*!]+", line.split(":")[1]) for line in shadow)
+    found = box.shell("grep -rlI 'PRIVATE KEY-----$' / --exclude-dir={proc,sys,run,config,data,dev} || true")
+    assert found.strip() == ""
 
 
 def test_13_claiming_needs_the_code_of_the_box(built, tmp_path):
@@ -49,45 +48,42 @@ def test_13_claiming_needs_the_code_of_the_box(built, tmp_path):
         assert box.pages.open("/sign-in").url.startswith("/claim")  # still nobody's
 
 
-def test_services_have_their_own_users_and_only_the_engine_may_be_real_time(ready, tmp_path):
-    with ready.resume(tmp_path) as box:
-        users = box.shell("ps -eo user:20,args | grep -E 'zongji (engine|control|web)' | grep -v grep")
-        for name in ("engine", "control", "web"):
-            assert re.search(rf"^zongji-{name} .*zongji {name}", users, re.M), users
-        for name in ("control", "web"):
-            assert "zongji" in box.shell(f"systemctl show -P User zongji-{name}")
-            assert box.shell(f"systemctl show -P NoNewPrivileges zongji-{name}").strip() == "yes"
+def test_services_have_their_own_users_and_only_the_engine_may_be_real_time(running):
+    box = running
+    users = box.shell("ps -eo user:20,args | grep -E 'zongji (engine|control|web)' | grep -v grep")
+    for name in ("engine", "control", "web"):
+        assert re.search(rf"^zongji-{name} .*zongji {name}", users, re.M), users
+    for name in ("control", "web"):
+        assert "zongji" in box.shell(f"systemctl show -P User zongji-{name}")
+        assert box.shell(f"systemctl show -P NoNewPrivileges zongji-{name}").strip() == "yes"
 
 
-def test_nothing_else_listens_on_the_network(ready, tmp_path):
-    with ready.resume(tmp_path) as box:
-        rows = box.shell("ss -Hltn | awk '{print $4}'").split()
-        ports = {row.rpartition(":")[2] for row in rows if not row.startswith(("127.", "[::1]"))}
-        assert ports <= {"80", "443", "22", "5355"}, ports  # 22: the tests have opened remote support
-        rules = box.shell("nft list ruleset")
-        assert re.search(r"policy drop", rules)
-        assert "22" not in box.shell(f"{ASK_CLOSED}")
+def test_nothing_else_listens_on_the_network(running):
+    box = running
+    rows = box.shell("ss -Hltn | awk '{print $4}'").split()
+    ports = {row.rpartition(":")[2] for row in rows if not row.startswith(("127.", "[::1]"))}
+    assert ports <= {"80", "443", "22", "5355"}, ports  # 22: the tests have opened remote support
+    rules = box.shell("nft list ruleset")
+    assert re.search(r"policy drop", rules)
+    assert "22" not in box.shell(f"{ASK_CLOSED}")
 
 
 ASK_CLOSED = "sed -n 's/.*dport//p' /etc/nftables.conf"
 
 
-def test_http_leads_to_https(ready, tmp_path):
-    import http.client
-
-    with ready.resume(tmp_path) as box:
-        line = http.client.HTTPConnection("127.0.0.1", box.vm.http_port, timeout=60)
-        line.request("GET", "/", headers={"Host": "zongji.local"})
-        answer = line.getresponse()
-        assert answer.status in (301, 302, 307, 308)
-        assert answer.headers["Location"].startswith("https://zongji.local")
-        line.close()
+def test_http_leads_to_https(running):
+    line = http.client.HTTPConnection("127.0.0.1", running.vm.http_port, timeout=60)
+    line.request("GET", "/sign-in", headers={"Host": "zongji.local"})
+    answer = line.getresponse()
+    assert answer.status in (301, 302, 307, 308)
+    assert answer.headers["Location"].startswith("https://zongji.local")
+    line.close()
 
 
 @pytest.mark.parametrize(
     "page", ["/admin/", "/admin/network/", "/admin/updates/", "/admin/time/", "/admin/backups/"]
 )
-def test_pages_of_the_box_answer(ready, tmp_path_factory, page, running):
+def test_pages_of_the_box_answer(running, page):
     assert running.pages.open(page).status == 200
 
 
