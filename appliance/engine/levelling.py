@@ -42,8 +42,8 @@ class Levelling:
         wanted = {line.id for line in plan.lines if line.automatic_gain}
         wanted |= {phone.ext for phone in plan.phones if phone.automatic_gain}
         rows = [port.row for port in ports if port.name in wanted]
-        if rows != self._rows.tolist() or plan.sound != self._sound:
-            self._wanted = (rows, plan.sound)
+        same = rows == self._rows.tolist() and plan.sound == self._sound
+        self._wanted = None if same else (rows, plan.sound)
 
     def restart(self, row: int) -> None:
         """Another call begins on this row."""

@@ -5,6 +5,8 @@ import pytest
 
 from appliance.core.plan import Plan
 from appliance.engine.levelling import Levelling
+from appliance.engine.ports import Port
+from board.api import PortInfo, PortKind
 from tests.engine.engine_box import Box, plan_data, speech
 
 SPOKEN = speech("demo-instruct", "vm-instructions")[: 8000 * 14]
@@ -123,3 +125,17 @@ def test_new_limits_wait_until_nobody_talks():
     assert found.gain_db(0) == before
     found.process(quiet, quiet, nobody)
     assert found.gain_db(0) == 0.0
+
+
+def test_a_wish_that_is_taken_back_during_a_conversation_is_forgotten():
+    port = Port(0, 0, 0, PortInfo(0, PortKind.FXO, "sim/0"))
+    port.name = "L1"
+    levelling, silence, talking = Levelling(1), np.zeros((1, 160), np.float32), np.ones(1, np.bool_)
+    levelling.use([port], Plan.from_dict(straight()))
+    levelling.process(silence, silence, ~talking)
+    for automatic in (False, True):  # while somebody talks
+        levelling.use([port], Plan.from_dict(straight(automatic)))
+    levelling.process(silence, silence, ~talking)
+    for block in (SPOKEN[: 8000 * 10] * np.float32(0.15)).reshape(-1, 1, 160):
+        levelling.process(block, silence, talking)
+    assert levelling.gain_db(0) > 3
