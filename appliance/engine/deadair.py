@@ -43,6 +43,8 @@ class DeadAir:
         self._quiet = np.zeros(rows, np.int64)
         """Ticks since the row was loud; 0 where there is no conversation."""
         self._told = np.zeros(rows, np.bool_)
+        self._taken_back = np.zeros(rows, np.bool_)
+        """Rows that were told to be silent by a measure that is not in force any more."""
 
     def use(self, after_s: float) -> None:
         """Time without sound after which a conversation is silent; 0: never. A change begins anew."""
@@ -50,21 +52,25 @@ class DeadAir:
             return
         self._after_s = after_s
         self._quiet[:] = 0
+        self._taken_back |= self._told
         self._told[:] = False
         self._guard = SilenceGuard(len(self._quiet), max(1.0, after_s - LOOK_AFTER_S)) if after_s else None
 
     def process(self, heard: Float, said: Float, lines: NDArray[np.bool_]) -> list[Silence]:
         """What has changed. heard, said: float32 [rows, 160]; lines: rows of lines in a conversation."""
+        out = []
+        if self._taken_back.any():
+            out += [Silence(row, False, 0.0) for row in np.flatnonzero(self._taken_back & lines).tolist()]
+            self._taken_back[:] = False
         if self._guard is None:
-            return []
+            return out
         self._quiet[~lines] = 0
         self._told &= lines
         rows = np.flatnonzero(lines)
         if not rows.size:
-            return []
+            return out
         level = np.maximum(rms_dbm0(heard[rows]), rms_dbm0(said[rows]))
         self._quiet[rows] = np.where(level > LOUD_DBM0, 0, self._quiet[rows] + 1)
-        out = []
         for row in np.flatnonzero(self._told & (self._quiet == 0)).tolist():
             self._told[row] = False
             out.append(Silence(row, False, 0.0))

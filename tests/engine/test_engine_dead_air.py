@@ -66,3 +66,12 @@ def test_nothing_is_told_where_it_is_not_wanted():
     found.use(40.0)
     assert run(found, 35) == []
     assert [told for *_, told in run(found, 10)] == [True]
+
+
+@pytest.mark.parametrize("after_s", [0.0, 300.0])
+def test_a_silence_that_does_not_count_any_more_is_taken_back(after_s):
+    """Or the call would be ended by what was told under the setting before, whoever speaks."""
+    found = air(20.0)
+    assert [told for *_, told in run(found, 25)] == [True]
+    found.use(after_s)
+    assert run(found, 5) == [(0, 0, False)]
