@@ -251,11 +251,14 @@ class Finder:
                 continue
             try:
                 board = place.door.take()
-            except BoardError as error:
-                if str(error) != place.problem:
-                    log.error("card %s cannot be used: %s", place.address, error)
+            except Exception as error:
+                # A defect in one driver must not end the thread that all other cards rely on.
+                defect = not isinstance(error, BoardError)
+                problem = f"{type(error).__name__}: {error}" if defect else str(error)
+                if problem != place.problem:
+                    log.error("card %s cannot be used: %s", place.address, problem, exc_info=defect)
                 place.door = None
-                place.failed(self._now_s(), str(error))
+                place.failed(self._now_s(), problem)
             else:
                 if board is None:
                     continue

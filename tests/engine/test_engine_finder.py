@@ -63,7 +63,8 @@ class World:
         self.opened.append(round(self.now - 100.0, 1))
         name = address.rpartition("=")[2].rpartition(":")[2]
         if name in self.broken:
-            raise BoardError(self.broken[name])
+            problem = self.broken[name]
+            raise problem if isinstance(problem, Exception) else BoardError(problem)
         return Board(name)
 
     def step(self, action="", devices=(), after_s=0.0):
@@ -131,6 +132,17 @@ def test_one_card_that_cannot_be_opened_does_not_keep_another_waiting():
     world.broken["A"] = "no"
     world.step("add", [*modem("A"), *modem("B")])
     assert world.offered == ["B"]
+
+
+def test_a_defect_in_a_driver_is_told_and_harms_no_other_card():
+    world = World()
+    world.broken["A"] = IndexError("list index out of range")
+    world.step("add", [*modem("A"), *modem("B")])
+    assert world.offered == ["B"]
+    assert ("A", "problem", "IndexError: list index out of range") in world.told()
+    del world.broken["A"]
+    world.run(1)
+    assert world.offered == ["B", "A"]
 
 
 def test_a_card_given_by_its_address_comes_back_too():
