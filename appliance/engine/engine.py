@@ -163,6 +163,7 @@ class Engine:
         self.hands.country = plan.country
         self.switch = make_core(plan, self._call_ids())
         self._files.submit(self._mend)
+        self._files.submit(self.messages.load)
         self._use(plan)
         self.hands.douse(everywhere=True)
 
@@ -304,6 +305,7 @@ class Engine:
         """The table has these rows more."""
         lines = [port.row for port in self.table.ports[rows] if port.is_line]
         self._line_rows = np.concatenate([self._line_rows, np.array(lines, np.intp)])
+        self.tones.added(self.table.ports[rows])
 
     @property
     def files_backlog(self) -> int:
@@ -575,7 +577,6 @@ class Engine:
 
     def _mend(self) -> None:
         """Calls that an earlier run did not see the end of get their records and recordings."""
-        self.messages.load()
         mended = self.recorder.repair()
         self.spool.load(lambda call: mended.get(call, {}))
         for call in mended:

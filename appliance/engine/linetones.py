@@ -110,6 +110,12 @@ class LineTones:
             for socket in self._learners:
                 self._judge(socket)
 
+    def added(self, ports: Sequence[Port]) -> None:
+        """These ports are new: what their sockets have learned in earlier runs is told of by `settle`."""
+        for port in ports:
+            if (tone := self.used(port)) is not None:
+                self._make_ready(port.info.name, tone)
+
     def _judge(self, socket: str) -> None:
         """Begin or cease to use what a line has learned."""
         learned = self._learners[socket].learned()
@@ -124,8 +130,11 @@ class LineTones:
             self._ready.append((socket, self._country, None))
             log.info("socket %s: the disconnect tone that was learned is not trusted any more", socket)
             return
-        self._used[socket] = tone = wanted
-        log.info("socket %s: has learned that %s means a hang-up", socket, in_words(tone))
+        self._used[socket] = wanted
+        log.info("socket %s: has learned that %s means a hang-up", socket, in_words(wanted))
+        self._make_ready(socket, wanted)
+
+    def _make_ready(self, socket: str, tone: LearnedTone) -> None:
         country = self._country
 
         def build() -> None:

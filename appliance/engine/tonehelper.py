@@ -45,7 +45,7 @@ class ToneHelper:
         """What the end of a call `[n]` says; None too where the helper has failed (logged)."""
         try:
             return _read(self._ask(samples.tobytes()))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             log.error("the end of a call could not be looked at: %s: %s", type(error).__name__, error)
             self.close()
             return None
@@ -88,6 +88,8 @@ def _read(line: str) -> Ending | None:
 
 def main() -> None:
     """The helper's whole life."""
+    # An engine that runs in real time hands its scheduling on, and that knows nothing of nice.
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.nice(19)
     source, sink = sys.stdin.buffer, sys.stdout
     while len(head := source.read(LENGTH.size)) == LENGTH.size:

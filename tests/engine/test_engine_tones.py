@@ -1,5 +1,6 @@
 """A line learns its exchange's disconnect tone from its calls' ends, and keeps it."""
 
+import io
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ import pytest
 from appliance.engine.linetones import LineTones
 from appliance.engine.ports import Port
 from appliance.engine.tails import TAIL_BLOCKS, Tails
-from appliance.engine.tonehelper import ToneHelper
+from appliance.engine.tonehelper import ToneHelper, main
 from appliance.engine.worker import Worker
 from board.api import PortInfo, PortKind
 from dsp.learn import Ending, Observation, ending
@@ -120,6 +121,19 @@ def test_it_is_forgotten_when_the_exchange_changes(tmp_path):
     assert port.name == "L1" and tone is None
 
 
+def test_a_card_that_comes_later_is_told_what_its_line_learned_in_an_earlier_run(tmp_path):
+    path = tmp_path / "tones.json"
+    lines = Lines(path)
+    for caller in "123":
+        lines.call(0, caller)
+    lines.tones.unsaved()()
+    later = Lines(path, lines=0)
+    assert later.tones.settle() == [], "its card is not there yet"
+    later.ports += lines.ports
+    later.tones.added(lines.ports)
+    assert [(port.name, tone.frequencies_hz) for port, tone in later.tones.settle()] == [("L1", (620.0,))]
+
+
 @pytest.mark.parametrize("broken", ["[1]", "{", '{"sim/0": [{"tone": 5}]}'])
 def test_memory_outlives_a_restart_and_a_damaged_file_is_begun_anew(tmp_path, broken):
     path = tmp_path / "tones.json"
@@ -172,6 +186,32 @@ def test_a_helper_that_dies_costs_one_end_and_is_started_again(tmp_path):
         helper.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_helper_that_dies_over_its_work_is_started_again_for_the_next(tmp_path):
+    marker = tmp_path / "died"
+    code = (
+        "import os, sys\n"
+        f"if not os.path.exists({str(marker)!r}):\n    open({str(marker)!r}, 'w').close()\n"
+        "    size = int.from_bytes(sys.stdin.buffer.read(4), 'little')\n"
+        "    sys.stdin.buffer.read(size)\n    sys.exit(3)\n"
+        "from appliance.engine.tonehelper import main\nmain()\n"
+    )
+    helper = ToneHelper((sys.executable, "-c", code))
+    try:
+        assert helper.study(tail()) is None
+        assert helper.study(tail()) == ending(tail())
+    finally:
+        helper.close()
+
+
+def test_the_helper_leaves_the_engines_real_time_and_is_the_last_to_be_served(monkeypatch):
+    called = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda pid, policy, param: called.append((pid, policy)))
+    monkeypatch.setattr(os, "nice", called.append)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    main()
+    assert called == [(0, os.SCHED_OTHER), 19]
 
 
 # ------------------------------------------------------------------- the box
