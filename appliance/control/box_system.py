@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from appliance.client import ControlClient, WireError
 from appliance.paths import system_socket
+
+log = logging.getLogger(__name__)
 
 STICKS = Path("/run/zongji/usb")
 
@@ -33,7 +36,8 @@ class System:
             return {}
         try:
             answer = self.call(method, {})
-        except WireError:
+        except WireError as error:
+            log.warning("the system daemon was asked for %s in vain: %s", method, error)
             return {}
         return answer if isinstance(answer, dict) else {}
 

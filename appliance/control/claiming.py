@@ -11,6 +11,9 @@ from appliance.store import Store
 LOOK_EVERY_S = 10.0
 """The address comes when the network does, and a code that was guessed at too often is replaced."""
 
+NETWORK_S = 5.0
+"""A daemon that takes longer must not hold up the plan: the code is said without the address then."""
+
 
 def spoken(store: Store) -> dict[str, str]:
     """{"code", "address"} for the plan of a flashed box that has no administrator yet; {} otherwise.
@@ -22,7 +25,7 @@ def spoken(store: Store) -> dict[str, str]:
     code = store.claim.code() if socket.exists() else None
     if not code:
         return {}
-    answer = system.ask(socket, "network.get", {})
+    answer = system.ask(socket, "network.get", {}, NETWORK_S)
     return {"code": code, "address": speakable(answer.get("result", {}).get("interfaces", []))}
 
 

@@ -35,10 +35,10 @@ def lane(method: str) -> str:
     return f"system-{group}"
 
 
-def ask(socket: Path, method: str, params: dict[str, Any]) -> dict[str, Any]:
+def ask(socket: Path, method: str, params: dict[str, Any], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """{"result": …} or {"problem": {"code", "message", "params"}}; code no_daemon where there is none."""
     try:
-        return {"result": ControlClient(socket, TIMEOUT_S, "the system daemon").call(method, **params)}
+        return {"result": ControlClient(socket, timeout_s, "the system daemon").call(method, **params)}
     except CallFailed as error:
         return {"problem": {"params": {}, **error.details, "code": error.code, "message": str(error)}}
     except PeerAway as error:

@@ -1,6 +1,8 @@
 """What a lifted telephone says: only on the flashed box, only until it is claimed, always the present
 address."""
 
+import socket
+
 import pytest
 
 from appliance.control import claiming, system
@@ -41,6 +43,16 @@ def test_code_and_address_until_the_box_is_claimed(store, flashed):
     assert claiming.spoken(store)["address"] == "192.168.7.50"
     store.users.create("admin", "hash", "admin")
     assert claiming.spoken(store) == {}
+
+
+def test_a_daemon_that_hangs_does_not_hold_up_the_plan(store, tmp_path, monkeypatch):
+    path = tmp_path / "system.sock"
+    monkeypatch.setenv("ZONGJI_SYSTEM_SOCKET", str(path))
+    monkeypatch.setattr(claiming, "NETWORK_S", 0.1)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(path))
+        deaf.listen()
+        assert claiming.spoken(store) == {"code": store.claim.code(), "address": ""}
 
 
 def test_the_plan_says_it_and_every_word_has_a_sentence(store):
