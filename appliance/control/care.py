@@ -286,9 +286,10 @@ class Care:
                     for stick in self.sticks():
                         if stick["writable"]:
                             backup.copy_to_stick(made.path, self._mount(stick["name"]), self._step)
-            except BackupError as error:
+            except (BackupError, OSError) as error:
                 log.error("the daily backup: %s", error)
-                self._daily_problem = {"code": error.code, "text": str(error)}
+                code = error.code if isinstance(error, BackupError) else "failed"
+                self._daily_problem = {"code": code, "text": str(error)}
 
         return run
 

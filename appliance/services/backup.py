@@ -142,14 +142,14 @@ def make(
 ) -> Backup:
     """Make a backup and prove it. Raises BackupError; then there is no new backup and nothing else has
     changed. now: Unix seconds."""
-    home.backups.mkdir(parents=True, exist_ok=True)
-    clear_parts(home.backups)
     config = config_folder()
     source = database_of(home)
-    size = _size(source) * 2 + _size(home.prompts) + (_size(home.recordings) if recordings else 0)
-    budget.require(home.backups, size + 5_000_000, "the backup")
     snapshot = home.backups / "database.part"
     try:
+        home.backups.mkdir(parents=True, exist_ok=True)
+        clear_parts(home.backups)
+        size = _size(source) * 2 + _size(home.prompts) + (_size(home.recordings) if recordings else 0)
+        budget.require(home.backups, size + 5_000_000, "the backup")
         step("database", 0, size)
         schema = copy_checked(source, snapshot)
         header = Header(now, version, schema, box, key.public, recordings, automatic)

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from functools import partial
 
 import pytest
 from control_bench import record_event
@@ -103,9 +104,10 @@ def test_the_daily_backup_is_made_once_a_day_and_old_ones_go(desk, store, home):
     assert all(one.header.automatic for one in made)
 
 
-def test_a_daily_backup_that_fails_is_told(desk, home, monkeypatch):
+@pytest.mark.parametrize("kind", [partial(backup.BackupError, "no_space"), OSError])
+def test_a_daily_backup_that_fails_is_told(desk, home, monkeypatch, kind):
     def refuse(*args, **more):
-        raise backup.BackupError("no_space", "there is not enough room")
+        raise kind("there is not enough room")
 
     monkeypatch.setattr(backup, "make", refuse)
     desk.control._care._clock = lambda: time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
