@@ -200,11 +200,17 @@ class Store:
             count += 1
         with self._database.write() as db:
             fallback.add_rows(trial, db.conn)
+        customers = 0
+        for row in trial.customers:
+            try:
+                customers += self.customers.add_once(row)
+            except InvalidRow as error:
+                refused.append(f"customer {row['id']} was not taken ({error})")
         merged = replace(
             state,
             merged_at=now,
             merged_calls=count,
-            merged_customers=sum(self.customers.add_once(row) for row in trial.customers),
+            merged_customers=customers,
             differences=trial.differences,
             refused=tuple(refused),
             seen=False,

@@ -4,7 +4,8 @@ import sqlite3
 
 import pytest
 
-from appliance.store import StoreError, fallback, open_store
+from appliance.store import InvalidRow, StoreError, fallback, open_store
+from appliance.store.customers import Customers
 from appliance.store.migrations import MIGRATIONS
 from appliance.store.record_copies import DAY_S, RecordCopies
 
@@ -115,6 +116,25 @@ def test_going_forward_uses_the_newer_file_and_merges_what_was_done_meanwhile(up
     newer.dismiss_fall_back()
     newer.close()
     assert updated(NEWER).returned is None
+
+
+def test_a_customer_that_the_newer_refuses_is_named_and_keeps_nothing_from_opening(updated, monkeypatch):
+    older = updated()
+    number = older.customers.add({"name": "Odd Customer", "phones": []})
+    older.customers.add({"name": "New Customer", "phones": []})
+    older.close()
+    add_once = Customers.add_once
+
+    def refuse(customers, data):
+        if data["name"] == "Odd Customer":
+            raise InvalidRow(["customer: the name is odd"])
+        return add_once(customers, data)
+
+    monkeypatch.setattr(Customers, "add_once", refuse)
+    state = updated(NEWER).returned
+    assert state.merged_customers == 1
+    [text] = state.refused
+    assert f"customer {number} was not taken" in text and "the name is odd" in text
 
 
 def test_merging_again_changes_nothing(updated, path, clock):
