@@ -43,7 +43,7 @@ _REFUSALS = {
 def _why(result: Result) -> str:
     """Why a part was not sent, for people."""
     code = result.detail.rpartition(" ")[2] if result.detail.startswith("+CMS ERROR:") else ""
-    words = _REFUSALS.get(int(code), "the network does not take it") if code.isdigit() else ""
+    words = _REFUSALS.get(int(code), "the network does not take it") if code.isdecimal() else ""
     return f"{words} ({result.detail})" if words else result.reason
 
 
