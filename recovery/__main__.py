@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -41,31 +42,53 @@ def show_on(desk: Desk, terminal: Path) -> None:
     """The menu on one terminal, for ever."""
     while True:
         try:
-            with terminal.open("r+", buffering=1, encoding="utf-8", errors="replace") as line:
-                Menu(desk, line, line, addresses()).run()
-        except OSError as error:
-            print(f"Zongji: {terminal}: {error}", flush=True)
+            menu_on(desk, terminal)
+        except Exception as error:  # whatever it is: the menu comes back
+            print(f"Zongji: {terminal}: {type(error).__name__}: {error}", flush=True)
         time.sleep(LOOK_S)
+
+
+def menu_on(desk: Desk, terminal: Path) -> None:
+    """The menu, until the terminal is hung up. Raises OSError."""
+    # Two files: a terminal cannot be sought, which "r+" wants. Not ours to control: Ctrl-C ends nothing.
+    handle = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    with (
+        os.fdopen(handle, "r", encoding="utf-8", errors="replace") as keys,
+        os.fdopen(os.dup(handle), "w", encoding="utf-8", errors="replace") as screen,
+    ):
+        Menu(desk, keys, screen, addresses()).run()
 
 
 def watch(desk: Desk) -> None:
-    """Sticks that are put in later, and a box that nobody looks after."""
-    restart = next(choice for choice in CHOICES if choice.key == "restart")
+    """Sticks that are put in later, and a box that nobody looks after; for ever."""
     while True:
         time.sleep(LOOK_S)
-        if desk.busy:
-            continue
-        had = desk.box.stick
-        desk.look_again()
-        if desk.box.stick is not None and desk.box.stick != had:
-            obey_stick(desk)
-        if desk.retry_in_s() == 0.0:
-            print("Zongji: nobody is here: the box tries its systems again", flush=True)
-            try:
-                desk.do(restart, {}, "timeout")
-            except Refused as refused:
-                print(f"Zongji: {refused.text}", flush=True)
-            desk.touch()
+        try:
+            look(desk)
+        except Exception as error:  # nobody else would start the box again
+            print(f"Zongji: {type(error).__name__}: {error}", flush=True)
+
+
+def look(desk: Desk) -> None:
+    """Once: is there a new stick, has nobody come? Raises OSError."""
+    if desk.busy:
+        return
+    had = desk.box.stick
+    desk.look_again()
+    if desk.box.stick is not None and desk.box.stick != had:
+        obey_stick(desk)
+    if desk.retry_in_s() == 0.0:
+        print("Zongji: nobody is here: the box tries its systems again", flush=True)
+        desk.wait_again()
+        restart(desk, "timeout")
+
+
+def restart(desk: Desk, source: str) -> None:
+    """Start the box again; what hinders it is told."""
+    try:
+        desk.do(next(choice for choice in CHOICES if choice.key == "restart"), {}, source)
+    except Refused as refused:
+        print(f"Zongji: {refused.text}", flush=True)
 
 
 def obey_stick(desk: Desk) -> None:
@@ -76,10 +99,8 @@ def obey_stick(desk: Desk) -> None:
         return
     desk.result = result
     print(f"Zongji: {result['action']}: {result['code']}: {result['text']}", flush=True)
-    if result["ok"]:
-        restart = next(choice for choice in CHOICES if choice.key == "restart")
-        if result["action"] not in ("restart", "write_image"):
-            desk.do(restart, {}, "stick")
+    if result["ok"] and result["action"] not in ("restart", "write_image"):
+        restart(desk, "stick")
 
 
 def main() -> int:
@@ -90,7 +111,7 @@ def main() -> int:
     if ordered is not None:
         print(f"Zongji: {ordered['action']}: {ordered['code']}: {ordered['text']}", flush=True)
         if ordered["ok"]:
-            desk.do(next(choice for choice in CHOICES if choice.key == "restart"), {}, "order")
+            restart(desk, "order")
     obey_stick(desk)
     for terminal in TERMINALS:
         if terminal.exists():
@@ -98,7 +119,7 @@ def main() -> int:
     threading.Thread(target=watch, args=(desk,), name="watch", daemon=True).start()
     while True:
         try:
-            serve(desk, "::", PORT).serve_forever()
+            serve(desk, "", PORT).serve_forever()
         except OSError as error:
             print(f"Zongji: the page cannot be served: {error}", flush=True)
             time.sleep(LOOK_S)

@@ -62,6 +62,10 @@ class Desk:
         """Somebody is here: the box does not start by itself any more."""
         self._touched = True
 
+    def wait_again(self) -> None:
+        """From now on it is RETRY_S again until the box tries its systems."""
+        self._began_s = self._now()
+
     def retry_in_s(self) -> float | None:
         """When a box that ended here by itself tries its systems again; None when it does not."""
         if self._touched or self.busy or self.box.cause not in ("exhausted", "ordered"):
@@ -118,7 +122,7 @@ class Desk:
             self.step = ("begin", 0)
         try:
             self.result = work()
-        except (Refused, OSError) as problem:
+        except Exception as problem:  # a defect in one action must not take the others away
             self.result = runner.refused(self.box, name, problem, source)
         finally:
             self.step = None

@@ -65,7 +65,7 @@ def run(box: Box, tell: Tell) -> dict[str, Any] | None:
         name = str(found[0].get("action", "?"))
         chosen, options = check(box, found[0])
         result = runner.run(box, chosen, options, tell, "stick")
-    except (Refused, OSError) as problem:
+    except Exception as problem:  # whatever a stick holds: the menu still comes
         result = runner.refused(box, name, problem, "stick")
         found = None
     _put_away(box, found[1] if found else "", result)

@@ -6,6 +6,7 @@ import html
 import http.server
 import json
 import secrets
+import socket
 import threading
 from urllib.parse import parse_qs
 
@@ -206,6 +207,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def serve(desk: Desk, host: str, port: int) -> http.server.ThreadingHTTPServer:
-    """The server, listening; call its `serve_forever`. Raises OSError."""
+    """The server, listening; call its `serve_forever`. host "": every address, IPv4 and IPv6. Raises
+    OSError."""
     handler = type("RecoveryHandler", (Handler,), {"page": Page(desk), "desk": desk})
-    return http.server.ThreadingHTTPServer((host, port), handler)
+    server = http.server.ThreadingHTTPServer((host, port), handler, bind_and_activate=False)
+    server.socket.close()
+    both = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    server.socket = socket.create_server((host, port), family=family, dualstack_ipv6=both)
+    server.server_address = server.socket.getsockname()
+    server.server_port = server.server_address[1]
+    return server

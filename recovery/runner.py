@@ -135,9 +135,11 @@ def _finished(box: Box, name: str, source: str) -> dict[str, Any]:
     return result
 
 
-def refused(box: Box, name: str, problem: Refused | OSError, source: str) -> dict[str, Any]:
+def refused(box: Box, name: str, problem: Exception, source: str) -> dict[str, Any]:
     """The result of something that was not done, also on the stick."""
     code, text = (problem.code, problem.text) if isinstance(problem, Refused) else ("failed", str(problem))
+    if not isinstance(problem, Refused | OSError):
+        text = f"{type(problem).__name__}: {text}"
     result = {"action": name, "ok": False, "code": code, "text": text, "serial": box.serial, "source": source}
     result["at"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     write_result(box, result)

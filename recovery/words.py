@@ -60,6 +60,7 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "no_system": {"zh": "没有可供安装的系统，请使用恢复盘"},
     "system_damaged": {"zh": "恢复分区上的系统不完整，请使用恢复盘"},
     "too_small": {"zh": "磁盘太小"},
+    "disk_busy": {"zh": "磁盘正在使用，无法写入；请从恢复盘启动后重试"},
     "disk_bad": {"zh": "读回的内容与写入的不一致，请更换磁盘"},
     "no_backup": {"zh": "U 盘和设备上都没有该备份"},
     "not_a_backup": {"zh": "此文件不是本产品的备份"},

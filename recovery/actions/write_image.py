@@ -73,10 +73,23 @@ def plan(box: Box, options: Options) -> str:
     return f"erase the disk {disk.model} {disk.serial} and write {path.name} to it"
 
 
+def _let_go(box: Box, disk: Disk) -> None:
+    """A file system that stays mounted would write its old state into the new image."""
+    if box.disk is None or disk.path != box.disk.path:
+        return
+    mounted = [folder for folder in (box.boot and box.boot.parent, box.config, box.data) if folder]
+    for folder in mounted:
+        status, text = box.run("umount", str(folder))
+        if status:
+            raise Refused("disk_busy", f"{folder} is in use and cannot be let go: {text.strip()[-200:]}")
+    box.boot = box.config = box.data = None
+
+
 def write(box: Box, options: Options, tell: Tell) -> None:
     """The partition table goes first and comes last, so that a half-written disk is never taken for a box."""
     disk, path = target(box, options), image(box, options)
     total = needed_bytes(path)
+    _let_go(box, disk)
     with opened(path) as source, disk.path.open("r+b") as file:
         first = source.read(CHUNK)
         file.write(bytes(len(first)))
@@ -87,6 +100,10 @@ def write(box: Box, options: Options, tell: Tell) -> None:
             wanted.update(chunk)
             done += len(chunk)
             tell("writing", min(99, 70 * done // total))
+        if done < total:
+            raise Refused(
+                "not_an_image", f"{path.name} is cut short at {done} of {total} bytes; copy it again"
+            )
         file.flush()
         os.fsync(file.fileno())
         file.seek(0)

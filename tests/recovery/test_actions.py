@@ -220,7 +220,7 @@ def test_restart_lets_the_confirmed_systems_try_again(box):
 
 # -------------------------------------------------------------- somebody else's disk
 def disk_image(path, sectors):
-    head = bytearray(os.urandom(6 << 20))
+    head = bytearray(os.urandom(1 << 20) * (sectors >> 11))
     head[512:520] = b"EFI PART"
     head[544:552] = struct.pack("<Q", sectors - 1)
     with gzip.open(path, "wb", compresslevel=1) as file:
@@ -255,6 +255,39 @@ def test_a_disk_that_is_smaller_than_the_image_is_refused(box, foreign):
     (box.stick / "zongji.img.gz").write_bytes(gzip.compress(bytes(5000)))
     assert refusal(box, "write_image", disk_serial="WD-777") == "not_an_image"
     assert foreign.path.read_bytes() == before
+
+
+def test_an_image_that_was_cut_short_makes_no_box(box, foreign):
+    content = disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    (box.stick / "zongji.img.gz").unlink()
+    (box.stick / "zongji.img").write_bytes(content[: 5 << 20])
+    with pytest.raises(Refused, match="cut short") as refused:
+        runner.run(box, "write_image", {"disk_serial": "WD-777"}, quiet)
+    assert refused.value.code == "not_an_image"
+    assert foreign.path.read_bytes()[512:520] != b"EFI PART"
+
+
+def test_the_boxs_own_disk_is_let_go_before_it_is_erased(box):
+    disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    box.disk.path.write_bytes(bytes(64 << 20))
+    folders = [str(box.boot.parent), str(box.config), str(box.data)]
+    real, seen = box.run, []
+
+    def busy(*command, **more):
+        if command[0] == "umount":
+            seen.append(command[1])
+            return (0, "") if answer else (32, "target is busy")
+        return real(*command, **more)
+
+    box.run, answer = busy, False
+    wanted = {"disk_serial": "S123", "erase": True}
+    with pytest.raises(Refused) as refused:
+        runner.run(box, "write_image", wanted, quiet)
+    assert refused.value.code == "disk_busy" and not any(box.disk.path.read_bytes())
+    answer = True
+    seen.clear()
+    runner.run(box, "write_image", wanted, quiet)
+    assert seen == folders and (box.boot, box.config, box.data) == (None, None, None)
 
 
 def test_a_half_written_disk_is_no_box(box, foreign, monkeypatch):

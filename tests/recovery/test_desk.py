@@ -2,13 +2,17 @@
 
 import http.client
 import io
+import os
+import pty
 import re
 import threading
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from recovery import runner
+from recovery.__main__ import look, menu_on
 from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
@@ -121,10 +125,29 @@ def test_one_thing_at_a_time(desk):
     assert "Not done" in talk(desk, number_of("reinstall"), "yes")
 
 
+# -------------------------------------------------------------------------- terminals
+def test_the_menu_comes_up_on_a_real_terminal(desk):
+    outside, inside = pty.openpty()
+    with os.fdopen(outside, "r+b", buffering=0) as screen:
+        screen.write(b"l\n\x04")  # one line typed, then the terminal is hung up
+        menu_on(desk, Path(os.ttyname(inside)))
+        told = screen.read(1 << 16)
+        os.close(inside)
+    assert SERIAL.encode() in told and desk.retry_in_s() is None
+
+
+def test_what_fails_while_looking_is_told_and_the_box_still_starts_by_itself(desk, clock, box, monkeypatch):
+    clock.now = RETRY_S + 1
+    monkeypatch.setattr(runner, "run", lambda *_: 1 / 0)
+    look(desk)
+    assert desk.result["code"] == "failed" and "ZeroDivisionError" in desk.result["text"]
+    assert desk.retry_in_s() == RETRY_S
+
+
 # ------------------------------------------------------------------------------ page
-@pytest.fixture
-def browser(desk):
-    server = serve(desk, "127.0.0.1", 0)
+@pytest.fixture(params=["", "127.0.0.1"], ids=["every address", "one address"])
+def browser(request, desk):
+    server = serve(desk, request.param, 0)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
 

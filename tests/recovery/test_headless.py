@@ -1,10 +1,13 @@
 """A stick that names an action and a box: only that box, only once, and the answer is on the stick."""
 
+import gzip
 import json
+import os
 
 import pytest
 
 from recovery import headless
+from recovery.box import Disk
 from recovery.words import PROBLEMS
 
 from .conftest import SERIAL, quiet
@@ -59,6 +62,21 @@ def test_an_order_that_makes_no_sense_is_refused_by_name(box, content, code):
     (box.stick / "recovery.json").write_text(content)
     assert headless.run(box, quiet)["code"] == code
     assert code in PROBLEMS
+
+
+def test_a_stick_that_nobody_thought_of_does_not_take_the_menu_away(box):
+    (box.stick / "recovery.json").write_text("[" * 100_000)
+    found = headless.run(box, quiet)
+    assert found["code"] == "failed" and "RecursionError" in found["text"] and result(box) == found
+    half = gzip.compress(
+        bytes(512) + b"EFI PART" + bytes(24) + b"\xff\x07".ljust(8, b"\0") + os.urandom(1 << 20)
+    )[:-1000]
+    (box.stick / "zongji.img.gz").write_bytes(half)
+    device = box.disk.path.with_name("sdb")
+    device.write_bytes(bytes(1 << 20))
+    box.disks = (Disk(device, 64 << 30, "WD Blue", "WD-777"),)
+    order(box, action="write_image", options={"disk_serial": "WD-777"})
+    assert headless.run(box, quiet)["code"] == "failed"
 
 
 def test_a_machine_without_a_box_is_not_touched(box):
