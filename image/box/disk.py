@@ -21,12 +21,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from image.box import files
+
 BOOT_ENV = Path("/run/zongji/boot.env")
 REPORT = Path("/run/zongji/disk.json")
 BINDS = Path("/usr/lib/zongji/binds")
 MACHINE_ID = Path("/run/zongji/machine-id")
 ESP, CONFIG, DATA = Path("/boot/esp"), Path("/config"), Path("/data")
 CONFIG_COPY = DATA / "system" / "config-copy"
+IDENTITY = "identity.json"
+"""Every box has it from its first start on, and keeps it through a factory reset."""
 BLANK = "5A0F6A1B-7A6F-4E67-8A69-B1A4C0DA7A00"
 """PARTUUID of a data partition that nobody has used yet; genimage gives it, the first boot takes it away."""
 FOLDERS = ((DATA / "system", 0o750), (DATA / "log", 0o755), (DATA / "log" / "journal", 0o755))
@@ -221,15 +225,28 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
         report.note(f"the config partition cannot be read and is made anew. {error}")
         run("mkfs.ext4", "-q", "-F", "-L", "config", device)
         mount(device, CONFIG, "ext4", options)
-        if data_there and CONFIG_COPY.is_dir():
-            shutil.copytree(CONFIG_COPY, CONFIG, symlinks=True, dirs_exist_ok=True)
-            _copy_owners(CONFIG_COPY, CONFIG)
-            report.config = "restored"
-            report.note("the configuration was put back from its copy")
-        else:
+        if not (data_there and CONFIG_COPY.is_dir()):
             report.config = "lost"
             report.note("there is no copy of the configuration: the box must be set up again")
-        os.sync()
+    if data_there and (CONFIG_COPY / IDENTITY).exists() and not (CONFIG / IDENTITY).exists():
+        put_back_config()
+        report.config = "restored"
+        report.note("the configuration was put back from its copy")
+
+
+def put_back_config() -> None:
+    """Config from its copy on data. Who the box is comes last: a config without it is unfinished, and a power
+    cut in between must not let it take the place of the copy. Raises OSError."""
+    shutil.copytree(
+        CONFIG_COPY,
+        CONFIG,
+        symlinks=True,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns(IDENTITY),
+    )
+    _copy_owners(CONFIG_COPY, CONFIG)
+    os.sync()
+    files.write(CONFIG / IDENTITY, (CONFIG_COPY / IDENTITY).read_bytes())
 
 
 def _copy_owners(source: Path, target: Path) -> None:
@@ -317,7 +334,10 @@ def start() -> int:
         keep_machine_id()
         if data_there:
             make_folders()
-            copy_config()
+            try:
+                copy_config()
+            except OSError as error:  # a full disk: the box starts all the same, with the old copy
+                report.note(f"the copy of the configuration could not be renewed: {error}")
         else:
             status = 1
         bind(BINDS.read_text(encoding="utf-8"), report)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -130,3 +131,68 @@ def test_a_power_cut_between_the_two_renames_loses_no_copy(box, monkeypatch):
         with pytest.raises(OSError, match="the power went"):
             disk.copy_config()
     assert (disk.CONFIG_COPY / "network.json").read_text() == "1"
+
+
+def damaged(monkeypatch, box, programs):
+    """A config partition that cannot be read: made anew, it is empty."""
+
+    def check(device):
+        raise disk.DiskError("bad superblock")
+
+    def run(*command, accept=(0,)):
+        programs.append(command[0])
+        for path in disk.CONFIG.iterdir() if command[0] == "mkfs.ext4" else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return ""
+
+    monkeypatch.setattr(disk, "check", check)
+    monkeypatch.setattr(disk, "run", run)
+
+
+def whole_box():
+    (disk.CONFIG / "identity.json").write_text('{"serial": "ZJ-ABCDE-FGHJK"}')
+    (disk.CONFIG / "network.json").write_text("1")
+    (disk.CONFIG / "tls").mkdir()
+    (disk.CONFIG / "tls" / "key.pem").write_text("k")
+    disk.copy_config()
+
+
+def kept():
+    return {path.name for path in disk.CONFIG.rglob("*")}
+
+
+ALL = {"identity.json", "network.json", "tls", "key.pem"}
+
+
+def test_a_config_partition_that_cannot_be_read_is_put_back_from_its_copy(box, monkeypatch):
+    whole_box()
+    ran, report = [], disk.Report()
+    damaged(monkeypatch, box, ran)
+    disk.mount_config({"config": box}, report, True)
+    assert ran[0] == "mkfs.ext4" and report.config == "restored" and kept() == ALL
+
+
+@pytest.mark.parametrize("cut_in", ["copytree", "copy_owners", "identity"])
+def test_a_power_cut_while_it_is_put_back_loses_nothing(box, monkeypatch, cut_in):
+    whole_box()
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_, **__):
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        damaged(patch, box, [])
+        place = {"copytree": (disk.shutil, "copytree"), "copy_owners": (disk, "_copy_owners")}
+        patch.setattr(*place.get(cut_in, (disk.files, "write")), cut)
+        with pytest.raises(PowerCut):
+            disk.mount_config({"config": box}, disk.Report(), True)
+    # The next start finds a config that can be read, and not the whole of it.
+    monkeypatch.setattr(disk, "check", lambda device: "ok")
+    monkeypatch.setattr(disk, "run", lambda *command, accept=(0,): "")
+    report = disk.Report()
+    disk.mount_config({"config": box}, report, True)
+    disk.copy_config()
+    assert report.config == "restored" and kept() == ALL
+    assert (disk.CONFIG_COPY / "tls" / "key.pem").read_text() == "k"
