@@ -12,11 +12,16 @@ from typing import Any
 
 from image.box import files
 from image.box.places import Places
+from image.box.problem import Problem
 
 log = logging.getLogger(__name__)
 
 NEVER_STARTED = "never_started"
 """The code for a version that came not as far as telling why."""
+INTERRUPTED = Problem(
+    "interrupted", "the update was interrupted; nothing that runs was changed, start it again"
+)
+"""The power went while it was written, or the daemon was ended."""
 LOG_LINES = 60
 
 
@@ -32,12 +37,14 @@ def entries(places: Places) -> list[dict[str, Any]]:
     return files.read_lines(places.system / "updates.jsonl")[::-1]
 
 
-def expect(places: Places, version: str, before: str, slot: str) -> None:
-    """The next boot shall come from `slot`. Raises OSError."""
+def expect(places: Places, version: str, before: str, slot: str, written: bool) -> None:
+    """The next boot shall come from `slot`, once all of it is written. Raises OSError."""
     files.write_json(
         places.system / "update-pending.json",
-        {"version": version, "from": before, "slot": slot, "at": time.time()},
+        {"version": version, "from": before, "slot": slot, "written": written, "at": time.time()},
     )
+    # Why the version that was in this slot gave itself up says nothing about the new one.
+    (places.system / "unhealthy.json").unlink(missing_ok=True)
 
 
 def forget(places: Places) -> None:
@@ -67,6 +74,10 @@ def settle(places: Places, slot: str, confirmed: bool, rebooted: bool) -> None:
         if confirmed:
             note(places, "confirmed", version)
             forget(places)
+        return
+    if found.get("written") is False:
+        note(places, "failed", version, problem=INTERRUPTED.as_dict())
+        forget(places)
         return
     told = _why(places)
     fits = told.get("fell_back") is True and told.get("failed_slot") == found.get("slot")

@@ -103,7 +103,7 @@ class Job:
         slot = {"A": "B", "B": "A"}.get(self.ways.running_slot(), "")
         # Until the reboot the old slot still runs: that is no fall-back.
         files.write(self.places.run / "installed-in-this-boot", b"")
-        history.expect(self.places, found.version, self.here.version, slot)
+        history.expect(self.places, found.version, self.here.version, slot, written=False)
         # The bundle's own install-check wants to know of the consent, too.
         consent = self.places.run / "downgrade-consent"
         try:
@@ -115,6 +115,7 @@ class Job:
             raise
         finally:
             consent.unlink(missing_ok=True)
+        history.expect(self.places, found.version, self.here.version, slot, written=True)
         history.note(
             self.places, "installed", found.version, before=self.here.version, source=self.source["kind"]
         )
@@ -200,12 +201,10 @@ def left_over(places: Places) -> dict[str, Any]:
     if found is None:
         return {"state": "idle"}
     if found.get("state") not in ENDED:
-        problem = Problem(
-            "interrupted", "the update was interrupted; nothing that runs was changed, start it again"
-        )
-        found |= {"state": "failed", "problem": problem.as_dict(), "ended": time.time()}
+        problem = history.INTERRUPTED.as_dict()
+        found |= {"state": "failed", "problem": problem, "ended": time.time()}
         files.write_json(places.run / "update.json", found)
         if found.get("version"):
             history.forget(places)
-            history.note(places, "failed", str(found["version"]), problem=problem.as_dict())
+            history.note(places, "failed", str(found["version"]), problem=problem)
     return found

@@ -86,6 +86,7 @@ def test_an_update_from_beginning_to_reboot(places, programs, box, bring):
     assert [one["outcome"] for one in history.entries(places)] == ["installed"]
     pending = history.pending(places)
     assert (pending["version"], pending["from"], pending["slot"]) == ("0.3.0", "0.2.0", "B")
+    assert pending["written"] is True, "a box that does not come back on it has fallen back"
 
 
 def truncated(data):
@@ -344,8 +345,8 @@ def test_the_hash_tree_is_the_one_that_rauc_made(maker, tmp_path, size):
 
 
 # -------------------------------------------------------------- after the reboot
-def expected(places):
-    history.expect(places, "0.3.0", "0.2.0", "B")
+def expected(places, written=True):
+    history.expect(places, "0.3.0", "0.2.0", "B", written)
 
 
 def outcomes(places):
@@ -395,6 +396,20 @@ def test_a_fall_back_without_a_word_says_so(places):
     expected(places)
     history.settle(places, "A", True, True)
     assert history.fell_back(places)["reason"] == "never_started"
+
+
+def test_a_power_cut_while_it_is_written_is_no_fall_back(places):
+    expected(places, written=False)
+    history.settle(places, "A", True, True)
+    (entry,) = history.entries(places)
+    assert (entry["outcome"], entry["problem"]["code"]) == ("failed", "interrupted")
+    assert history.fell_back(places) is None and history.pending(places) is None
+
+
+def test_a_version_that_was_left_before_says_nothing_about_a_new_one(places):
+    files.write_json(places.system / "unhealthy.json", {"slot": "B", "version": "0.2.9", "reason": "old"})
+    expected(places)
+    assert not (places.system / "unhealthy.json").exists()
 
 
 # ----------------------------------------------------------------- the requests
