@@ -1,8 +1,8 @@
 """Mounts a USB stick when it is plugged in, unmounts it when it goes: `python -m image.box.stick add|remove
 sda1`.
 
-Started by udev through zongji-stick@.service. Nothing on a stick is ever run, and no file of it can be a
-device.
+Started by udev through zongji-stick@.service. Nothing on a stick is ever run, no file of it can be a
+device, and no link of it is followed: root reads and writes there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from image.box.places import Places
 log = logging.getLogger(__name__)
 
 DEVICE = re.compile(r"[a-z]{2,8}[0-9a-z]{0,8}")
-SAFE = "nosuid,nodev,noexec,noatime"
+SAFE = "nosuid,nodev,noexec,nosymfollow,noatime"
 OPTIONS = {
     "vfat": f"rw,{SAFE},uid=0,gid=900,umask=0007,utf8=1,flush",
     "exfat": f"rw,{SAFE},uid=0,gid=900,umask=0007",

@@ -24,7 +24,7 @@ def test_a_stick_is_mounted_so_that_nothing_on_it_is_run(places, programs):
     plugged(programs)
     assert stick.add(places, "sdb1") == 0
     (call,) = [call for call in programs.calls if call.startswith("mount ")]
-    assert all(word in call for word in ("nosuid", "nodev", "noexec", "gid=900"))
+    assert all(word in call for word in ("nosuid", "nodev", "noexec", "nosymfollow", "gid=900"))
     assert call.endswith(f"/dev/sdb1 {places.sticks}/MY-STICK-sdb1")
     note = json.loads((places.run / "sticks" / "sdb1.json").read_text())
     assert note["problem"] == "" and note["name"] == "MY-STICK-sdb1"
