@@ -14,7 +14,7 @@ from appliance.engine.tails import TAIL_BLOCKS, Tails
 from appliance.engine.tonehelper import ToneHelper, main
 from appliance.engine.worker import Worker
 from board.api import PortInfo, PortKind
-from dsp.learn import Ending, Observation, ending
+from dsp.learn import Ending, Observation, ToneLearner, ending
 from tests.dsp import signals_progress as S
 from tests.engine.engine_box import Box, plan_data, speech
 
@@ -88,6 +88,23 @@ def test_three_calls_teach_it_and_the_line_is_told_once(tmp_path):
     found = lines.tones.report("sim/0")
     assert (found["state"], found["ends"], found["frequencies_hz"]) == ("used", 4, [620])
     assert 0.9 < found["confidence"] < 1
+
+
+def test_health_asks_every_second_and_nothing_is_compared_for_it(tmp_path, monkeypatch):
+    path = tmp_path / "tones.json"
+    lines = Lines(path)
+    for caller in "123":
+        lines.call(0, caller)
+    lines.tones.unsaved()()
+    again = Lines(path)
+    compared = []
+    learned = ToneLearner.learned
+    monkeypatch.setattr(ToneLearner, "learned", lambda self: compared.append(1) or learned(self))
+    for _ in range(10):
+        assert again.tones.report("sim/0")["state"] == "used" and again.tones.report("sim/1") is None
+    assert not compared
+    again.call(0, "4")
+    assert again.tones.report("sim/0")["ends"] == 4
 
 
 def test_lines_of_one_exchange_listen_for_the_very_same_tone(tmp_path):
