@@ -10,6 +10,10 @@ from recovery.refused import Refused
 from recovery.runner import Action, Options
 
 SUFFIX = ".raucb"
+DEVICES = Path("/dev/zongji")
+"""Where RAUC looks for the systems (etc/rauc/system.conf). After a start from the stick they are not there:
+udev names only the partitions of the disk that was started from."""
+SERVICE = "zongji-recovery-rauc.service"
 
 
 def bundle(box: Box, options: Options) -> Path:
@@ -45,10 +49,39 @@ def install(box: Box, options: Options, tell: Tell) -> None:
     state = bootstate.load(box.need_boot())
     keep = next((name for name in state.order if state.slot(name).confirmed), "B")
     tell("writing", 0)
-    status, text = box.run("rauc", f"--override-boot-slot={keep}", "install", str(bundle(box, options)))
+    _name_systems(box)
+    # Recovery was started from neither system: RAUC's service has to be told which one is the good one.
+    _rauc(
+        box,
+        *("systemd-run", f"--unit={SERVICE}", "--collect", "--service-type=dbus"),
+        *(
+            "--property=BusName=de.pengutronix.rauc",
+            "--property=RuntimeDirectory=rauc",
+            "rauc",
+            "service",
+            f"--override-boot-slot={keep}",
+        ),
+    )
+    try:
+        _rauc(box, "rauc", "install", str(bundle(box, options)))
+    finally:
+        box.run("systemctl", "stop", SERVICE)
+    bootstate.set_primary("A" if keep == "B" else "B", box.need_boot())
+
+
+def _name_systems(box: Box) -> None:
+    DEVICES.mkdir(exist_ok=True)
+    for name in bootstate.SLOTS:
+        link = DEVICES / f"rootfs-{name.lower()}"
+        if not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(box.slot(name))
+
+
+def _rauc(box: Box, *command: str) -> None:
+    status, text = box.run(*command)
     if status:
         raise Refused("not_installed", text.strip().splitlines()[-1] if text.strip() else "RAUC failed")
-    bootstate.set_primary("A" if keep == "B" else "B", box.need_boot())
 
 
 ACTION = Action(plan, (install,), sets_boot=True)

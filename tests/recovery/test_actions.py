@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -193,11 +194,22 @@ def test_the_support_bundle_lands_on_the_stick(box):
     assert list(box.stick.glob("zongji-support-*.zip"))
 
 
-def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(box):
+def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(box, tmp_path, monkeypatch):
+    devices = tmp_path / "dev-zongji"
+    monkeypatch.setattr("recovery.actions.install.DEVICES", devices)
     assert refusal(box, "install") == "no_bundle"
     (box.stick / "new.raucb").write_bytes(b"bundle")
     runner.run(box, "install", {}, quiet)
-    assert ("rauc", "--override-boot-slot=A", "install", str(box.stick / "new.raucb")) in box.ran
+    service, install, stop = box.ran[-3:]
+    assert service[0] == "systemd-run" and service[-3:] == ("rauc", "service", "--override-boot-slot=A")
+    assert install == ("rauc", "install", str(box.stick / "new.raucb")) and stop[:2] == ("systemctl", "stop")
+    assert {path.name: path.readlink() for path in devices.iterdir()} == {
+        "rootfs-a": box.slot("A"),
+        "rootfs-b": box.slot("B"),
+    }, "started from the stick the box's disk has no names yet"
+    # RAUC itself takes these words in this order (a program of the same version as on the box).
+    words = [*service[service.index("rauc") :], "--help"]
+    assert subprocess.run(words, capture_output=True, text=True, timeout=20).returncode == 0
     assert bootstate.load(box.boot).order == ("B", "A")
     (box.stick / "other.raucb").write_bytes(b"bundle")
     assert refusal(box, "install") == "which_bundle"
