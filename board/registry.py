@@ -35,7 +35,7 @@ def _open_sim(rest: str, **options: Any) -> Board:
         key, equals, value = part.partition("=")
         if not equals:
             raise BoardError(f"sim:{rest}: {part!r} is no setting; write it like lines=8")
-        plain[key.strip()] = int(value) if value.strip().isdigit() else value.strip()
+        plain[key.strip()] = int(value) if value.strip().isdecimal() else value.strip()
     return SimBoard(OfficeConfig.from_dict(plain), pace, card_id)
 
 
@@ -55,7 +55,7 @@ def _open_dahdi(rest: str, **options: Any) -> Board:
         key, equals, value = part.partition("=")
         if not equals:
             where.append(part)
-        elif key not in DahdiSettings.__dataclass_fields__ or not value.isdigit():
+        elif key not in DahdiSettings.__dataclass_fields__ or not value.isdecimal():
             known = ", ".join(DahdiSettings.__dataclass_fields__)
             raise BoardError(f"dahdi:{rest}: {part!r} is no setting; there are {known}, each a whole number")
         else:

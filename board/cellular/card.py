@@ -43,7 +43,7 @@ class CellularBoard(AtCard):
                 f"cellular:{path}: where does the sound go? "
                 "Add audio=/dev/ttyUSB1 or audio=alsa:plughw:Android"
             )
-        if pin and not (pin.isdigit() and 4 <= len(pin) <= 8):
+        if pin and not (pin.isdecimal() and 4 <= len(pin) <= 8):
             raise BoardError(f"cellular:{path}: the PIN has 4 to 8 digits")
         usb = audio.startswith(ALSA)
         self.module = CellularMachine(profile, "usb" if usb else "serial", pin)

@@ -130,7 +130,7 @@ class Messages:
         """A line that is neither about calls nor about the network."""
         if text.startswith(("+CMTI:", "+CDSI:")):
             index = fields(text)[-1]
-            if index.isdigit():
+            if index.isdecimal():
                 self._machine.line.send(
                     Query(f"AT+CMGR={index}", 10.0, "+CMGR:", collect=True, empty_ok=True),
                     lambda result: self._fetched(int(index), result),
@@ -148,7 +148,7 @@ class Messages:
         for line in result.lines:
             if line.startswith("+CMGL:"):
                 parts = fields(line)
-                known = len(parts) >= 2 and parts[0].isdigit() and parts[1] in RECEIVED
+                known = len(parts) >= 2 and parts[0].isdecimal() and parts[1] in RECEIVED
                 slot = int(parts[0]) if known else None
             elif slot is not None:
                 self._take(line, slot)
@@ -211,7 +211,7 @@ class Messages:
             return
         self._sending = None
         reference = fields(result.lines[0])[0] if result.lines else ""
-        if not result.ok or not reference.isdigit():
+        if not result.ok or not reference.isdecimal():
             self._fail(one, _why(result), unsure=result.ok or result.status == TIMEOUT)
             return
         one.parts.popleft()

@@ -148,7 +148,7 @@ def is_registration_answer(line: str) -> bool:
     """Whether a +CREG line answers `AT+CREG?` (mode, state, …) and is not unsolicited (state, "area" …)."""
     _, _, rest = line.partition(":")
     values = rest.split(",")
-    return len(values) >= 2 and '"' not in values[1] and values[1].strip().isdigit()
+    return len(values) >= 2 and '"' not in values[1] and values[1].strip().isdecimal()
 
 
 def registration(line: str) -> str:
@@ -182,6 +182,6 @@ def sim_state(line: str) -> str:
 def key(line: str) -> str:
     """Key in a +QTONEDET (ASCII code) or +RXDTMF line; "" when it is none."""
     value = fields(line)[0].upper()
-    if line.startswith("+QTONEDET:") and value.isdigit() and int(value) < 128:
+    if line.startswith("+QTONEDET:") and value.isdecimal() and int(value) < 128:
         value = chr(int(value)).upper()
     return value if len(value) == 1 and value in "0123456789*#ABCD" else ""

@@ -112,7 +112,7 @@ def read_offers(lines: Iterable[str]) -> list[Offer]:
     out: list[Offer] = []
     for line in lines:
         parts = _split(line)
-        if len(parts) >= 5 and parts[0].isdigit() and parts[2].isdigit():
+        if len(parts) >= 5 and parts[0].isdecimal() and parts[2].isdecimal():
             out.append(Offer(int(parts[0]), parts[1].upper(), int(parts[2]), parts[4], len(parts) - 5))
     return out
 

@@ -476,6 +476,17 @@ def test_a_message_that_the_network_refuses(make):
     assert not any(event.unsure for event in rig.of(api.SmsFailed))
 
 
+def test_numbers_that_were_garbled_on_the_wire_are_none(make):
+    """0xB2 is a digit to some, and no number."""
+    rig = make().open()
+    rig.module.text('+CMTI: "SM",\xb2')
+    rig.module.sms_error = "+CMS ERROR: \xb2"
+    rig.card.command(0, SendSms("10086", "x"))
+    rig.run(3)
+    [failed] = rig.of(api.SmsFailed)
+    assert "+CMS ERROR" in failed.reason
+
+
 def test_a_message_that_was_with_a_module_that_restarts_may_have_gone_out(make):
     rig = make().open()
     rig.module.sms_error = ""  # it takes the text and says nothing any more
