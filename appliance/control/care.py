@@ -285,7 +285,9 @@ class Care:
                 if wanted["to_stick"]:
                     for stick in self.sticks():
                         if stick["writable"]:
-                            backup.copy_to_stick(made.path, self._mount(stick["name"]), self._step)
+                            mount = self._mount(stick["name"])
+                            backup.make_room_on_stick(mount, made, wanted["keep"])
+                            backup.copy_to_stick(made.path, mount, self._step)
             except (BackupError, OSError) as error:
                 log.error("the daily backup: %s", error)
                 code = error.code if isinstance(error, BackupError) else "failed"

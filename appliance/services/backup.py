@@ -284,6 +284,26 @@ def delete(path: Path) -> None:
         raise BackupError("disk", f"{path.name} cannot be deleted: {error.strerror}") from error
 
 
+def make_room_on_stick(mount: Path, wanted: Backup, keep: int) -> list[str]:
+    """Where a stick has no room for one more, remove the oldest automatic backups of this box, all but the
+    newest `keep`, as far as needed; returns their names. Raises BackupError, OSError."""
+    assert wanted.header is not None
+    found = [one for one in catalogue(mount / STICK_FOLDER) if one.header and one.header.automatic]
+    own = [one for one in found if one.header and one.header.key == wanted.header.key]
+    gone = []
+    for one in own[: max(1, keep) - 1 : -1]:
+        if _fits(mount, wanted.path.stat().st_size):
+            break
+        delete(one.path)
+        gone.append(one.path.name)
+        log.info("the USB stick %s was full: %s was removed from it", mount.name, one.path.name)
+    return gone
+
+
+def _fits(mount: Path, size: int) -> bool:
+    return shutil.disk_usage(mount).free >= size + 1_000_000
+
+
 def copy_to_stick(path: Path, mount: Path, step: Step = quiet) -> Path:
     """Copy a backup to a USB stick that is mounted at `mount`, and read it back. Raises BackupError; a
     half copy is removed, or named .part where the stick has gone."""
@@ -292,7 +312,7 @@ def copy_to_stick(path: Path, mount: Path, step: Step = quiet) -> Path:
     target = folder / path.name
     half = target.with_name(target.name + ".part")
     try:
-        if shutil.disk_usage(mount).free < size + 1_000_000:
+        if not _fits(mount, size):
             raise BackupError(
                 "no_space", f"the USB stick has no room for {size / 1e6:.0f} MB; delete something on it"
             )

@@ -249,6 +249,32 @@ def test_a_copy_on_a_stick_is_whole_and_noted(home, make, tmp_path):
     assert backup.look(made.path).verified_at == NOW
 
 
+def test_a_full_stick_loses_the_oldest_daily_copies_of_this_box_and_nothing_else(
+    home, make, make_home, tmp_path, monkeypatch
+):
+    folder = tmp_path / "STICK" / backup.STICK_FOLDER
+    folder.mkdir(parents=True)
+    other = backup_key.load_or_make(make_home("another-box"))
+    foreign = backup.make(make_home("another"), other, now=NOW - 99 * 86400, version="0.1.0", automatic=True)
+    made = [make(now=NOW - day * 86400, automatic=True) for day in range(6)]
+    for one in (foreign, make(now=NOW - 50 * 86400), *made[1:]):
+        backup.copy_to_stick(one.path, tmp_path / "STICK")
+    there = {path.name for path in folder.iterdir()}
+    places = 5  # the other box's, the one made by hand, and three
+
+    def usage(path):
+        free = 10e6 if len(list(folder.glob("*.zjb"))) < places else 0
+        return namedtuple("usage", "total used free")(100e6, 100e6 - free, free)
+
+    monkeypatch.setattr("appliance.services.backup.shutil.disk_usage", usage)
+    gone = [made[number].path.name for number in (5, 4, 3)]
+    assert backup.make_room_on_stick(tmp_path / "STICK", made[0], 2) == gone
+    assert {path.name for path in folder.iterdir()} == there - set(gone)
+    assert backup.make_room_on_stick(tmp_path / "STICK", made[0], 2) == []
+    places = 1
+    assert backup.make_room_on_stick(tmp_path / "STICK", made[0], 2) == [], "so many stay although it is full"
+
+
 def test_a_stick_that_is_pulled_out_is_named_and_leaves_nothing_that_looks_whole(make, tmp_path, monkeypatch):
     stick = tmp_path / "STICK"
     stick.mkdir()
