@@ -89,10 +89,16 @@ def find() -> Box:
     )
 
 
+_useless: set[Path] = set()
+"""Partitions that could not be mounted: each is tried once, not every time that somebody looks."""
+
+
 def _mount(device: Path, label: str) -> Path | None:
     place, kind, options = MOUNTS[label]
     if place.is_mount():
         return place
+    if device in _useless:
+        return None
     if kind == "ext4":
         status, text = run("e2fsck", "-p", str(device))
         if status & ~3:
@@ -101,5 +107,6 @@ def _mount(device: Path, label: str) -> Path | None:
     status, text = run("mount", "-t", kind, "-o", options, str(device), str(place))
     if status:
         print(f"Zongji: {label} cannot be mounted: {text.strip()[-200:]}", flush=True)
+        _useless.add(device)
         return None
     return place

@@ -62,3 +62,18 @@ def test_our_sticks_files_come_before_any_other(tmp_path):
     assert find.stick_folder(tmp_path).name == "KINGSTON-sdb1"
     (tmp_path / "ZONGJI-sdc4").mkdir()
     assert find.stick_folder(tmp_path).name == "ZONGJI-sdc4"
+
+
+def test_a_damaged_partition_is_tried_once_and_not_every_time_somebody_looks(tmp_path, monkeypatch):
+    tried = []
+
+    def run(*command):
+        tried.append(command[0])
+        return 8, "bad superblock"
+
+    monkeypatch.setattr(find, "run", run)
+    monkeypatch.setattr(find, "_useless", set())
+    monkeypatch.setitem(find.MOUNTS, "data", (tmp_path / "data", "ext4", "noatime"))
+    for _ in range(3):
+        assert find._mount(tmp_path / "sda7", "data") is None
+    assert tried == ["e2fsck", "mount"]
