@@ -68,11 +68,14 @@ def make(places: Places, hostname: str, addresses: list[str], group: int | None 
 
 
 def fits(places: Places) -> bool:
-    """Are there a certificate and the key that belongs to it?"""
+    """Are there certificate and key that belong together? Raises NoCertificate when openssl cannot tell."""
     if not places.key.exists() or not places.certificate.exists():
         return False
     public = commands.run("openssl", "pkey", "-in", str(places.key), "-pubout")
     certified = commands.run("openssl", "x509", "-in", str(places.certificate), "-noout", "-pubkey")
+    for done in (public, certified):
+        if done.status in (commands.MISSING, commands.TOO_LATE):
+            raise NoCertificate(f"key and certificate were not compared: {done.text}")
     return public.ok and certified.ok and public.out.strip() == certified.out.strip()
 
 

@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
 MAX_TEXT = 1 << 20
+MISSING, TOO_LATE = 127, 124
+"""Exit status of a program that is not there, and of one that took too long (as sh and timeout have it)."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ def run(*command: str, timeout_s: float = TIMEOUT_S, stdin: bytes = b"", asks: b
             command, input=stdin, capture_output=True, timeout=timeout_s, check=False, env=None
         )
     except FileNotFoundError:
-        return Done(127, "", f"the program {command[0]} is missing")
+        return Done(MISSING, "", f"the program {command[0]} is missing")
     except subprocess.TimeoutExpired:
-        return Done(124, "", f"{command[0]} gave no answer in {timeout_s:g} s")
+        return Done(TOO_LATE, "", f"{command[0]} gave no answer in {timeout_s:g} s")
     out = done.stdout[-MAX_TEXT:].decode("utf-8", "replace")
     found = Done(done.returncode, out, out + done.stderr[-MAX_TEXT:].decode("utf-8", "replace"))
     if not found.ok and not asks:

@@ -18,6 +18,7 @@ from typing import Any
 
 from appliance.client import ControlClient, WireError
 from image.box import bootstate, commands, files, release
+from image.box.callsnow import calls_in_progress
 from image.box.places import Places
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,22 @@ def tell_why(places: Places, slot: str, reason: str) -> None:
     )
 
 
+def on_trial(slot: str) -> bool:
+    """Was this slot never confirmed?"""
+    return bool(slot) and not bootstate.load().slot(slot).confirmed
+
+
+def _confirm(slot: str) -> int:
+    try:
+        bootstate.confirm(slot)
+    except OSError as error:
+        # Healthy all the same: nothing is gained by starting the box anew.
+        log.error("slot %s is healthy, but the boot state cannot be written: %s", slot, error)
+        return 1
+    log.info("slot %s is healthy", slot)
+    return 0
+
+
 def run(places: Places, look: Look, clock: Callable[[], float], pause: Callable[[float], None]) -> int:
     """Confirm this slot, or give it up; the exit status."""
     slot = release.slot(places)
@@ -91,10 +108,12 @@ def run(places: Places, look: Look, clock: Callable[[], float], pause: Callable[
         log.warning("this system was not started from a slot: nothing to confirm")
         return 0
     reason = wait(look, clock, pause)
+    # Calls are more than pages: in a version that was healthy once nobody who talks is cut off.
+    while reason and not on_trial(slot) and calls_in_progress(places):
+        pause(EVERY_S)
+        reason = look()
     if not reason:
-        bootstate.confirm(slot)
-        log.info("slot %s is healthy", slot)
-        return 0
+        return _confirm(slot)
     log.error("slot %s does not get healthy: %s", slot, reason)
     try:
         tell_why(places, slot, reason)

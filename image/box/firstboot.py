@@ -46,7 +46,12 @@ def run(places: Places, group: int | None = certificate.GROUP) -> int:
         log.info("this box is %s", found["serial"])
     if not places.engine_env.exists():
         files.write(places.engine_env, b"ZONGJI_BOARD=auto\n")
-    if not certificate.fits(places):
+    try:
+        fitting = certificate.fits(places)
+    except certificate.NoCertificate as error:
+        log.error("%s", error)
+        return 1
+    if not fitting:
         settings, _ = netapply.load(places)
         addresses = [one for row in netapply.state() for one in row["addresses"]]
         if places.key.exists() and not places.certificate.exists():

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from image.box import bootstate, commands, confirm, release
+from image.box import commands, confirm, release
 from image.box.callsnow import calls_in_progress
 from image.box.places import Places
 
@@ -21,15 +21,10 @@ RETRY_S = 60.0
 SERVICES = ("control", "web")
 
 
-def on_trial(slot: str) -> bool:
-    """Was this slot never confirmed?"""
-    return bool(slot) and not bootstate.load().slot(slot).confirmed
-
-
 def run(places: Places, service: str, pause: Callable[[float], None] = time.sleep) -> int:
     """Look after `service`; the exit status."""
     unit, slot = f"zongji-{service}.service", release.slot(places)
-    trial = on_trial(slot)
+    trial = confirm.on_trial(slot)
     while not trial and calls_in_progress(places):
         commands.run("systemctl", "reset-failed", unit)
         commands.run("systemctl", "start", unit, timeout_s=90)

@@ -204,7 +204,7 @@ def left_over(places: Places) -> dict[str, Any]:
         problem = history.INTERRUPTED.as_dict()
         found |= {"state": "failed", "problem": problem, "ended": time.time()}
         files.write_json(places.run / "update.json", found)
-        if found.get("version"):
+        if found.get("version") and not (history.pending(places) or {}).get("written"):
             history.forget(places)
             history.note(places, "failed", str(found["version"]), problem=problem)
     return found

@@ -112,7 +112,8 @@ def _from_url(url: str, half: Path, progress: Progress) -> None:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             size = int(answer.headers.get("Content-Length") or 0)
-            _refuse(size, half.parent)
+            # A server that does not tell the size may send the most that is taken.
+            _refuse(size or rules.MAX_BUNDLE_BYTES, half.parent)
             copied = _copy(answer, half, size, progress)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

@@ -243,6 +243,29 @@ def test_a_version_that_does_not_get_healthy_tells_why_and_starts_the_box_anew(p
     assert confirmed == [] and time.now >= confirm.WAIT_S and programs.calls[-1] == "systemctl reboot"
 
 
+def test_a_confirmed_version_cuts_off_nobody_who_talks(places, programs, confirmed, monkeypatch):
+    monkeypatch.setattr(confirm, "on_trial", lambda slot: False)
+    calls = iter([2, 1, 0])
+    monkeypatch.setattr(confirm, "calls_in_progress", lambda places: next(calls))
+    time = Time()
+    assert confirm.run(places, lambda: "zongji-web is failed", time.clock, time.pause) == 1
+    assert next(calls, None) is None and programs.calls[-1] == "systemctl reboot"
+    calls, answers = iter([2]), iter(["zongji-web is failed"] * 61 + [""])
+    programs.forget()
+    time = Time()
+    assert confirm.run(places, lambda: next(answers), time.clock, time.pause) == 0
+    assert confirmed == ["A"] and "systemctl reboot" not in programs.calls
+
+
+def test_a_healthy_box_whose_boot_state_cannot_be_written_goes_on(places, programs, monkeypatch):
+    def full(slot):
+        raise OSError("Read-only file system")
+
+    monkeypatch.setattr(bootstate, "confirm", full)
+    assert confirm.run(places, lambda: "", Time().clock, Time().pause) == 1
+    assert "systemctl reboot" not in programs.calls
+
+
 def test_outside_a_slot_nothing_is_confirmed(places, programs, confirmed):
     places.kernel_command.write_text("quiet zongji.mode=recovery\n")
     assert confirm.run(places, lambda: "x", lambda: 0, lambda s: None) == 0
@@ -254,16 +277,24 @@ def test_a_service_that_is_not_active_is_the_reason(places, programs):
     assert confirm.problem(places) == "zongji-engine is failed"
 
 
+def test_an_openssl_that_does_not_answer_costs_no_key(places, programs, monkeypatch):
+    firstboot.run(places, None)
+    key = places.key.read_bytes()
+    monkeypatch.setenv("PATH", str(programs.folder))
+    assert firstboot.run(places, None) == 1
+    assert places.key.read_bytes() == key
+
+
 @pytest.mark.parametrize(("trial", "calls"), [(True, 3), (False, 0)])
 def test_a_service_that_does_not_stay_up_ends_a_trial_at_once(places, programs, monkeypatch, trial, calls):
-    monkeypatch.setattr(unhealthy, "on_trial", lambda slot: trial)
+    monkeypatch.setattr(confirm, "on_trial", lambda slot: trial)
     monkeypatch.setattr(unhealthy, "calls_in_progress", lambda places: calls)
     assert unhealthy.run(places, "web", lambda s: None) == 1
     assert programs.calls[-1] == "systemctl reboot"
 
 
 def test_in_a_confirmed_version_calls_go_first(places, programs, monkeypatch):
-    monkeypatch.setattr(unhealthy, "on_trial", lambda slot: False)
+    monkeypatch.setattr(confirm, "on_trial", lambda slot: False)
     counts = iter([2, 2])
     monkeypatch.setattr(unhealthy, "calls_in_progress", lambda places: next(counts))
     pauses = []

@@ -444,4 +444,8 @@ def test_a_job_that_was_interrupted_has_failed(places, programs, box, bring):
     expected(places)
     updates = Updates(places, box.ways)
     assert updates.summary()["update"]["problem"]["code"] == "interrupted"
+    assert history.pending(places), "it is written: how its first start goes is still told"
+    expected(places, written=False)
+    files.write_json(places.run / "update.json", {"state": "installing", "version": "0.3.0", "percent": 40})
+    Updates(places, box.ways)
     assert history.pending(places) is None
