@@ -239,8 +239,8 @@ class Engine:
                 continue
             try:
                 tick = board.read()
-            except api.BoardError as error:
-                self.lose_card(card, str(error))
+            except Exception as error:
+                self._card_failed(card, error)
                 continue
             if tick.lost:
                 log.warning("card %s: %d samples lost", board.id, tick.lost)
@@ -379,8 +379,16 @@ class Engine:
             if card not in self.shelf.lost:
                 try:
                     board.write(self._out[self.table.card_rows[card]])
-                except api.BoardError as error:
-                    self.lose_card(card, str(error))
+                except Exception as error:
+                    self._card_failed(card, error)
+
+    def _card_failed(self, card: int, error: Exception) -> None:
+        """A card is lost; so is one in whose driver a defect shows: the calls on all others go on."""
+        if isinstance(error, api.BoardError):
+            self.lose_card(card, str(error))
+            return
+        log.error("card %s: a defect in its driver", self.boards[card].id, exc_info=error)
+        self.lose_card(card, f"{type(error).__name__}: {error}")
 
     # ------------------------------------------------------ between the ticks
     def _keep_house(self) -> None:

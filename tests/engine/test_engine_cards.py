@@ -154,6 +154,23 @@ def test_a_pulled_card_ends_its_own_call_and_no_other_and_comes_back_with_its_na
     assert b.state("L2") == "talking"
 
 
+@pytest.mark.parametrize("what", ["read", "write"])
+def test_a_defect_in_a_cards_driver_costs_this_card_and_no_other(box, monkeypatch, what):
+    def broken(*_):
+        raise IndexError("list index out of range")
+
+    b = box("left", "right")
+    b.talk("right", "1002", "802")
+    monkeypatch.setattr(b.cards["left"], what, broken)
+    b.run(0.2)
+    assert (b.state("L1"), b.state("L2")) == ("fault", "talking")
+    [told] = [data for topic, data in b.published if topic == "notice" and data["code"] == "card_lost"]
+    assert told["data"] == {"card": "left", "reason": "IndexError: list index out of range"}
+    b.put_back("left")
+    b.run(0.1)
+    assert (b.state("L1"), b.state("L2")) == ("idle", "talking")
+
+
 def test_what_the_other_call_hears_is_the_same_sample_for_sample_with_and_without_the_pull(tmp_path):
     heard = {}
     for pulled in (False, True):
