@@ -13,6 +13,7 @@ import pyrage
 
 from appliance.paths import Home
 from appliance.services.backup_errors import BackupError
+from appliance.store.fallback import sync_folder
 
 PREFIX = "AGE-SECRET-KEY-1"
 
@@ -108,3 +109,4 @@ def _write_new(path: Path, text: str) -> None:
         return
     finally:
         half.unlink()
+    sync_folder(path.parent)  # or after a power cut the backups made with it would outlive it

@@ -1,7 +1,8 @@
 """Room on the data disk for what is not calls: temporary files, uploads, backups, bundles.
 
 All of it is refused before the disk reaches the alarm limit, so that it can never be what keeps a call
-from being recorded. Recording itself stops at `RECORDING_STOPS_BYTES`, and calls go on after that.
+from being recorded. Recording itself stops when only the engine's reserve is left (`RESERVE_BYTES` of its
+recorder), and calls go on after that.
 """
 
 from __future__ import annotations
