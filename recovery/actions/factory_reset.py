@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from recovery.box import Box, Tell, remove_tree
 from recovery.refused import Refused
 from recovery.runner import ORDER, Action, Options
@@ -11,11 +13,14 @@ KEPT_CONFIG = frozenset({"identity.json", "machine-id", ORDER, "lost+found", "he
 
 def plan(box: Box, options: Options) -> str:
     """Whose data goes."""
-    box.need_data()
+    if box.data is None and (_keeps(options) or _unreadable(box) is None):
+        box.need_data()
     box.need_config()
     box.need_boot()
     if not isinstance(options.get("keep_recordings", True), bool):
         raise Refused("bad_option", "keep_recordings must be true or false")
+    if box.data is None:
+        return "make the data partition anew, which cannot be read, and delete the settings of this box"
     kept = "recordings stay as files" if _keeps(options) else "recordings are deleted too"
     return f"delete settings, users, customers, calls, backups and the recovery key of this box; {kept}"
 
@@ -25,9 +30,21 @@ def _keeps(options: Options) -> bool:
     return options.get("keep_recordings", True) is not False
 
 
+def _unreadable(box: Box) -> Path | None:
+    """The data partition, where there is one and it cannot be mounted."""
+    return box.disk.labels.get("data") if box.data is None and box.disk is not None else None
+
+
 def wipe_data(box: Box, options: Options, tell: Tell) -> None:
     """Everything on the data partition. The database goes last: as long as it is there, nothing is
     half new."""
+    unreadable = _unreadable(box)
+    if unreadable is not None:
+        tell("deleting", 0)
+        status, text = box.run("mkfs.ext4", "-q", "-F", "-L", "data", "-m", "1", str(unreadable))
+        if status:
+            raise Refused("disk_bad", f"the data partition cannot be made anew: {text.strip()[-200:]}")
+        return
     data = box.need_data()
     home = data / "zongji"
     entries = (

@@ -230,6 +230,23 @@ def test_restart_lets_the_confirmed_systems_try_again(box):
     assert ("systemctl", "--no-block", "reboot") in box.ran
 
 
+def test_a_data_partition_that_cannot_be_read_is_made_anew_only_when_recordings_may_go(box):
+    box.data = None
+    before = box.disk.labels["data"].read_bytes()
+    assert refusal(box, "factory_reset") == "no_data"
+    assert refusal(box, "factory_reset", keep_recordings=True) == "no_data"
+    assert box.disk.labels["data"].read_bytes() == before
+    made = []
+    box.run = lambda *command, **more: (made.append(command), (0, ""))[1]
+    runner.run(box, "factory_reset", {"keep_recordings": False}, quiet)
+    assert [command[-1] for command in made] == [str(box.disk.labels["data"])]
+    assert sorted(path.name for path in box.config.iterdir()) == ["identity.json", "machine-id"]
+    assert not bootstate.load(box.boot).recovery
+    box.run = lambda *command, **more: (1, "I/O error")
+    with pytest.raises(Refused, match="I/O error"):
+        runner.run(box, "factory_reset", {"keep_recordings": False}, quiet)
+
+
 # -------------------------------------------------------------- somebody else's disk
 def disk_image(path, sectors):
     head = bytearray(os.urandom(1 << 20) * (sectors >> 11))
