@@ -9,7 +9,6 @@ import threading
 import time
 from pathlib import Path
 
-from recovery import headless
 from recovery.choices import CHOICES
 from recovery.desk import Desk
 from recovery.find import find
@@ -73,9 +72,10 @@ def look(desk: Desk) -> None:
     """Once: is there a new stick, has nobody come? Raises OSError."""
     if desk.busy:
         return
-    had = desk.box.stick
     desk.look_again()
-    if desk.box.stick is not None and desk.box.stick != had:
+    if desk.box.stick is None:
+        desk.seen = None
+    elif desk.box.stick != desk.seen:
         obey_stick(desk)
     if desk.retry_in_s() == 0.0:
         print("Zongji: nobody is here: the box tries its systems again", flush=True)
@@ -93,11 +93,13 @@ def restart(desk: Desk, source: str) -> None:
 
 def obey_stick(desk: Desk) -> None:
     """What recovery.json says; after something was done to the box, it starts again."""
-    result = headless.run(desk.box, desk.tell)
-    desk.step = None
+    try:
+        result = desk.obey()
+    except Refused as refused:
+        print(f"Zongji: {refused.text}", flush=True)
+        return
     if result is None:
         return
-    desk.result = result
     print(f"Zongji: {result['action']}: {result['code']}: {result['text']}", flush=True)
     if result["ok"] and result["action"] not in ("restart", "write_image"):
         restart(desk, "stick")

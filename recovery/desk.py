@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from recovery import runner
+from recovery import headless, runner
 from recovery.box import Box
 from recovery.choices import Choice, with_answers
 from recovery.refused import Refused
@@ -34,6 +35,8 @@ class Desk:
         self.result: dict[str, Any] | None = None
         self.told = ""
         """The last thing that an action has said, such as a new password."""
+        self.seen: Path | None = None
+        """The stick that was last asked for an order."""
         self._wrong = 0
         self._locked_until = 0.0
         self._touched = False
@@ -114,6 +117,16 @@ class Desk:
         if order is None:
             return None
         return self._one(lambda: runner.resume(self.box, self.tell), str(order["action"]), "order")
+
+    def obey(self) -> dict[str, Any] | None:
+        """What an order on the stick says; None where there is nothing new. Raises Refused when something
+        else is being done."""
+        before, stick = self.result, self.box.stick
+        found = self._one(lambda: headless.run(self.box, self.tell), "?", "stick")
+        self.seen = stick
+        if found is None:
+            self.result = before
+        return found
 
     def _one(self, work: Callable[[], Result | None], name: str, source: str) -> Result | None:
         with self._lock:

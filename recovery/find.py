@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from recovery.box import Box, Disk, run
@@ -58,9 +59,10 @@ def cause(command_line: Path = COMMAND_LINE) -> str:
     return match[1] if match else ""
 
 
-def stick_folder(sticks: Path = STICKS) -> Path | None:
-    """The stick's own files: the partition ZONGJI first, else any stick."""
-    found = sorted(path for path in sticks.glob("*") if path.is_dir())
+def stick_folder(sticks: Path = STICKS, mounted: Callable[[Path], bool] = Path.is_mount) -> Path | None:
+    """The stick's own files: the partition ZONGJI first, else any stick. Its folder is there a moment before
+    its files are: an order on it must not be missed for that."""
+    found = sorted(path for path in sticks.glob("*") if mounted(path))
     ours = [path for path in found if path.name.startswith("ZONGJI")]
     return next(iter(ours or found), None)
 

@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import json
 import os
 import pty
 import re
@@ -142,6 +143,22 @@ def test_what_fails_while_looking_is_told_and_the_box_still_starts_by_itself(des
     look(desk)
     assert desk.result["code"] == "failed" and "ZeroDivisionError" in desk.result["text"]
     assert desk.retry_in_s() == RETRY_S
+
+
+def test_an_order_on_a_stick_is_obeyed_whoever_sees_the_stick_first(desk, box):
+    stick, box.stick = box.stick, None
+    look(desk)
+    box.stick = stick
+    order = {"action": "reinstall", "serial": SERIAL}
+    (stick / "recovery.json").write_text(json.dumps(order))
+    desk.plan(next(one for one in CHOICES if one.key == "diagnose"), {})  # the menu sees it first
+    desk.step = ("writing", 5)
+    look(desk)
+    assert (stick / "recovery.json").exists(), "something else is being done"
+    desk.step = None
+    look(desk)
+    assert json.loads((stick / "recovery-result.json").read_text())["code"] == "done"
+    assert ("systemctl", "--no-block", "reboot") in box.ran and not desk.busy
 
 
 # ------------------------------------------------------------------------------ page

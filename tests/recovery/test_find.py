@@ -57,11 +57,16 @@ def test_where_it_was_started_from_and_why(tmp_path):
 
 
 def test_our_sticks_files_come_before_any_other(tmp_path):
-    assert find.stick_folder(tmp_path) is None
-    (tmp_path / "KINGSTON-sdb1").mkdir()
-    assert find.stick_folder(tmp_path).name == "KINGSTON-sdb1"
-    (tmp_path / "ZONGJI-sdc4").mkdir()
-    assert find.stick_folder(tmp_path).name == "ZONGJI-sdc4"
+    mounted = set()
+    assert find.stick_folder(tmp_path, mounted.__contains__) is None
+    for name in ("KINGSTON-sdb1", "ZONGJI-sdc4"):
+        (tmp_path / name).mkdir()
+    assert find.stick_folder(tmp_path, mounted.__contains__) is None, "no file of it is there yet"
+    assert find.stick_folder(tmp_path) is None, "a folder is no stick"
+    mounted.add(tmp_path / "KINGSTON-sdb1")
+    assert find.stick_folder(tmp_path, mounted.__contains__).name == "KINGSTON-sdb1"
+    mounted.add(tmp_path / "ZONGJI-sdc4")
+    assert find.stick_folder(tmp_path, mounted.__contains__).name == "ZONGJI-sdc4"
 
 
 def test_a_damaged_partition_is_tried_once_and_not_every_time_somebody_looks(tmp_path, monkeypatch):
