@@ -151,8 +151,10 @@ class Ssh:
 
     def _host_key(self) -> None:
         key = self._places.ssh / "host_ed25519"
-        if key.exists():
+        if key.exists() and commands.run("ssh-keygen", "-y", "-P", "", "-f", str(key)).ok:
             return
+        for left in (key, key.with_suffix(".pub")):  # torn by a power cut: sshd would never start with it
+            left.unlink(missing_ok=True)
         self._places.ssh.mkdir(parents=True, exist_ok=True, mode=0o700)
         done = commands.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "zongji", "-f", str(key))
         if not done.ok:

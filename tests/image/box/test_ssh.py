@@ -166,3 +166,15 @@ def test_closing_at_once(support, places, programs, keys):
     support.enable({"hours": 1, "key": keys["ed25519"], "by": "admin"})
     assert support.disable({}) == {"open": False}
     assert is_closed(places, programs)
+
+
+def test_a_host_key_that_a_power_cut_has_torn_is_made_anew_and_a_whole_one_kept(support, places, keys):
+    host = places.ssh / "host_ed25519"
+    support.enable({"hours": 1, "key": keys["ed25519"]})
+    whole = host.read_bytes()
+    support.enable({"hours": 1, "key": keys["ed25519"]})
+    assert host.read_bytes() == whole, "who has met the box knows it again"
+    host.write_bytes(whole[:100])
+    support.enable({"hours": 1, "key": keys["ed25519"]})
+    assert subprocess.run(["ssh-keygen", "-y", "-P", "", "-f", host], capture_output=True).returncode == 0
+    assert host.stat().st_mode & 0o777 == 0o600
