@@ -16,7 +16,9 @@ import os
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ WINDOW = 50
 """Ticks in one report (a second)."""
 DRIFT_PER_TICK_S = TICK_S * 200e-6
 """A card's clock may run 200 ppm slower than ours without its ticks being called late."""
+STRETCH_TICKS = 15_000
+"""Five minutes: `lately` is the stretch that goes on and the one before it."""
 TELL_EVERY_S = 10.0
 """A machine in trouble gets one line every ten seconds, not fifty a second."""
 BEHIND_S = 2 * TICK_S
@@ -34,6 +38,13 @@ FAR_BEHIND_S = 5.0
 COLLECT_EVERY_S = 300.0
 SWITCH_INTERVAL_S = 0.0005
 """A helper thread holds the interpreter no longer than this before the tick gets it back."""
+
+
+@dataclass
+class _Stretch:
+    ticks: int = 0
+    late: int = 0
+    latest_ms: float = 0.0
 
 
 class Stopwatch:
@@ -50,6 +61,7 @@ class Stopwatch:
         self.worst_ms = 0.0
         self.latest_ms = 0.0
         """Greatest lateness against the beat, past the 20 ms that a tick has."""
+        self._stretches = (_Stretch(), _Stretch())
         self._costs_ms = [0.0] * WINDOW
         self._beat_s: float | None = None
         self._begin_s = 0.0
@@ -96,6 +108,10 @@ class Stopwatch:
         cost_ms = (end_s - self._begin_s) * 1000
         self._costs_ms[self.ticks % WINDOW] = cost_ms
         self.ticks += 1
+        if self._stretches[1].ticks == STRETCH_TICKS:
+            self._stretches = (self._stretches[1], _Stretch())
+        stretch = self._stretches[1]
+        stretch.ticks += 1
         self.worst_ms = max(self.worst_ms, cost_ms)
         if not self.beats:
             return
@@ -103,6 +119,8 @@ class Stopwatch:
         if late_ms > 0:
             self.late += 1
             self.latest_ms = max(self.latest_ms, late_ms)
+            stretch.late += 1
+            stretch.latest_ms = max(stretch.latest_ms, late_ms)
             if end_s - self._told_s > TELL_EVERY_S:
                 self._told_s = end_s
                 text = "tick %d is %.1f ms late (%d late ones so far): %s"
@@ -112,13 +130,19 @@ class Stopwatch:
         """Time until the next block is due."""
         return self._due_s + TICK_S - time.perf_counter()
 
-    def report(self) -> dict[str, float | int]:
-        """Figures of the last second and since the start; times in milliseconds."""
+    def report(self) -> dict[str, Any]:
+        """Figures of the last second and since the start, and the late ticks of the last five to ten minutes
+        (`lately`); times in milliseconds."""
         costs = sorted(self._costs_ms[: min(self.ticks, WINDOW)] or [0.0])
         return {
             "ticks": self.ticks,
             "late": self.late,
             "latest_ms": round(self.latest_ms, 3),
+            "lately": {
+                "ticks": sum(one.ticks for one in self._stretches),
+                "late": sum(one.late for one in self._stretches),
+                "latest_ms": round(max(one.latest_ms for one in self._stretches), 3),
+            },
             "shed": self.shed,
             "dropped": self.dropped,
             "p50_ms": round(costs[len(costs) // 2], 3),

@@ -137,3 +137,18 @@ def test_time_that_no_card_can_have_kept_is_given_up(clock):
         tick(watch, clock, n, 60.0)
         assert not watch.behind
     assert watch.report()["dropped"] == 3000 and watch.late == 0
+
+
+def test_late_ticks_of_long_ago_are_not_among_those_of_lately(clock, monkeypatch):
+    monkeypatch.setattr(pace, "STRETCH_TICKS", 50)
+    watch = started(clock)
+    tick(watch, clock, 1, 0.5)
+    tick(watch, clock, 2, 0.5)
+    late = watch.late
+    assert late > 0 and watch.report()["lately"]["late"] == late
+    assert watch.report()["lately"]["latest_ms"] == watch.report()["latest_ms"] > 0
+    for n in range(3, 120):
+        tick(watch, clock, n, 0.0)
+    lately = watch.report()["lately"]
+    assert (lately["late"], lately["latest_ms"]) == (0, 0.0) and 50 <= lately["ticks"] <= 100
+    assert watch.report()["late"] == late

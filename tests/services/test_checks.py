@@ -19,7 +19,11 @@ HEALTHY = Facts(
     plan={"problems": [], "compiled_at": NOW - 100},
     disk={"level": "ok", "used_percent": 12.0, "free_bytes": 10**11},
     engine={"up": True, "problem": "", "since": NOW - 1000},
-    engine_health={"ticks": 100_000, "late": 3, "latest_ms": 4.0, "recording_ok": True, "hardware": []},
+    engine_health={
+        "lately": {"ticks": 30_000, "late": 3, "latest_ms": 4.0},
+        "recording_ok": True,
+        "hardware": [],
+    },
     lines=({"id": "L1", "state": "idle", "since": NOW}, {"id": "L2", "state": "talking", "since": NOW}),
     records={"waiting": 1, "problem": "", "refused": {}},
     backups=(GOOD,),
@@ -81,7 +85,7 @@ SICK = {
     "lines_quarantined": ({"lines": ({"id": "L3", "state": "quarantined", "since": NOW - 9},)}, "L3", ""),
     "lines_fault": ({"lines": ({"id": "L4", "state": "fault", "since": NOW - 9},)}, "L4", ""),
     "late_ticks": (
-        {"engine_health": {"ticks": 10_000, "late": 55, "latest_ms": 31.2}},
+        {"engine_health": {"lately": {"ticks": 10_000, "late": 55, "latest_ms": 31.2}}},
         "0.6 % of the 20 ms steps came late, the worst by 31 ms",
         "",
     ),
