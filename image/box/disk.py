@@ -222,16 +222,28 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
         report.config = check(device)
         mount(device, CONFIG, "ext4", options)
     except DiskError as error:
+        copied = data_there and (CONFIG_COPY / IDENTITY).exists()
+        if not copied and _mounts(device, options):
+            report.note(f"the config partition is damaged; there is no copy, so it is used as it is. {error}")
+            return
         report.note(f"the config partition cannot be read and is made anew. {error}")
         run("mkfs.ext4", "-q", "-F", "-L", "config", device)
         mount(device, CONFIG, "ext4", options)
-        if not (data_there and CONFIG_COPY.is_dir()):
+        if not copied:
             report.config = "lost"
             report.note("there is no copy of the configuration: the box must be set up again")
     if data_there and (CONFIG_COPY / IDENTITY).exists() and not (CONFIG / IDENTITY).exists():
         put_back_config()
         report.config = "restored"
         report.note("the configuration was put back from its copy")
+
+
+def _mounts(device: Path, options: str) -> bool:
+    try:
+        mount(device, CONFIG, "ext4", options)
+    except DiskError:
+        return False  # the caller tells why it could not be checked, and makes it anew
+    return True
 
 
 def put_back_config() -> None:

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 
-from image.box import certificate, files, netapply, release
+from image.box import certificate, disk, files, netapply, release
 from image.box.places import Places
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,19 @@ def run(places: Places, group: int | None = certificate.GROUP) -> int:
     return 0
 
 
+def keep_copy() -> None:
+    """Who this box is goes into the copy of the configuration at once, not at the next start."""
+    if not disk.CONFIG_COPY.is_dir() or (disk.CONFIG_COPY / disk.IDENTITY).exists():
+        return
+    try:
+        disk.copy_config()
+    except OSError as error:
+        log.error("the configuration could not be copied, the next start does it: %s", error)
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     os.umask(0o027)
-    sys.exit(run(Places()))
+    done = run(Places())
+    keep_copy()
+    sys.exit(done)

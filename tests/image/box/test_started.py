@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from image.box import disk, started
+from image.box import disk, firstboot, started
 from image.box.bootstate import Slot, State
 
 A_CONFIRMED_B_ON_TRIAL = State(9, ("B", "A"), Slot(True, 2), Slot(False, 0))
@@ -196,3 +196,36 @@ def test_a_power_cut_while_it_is_put_back_loses_nothing(box, monkeypatch, cut_in
     disk.copy_config()
     assert report.config == "restored" and kept() == ALL
     assert (disk.CONFIG_COPY / "tls" / "key.pem").read_text() == "k"
+
+
+def test_a_config_without_a_copy_is_made_anew_only_when_it_cannot_be_mounted(box, monkeypatch):
+    whole_box()
+    ran = []
+    damaged(monkeypatch, box, ran)
+    report = disk.Report()
+    disk.mount_config({"config": box}, report, False)
+    assert ran == ["mount"] and kept() == ALL and "used as it is" in report.notes[0]
+
+    def run(*command, accept=(0,)):
+        ran.append(command[0])
+        if "mkfs.ext4" not in ran:
+            raise disk.DiskError("bad superblock")
+        return ""
+
+    ran.clear()
+    monkeypatch.setattr(disk, "run", run)
+    disk.mount_config({"config": box}, report, False)
+    assert ran == ["mount", "mkfs.ext4", "mount"] and report.config == "lost"
+
+
+def test_who_the_box_is_goes_into_the_copy_at_the_first_start(box):
+    firstboot.keep_copy()
+    assert not disk.CONFIG_COPY.exists(), "data is not there"
+    (disk.CONFIG / "machine-id").write_text("m")
+    disk.copy_config()
+    (disk.CONFIG / "identity.json").write_text("{}")
+    firstboot.keep_copy()
+    assert (disk.CONFIG_COPY / "identity.json").exists()
+    (disk.CONFIG / "network.json").write_text("later")
+    firstboot.keep_copy()
+    assert not (disk.CONFIG_COPY / "network.json").exists(), "later starts cost nothing"
