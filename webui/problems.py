@@ -37,6 +37,7 @@ WORDS: dict[str, str] = {
     "too_many_dns": N_("At most %(most)s name servers."),
     "network_refused": N_("The network service refused: %(detail)s"),
     "trial_over": N_("The time to confirm is over; the former settings are back."),
+    "trial_not_begun": N_("The new settings are not in use yet; try again in a moment."),
     "wrong_token": N_("These are not the settings that are on trial."),
     # Time
     "bad_zone": N_("There is no such time zone; choose one of the list."),
@@ -101,6 +102,9 @@ STATES: dict[str, str] = {
         "The network settings were damaged; DHCP is used. Set them anew on the page Network."
     ),
     "network_socket_gone": N_("The network socket of the settings is gone; DHCP is used."),
+    "network_refused": N_(
+        "The network service refused the new settings; the former ones are in use. The log has the reason."
+    ),
 }
 """States that the box found when it started."""
 

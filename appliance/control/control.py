@@ -438,9 +438,9 @@ class Control:
     def _maybe_seed(self) -> list[Effect]:
         """On the first start the box fills its tables from the ports that the engine has found."""
         store, ports = self._gate.store, self._box.ports()
-        if store is None or not ports or not self._plan.may_seed():
+        if store is None or ports is None or not self._plan.may_seed(ports):
             return []
-        self._plan.seeding = True
+        self._plan.seeded = ports
         job = planning.CompileJob(store, self._home.plan, self._prompts, ports, self._flows, self._spoken)
         return [Work("plan", "compile", job)]
 

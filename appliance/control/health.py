@@ -84,16 +84,19 @@ class Health:
         }
 
     def ports(self) -> Ports | None:
-        """The board's ports as the engine's `health` names them, None while it has not."""
-        listed = self.engine_health.get("sockets")
+        """The board's ports as the engine's `health` names them; None while it has not, or while a card is
+        being opened, whose ports are still to come."""
+        listed, cards = self.engine_health.get("sockets"), self.engine_health.get("hardware")
         if not isinstance(listed, list):
+            return None
+        if any(isinstance(card, dict) and card.get("state") == "opening" for card in cards or ()):
             return None
         names: dict[str, list[str]] = {"FXO": [], "FXS": []}
         for port in listed:
             if isinstance(port, dict) and port.get("kind") in names and isinstance(port.get("name"), str):
                 names[port["kind"]].append(port["name"])
         country = self.engine_health.get("country")
-        return Ports(tuple(names["FXO"]), tuple(names["FXS"]), country if isinstance(country, str) else "CN")
+        return Ports(tuple(names["FXO"]), tuple(names["FXS"]), country if isinstance(country, str) else "")
 
     def summary(self, database_problem: str, plan: Message) -> Message:
         """What changes rarely; sent to subscribers whenever it does."""

@@ -18,12 +18,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Ports:
-    """What the board has, in the order of its sockets."""
+    """What the board has, in the order of its sockets; country of its exchange, "" where cards do not say."""
 
     lines: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
-    country: str = "CN"
-    language: str = "zh"
+    country: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,10 @@ class CompileJob:
     def __call__(self) -> Outcome:
         """Do it. Raises StoreError, SeedError."""
         if self.ports is not None:
-            ports = self.ports
-            seeded = seed_defaults(
-                self.store, ports.lines, ports.phones, ports.country, ports.language, self.flows
-            )
+            ports, chosen = self.ports, self.store.settings
+            # The owner may have come before the first card: what he has chosen stays.
+            country, language = ports.country or chosen.get("country"), chosen.get("language")
+            seeded = seed_defaults(self.store, ports.lines, ports.phones, country, language, self.flows)
             if seeded:
                 log.info("first start: %d lines, %d telephones", len(ports.lines), len(ports.phones))
         compiled = compile_plan(self.store, prompt_files.names(*self.prompts), self.spoken(self.store))
@@ -74,7 +73,8 @@ class PlanState:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     empty: bool = False
-    seeding: bool = False
+    seeded: Ports | None = None
+    """What the box had when its tables were last filled."""
 
     def take(self, outcome: Outcome, at: float) -> None:
         """A compilation has ended; a plan that cannot be used leaves the last good one in force."""
@@ -95,9 +95,10 @@ class PlanState:
         found = why.get("problems") or [why.get("reason") or "no reason was given"]
         self.problems = [f"the call engine refuses the plan: {problem}" for problem in found]
 
-    def may_seed(self) -> bool:
-        """Nothing has been set up, and seeding has not been tried."""
-        return self.empty and not self.seeding
+    def may_seed(self, ports: Ports) -> bool:
+        """No line and no telephone has been set up, and filling the tables from these ports has not been
+        tried."""
+        return self.empty and ports != self.seeded
 
     def as_dict(self) -> dict[str, Any]:
         """For the status page and for who changed settings."""

@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.5
 MOST_RETRY_S = 30.0
-FIRST_S = 20.0
-"""So long the start waits for cards; one that takes longer is put in when it is ready."""
+FIRST_S = 3.0
+"""So long the start waits for cards. One that takes longer, or hangs, is put in when it is ready: the plan
+knows ports by the card's name, whenever it comes."""
 SLOW_S = 30.0
 SLOW = "the card does not finish opening: pull it out and plug it in again"
 MOST_RETRY_BY_ADDRESS_S = 2.0
@@ -146,11 +147,16 @@ class Finder:
         self._places[address] = Place(address, board_id=board_id, last_id=board_id)
         self._tell()
 
-    def first(self) -> list[Board]:
-        """Look once and open what is there."""
+    @property
+    def opening(self) -> int:
+        """How many cards are being opened."""
+        return sum(place.door is not None for place in self._places.values())
+
+    def first(self, within_s: float = FIRST_S) -> list[Board]:
+        """Look once and open what is there; what is not open by then is offered later."""
         self._heed(self._watcher.scan())
         boards: list[Board] = []
-        until_s = time.monotonic() + FIRST_S
+        until_s = time.monotonic() + within_s
         self._begin_due()
         for place in self._places.values():
             if place.door is not None:

@@ -10,6 +10,7 @@ card's beats lie; a tick that ends more than 20 ms after its beat is late:
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -195,22 +196,51 @@ def hurry_threads() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
-def go_realtime(priority: int = 50) -> str:
-    """Ask for real-time scheduling of this process; "" or why it was refused.
+TASKS = Path("/proc/self/task")
 
-    This thread goes first and the helpers right behind it: a helper that another program
-    pushes aside while it holds the interpreter would hold up the tick.
+
+class RealTime:
+    """Real-time scheduling of this process: the tick's thread first, its helpers right behind it.
+
+    A helper that another program pushes aside while it holds the interpreter would hold up the tick. Threads
+    that begin later have the priority of who began them, which may be the tick: `look` puts them behind it.
     """
-    own = threading.get_native_id()
-    try:
-        for task in Path("/proc/self/task").iterdir():
-            level = priority if int(task.name) == own else priority - 10
-            os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(level))
-    except PermissionError:
-        return (
-            "real-time scheduling is not permitted: start as root, or allow it with "
-            "LimitRTPRIO= (systemd) or rtprio in /etc/security/limits.conf"
-        )
-    except OSError as error:
-        return f"real-time scheduling is not available: {error.strerror}"
-    return ""
+
+    def __init__(self, priority: int = 50) -> None:
+        self._priority = priority
+        self._own = threading.get_native_id()
+        self._settled: set[int] = set()
+        self._on = False
+
+    def begin(self) -> str:
+        """Ask for it; "" or why it was refused. This thread is the tick's."""
+        try:
+            self._settle()
+        except PermissionError:
+            return (
+                "real-time scheduling is not permitted: start as root, or allow it with "
+                "LimitRTPRIO= (systemd) or rtprio in /etc/security/limits.conf"
+            )
+        except OSError as error:
+            return f"real-time scheduling is not available: {error.strerror}"
+        self._on = True
+        return ""
+
+    def look(self) -> None:
+        """Put threads that are new behind the tick. Now and then; nothing where it was refused."""
+        if not self._on:
+            return
+        try:
+            self._settle()
+        except OSError as error:
+            self._on = False
+            log.error("new threads keep the priority of the tick: %s", error)
+
+    def _settle(self) -> None:
+        there = {int(task.name) for task in TASKS.iterdir()}
+        for task in there - self._settled:
+            level = self._priority if task == self._own else self._priority - 10
+            # A thread may end meanwhile.
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(level))
+        self._settled = there

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 AUTO = "auto"
 """Given as an address: all cards that are plugged in, now and later."""
 SPARE_PORTS = 64
-"""Rows for cards that are plugged in while the engine runs."""
+"""Rows for cards that are plugged in while the engine runs, and for each still being opened at its start."""
 MOST_BEHIND_S = 0.1
 """Without a card there is no sound to catch up with: more than this is left out."""
 
@@ -188,14 +188,14 @@ class Process:
             time.time,
             self._publish,
             threaded=True,
-            spare_ports=SPARE_PORTS,
+            spare_ports=SPARE_PORTS * (1 + self._finder.opening),
             without_cards=Metronome().wait,
             on_lost=self._finder.lost,
             hardware=self._finder.state,
             study=self._tones.study,
         )
         self.engine.stopwatch.beats = True
-        if not boards:
+        if not boards and not self._finder.opening:
             self.engine.notice("no_cards", {"reason": no_cards(self._finder)}, "error")
         if found.code:
             self.engine.notice(found.code, found.data, "error")
@@ -214,16 +214,16 @@ class Process:
         """Ticks until told to stop; returns the exit status."""
         previous = {one: signal.signal(one, self._signal) for one in (signal.SIGTERM, signal.SIGINT)}
         pace.hurry_threads()
+        realtime = pace.RealTime()
         if self._settings.realtime:
-            refused = pace.go_realtime()
-            log.info("real-time scheduling: %s", refused or "on")
+            log.info("real-time scheduling: %s", realtime.begin() or "on")
         rubbish = pace.Rubbish()
         ports = len(self.engine.table)
         cards = ", ".join(board.id for board in self.engine.boards) or "no card"
         log.info("engine runs: %d ports on %s", ports, cards)
         status = 0
         try:
-            self._loop(rubbish)
+            self._loop(rubbish, realtime)
         except CardsLost as error:
             log.error("%s", error)
             status = 1
@@ -248,7 +248,7 @@ class Process:
             self._server.close()
         self._lock.release()
 
-    def _loop(self, rubbish: pace.Rubbish) -> None:
+    def _loop(self, rubbish: pace.Rubbish, realtime: pace.RealTime) -> None:
         engine, gate = self.engine, self._gate
         watchdog, told = notify.Watchdog(), False
         while not self._stop:
@@ -259,6 +259,8 @@ class Process:
                 notify.ready(f"{len(engine.table)} ports")
             if gate is not None:
                 gate.tick()
+            if engine.stopwatch.ticks % pace.WINDOW == 0:
+                realtime.look()
             rubbish.tick_done(engine.idle, engine.stopwatch.left_s())
 
     def _signal(self, number: int, frame: FrameType | None) -> None:

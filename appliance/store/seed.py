@@ -48,24 +48,31 @@ def seed_defaults(
     language: str = "zh",
     flows: Path = SHIPPED_FLOWS,
 ) -> bool:
-    """Fill an empty store for a board with these ports (names such as "sim/0"): lines L1…, telephones
-    801…, queues sales and service and what else the shipped flows name, agents 1001… serving all of
-    them, and the shipped flows, published.
+    """Fill an empty store for a board with these ports (names such as "sim/0"): queues sales and service
+    and what else the shipped flows name, and the shipped flows, published; lines L1…, telephones 801… and
+    agents 1001… serving all queues. These three come later to a box that had no card at first.
 
-    Returns False, changing nothing, when the store has any line, telephone, agent or queue already.
-    Raises SeedError when a shipped flow cannot be read.
+    Returns False, changing nothing, when the store has any line, telephone or agent already, or has queues
+    and there is no port. Raises SeedError when a shipped flow cannot be read.
     """
     definitions = [_flow(path) for path in sorted(flows.glob("*.toml"))]
-    queues = list(dict.fromkeys(("sales", "service", *_queues_of(definitions))))
     if lines and not any(flow["id"] == "main" for flow in definitions):
         raise SeedError(f"{flows / 'main.toml'} is missing; install the product again")
     with store.transaction():
-        if any(table.list() for table in (store.lines, store.phones, store.agents, store.queues)):
+        if any(table.list() for table in (store.lines, store.phones, store.agents)):
+            return False
+        queues = [row["id"] for row in store.queues.list()]
+        if queues and not lines and not phones:
             return False
         store.settings.set("country", country, "first start")
-        store.settings.set("language", language, "first start")
-        for queue in queues:
-            store.queues.put({"id": queue, "name": given_name("queue", queue, language)})
+        if not queues:
+            store.settings.set("language", language, "first start")
+            queues = list(dict.fromkeys(("sales", "service", *_queues_of(definitions))))
+            for queue in queues:
+                store.queues.put({"id": queue, "name": given_name("queue", queue, language)})
+            for flow in definitions:
+                store.flows.put(flow, "first start")
+                store.flows.publish(flow["id"], who="first start")
         for index, port in enumerate(lines, 1):
             label = given_name("line", f"L{index}", language)
             store.lines.put({"id": f"L{index}", "port": port, "label": label})
@@ -77,9 +84,6 @@ def seed_defaults(
             store.agents.put(
                 {"number": number, "name": given_name("agent", number, language), "queues": queues}
             )
-        for flow in definitions:
-            store.flows.put(flow, "first start")
-            store.flows.publish(flow["id"], who="first start")
     return True
 
 

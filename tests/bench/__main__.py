@@ -186,7 +186,7 @@ def real_time(seconds: float, first: bool) -> None:
         watch.beats = True
         ticks = round(seconds * 50)
         costs = np.zeros(ticks)
-        refused = pace.go_realtime() if first else "not asked for"
+        refused = pace.RealTime().begin() if first else "not asked for"
         before_mb = resident_mb()
         began = box.office.clock
         box.pace.go_wall()

@@ -9,7 +9,7 @@ from control_bench import SOCKETS
 
 import appliance
 from appliance.control.compile import compile_plan
-from appliance.store import seed_defaults
+from appliance.store import seed_defaults, speak_language
 
 SENTENCES = Path(appliance.__path__[0]) / "prompts" / "sentences.toml"
 
@@ -42,6 +42,31 @@ def test_the_set_up_is_done_once(desk, store):
     desk.request("plan_changed")
     desk.hear({"event": "health", "data": {"sockets": SOCKETS}})
     assert store.lines.list() == [] and store.phones.list() == []
+
+
+def hear_sockets(desk, sockets, *cards):
+    hardware = [{"name": "card", "state": state} for state in cards]
+    desk.hear({"event": "health", "data": {"sockets": sockets, "hardware": hardware}})
+
+
+def test_a_box_claimed_before_its_first_card_keeps_what_its_owner_has_chosen(make_desk, store):
+    desk = make_desk()
+    desk.connect()
+    hear_sockets(desk, [])
+    assert [queue["id"] for queue in store.queues.list()] == ["sales", "service"]
+    assert store.agents.list() == [] and desk.commands("plan") == []
+    speak_language(store, "en", "admin")
+    store.settings.set("country", "US", "admin")
+    hear_sockets(desk, [], "opening")
+    hear_sockets(desk, SOCKETS[:1], "in use", "opening")
+    assert store.lines.list() == [], "the card that is still being opened brings ports too"
+    hear_sockets(desk, SOCKETS, "in use", "in use")
+    plan = last_plan(desk)
+    assert [line["port"] for line in plan["lines"]] == ["sim/0", "sim/1"] and len(plan["phones"]) == 3
+    assert (plan["language"], plan["country"]) == ("en", "US")
+    assert store.agents.get("1001")["name"] == "Alice"
+    assert store.agents.get("1001")["queues"] == ["sales", "service"]
+    assert store.lines.get("L1")["label"] == "Line 1"
 
 
 def test_a_changed_setting_reaches_the_engine(desk, store, home):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import threading
 
 import pytest
 from engine_box import plan_data, write_prompts
@@ -100,6 +101,36 @@ def test_plugged_in_pulled_and_put_back(auto):
     ticks_until(engine, lambda: state(engine) == "idle", 5.0)
     assert len(opened) == 2
     assert [port.info.name for port in engine.table.ports] == ["ZJ7/0", "ZJ7/1"], "the same rows and names"
+
+
+def test_a_card_that_hangs_at_the_start_comes_late_under_its_own_names(tmp_path, monkeypatch):
+    home = Home(tmp_path)
+    home.create()
+    write_prompts(home)
+    plan = plan_data(1, 1)
+    plan["lines"][0]["port"], plan["phones"][0]["port"] = "ZJ7/0", "ZJ7/1"
+    home.plan.write_text(json.dumps(plan))
+    watcher, through = Watcher(), threading.Event()
+    watcher.scan = lambda: [Event("add", device) for device in CARD]
+    many = {"lines": 33, "phones": 33}
+
+    def open_board(address):
+        assert through.wait(30.0)
+        return SimBoard(OfficeConfig.from_dict(many), "wall", "ZJ7")
+
+    monkeypatch.setattr(process.udev, "Monitor", lambda: watcher)
+    monkeypatch.setattr(process, "open_board", open_board)
+    monkeypatch.setattr(process.Finder.first, "__defaults__", (0.1,))
+    running = process.Process(process.Settings(home, (process.AUTO,)))
+    try:
+        engine = running.engine
+        engine.run_tick()
+        assert state(engine) == "fault" and engine.health()["hardware"][0]["state"] == "opening"
+        through.set()
+        ticks_until(engine, lambda: state(engine) == "idle", 5.0)
+        assert engine.table.by_name("L1").info.name == "ZJ7/0", "more ports than are kept free for later"
+    finally:
+        running.close()
 
 
 def test_a_box_without_cards_says_so_and_how_to_go_on(auto):

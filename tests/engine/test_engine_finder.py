@@ -203,3 +203,24 @@ def test_a_card_that_does_not_finish_opening_holds_no_other_card():
     through.set()
     assert done.wait(10.0)
     assert closed[0].endswith("A") and len(offered) == 1
+
+
+def test_the_start_does_not_wait_for_a_card_that_hangs():
+    through = threading.Event()
+
+    def open_(address):
+        if address.endswith("A"):
+            assert through.wait(30.0)
+        return Board(address)
+
+    world = World()
+    world.present = [Event("add", device) for serial in ("A", "B") for device in modem(serial)]
+    finder = Finder(world, Inventory(lambda driver: "loaded"), open_, threaded=True)
+    found = finder.first(within_s=0.5)
+    assert finder.opening >= 1 and not any(board.id.endswith("A") for board in found)
+    finder._offer = found.append
+    through.set()
+    for place in finder._places.values():
+        assert place.door is None or place.door.wait(30.0)
+    finder.step(0.0)
+    assert sorted(board.id[-1] for board in found) == ["A", "B"] and finder.opening == 0

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import threading
 
 import pytest
 
@@ -117,7 +118,41 @@ def test_real_time_that_is_not_permitted_says_what_to_do(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    assert "start as root" in pace.go_realtime()
+    assert "start as root" in pace.RealTime().begin()
+
+
+def test_the_tick_goes_first_and_threads_that_begin_later_behind_it(monkeypatch, tmp_path):
+    levels, ended = {}, set()
+
+    def schedule(task, policy, param):
+        if task in ended:
+            raise ProcessLookupError
+        assert policy == os.SCHED_FIFO
+        levels[task] = param.sched_priority
+
+    monkeypatch.setattr(os, "sched_setscheduler", schedule)
+    own = threading.get_native_id()
+    monkeypatch.setattr(pace, "TASKS", tmp_path)
+    for task in (own, 7, 8):
+        (tmp_path / str(task)).mkdir()
+    realtime = pace.RealTime()
+    realtime.look()
+    assert levels == {}, "nobody has asked for it"
+    ended.add(7)  # between the listing and now
+    assert realtime.begin() == ""
+    assert levels == {own: 50, 8: 40}
+    levels.clear()
+    realtime.look()
+    assert levels == {}
+    (tmp_path / "9").mkdir()
+    realtime.look()
+    assert levels == {9: 40}
+    (tmp_path / "9").rmdir()
+    realtime.look()
+    levels.clear()
+    (tmp_path / "9").mkdir()  # the number is given to another thread
+    realtime.look()
+    assert levels == {9: 40}
 
 
 def test_an_engine_whose_card_has_dropped_sound_is_not_behind_for_ever(clock):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.engine.pace import go_realtime
+from appliance.engine.pace import RealTime
 from board import api
 from board.linecard.board import LinecardBoard
 from board.linecard.reference.device import Device
@@ -219,7 +219,7 @@ def test_sixty_four_ports_for_a_minute_through_the_kernel_lose_nothing_and_keep_
     with ExitStack() as after:
         cards = [after.enter_context(a_card(LoopBoard(PORTS), number, OwnCard)) for number in range(CARDS)]
         # As on the box, the ticks go first.
-        assert go_realtime() == ""
+        assert RealTime().begin() == ""
         meters = [DelayMeter(ours) for ours, _, _ in cards]
 
         def run(blocks):

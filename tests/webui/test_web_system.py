@@ -71,9 +71,13 @@ def test_settings_go_on_trial_and_are_confirmed_at_the_new_address(app, sign_in,
         "address": "192.168.7.9/24",
         "gateway": "192.168.7.1",
     }
-    box.system["network.get"] = demo.NETWORK | {"trial": {"settings": demo.FIXED, "left_s": 27.3}}
+    trial = {"settings": demo.FIXED, "begins_in_s": 2.5, "left_s": 32.5}
+    box.system["network.get"] = demo.NETWORK | {"trial": trial}
     page = client.get("/admin/network/").text
-    assert 'data-left="27.3"' in page and "http://192.168.7.9/admin/network/confirm/T0ken" in page
+    assert 'data-left="32.5"' in page and "http://192.168.7.9/admin/network/confirm/T0ken" in page
+    assert "They are in use in a moment" in page
+    trial |= {"begins_in_s": 0.0, "left_s": 27.3}
+    assert "They are in use in a moment" not in client.get("/admin/network/").text
     stranger = app.test_client()  # at the new address the browser is not signed in
     page = stranger.get("/admin/network/confirm/T0ken", headers={"Accept-Language": "en"}).text
     assert "Keep the new settings" in page

@@ -1,8 +1,8 @@
 """Network settings that have to be confirmed from the network that they make, or are taken back.
 
-confirmed ──apply──► trial (30 s) ──confirm──► confirmed
-    ▲                   │ time over, revert, or the daemon finds it over when it starts
-    └───────────────────┘ a reboot empties /run: the trial is gone with it
+confirmed ──apply──► announced (3 s) ──► trial (30 s) ──confirm──► confirmed
+    ▲                   │                   │ time over, revert, or the daemon finds it over when it starts
+    └───────────────────┴───────────────────┘ a reboot empties /run: the trial is gone with it
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from image.box.system import ask
 
 log = logging.getLogger(__name__)
 
+SHOWN_S = 3.0
+"""The browser gets the page that tells where to confirm before the new settings may cut it off."""
 TRIAL_S = 30.0
 APPLYING_S = 40.0
 """Longest time that putting settings to use may take, should the daemon die in the middle of it."""
@@ -47,13 +49,14 @@ class Network:
         self._clock = clock
         self._trial_file = places.run / "network-trial.json"
         self._trial = self._left_over()
+        self._refused = ""
 
     def get(self, params: ask.Params) -> dict[str, Any]:
         """Settings, trial, and what the kernel has."""
         settings, problem = netapply.load(self._places)
         return {
             "settings": settings,
-            "problem": problem,
+            "problem": problem or self._refused,
             "trial": self.trial(),
             "sockets": netapply.wired(self._places),
             "interfaces": netapply.state(),
@@ -62,33 +65,45 @@ class Network:
         }
 
     def trial(self) -> dict[str, Any] | None:
-        """{"settings", "left_s"} while settings wait to be confirmed."""
+        """{"settings", "begins_in_s", "left_s"} while settings wait to be confirmed."""
         if self._trial is None:
             return None
-        left = max(0.0, float(self._trial["until"]) - self._clock())
-        return {"settings": self._trial["settings"], "left_s": round(left, 1)}
+        now = self._clock()
+        begins_in = 0.0 if self._trial["in_use"] else max(0.0, float(self._trial["begins"]) - now)
+        left = begins_in + TRIAL_S if begins_in else max(0.0, float(self._trial["until"]) - now)
+        return {
+            "settings": self._trial["settings"],
+            "begins_in_s": round(begins_in, 1),
+            "left_s": round(left, 1),
+        }
 
     def apply(self, params: ask.Params) -> dict[str, Any]:
-        """Try settings. The answer holds the token that confirms them. Raises Problem."""
+        """Try settings, in a moment. The answer holds the token that confirms them. Raises Problem."""
         settings, problems = check(params.get("settings"), netapply.wired(self._places))
         if problems:
             raise Invalid(problems)
-        token = secrets.token_urlsafe(18)
-        self._remember({"settings": settings, "token": token, "until": self._clock() + APPLYING_S + TRIAL_S})
-        try:
-            netapply.apply(self._places, settings)
-        except Problem:
+        if self._trial is not None:
             self._take_back()
-            raise
-        self._remember({"settings": settings, "token": token, "until": self._clock() + TRIAL_S})
-        log.warning("new network settings are on trial for %g s", TRIAL_S)
-        return {"token": token, "confirm_within_s": TRIAL_S, "addresses": addresses(settings)}
+        self._refused = ""
+        token = secrets.token_urlsafe(18)
+        begins = self._clock() + SHOWN_S
+        trial = {"settings": settings, "token": token, "in_use": False, "begins": begins}
+        self._remember(trial | {"until": begins + APPLYING_S + TRIAL_S})
+        log.warning("new network settings are on trial for %g s, %g s from now", TRIAL_S, SHOWN_S)
+        return {
+            "token": token,
+            "begins_in_s": SHOWN_S,
+            "confirm_within_s": TRIAL_S,
+            "addresses": addresses(settings),
+        }
 
     def confirm(self, params: ask.Params) -> dict[str, Any]:
         """Somebody has reached the box with the new settings. Raises Problem."""
         token = ask.text(params, "token")
         if self._trial is None or self._clock() >= float(self._trial["until"]):
             raise Problem("trial_over", "the time to confirm is over; the former settings are back")
+        if not self._trial["in_use"]:
+            raise Problem("trial_not_begun", "the new settings are not in use yet; try again in a moment")
         if not secrets.compare_digest(token.encode(), str(self._trial["token"]).encode()):
             raise Problem("wrong_token", "these are not the settings that are on trial")
         settings = self._trial["settings"]
@@ -116,19 +131,40 @@ class Network:
         return {}
 
     def tick(self) -> None:
-        """Take back what nobody has confirmed in time. Raises OSError, Problem."""
-        if self._trial is not None and self._clock() >= float(self._trial["until"]):
+        """Begin the trial that was announced; take back what nobody has confirmed in time. Raises OSError,
+        Problem."""
+        if self._trial is None:
+            return
+        now = self._clock()
+        if now >= float(self._trial["until"]):
             log.warning("nobody confirmed the new network settings: the former ones come back")
             self._take_back()
+        elif not self._trial["in_use"] and now >= float(self._trial["begins"]):
+            self._begin(self._trial)
+
+    def _begin(self, trial: dict[str, Any]) -> None:
+        self._remember(trial | {"in_use": True, "until": self._clock() + APPLYING_S + TRIAL_S})
+        try:
+            netapply.apply(self._places, trial["settings"])
+        except Problem as problem:
+            log.error("the new network settings cannot be used: %s", problem.text)
+            self._refused = problem.code
+            self._take_back()
+        else:
+            self._remember(trial | {"in_use": True, "until": self._clock() + TRIAL_S})
+            log.warning("the new network settings are in use for %g s", TRIAL_S)
 
     def _take_back(self) -> None:
-        settings, _ = netapply.load(self._places)
-        try:
-            netapply.apply(self._places, settings)
-        except Problem as problem:
-            # Tried again by the next tick: the trial is not forgotten.
-            log.error("the former network settings are not back yet: %s", problem.text)
-            raise
+        assert self._trial is not None
+        if self._trial["in_use"]:
+            settings, _ = netapply.load(self._places)
+            try:
+                netapply.apply(self._places, settings)
+            except Problem as problem:
+                # Tried again by the next tick: the trial is not forgotten.
+                log.error("the former network settings are not back yet: %s", problem.text)
+                self._trial["until"] = 0.0
+                raise
         self._forget()
 
     def _renew_certificate(self, settings: Settings) -> None:
@@ -150,11 +186,16 @@ class Network:
         files.remove(self._trial_file)
 
     def _left_over(self) -> dict[str, Any] | None:
+        over = {
+            "settings": {},
+            "token": secrets.token_urlsafe(18),
+            "in_use": True,
+            "begins": 0.0,
+            "until": 0.0,
+        }
         try:
             found = files.read_json(self._trial_file)
         except ValueError as error:
             log.error("the note of a trial is damaged: the confirmed settings come back (%s)", error)
-            return {"settings": {}, "token": secrets.token_urlsafe(18), "until": 0.0}
-        if found is not None and not {"settings", "token", "until"} <= set(found):
-            return {"settings": {}, "token": secrets.token_urlsafe(18), "until": 0.0}
-        return found
+            return over
+        return over if found is not None and not set(over) <= set(found) else found

@@ -6,7 +6,7 @@ import pytest
 
 from image.box import boot_settings, files, netapply, netsettings
 from image.box.problem import Problem
-from image.box.system.network import TRIAL_S, Network
+from image.box.system.network import SHOWN_S, TRIAL_S, Network
 
 from .conftest import add_socket, kernel_addresses
 
@@ -115,9 +115,19 @@ def in_use(places):
     return (places.networkd / netsettings.FILE).read_text()
 
 
+def begun(network, clock, settings=STATIC):
+    """Put settings on trial and let it begin; the token."""
+    token = network.apply({"settings": settings})["token"]
+    clock.now += SHOWN_S
+    network.tick()
+    return token
+
+
 def test_confirmed_settings_stay(network, places, programs, clock):
     answer = network.apply({"settings": STATIC})
     assert answer["confirm_within_s"] == 30 and answer["addresses"] == ["192.168.7.9"]
+    clock.now += SHOWN_S
+    network.tick()
     assert "Address=192.168.7.9/24" in in_use(places)
     assert {"networkctl reload", "networkctl reconfigure eth0"} <= set(programs.calls)
     assert not places.network.exists(), "nothing is stored before it is confirmed"
@@ -130,8 +140,34 @@ def test_confirmed_settings_stay(network, places, programs, clock):
     assert netapply.load(places)[0]["hostname"] == "front-desk"
 
 
-def test_a_new_name_is_in_the_certificate(network, places):
+def test_the_old_network_stays_until_the_browser_has_the_page_with_the_links(network, places, clock):
     token = network.apply({"settings": STATIC})["token"]
+    assert network.trial()["begins_in_s"] == SHOWN_S and network.trial()["left_s"] == SHOWN_S + TRIAL_S
+    clock.now += SHOWN_S - 0.1
+    network.tick()
+    assert "Address=" not in in_use(places)
+    with pytest.raises(Problem) as told:  # nobody has reached the box with them yet
+        network.confirm({"token": token})
+    assert told.value.code == "trial_not_begun"
+    clock.now += 0.1
+    network.tick()
+    assert "Address=192.168.7.9/24" in in_use(places)
+    assert network.trial() == {"settings": STATIC, "begins_in_s": 0.0, "left_s": TRIAL_S}
+    network.confirm({"token": token})
+    assert network.trial() is None
+
+
+def test_settings_taken_back_before_they_begin_never_come(network, places, programs, clock):
+    network.apply({"settings": STATIC})
+    programs.forget()
+    network.revert({})
+    clock.now += SHOWN_S + 1
+    network.tick()
+    assert network.trial() is None and not any("networkctl" in call for call in programs.calls)
+
+
+def test_a_new_name_is_in_the_certificate(network, places, clock):
+    token = begun(network, clock)
     network.confirm({"token": token})
     import ssl
 
@@ -141,8 +177,11 @@ def test_a_new_name_is_in_the_certificate(network, places):
 
 
 def test_what_nobody_confirms_is_taken_back_after_30_seconds(network, places, clock):
-    token = network.apply({"settings": STATIC})["token"]
-    clock.now += TRIAL_S
+    token = begun(network, clock)
+    clock.now += TRIAL_S - 0.1
+    network.tick()
+    assert "Address=192.168.7.9/24" in in_use(places)
+    clock.now += 0.1
     network.tick()
     assert "DHCP=yes" in in_use(places) and "Address=" not in in_use(places)
     with pytest.raises(Problem) as told:
@@ -153,7 +192,7 @@ def test_what_nobody_confirms_is_taken_back_after_30_seconds(network, places, cl
 
 @pytest.mark.parametrize("waited_s", [1.0, 31.0])
 def test_a_daemon_that_dies_in_the_trial_takes_it_back_too(network, places, programs, clock, waited_s):
-    network.apply({"settings": STATIC})
+    begun(network, clock)
     clock.now += waited_s
     again = Network(places, clock)
     again.tick()
@@ -165,6 +204,8 @@ def test_a_daemon_that_dies_in_the_trial_takes_it_back_too(network, places, prog
 
 def test_a_daemon_that_dies_while_it_applies_takes_it_back(places, programs, clock, monkeypatch):
     network = Network(places, clock)
+    network.apply({"settings": STATIC})
+    clock.now += SHOWN_S
 
     def die(*_):
         raise SystemExit
@@ -172,7 +213,7 @@ def test_a_daemon_that_dies_while_it_applies_takes_it_back(places, programs, clo
     with monkeypatch.context() as patch:
         patch.setattr(netapply, "apply", die)
         with pytest.raises(SystemExit):
-            network.apply({"settings": STATIC})
+            network.tick()
     netapply.write(places, STATIC)  # it had come this far
     again = Network(places, clock)
     clock.now += 71
@@ -180,33 +221,39 @@ def test_a_daemon_that_dies_while_it_applies_takes_it_back(places, programs, clo
     assert "Address=" not in in_use(places)
 
 
-def test_a_reboot_in_the_trial_brings_the_confirmed_settings(network, places, tmp_path):
-    network.apply({"settings": STATIC})
+def test_a_reboot_in_the_trial_brings_the_confirmed_settings(network, places, clock, tmp_path):
+    begun(network, clock)
     for path in sorted(places.run.rglob("*"), reverse=True):  # /run is empty after a reboot
         path.unlink() if path.is_file() or path.is_symlink() else path.rmdir()
     boot_settings.run(places)
     assert "Address=" not in in_use(places)
 
 
-def test_only_the_token_of_the_trial_confirms(network, places):
-    network.apply({"settings": STATIC})
+def test_only_the_token_of_the_trial_confirms(network, places, clock):
+    begun(network, clock)
     for token in ("", "x", "ä"):
         with pytest.raises(Problem) as told:
             network.confirm({"token": token})
         assert told.value.code == "wrong_token"
 
 
-def test_settings_that_networkd_refuses_are_back_at_once(network, places, programs):
+def test_settings_that_networkd_refuses_are_back_at_once_and_the_page_says_so(
+    network, places, programs, clock
+):
     programs.says("networkctl", "Failed to reload network settings: no", 1)
     with pytest.raises(Problem):
-        network.apply({"settings": STATIC})
+        begun(network, clock)
     programs.says("networkctl")
     network.tick()
-    assert network.get({})["settings"] == netsettings.DEFAULT
+    told = network.get({})
+    assert (told["settings"], told["trial"]) == (netsettings.DEFAULT, None)
+    assert told["problem"] == "network_refused" and "Address=" not in in_use(places)
+    begun(network, clock)
+    assert network.get({})["problem"] == ""
 
 
 def test_a_trial_that_cannot_be_taken_back_yet_is_tried_again(network, places, programs, clock):
-    network.apply({"settings": STATIC})
+    begun(network, clock)
     clock.now += TRIAL_S
     programs.says("networkctl", "busy", 1)
     with pytest.raises(Problem):
@@ -217,7 +264,7 @@ def test_a_trial_that_cannot_be_taken_back_yet_is_tried_again(network, places, p
 
 
 def test_a_damaged_trial_note_is_taken_as_over(network, places, clock):
-    network.apply({"settings": STATIC})
+    begun(network, clock)
     (places.run / "network-trial.json").write_text("{")
     Network(places, clock).tick()
     assert "Address=" not in in_use(places)
