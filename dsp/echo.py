@@ -18,7 +18,7 @@ in single talk, where the residual is small, all is learned.
 
 Time is bounded: per tick only so many ports learn, those that have waited longest
 and are furthest from converged first. A port that has converged learns from every eighth block,
-and at once when a sound comes through that its filter has not met.
+and sooner when a sound comes through that its filter has not met.
 
 What the linear filter leaves is turned down in `dsp.echo_residual`.
 
@@ -28,12 +28,11 @@ Ng on the preconditioned conjugate gradient method; ITU-T G.168 for what is meas
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.echo_residual import BLOCK_SAMPLES, ResidualSuppressor
+from dsp.fft import backward, forward
 from dsp.levels import rms_from_dbm0
 
 Float = NDArray[np.float32]
@@ -52,8 +51,14 @@ DIRECTION_MEMORY = np.float32(0.7)
 FAR_OFF_LEAK_DB = -20.0
 """Residual over echo above which a port learns from every block and is solved at once."""
 CONVERGED_LEAK_DB = -28.0
-"""Under this a port learns from every `CONVERGED_EVERY`th block only, between the two from every second."""
+"""Under this a port waits for every second turn, between the two for every turn."""
+LEARNING_TURN = 2
+SOLVING_TURN = 6
+"""Ticks."""
+FEW = 0.125
+"""So small a share of the ports gets no turn of its own."""
 CONVERGED_EVERY = 8
+"""Ticks after which a converged port learns again, if its blocks bring nothing new."""
 NOVELTY_DB = 8.0
 NOT_NOVEL_DB = -3.0
 """Residual over leak, and over echo, between which a block holds a sound not met before."""
@@ -62,15 +67,16 @@ NOVEL_WEIGHT = np.float32(2.5)
 LEARNED_LEAK_DB = -16.0
 """A filter that has once been this good and now makes things worse belongs to another path."""
 LEARNING_PORTS = 32
-"""At most so many ports learn in a tick."""
+REFRESHING_PORTS = 12
+"""At most so many ports learn in a tick: when many are not converged, and when all are."""
 SOLVING_PORTS = 32
-"""At most so many ports improve their filter in a tick."""
+SHARPENING_PORTS = 16
+"""At most so many ports improve their filter in a tick: when many are not converged, and when all are."""
 STEPS = 3
-MOSTLY = 0.75
+SHARPENING_STEPS = 2
+"""How many conjugate directions are gone each time: when some ports are not converged, and when all are."""
+MOSTLY = 0.9
 """Share of the ports above which all are transformed."""
-LEARN_EVERY = 2
-SOLVE_EVERY = 6
-"""Ticks. Ports that are not far off learn together this often, and are improved together this often."""
 LOUDEST_POWER = 32768.0**2
 FAR_SILENT_RMS = rms_from_dbm0(-50.0)
 """Below this the far signal teaches nothing and makes no audible echo."""
@@ -120,14 +126,15 @@ class EchoCanceller:
         bins = self._fft // 2 + 1
         turn = np.exp(-2j * np.pi * np.arange(bins) / self._fft)
         self._whitener = (1.0 - PRE_WHITENING * turn).astype(np.complex64)
+        self._whitened = np.square(np.abs(self._whitener))
         self._far = np.zeros((ports, self._fft + HISTORY_BLOCKS * BLOCK_SAMPLES + 1), np.float32)
         self._end = self._fft + 1
         self._far_energy = np.zeros((ports, self._fft // BLOCK_SAMPLES + 1), np.float32)
         self._last_residual = np.zeros((ports, 1), np.float32)
         self._filter = np.zeros((ports, bins), np.complex64)
         self._power = np.zeros((ports, bins), np.float32)  # spectrum of R
-        self._gradient = np.zeros((ports, taps), np.float32)  # q
-        self._direction = np.zeros((ports, taps), np.float32)
+        self._gradient = np.zeros((ports, self._fft), np.float32)  # q, and zeros
+        self._direction = np.zeros((ports, self._fft), np.float32)
         self._descent = np.full((ports, 1), np.inf, np.float32)
         self._mean_near = np.zeros(ports, np.float32)
         self._mean_residual = np.zeros(ports, np.float32)
@@ -229,7 +236,7 @@ class EchoCanceller:
         everything = rows.size == self.ports
         pick = slice(None) if everything else rows
         near, near_power = near[pick], near_power[pick]
-        spectrum, echo = self._estimate(pick, rows.size)
+        spectrum, lanes, echo = self._estimate(rows)
         residual = near - echo
         residual_power = _power(residual)
         estimate_power = _power(echo)
@@ -238,8 +245,8 @@ class EchoCanceller:
         self._last_echo[pick] = echo_power
         ratio_db = 10 * np.log10((residual_power + np.float32(1.0)) / (echo_power + np.float32(1.0)))
         if self._tick % NARROW_EVERY == 0:
-            self._narrow[pick] = (self._narrow[pick] + 1) * self._is_narrow(spectrum)
-        self._learn(rows, spectrum, residual, ratio_db)
+            self._narrow[pick] = (self._narrow[pick] + 1) * self._is_narrow(spectrum)[lanes]
+        self._learn(rows, lanes, spectrum, residual, ratio_db)
         # A filter that makes things worse (the line was switched) is left out until it has learned again:
         # on the mean of 0.2 s, or at once where it is much worse or has learned little yet. In double-talk a
         # single block may well grow a little louder.
@@ -263,23 +270,25 @@ class EchoCanceller:
         out[pick] = self._rest.process(pick, residual, ratio_db, worse, self._narrow[pick] > 0)
         return out
 
-    def _estimate(self, pick: slice | Rows, count: int) -> tuple[Spectra, Float]:
-        """Spectra of the far-end histories of `count` ports, and what comes back of the newest block."""
+    def _estimate(self, rows: Rows) -> tuple[Spectra, Rows, Float]:
+        """What comes back of the newest block at the ports `rows`.
+
+        Before it: spectra of far-end histories, and where in them those of the ports are.
+        """
         history = self._far[:, self._end - self._fft : self._end]
-        if isinstance(pick, slice) or count >= MOSTLY * self.ports:
+        count = rows.size
+        if count >= MOSTLY * self.ports:
             # Nearly all: what the others cost is less than picking the rows.
-            spectrum, wave = self._spectrum, self._wave
-            _forward(history, self._fft, spectrum)
-            np.multiply(spectrum, self._filter, out=self._product)
-            _backward(self._product, self._fft, wave)
-            return (
-                (spectrum, wave[:, -BLOCK_SAMPLES:])
-                if isinstance(pick, slice)
-                else (spectrum[pick], wave[pick, -BLOCK_SAMPLES:])
-            )
-        spectrum = _forward(history[pick], self._fft)
-        wave = _backward(spectrum * self._filter[pick], self._fft)
-        return spectrum, wave[:, -BLOCK_SAMPLES:]
+            spectrum, product, wave = self._spectrum, self._product, self._wave
+            forward(history, spectrum)
+            np.multiply(spectrum, self._filter, out=product)
+            backward(product, self._fft, wave)
+            return spectrum, rows, wave[rows, -BLOCK_SAMPLES:]
+        spectrum, product = self._spectrum[:count], self._product[:count]
+        forward(history[rows], spectrum)
+        np.multiply(spectrum, self._filter[rows], out=product)
+        wave = backward(product, self._fft, self._wave[:count])
+        return spectrum, np.arange(count), wave[:, -BLOCK_SAMPLES:]
 
     def _append(self, far: Float, power: Float) -> None:
         """Take the new block into the far-end history."""
@@ -291,39 +300,52 @@ class EchoCanceller:
         self._end += BLOCK_SAMPLES
         self._far_energy[:, self._tick % self._far_energy.shape[1]] = power
 
-    def _learn(self, rows: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
-        """Add this block's normal equations for the ports whose turn it is, and solve a little."""
+    def _learn(self, rows: Rows, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
+        """Add this block's normal equations for the ports whose turn it is, and solve a little.
+
+        lanes: where in `spectrum` the ports `rows` are.
+        """
         self._waited[rows] += 1
-        waited, leak_db = self._waited[rows], self._rest.leak_db[rows]
-        # What is not far off waits for the others: few, large calls.
-        # A sound that leaves more than usual, but less than a near-end talker would, is one not met before.
-        far_off = leak_db > FAR_OFF_LEAK_DB
-        novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
-        wanted = far_off
-        if self._tick % LEARN_EVERY == 0:
-            every = np.where(leak_db > CONVERGED_LEAK_DB, LEARN_EVERY, CONVERGED_EVERY)
-            wanted = wanted | novel | (waited >= every)
-        chosen = _most_urgent(wanted, waited * (leak_db + 40.0), LEARNING_PORTS)
-        if chosen.size:
-            learning = rows[chosen]
-            self._waited[learning] = 0
-            self._unsolved[learning] += 1
-            self._add_equations(learning, spectrum[chosen], residual[chosen], novel[chosen])
-        unsolved = self._unsolved[rows]
-        wanted = unsolved > 0
-        if self._tick % SOLVE_EVERY:
-            wanted &= far_off
-        due = rows[_most_urgent(wanted, unsolved * (leak_db + 40.0), SOLVING_PORTS)]
-        if due.size:
-            self._unsolved[due] = 0
-            self._solve(due)
+        leak_db = self._rest.leak_db[rows]
+        unconverged = int(np.count_nonzero(leak_db > CONVERGED_LEAK_DB))
+        turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, rows.size)
+        if turn.any():
+            waited = self._waited[rows]
+            # A sound that leaves more than usual, but less than a near-end talker would, is a new one.
+            novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
+            turn &= novel | (leak_db > CONVERGED_LEAK_DB) | (waited >= CONVERGED_EVERY)
+            most = min(max(unconverged, REFRESHING_PORTS), LEARNING_PORTS)
+            chosen = _most_urgent(turn, waited * (leak_db + 40.0), most)
+            if chosen.size:
+                learning = rows[chosen]
+                self._waited[learning] = 0
+                self._unsolved[learning] += 1
+                self._add_equations(learning, spectrum[lanes[chosen]], residual[chosen], novel[chosen])
+        turn = leak_db > self._turn_db(SOLVING_TURN, unconverged, rows.size)
+        if turn.any():
+            unsolved = self._unsolved[rows]
+            turn &= unsolved > 0
+            most = min(max(unconverged, SHARPENING_PORTS), SOLVING_PORTS)
+            due = rows[_most_urgent(turn, unsolved * (leak_db + 40.0), most)]
+            if due.size:
+                self._unsolved[due] = 0
+                self._solve(due, STEPS if unconverged >= FEW * rows.size else SHARPENING_STEPS)
+
+    def _turn_db(self, turn: int, unconverged: int, speaking: int) -> float:
+        """Only ports with more residual than this are looked at now: few, large calls cost least."""
+        if self._tick % (2 * turn) == 2 * turn - 1:
+            return -np.inf
+        if self._tick % turn == turn - 1 and unconverged >= FEW * speaking:
+            return CONVERGED_LEAK_DB
+        return FAR_OFF_LEAK_DB
 
     def _is_narrow(self, spectrum: Spectra) -> NDArray[np.bool_]:
         """Whether the far signal is one or two tones, which teach the path at their frequencies alone."""
-        white = spectrum * self._whitener
-        power = np.square(white.real) + np.square(white.imag)
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag)
+        power *= self._whitened
         # The number of bins over which the power is spread.
-        spread = np.square(power.sum(1)) / (np.einsum("ij,ij->i", power, power) + np.float32(1e-9))
+        spread = np.square(power.sum(1)) / (np.vecdot(power, power) + np.float32(1e-9))
         narrow: NDArray[np.bool_] = spread < NARROW_BINS
         return narrow
 
@@ -332,7 +354,8 @@ class EchoCanceller:
     ) -> None:
         """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories."""
         n, fft, taps = BLOCK_SAMPLES, self._fft, self.taps
-        white = np.empty((rows.size, n), np.float32)
+        padded = np.zeros((rows.size, fft), np.float32)
+        white = padded[:, :n]
         np.multiply(residual[:, :-1], -PRE_WHITENING, out=white[:, 1:])
         white[:, 0] = -PRE_WHITENING * self._last_residual[rows, 0]
         white += residual
@@ -354,14 +377,14 @@ class EchoCanceller:
         power += FORGETTING * self._power[rows]
         self._power[rows] = power
         # The block stands at the start of the transform, in the history it is its end: lags begin at n.
-        product = _forward(white, fft)
+        product = forward(padded)
         product *= np.conj(far, out=far)
-        gradient = _backward(product, fft)[:, n : n + taps]
+        gradient = backward(product, fft)[:, n : n + taps]
         gradient *= weight[:, None]
-        gradient += FORGETTING * self._gradient[rows]
-        self._gradient[rows] = gradient
+        gradient += FORGETTING * self._gradient[rows, :taps]
+        self._gradient[rows, :taps] = gradient
 
-    def _solve(self, rows: Rows) -> None:
+    def _solve(self, rows: Rows, steps: int) -> None:
         """Conjugate-direction steps towards the filter that the equations ask for."""
         fft, taps = self._fft, self.taps
         power, gradient = self._power[rows], self._gradient[rows]
@@ -370,18 +393,20 @@ class EchoCanceller:
         inverse = 1.0 / (power + floor + np.float32(1e-9))
         direction, descent = self._direction[rows], self._descent[rows]
         change = np.zeros(power.shape, np.complex64)
-        for _ in range(STEPS):
-            spectrum = _forward(gradient, fft)
+        for _ in range(steps):
+            spectrum = forward(gradient)
             spectrum *= inverse
-            steepest = _backward(spectrum, fft)[:, :taps]
-            slope = np.einsum("ij,ij->i", gradient, steepest)[:, None]
+            steepest = backward(spectrum, fft)
+            steepest[:, taps:] = 0
+            slope = np.vecdot(gradient, steepest)[:, None]
             direction *= np.minimum(np.maximum(slope / descent, 0), DIRECTION_MEMORY)
             direction += steepest
             descent = slope + np.float32(1e-20)
-            spectrum = _forward(direction, fft)
-            image = _backward(spectrum * power, fft)[:, :taps]
-            curvature = np.einsum("ij,ij->i", direction, image)[:, None]
-            along = np.einsum("ij,ij->i", direction, gradient)[:, None]
+            spectrum = forward(direction)
+            image = backward(spectrum * power, fft)
+            image[:, taps:] = 0
+            curvature = np.vecdot(direction, image)[:, None]
+            along = np.vecdot(direction, gradient)[:, None]
             step = np.minimum(np.maximum(along / np.maximum(curvature, np.float32(1e-9)), 0), 2)
             step[curvature <= 1e-9] = 0
             spectrum *= step
@@ -443,19 +468,9 @@ def _fft_size(least: int) -> int:
     return min(size for size in sizes if size >= least)
 
 
-def _forward(x: Float, size: int, out: Spectra | None = None) -> Spectra:
-    """The FFT of each row, made `size` long with zeros; single precision stays single."""
-    return cast(Spectra, np.fft.rfft(x, size, out=cast(Any, out)))
-
-
-def _backward(x: Spectra, size: int, out: Float | None = None) -> Float:
-    """The inverse of `_forward`."""
-    return cast(Float, np.fft.irfft(x, size, out=cast(Any, out)))
-
-
 def _power(x: Float) -> Float:
     """Mean power of each row, float32 [rows]."""
-    power: Float = np.einsum("ij,ij->i", x, x)
+    power: Float = np.vecdot(x, x)
     power /= np.float32(x.shape[1])
     return power
 
@@ -463,7 +478,8 @@ def _power(x: Float) -> Float:
 def _sane(x: Float) -> tuple[Float, Float]:
     """The block as float32 without what cannot be sound, and the power of each row."""
     x = x.astype(np.float32, copy=False)
-    power = _power(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = _power(x)
     if not power.max(initial=0) <= LOUDEST_POWER:  # also when it is not a number
         x = np.clip(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), -32768.0, 32767.0)
         power = _power(x)

@@ -50,7 +50,9 @@ class ResidualSuppressor:
         self._tick = 0
         samples = ports * BLOCK_SAMPLES + (1 << 14)
         self._hiss = np.random.default_rng(1).standard_normal(samples, dtype=np.float32)
-        self._ramp = np.arange(1, RAMP_SAMPLES + 1, dtype=np.float32) / RAMP_SAMPLES
+        ramp = np.ones(BLOCK_SAMPLES, np.float32)
+        ramp[:RAMP_SAMPLES] = np.arange(1, RAMP_SAMPLES + 1) / RAMP_SAMPLES
+        self._fades = np.stack([1 - ramp, ramp])
 
     def reset(self, ports: Rows | list[int]) -> None:
         """Forget these ports."""
@@ -82,7 +84,8 @@ class ResidualSuppressor:
         step_db = np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
         before_db, leak_db = leak_db, np.minimum(np.maximum(leak_db + step_db, LOWEST_LEAK_DB), 0)
         # How well a tone is cancelled says nothing about speech.
-        np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow)
+        if narrow.any():
+            np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow)
         self.leak_db[pick] = leak_db
         # Between words only echo as loud as it ought to be is turned down. Where nobody has spoken for a
         # while, so is what lies well under the echo: a sound that the filter has not met yet.
@@ -98,8 +101,7 @@ class ResidualSuppressor:
         wanted = np.sqrt(np.maximum(kept, SUPPRESSION_FLOOR**2))
         wanted[worse] = 1
         target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
-        residual[:, :RAMP_SAMPLES] *= gain[:, None] + (target - gain)[:, None] * self._ramp
-        residual[:, RAMP_SAMPLES:] *= target[:, None]
+        residual *= np.stack([gain, target], axis=1) @ self._fades
         self._gain[pick] = target
         begin = (self._tick * 7919) % (self._hiss.size - residual.size)
         hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)

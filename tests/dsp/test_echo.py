@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsp import echo
 from dsp.echo import EchoCanceller
 from tests.dsp import echo_lines as lines
 from tests.dsp import signals
@@ -198,6 +199,30 @@ def test_64_ms_tail(line):
     assert by_second.min() >= -0.3
     assert by_second[:, 2:5].mean() >= 18
     assert by_second[:, 6:].mean() >= 25
+
+
+# ----------------------------------------------------------------------- cost
+def test_converged_ports_cost_hardly_more_than_filtering(line, monkeypatch):
+    """What costs is the transforms: two rows a port and tick are the filter, the rest is learning."""
+    rows = 16
+    sent, near = line.sent[:rows], line.single[:rows]
+    canceller = EchoCanceller(rows)
+    lines.cancel(canceller, sent, near)
+    counted = {"rows": 0}
+
+    def counting(transform):
+        def counted_transform(x, *args):
+            assert x.dtype in (np.float32, np.complex64)
+            counted["rows"] += len(x)
+            return transform(x, *args)
+
+        return counted_transform
+
+    monkeypatch.setattr(echo, "forward", counting(echo.forward))
+    monkeypatch.setattr(echo, "backward", counting(echo.backward))
+    lines.cancel(canceller, sent, near)
+    per_port_and_tick = counted["rows"] / rows / (sent.shape[1] // 160)
+    assert 1.5 <= per_port_and_tick <= 3.5, per_port_and_tick
 
 
 # ------------------------------------------------------------------ switching
