@@ -84,9 +84,17 @@ WORDS: dict[str, str] = {
     "update_running": N_("An update is being installed already."),
     "no_job": N_("No update is being installed."),
     "too_late": N_("The update is being written and is not interrupted any more."),
-    "install_failed": N_("The update could not be written: %(detail)s. The running version was not changed."),
+    "install_failed": N_("The update could not be installed: %(detail)s. Nothing was changed."),
+    "write_failed": N_(
+        "The update could not be written: %(detail)s. The running version goes on, but there is no other one "
+        "to go back to until an update succeeds."
+    ),
     "update_failed": N_("The update failed: %(detail)s. The running version was not changed."),
-    "interrupted": N_("The update was interrupted. The running version was not changed; start it again."),
+    "interrupted": N_("The update was interrupted. Nothing was changed; start it again."),
+    "interrupted_writing": N_(
+        "The update was interrupted while it was written. The running version goes on, but there is no other "
+        "one to go back to until an update succeeds; start it again."
+    ),
     # The box
     "engine_refused": N_("The call engine did not start; look into the log."),
     "not_down": N_("The box does not go down; look into the log."),

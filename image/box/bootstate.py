@@ -3,7 +3,7 @@
 Two copies on the ESP, each a GRUB environment block of 1024 bytes whose variables lie in the first
 512: one sector, which a disk writes wholly or not at all. They are written in place and in turn; the
 valid one with the higher SEQ counts. GRUB reads and counts down (image/boot/grub.cfg), this confirms,
-orders and repairs.
+orders and repairs. Programs that change it wait for each other.
 
     python -m image.box.bootstate show | repair | confirm A | order-recovery | clear-recovery | retry
     python -m image.box.bootstate get-primary | set-primary A | get-state A | set-state A good|bad   (RAUC)
@@ -11,10 +11,12 @@ orders and repairs.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,9 +151,26 @@ def load(folder: Path = FOLDER) -> State:
     return state if state is not None else UNKNOWN
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else changes the state meanwhile: each reads it, changes it and writes it back."""
+    folder.mkdir(exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def save(state: State, folder: Path = FOLDER) -> State:
     """Write into the copy that does not count, with the next SEQ; returns what was written. Raises
     OSError."""
+    with _alone(folder):
+        return _save(state, folder)
+
+
+def _save(state: State, folder: Path) -> State:
     copies = read_copies(folder)
     newest = _newest(copies)
     held = copies[newest] if newest is not None else None
@@ -166,18 +185,19 @@ def save(state: State, folder: Path = FOLDER) -> State:
 
 def repair(folder: Path = FOLDER) -> str:
     """Write a copy that is lost anew from the other one, or both as UNKNOWN; tells what was found."""
-    copies = read_copies(folder)
-    found = {2: OK, 1: ONE_LOST, 0: LOST}[sum(copy is not None for copy in copies)]
-    if found != OK:
-        save(load(folder), folder)
+    with _alone(folder):
+        found = health(folder)
+        if found != OK:
+            _save(load(folder), folder)
     return found
 
 
 def change(step: Callable[[State], State], folder: Path = FOLDER) -> State:
     """Load, change, and save when that differs."""
-    before = load(folder)
-    after = step(before)
-    return before if after == before else save(after, folder)
+    with _alone(folder):
+        before = load(folder)
+        after = step(before)
+        return before if after == before else _save(after, folder)
 
 
 def confirm(slot: str, folder: Path = FOLDER) -> State:
@@ -249,8 +269,6 @@ def get_state(slot: str, folder: Path = FOLDER) -> str:
 def _write(path: Path, block: bytes) -> None:
     """In place where the file is there, so that the directory and the FAT stay as they are."""
     fresh = not path.exists()
-    if fresh:
-        path.parent.mkdir(exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         # The first sector carries everything: the other one is padding and is written first.

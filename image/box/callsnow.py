@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.client import ControlClient, WireError
+from image.box import commands
 from image.box.places import Places
 
 
@@ -11,6 +12,12 @@ def calls_in_progress(places: Places) -> int:
     try:
         live = ControlClient(places.home / "run" / "control.sock").call("snapshot")
     except WireError:
-        return sum(1 for _ in (places.home / "spool").glob("*.open"))
+        return sum(1 for _ in (places.home / "spool").glob("*.open")) if _engine_is_ready() else 0
     calls = live.get("calls") if isinstance(live, dict) else None
     return len(calls) if isinstance(calls, list) else 0
+
+
+def _engine_is_ready() -> bool:
+    """What a crashed engine has left is no call, and the next one takes it away when it starts."""
+    done = commands.run("systemctl", "is-active", "zongji-engine.service", timeout_s=10, asks=True)
+    return done.out.strip() == "active"

@@ -54,7 +54,7 @@ def line(
     }
     wanted = state.order[0]
     if slot in bootstate.SLOTS and wanted != slot:
-        tried = [entry for entry in history if entry.get("slot") == wanted]
+        tried = last_starts(history, wanted)
         told["fell_back"] = True
         told["failed_slot"] = wanted
         told["failed_version"] = tried[-1]["version"] if tried else _installed_version(wanted)
@@ -67,6 +67,17 @@ def line(
             told["reason"] = "never_started" if not tried else "stopped_without_a_word"
             told["log"] = []
     return told
+
+
+def last_starts(history: list[Mapping[str, Any]], slot: str) -> list[Mapping[str, Any]]:
+    """The starts of `slot` right before the box left it. What an earlier version in it did is not among them."""
+    before = list(history)
+    while before and before[-1].get("failed_slot") == slot:
+        before.pop()  # starts of the system that the box fell back to
+    found: list[Mapping[str, Any]] = []
+    while before and before[-1].get("slot") == slot:
+        found.insert(0, before.pop())
+    return found
 
 
 def _installed_version(slot: str) -> str | None:

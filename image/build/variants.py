@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from image.build import bundle, keys, root, squash
+from image.build import bundle, keys, root, squash, wheels
 from image.build.steps import BUILD, OUT, WORK, BuildError, digest, remove, run, step
 
 FOLDER = BUILD / "variants"
@@ -25,10 +25,56 @@ ExecStart=
 ExecStart=/bin/sleep infinity
 """
 
+NEXT_MIGRATION = """
+MIGRATIONS = (
+    *MIGRATIONS,
+    (
+        "CREATE TABLE of_the_next_version (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        " INSERT INTO of_the_next_version SELECT i, hex(randomblob(40)) FROM n",
+        "ALTER TABLE calls ADD COLUMN of_the_next_version TEXT NOT NULL DEFAULT ''",
+    ),
+)
+"""
+"""Behind the product's own; it writes some megabytes, so that a power cut can meet it."""
+SAYS = """[Service]
+ExecStartPre=+/bin/sh -c 'echo "test: {name} begins" > /dev/ttyS0'
+ExecStartPost=+/bin/sh -c 'echo "test: {name} is done" > /dev/ttyS0'
+"""
+TELLING = ("control", "confirm")
+"""Services of the good one whose start is told on the serial port, for tests that cut the power there."""
+
 
 def good() -> Path:
-    """The next version, which works."""
-    return _bundle("good", NEWER)
+    """The next version, which works, and has one migration of the database more."""
+    return _bundle("good", NEWER, _next)
+
+
+def _next(tree: Path) -> None:
+    for name in TELLING:
+        _drop_in(tree, name, SAYS.format(name=name))
+    store = tree / wheels.SITE.lstrip("/") / "appliance/store"
+    migrations = store / "migrations.py"
+    before, mark, after = migrations.read_text("utf-8").partition("\n\ndef version_of(")
+    if not mark:
+        raise BuildError(f"{migrations} has changed: the next version's migration finds no place in it")
+    _anew(migrations, before + NEXT_MIGRATION + mark + after)
+    wheels.compile_python(store, f"{wheels.SITE}/appliance/store")
+    release = tree / "usr/lib/zongji/release"
+    here = root.schema()
+    _anew(release, release.read_text("utf-8").replace(f"SCHEMA={here}\n", f"SCHEMA={here + 1}\n"))
+
+
+def _drop_in(tree: Path, service: str, text: str) -> None:
+    place = tree / f"usr/lib/systemd/system/zongji-{service}.service.d/test.conf"
+    place.parent.mkdir(parents=True)
+    place.write_text(text, encoding="utf-8")
+
+
+def _anew(path: Path, text: str) -> None:
+    """Links to the image's own files: what is changed is written anew, never in place."""
+    path.unlink()
+    path.write_text(text, encoding="utf-8")
 
 
 def older() -> Path:
@@ -39,12 +85,7 @@ def older() -> Path:
 def silent() -> Path:
     """A version whose engine starts and never gets ready."""
 
-    def change(tree: Path) -> None:
-        place = tree / "usr/lib/systemd/system/zongji-engine.service.d/silent.conf"
-        place.parent.mkdir(parents=True)
-        place.write_text(SILENT_ENGINE)
-
-    return _bundle("silent", NEWER, change)
+    return _bundle("silent", NEWER, lambda tree: _drop_in(tree, "engine", SILENT_ENGINE))
 
 
 def panic() -> Path:
@@ -73,7 +114,7 @@ def foreign() -> Path:
 
     def make(target: Path) -> None:
         stranger = keys.development(FOLDER / "stranger", "Somebody else")
-        bundle.make(_squashfs("good", NEWER), target, NEWER, "foreign", stranger)
+        bundle.make(_squashfs("good", NEWER, _next), target, NEWER, "foreign", stranger)
 
     return _kept("foreign", "raucb", make)
 
@@ -83,7 +124,7 @@ def wrong_product() -> Path:
 
     def make(target: Path) -> None:
         bundle.make(
-            _squashfs("good", NEWER), target, NEWER, "other", keys.signer(), compatible="toaster-amd64"
+            _squashfs("good", NEWER, _next), target, NEWER, "other", keys.signer(), compatible="toaster-amd64"
         )
 
     return _kept("wrong-product", "raucb", make)
@@ -94,7 +135,7 @@ def wrong_hardware() -> Path:
 
     def make(target: Path) -> None:
         bundle.make(
-            _squashfs("good", NEWER), target, NEWER, "other", keys.signer(), compatible="zongji-arm64"
+            _squashfs("good", NEWER, _next), target, NEWER, "other", keys.signer(), compatible="zongji-arm64"
         )
 
     return _kept("wrong-hardware", "raucb", make)
@@ -105,7 +146,7 @@ def too_large() -> Path:
 
     def make(target: Path) -> None:
         squashfs = WORK / "too-large.squashfs"
-        shutil.copyfile(_squashfs("good", NEWER), squashfs)
+        shutil.copyfile(_squashfs("good", NEWER, _next), squashfs)
         os.truncate(squashfs, 600 << 20)
         bundle.make(squashfs, target, NEWER, "large", keys.signer())
         remove(squashfs)
@@ -190,12 +231,12 @@ def _squashfs(name: str, number: str, change: Callable[[Path], None] | None = No
     def make(target: Path) -> None:
         tree = WORK / f"variant-{name}"
         remove(tree)
-        # Links to the image's own files: what is changed is written anew, never in place.
         run("cp", "-al", TREE, tree)
         release = tree / "usr/lib/zongji/release"
-        text = release.read_text("utf-8").replace(f"VERSION={root.version()}\n", f"VERSION={number}\n")
-        release.unlink()
-        release.write_text(text, encoding="utf-8")
+        _anew(
+            release,
+            release.read_text("utf-8").replace(f"VERSION={root.version()}\n", f"VERSION={number}\n"),
+        )
         if change is not None:
             change(tree)
         squash.squashfs(tree, target, LEVEL)

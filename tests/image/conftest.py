@@ -97,17 +97,13 @@ def ready(built, figures, tmp_path_factory):
         figures["first start to taking calls, s"] = round(box.wait_takes_calls(), 1)
         box.claim()
         box.open_support(folder)
-        box.shell(
-            f"until {CONFIRMED}; do sleep 0.5; done; sync"
-        )  # the first start is over when it is confirmed
+        box.wait_confirmed("A")  # then the first start is over
+        box.shell("sync")
         figures["memory in use, idle, MB"] = int(box.shell("free -m | awk '/^Mem/{print $2-$7}'"))
         figures["systemd"] = box.shell("systemd-analyze").splitlines()[0]
         box.vm.save("ready")
     (folder / "stamp").write_text(stamp)
     return Ready(disk, folder / "support")
-
-
-CONFIRMED = "/usr/lib/zongji/bootstate get-state A | grep -q good"
 
 
 @pytest.fixture

@@ -111,6 +111,10 @@ class Box:
         """Ask control. Raises Refused."""
         return self._call(CONTROL_SOCKET, method, params)  # type: ignore[return-value]
 
+    def wait_confirmed(self, slot: str) -> None:
+        """Wait until the boot loader has been told that the system A or B is healthy."""
+        self.shell(f"until /usr/lib/zongji/bootstate show | grep -q {slot}=confirmed; do sleep 0.5; done")
+
     def version(self) -> str:
         """Version of the running system."""
         return re.search(r"^VERSION=(.*)$", self.shell("cat /usr/lib/zongji/release"), re.M)[1]

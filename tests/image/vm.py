@@ -197,6 +197,19 @@ class Vm:
         """Save the state of the whole machine in its disk (qcow2)."""
         self.qmp.monitor(f"savevm {name}")
 
+    def writes(self) -> int:
+        """How often the box has written to its disk since this machine was begun."""
+        found = self.qmp.command("query-blockstats")
+        return next(one["stats"]["wr_operations"] for one in found if one["device"] == "main")
+
+    def wait_writes(self, count: int, pattern: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until the box has written so often, or `pattern` is on the console."""
+        until = time.monotonic() + timeout_s
+        while self.writes() < count and not re.compile(pattern).search(self.log(), self._seen):
+            if time.monotonic() > until:
+                raise VmError(f"neither {count} writes nor on the console: {pattern}\n{self.log()[-3000:]}")
+            time.sleep(0.005)
+
     def reset(self) -> None:
         """The reset button."""
         self.qmp.command("system_reset")
@@ -223,6 +236,13 @@ class Vm:
     def pull(self, name: str = "stick1") -> None:
         """Pull a device out."""
         self.qmp.command("device_del", id=name)
+
+    def pull_stick(self, name: str = "stick1") -> None:
+        """Pull out what `plug_stick` put in, and forget it."""
+        self.pull(name)
+        while self.qmp.wait_event("DEVICE_DELETED")["data"].get("device") != name:
+            pass
+        self.qmp.command("blockdev-del", node_name=f"node-{name}")
 
     # --- network ----------------------------------------------------------------------
 

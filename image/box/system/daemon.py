@@ -90,7 +90,7 @@ class Daemon:
 
     def start(self) -> None:
         """What was going on before this daemon or this boot began."""
-        for what in (self.ssh.start, self._settle):
+        for what in (self.ssh.start, self._settle, self.updates.start):
             self._carefully(what)
 
     def tick(self) -> None:
@@ -134,6 +134,8 @@ class Daemon:
             slot_bytes=self._slot_bytes,
             reboot=self._reboot,
             running_slot=lambda: release.slot(self._places),
+            next_slot=bootstate.get_primary,
+            spoilt=self._spoilt,
         )
 
     def _reboot(self) -> None:
@@ -151,10 +153,16 @@ class Daemon:
     def _confirmed(slot: str) -> bool:
         return bool(slot) and bootstate.load().slot(slot).confirmed
 
+    def _spoilt(self) -> bool:
+        """Is there no other system that could be started?"""
+        state = bootstate.load()
+        other = {"A": "B", "B": "A"}.get(release.slot(self._places), "")
+        return other not in state.order or not state.slot(other).tries
+
     def _settle(self) -> None:
         slot = release.slot(self._places)
         marker = self._places.run / "installed-in-this-boot"
-        history.settle(self._places, slot, self._confirmed(slot), rebooted=not marker.exists())
+        history.settle(self._places, slot, self._confirmed(slot), not marker.exists(), self._spoilt())
 
     def _states(self) -> list[str]:
         """What boot_settings and the disk's check (`image.box.disk`) found at this start."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from typing import Any
 
-from image.box import release
+from image.box import files, release
 from image.box.places import Places
 from image.box.problem import Problem
 from image.box.system import ask
 from image.box.update import history, rules, sources
 from image.box.update.bundle import look
-from image.box.update.job import Job, Ways, left_over
+from image.box.update.job import ENDED, WRITTEN, Job, Ways, left_over
 
 HISTORY = 50
 
@@ -25,7 +26,28 @@ class Updates:
         self._ways = ways
         self._lock = threading.Lock()
         self._job: Job | None = None
-        self._before = left_over(places)
+        self._before: dict[str, Any] = {"state": "idle"}
+
+    def start(self) -> None:
+        """Take up what the daemon did before it was started anew: what RAUC writes, and a reboot that waits
+        for calls. All else has failed. Raises OSError."""
+        found = left_over(self._places)
+        if found is None:
+            return
+        state, version = str(found.get("state")), str(found.get("version", ""))
+        if state in WRITTEN and isinstance(found.get("source"), dict):
+            here, now = release.read(self._places), found.get("now") is True
+            job = Job(self._places, here, self._ways, str(found.get("job")), found["source"], now=now)
+            job.tell_as(state, version)
+            self._job = job
+            threading.Thread(target=job.run, args=(state,), name="update", daemon=True).start()
+            return
+        if state not in ENDED:
+            problem = history.interrupted(spoilt=False).as_dict()
+            found |= {"state": "failed", "problem": problem, "ended": time.time()}
+            files.write_json(self._places.run / "update.json", found)
+            history.note(self._places, "failed", version, problem=problem)
+        self._before = found
 
     def inspect(self, params: ask.Params) -> dict[str, Any]:
         """What an upload or a stick's bundle is, and whether it may be installed. Raises Problem.

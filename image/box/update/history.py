@@ -18,11 +18,18 @@ log = logging.getLogger(__name__)
 
 NEVER_STARTED = "never_started"
 """The code for a version that came not as far as telling why."""
-INTERRUPTED = Problem(
-    "interrupted", "the update was interrupted; nothing that runs was changed, start it again"
-)
-"""The power went while it was written, or the daemon was ended."""
 LOG_LINES = 60
+
+
+def interrupted(spoilt: bool) -> Problem:
+    """The power went, or the daemon was ended. spoilt: the other system cannot be started."""
+    if not spoilt:
+        return Problem("interrupted", "the update was interrupted; nothing was changed, start it again")
+    return Problem(
+        "interrupted_writing",
+        "the update was interrupted while it was written: the running version goes on, but there is no other "
+        "one to go back to until an update succeeds; start it again",
+    )
 
 
 def note(places: Places, outcome: str, version: str, **more: Any) -> None:
@@ -61,10 +68,9 @@ def pending(places: Places) -> dict[str, Any] | None:
         return None
 
 
-def settle(places: Places, slot: str, confirmed: bool, rebooted: bool) -> None:
+def settle(places: Places, slot: str, confirmed: bool, rebooted: bool, spoilt: bool) -> None:
     """Compare what was expected with what runs. rebooted: this is a later boot than the installation's.
-
-    Raises OSError.
+    spoilt: the other system cannot be started. Raises OSError.
     """
     found = pending(places)
     if found is None or not slot or not rebooted:
@@ -76,7 +82,7 @@ def settle(places: Places, slot: str, confirmed: bool, rebooted: bool) -> None:
             forget(places)
         return
     if found.get("written") is False:
-        note(places, "failed", version, problem=INTERRUPTED.as_dict())
+        note(places, "failed", version, problem=interrupted(spoilt).as_dict())
         forget(places)
         return
     told = _why(places)

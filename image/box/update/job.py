@@ -27,7 +27,13 @@ HOOK = re.compile(r"Hook returned: ([a-z_]{1,40}): (.+)$")
 """What the bundle's own install-check says."""
 PERCENT = re.compile(r"^\s*(\d{1,3})%\s*(.*)$")
 POLL_S = 2.0
+OPERATION = (
+    *("busctl", "get-property", "de.pengutronix.rauc", "/", "de.pengutronix.rauc.Installer", "Operation"),
+)
+"""Asks RAUC's service what it does: idle, or installing."""
 ENDED = ("failed", "cancelled", "rebooting")
+WRITTEN = ("installing", "waiting_reboot")
+"""From these a daemon that was started anew goes on."""
 MAY_CANCEL = ("fetching", "checking", "waiting_calls")
 
 
@@ -39,6 +45,10 @@ class Ways:
     slot_bytes: Callable[[], int]
     reboot: Callable[[], None]
     running_slot: Callable[[], str]
+    next_slot: Callable[[], str]
+    """Which system the boot loader takes next."""
+    spoilt: Callable[[], bool]
+    """Is the other system one that cannot be started, because it is being written or was given up?"""
 
 
 @dataclass
@@ -62,11 +72,15 @@ class Job:
             state="fetching", percent=0, step="", version="", problem=None, began=time.time(), ended=None
         )
 
+    def tell_as(self, state: str, version: str) -> None:
+        """What is known of a job that was begun by a daemon before this one."""
+        self._tell(state=state, version=version)
+
     @property
     def state(self) -> dict[str, Any]:
-        """{state, percent, step, problem, version, began, ended, job, source}."""
+        """{state, percent, step, problem, version, began, ended, job, source, now}."""
         with self._lock:
-            return {"job": self.id, "source": self.source, **self._state}
+            return self._whole()
 
     @property
     def over(self) -> bool:
@@ -79,10 +93,16 @@ class Job:
             raise Problem("too_late", "the update is being written and is not interrupted any more")
         self._stop.set()
 
-    def run(self) -> None:
-        """Do all of it. Never raises: what went wrong is in the state and in the history."""
+    def run(self, left: str = "") -> None:
+        """Do all of it. Never raises: what went wrong is in the state and in the history.
+
+        left: the state, one of WRITTEN, to go on from after the daemon was started anew.
+        """
         try:
-            self._run()
+            if left:
+                self._go_on(left)
+            else:
+                self._run()
         except Problem as problem:
             self._failed(problem)
         except Exception as error:  # a job that dies without a word would wait on the page for ever
@@ -115,15 +135,32 @@ class Job:
             raise
         finally:
             consent.unlink(missing_ok=True)
-        history.expect(self.places, found.version, self.here.version, slot, written=True)
-        history.note(
-            self.places, "installed", found.version, before=self.here.version, source=self.source["kind"]
-        )
+        self._written(found.version, slot)
+        self._leave()
+
+    def _written(self, version: str, slot: str) -> None:
+        history.expect(self.places, version, self.here.version, slot, written=True)
+        history.note(self.places, "installed", version, before=self.here.version, source=self.source["kind"])
+
+    def _leave(self) -> None:
         self._stop.clear()
         self._wait("waiting_reboot")
         self._tell(state="rebooting", percent=100, ended=time.time())
-        path.unlink(missing_ok=True)
+        sources.brought(self.places, self.source).unlink(missing_ok=True)
         self.ways.reboot()
+
+    def _go_on(self, left: str) -> None:
+        if left == "installing":
+            # RAUC's own service writes, whether or not anybody looks on.
+            while "installing" in commands.run(*OPERATION).out:
+                time.sleep(POLL_S)
+            expected = history.pending(self.places) or {}
+            slot = str(expected.get("slot", ""))
+            if self.ways.next_slot() != slot:
+                history.forget(self.places)
+                raise history.interrupted(spoilt=self.ways.spoilt())
+            self._written(str(expected.get("version", "")), slot)
+        self._leave()
 
     def _fetched(self, done: int, size: int) -> None:
         if self._stop.is_set():
@@ -155,9 +192,20 @@ class Job:
             raise Problem(refused[1], refused[2])
         if status:
             reason = (errors or [last or f"status {status}"])[-1]
-            raise Problem("install_failed", f"the update could not be written: {reason}", detail=reason)
+            if not self.ways.spoilt():
+                text = f"the update could not be installed: {reason}; nothing was changed"
+                raise Problem("install_failed", text, detail=reason)
+            raise Problem(
+                "write_failed",
+                f"the update could not be written: {reason}; the running version goes on, but there is no "
+                "other one to go back to until an update succeeds",
+                detail=reason,
+            )
 
     # --------------------------------------------------------------- its state
+    def _whole(self) -> dict[str, Any]:
+        return {"job": self.id, "source": self.source, "now": self.now, **self._state}
+
     def _failed(self, problem: Problem) -> None:
         state = "cancelled" if problem.code == "cancelled" else "failed"
         self._tell(
@@ -172,7 +220,7 @@ class Job:
     def _tell(self, **changes: Any) -> None:
         with self._lock:
             self._state.update(changes)
-            told = {"job": self.id, "source": self.source, **self._state}
+            told = self._whole()
         try:
             files.write_json(self.places.run / "update.json", told)
         except OSError as error:
@@ -192,19 +240,9 @@ def examine(path: Path, here: Release, slot_bytes: int, downgrade_consent: bool)
     return found
 
 
-def left_over(places: Places) -> dict[str, Any]:
-    """The last job's state after the daemon was started anew; one that was under way has failed."""
+def left_over(places: Places) -> dict[str, Any] | None:
+    """The last job's state, when there was one in this boot."""
     try:
-        found = files.read_json(places.run / "update.json")
+        return files.read_json(places.run / "update.json")
     except (OSError, ValueError):
-        found = None
-    if found is None:
-        return {"state": "idle"}
-    if found.get("state") not in ENDED:
-        problem = history.INTERRUPTED.as_dict()
-        found |= {"state": "failed", "problem": problem, "ended": time.time()}
-        files.write_json(places.run / "update.json", found)
-        if found.get("version") and not (history.pending(places) or {}).get("written"):
-            history.forget(places)
-            history.note(places, "failed", str(found["version"]), problem=problem)
-    return found
+        return None

@@ -65,11 +65,16 @@ def local(places: Places, source: dict[str, str]) -> Path:
     return path
 
 
+def brought(places: Places, source: dict[str, str]) -> Path:
+    """Where the bundle of this source lies once it has been brought."""
+    return places.updates / (source["name"] if source["kind"] == "upload" else FETCHED)
+
+
 def bring(places: Places, source: dict[str, str], progress: Progress) -> Path:
     """Bring the bundle into the updates folder; where it lies then. Raises Problem."""
     if source["kind"] == "upload":
         return local(places, source)
-    goal = places.updates / FETCHED
+    goal = brought(places, source)
     half = goal.with_suffix(".part")
     places.updates.mkdir(parents=True, exist_ok=True)
     try:

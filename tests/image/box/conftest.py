@@ -27,6 +27,7 @@ class Programs:
         "lsblk",
         "mount",
         "umount",
+        "busctl",
     )
 
     def __init__(self, folder):

@@ -1,6 +1,7 @@
 """The boot state on a disk that loses its power between any two sectors."""
 
 import os
+import threading
 from dataclasses import replace
 
 import pytest
@@ -157,3 +158,19 @@ def test_a_slot_that_is_not_there_is_named(tmp_path):
     put(tmp_path, bootstate.encode(bootstate.FRESH), bootstate.encode(bootstate.FRESH))
     with pytest.raises(bootstate.BootStateError, match="'C'"):
         bootstate.set_primary("C", tmp_path)
+
+
+def test_programs_that_change_the_state_at_once_lose_nothing(tmp_path):
+    bootstate.save(bootstate.FRESH, tmp_path)
+    before = bootstate.load(tmp_path).seq
+
+    def work():
+        for _ in range(25):
+            bootstate.change(lambda state: replace(state, recovery=not state.recovery), tmp_path)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert bootstate.load(tmp_path).seq == before + 100

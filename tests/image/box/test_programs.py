@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from image.box import bootstate, certificate, confirm, console, door, firstboot, stick, unhealthy
+from image.box.callsnow import calls_in_progress
 
 from .conftest import kernel_addresses
 
@@ -306,3 +307,11 @@ def test_in_a_confirmed_version_calls_go_first(places, programs, monkeypatch):
 
     assert unhealthy.run(places, "web", pause) == 0
     assert "systemctl reboot" not in programs.calls and len(pauses) == 2
+
+
+def test_calls_of_an_engine_that_crashed_keep_nothing_waiting(places, programs):
+    (places.home / "spool" / "1.open").write_text("{}")
+    programs.says("systemctl", "active\n")
+    assert calls_in_progress(places) == 1, "control is away, the engine works"
+    programs.says("systemctl", "activating\n", 3)
+    assert calls_in_progress(places) == 0

@@ -39,6 +39,17 @@ def test_a_kernel_that_panics_leaves_no_word_and_is_told_apart():
     assert (told["reason"], told["failed_version"]) == ("stopped_without_a_word", "0.2.0")
 
 
+def test_what_an_earlier_version_in_that_system_did_says_nothing_about_this_one():
+    earlier = [{"slot": "B", "version": "0.1.9"}, {"slot": "A", "version": "0.1.0"}]
+    told = started.line(100.0, ON_A, A_CONFIRMED_B_ON_TRIAL, "0.1.0", earlier, None)
+    assert told["reason"] == "never_started" and told["failed_version"] != "0.1.9"
+    seen = [*earlier, {"slot": "B", "version": "0.2.0"}]
+    told = started.line(100.0, ON_A, A_CONFIRMED_B_ON_TRIAL, "0.1.0", seen, None)
+    again = started.line(200.0, ON_A, A_CONFIRMED_B_ON_TRIAL, "0.1.0", [*seen, told], None)
+    for one in (told, again):
+        assert (one["reason"], one["failed_version"]) == ("stopped_without_a_word", "0.2.0")
+
+
 def test_the_history_survives_a_torn_line_and_keeps_its_length(tmp_path):
     path = tmp_path / "boot-history.jsonl"
     path.write_text('{"slot": "A", "version": "1"}\n{"slot": "B", "ver')
@@ -229,3 +240,15 @@ def test_who_the_box_is_goes_into_the_copy_at_the_first_start(box):
     (disk.CONFIG / "network.json").write_text("later")
     firstboot.keep_copy()
     assert not (disk.CONFIG_COPY / "network.json").exists(), "later starts cost nothing"
+
+
+@pytest.mark.parametrize(
+    ("status", "notes"),
+    [(0, 0), (1, 0), (4, 1)],
+)
+def test_an_esp_is_mended_and_one_that_cannot_be_is_told(programs, status, notes):
+    programs.says("fsck.fat", "words of fsck", status)
+    report = disk.Report()
+    disk.check_esp("/dev/vda2", report)
+    assert programs.calls == ["fsck.fat -a /dev/vda2"]
+    assert len(report.notes) == notes and all("words of fsck" in note for note in report.notes)

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -35,7 +36,16 @@ class Box:
     def __init__(self):
         self.calls = []
         self.reboots = 0
-        self.ways = Ways(self._calls, lambda: 400_000_000, self._reboot, lambda: "A")
+        self.spoilt = False
+        self.next_slot = "A"
+        self.ways = Ways(
+            calls=self._calls,
+            slot_bytes=lambda: 400_000_000,
+            reboot=self._reboot,
+            running_slot=lambda: "A",
+            next_slot=lambda: self.next_slot,
+            spoilt=lambda: self.spoilt,
+        )
 
     def _calls(self):
         return self.calls.pop(0) if self.calls else 0
@@ -155,7 +165,7 @@ def test_too_large(places, programs, box, bring, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(rules, "MAX_BUNDLE_BYTES", 900_000)
         assert install(places, box, bring())["problem"]["code"] == "too_large"
-    small = Ways(box.ways.calls, lambda: 999_999, box.ways.reboot, box.ways.running_slot)
+    small = replace(box.ways, slot_bytes=lambda: 999_999)
     box.ways = small
     assert install(places, box, bring())["problem"]["code"] == "too_large"
     assert not written(programs)
@@ -169,7 +179,7 @@ def test_calls_are_waited_for_before_and_after(places, programs, box, bring):
         seen.append(len(written(programs)))
         return next(counts)
 
-    box.ways = Ways(calls, box.ways.slot_bytes, box.ways.reboot, box.ways.running_slot)
+    box.ways = replace(box.ways, calls=calls)
     assert install(places, box, bring())["state"] == "rebooting"
     assert seen == [0, 0, 0, 1, 1] and box.reboots == 1
 
@@ -186,7 +196,7 @@ def test_cancelled_while_it_waits(places, programs, box, bring):
         made.cancel()
         return 1
 
-    made.ways = Ways(calls, box.ways.slot_bytes, box.ways.reboot, box.ways.running_slot)
+    made.ways = replace(box.ways, calls=calls)
     made.run()
     assert made.state["state"] == "cancelled" and not written(programs)
     with pytest.raises(Problem):
@@ -200,8 +210,12 @@ def test_a_failing_installation_names_its_reason_and_expects_nothing(places, pro
     )
     state = install(places, box, source)
     assert state["problem"]["code"] == "install_failed"
-    assert "failed" in state["problem"]["message"].lower()
+    assert "nothing was changed" in state["problem"]["message"]
     assert history.pending(places) is None and box.reboots == 0
+    box.spoilt = True
+    state = install(places, box, source)
+    assert state["problem"]["code"] == "write_failed", "the older version is gone"
+    assert "nothing was changed" not in state["problem"]["message"]
 
 
 def test_what_the_bundles_own_check_refuses_is_named(places, programs, box, bring, maker):
@@ -355,16 +369,16 @@ def outcomes(places):
 
 def test_a_version_that_gets_healthy_is_confirmed(places):
     expected(places)
-    history.settle(places, "B", False, True)
+    history.settle(places, "B", False, True, False)
     assert outcomes(places) == [] and history.pending(places), "on trial"
-    history.settle(places, "B", True, True)
-    history.settle(places, "B", True, True)
+    history.settle(places, "B", True, True, False)
+    history.settle(places, "B", True, True, False)
     assert outcomes(places) == ["confirmed"] and history.pending(places) is None
 
 
 def test_before_the_reboot_the_old_slot_is_no_fall_back(places):
     expected(places)
-    history.settle(places, "A", True, False)
+    history.settle(places, "A", True, False, False)
     assert outcomes(places) == []
 
 
@@ -380,7 +394,7 @@ def test_a_fall_back_tells_version_reason_and_log(places):
             "log": ["l1", "l2"],
         },
     )
-    history.settle(places, "A", True, True)
+    history.settle(places, "A", True, True, False)
     found = history.fell_back(places)
     assert (found["version"], found["reason"], found["log"]) == (
         "0.3.0",
@@ -394,15 +408,16 @@ def test_a_fall_back_tells_version_reason_and_log(places):
 
 def test_a_fall_back_without_a_word_says_so(places):
     expected(places)
-    history.settle(places, "A", True, True)
+    history.settle(places, "A", True, True, False)
     assert history.fell_back(places)["reason"] == "never_started"
 
 
-def test_a_power_cut_while_it_is_written_is_no_fall_back(places):
+@pytest.mark.parametrize(("spoilt", "code"), [(False, "interrupted"), (True, "interrupted_writing")])
+def test_a_power_cut_while_it_is_written_is_no_fall_back(places, spoilt, code):
     expected(places, written=False)
-    history.settle(places, "A", True, True)
+    history.settle(places, "A", True, True, spoilt)
     (entry,) = history.entries(places)
-    assert (entry["outcome"], entry["problem"]["code"]) == ("failed", "interrupted")
+    assert (entry["outcome"], entry["problem"]["code"]) == ("failed", code)
     assert history.fell_back(places) is None and history.pending(places) is None
 
 
@@ -420,7 +435,7 @@ def test_one_at_a_time_and_looking_first(places, programs, box, bring):
         gate.wait(10)
         return 0
 
-    box.ways = Ways(calls, box.ways.slot_bytes, box.ways.reboot, box.ways.running_slot)
+    box.ways = replace(box.ways, calls=calls)
     updates = Updates(places, box.ways)
     source = bring()
     looked = updates.inspect({"source": source})
@@ -439,13 +454,44 @@ def test_one_at_a_time_and_looking_first(places, programs, box, bring):
     assert updates.summary()["update"]["state"] == "rebooting"
 
 
-def test_a_job_that_was_interrupted_has_failed(places, programs, box, bring):
-    files.write_json(places.run / "update.json", {"state": "installing", "version": "0.3.0", "percent": 40})
-    expected(places)
+def started_anew(places, box, state):
+    """The daemon after it was started anew while a job was in this state; with the job's end."""
+    source = {"kind": "upload", "name": "zongji-0.3.0.raucb"}
+    left = {"state": state, "version": "0.3.0", "percent": 40, "source": source, "job": "j1"}
+    files.write_json(places.run / "update.json", left)
     updates = Updates(places, box.ways)
-    assert updates.summary()["update"]["problem"]["code"] == "interrupted"
-    assert history.pending(places), "it is written: how its first start goes is still told"
+    updates.start()
+    for thread in threading.enumerate():
+        if thread.name == "update":
+            thread.join(20)
+    return updates.summary()["update"]
+
+
+def test_a_job_that_had_not_begun_to_write_has_failed_with_the_daemon(places, box):
+    found = started_anew(places, box, "waiting_calls")
+    assert (found["state"], found["problem"]["code"]) == ("failed", "interrupted")
+    assert outcomes(places) == ["failed"] and box.reboots == 0
+
+
+def test_a_reboot_that_waits_for_calls_still_comes_after_the_daemon_was_started_anew(places, box):
+    expected(places)
+    box.calls = [2, 1]
+    assert started_anew(places, box, "waiting_reboot")["state"] == "rebooting"
+    assert box.reboots == 1 and box.calls == [] and history.pending(places)["written"]
+
+
+def test_what_rauc_went_on_writing_is_installed_after_the_daemon_was_started_anew(places, programs, box):
     expected(places, written=False)
-    files.write_json(places.run / "update.json", {"state": "installing", "version": "0.3.0", "percent": 40})
-    Updates(places, box.ways)
-    assert history.pending(places) is None
+    programs.says("busctl", 's "idle"')
+    box.next_slot = "B"
+    assert started_anew(places, box, "installing")["state"] == "rebooting"
+    assert outcomes(places) == ["installed"] and history.pending(places)["written"] and box.reboots == 1
+
+
+def test_what_rauc_did_not_get_written_has_failed(places, programs, box):
+    expected(places, written=False)
+    programs.says("busctl", 's "idle"')
+    box.spoilt = True
+    found = started_anew(places, box, "installing")
+    assert (found["state"], found["problem"]["code"]) == ("failed", "interrupted_writing")
+    assert history.pending(places) is None and box.reboots == 0

@@ -1,0 +1,63 @@
+"""A call on the box's simulated office, held by a program on the box for as long as a test wants."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.image.livebox import PYTHON, Box
+
+TALK = """
+import time
+from pathlib import Path
+from appliance.client import ControlClient, OfficeClient
+
+run = Path("/data/zongji/run")
+control = ControlClient(run / "control.sock")
+
+def wait(what, patience_s=60.0):
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        if what():
+            return True
+        time.sleep(0.2)
+    return False
+
+def rings(phone):
+    message = phone.receive(0.1)
+    return bool(message) and "ringing" in str(message.get("state"))
+
+office = run / "office.sock"
+with OfficeClient(office, "phone:801") as one, OfficeClient(office, "phone:802") as two:
+    while True:
+        one.do("lift")
+        time.sleep(1.0)
+        one.do("press", keys="802")
+        if wait(lambda: rings(two)):
+            break
+        one.do("hang_up")
+    two.do("lift")
+    while True:
+        for phone in (one, two):
+            phone.receive(0.5)
+"""
+TALKING = (
+    "import sys; from pathlib import Path; from appliance.client import ControlClient as C; "
+    "sys.exit(not C(Path('/data/zongji/run/control.sock')).call('snapshot')['calls'])"
+)
+
+
+def simulated_office(box: Box) -> None:
+    """Let the box work on its simulated office; it is ready when this returns."""
+    box.system("board.set", board="sim")
+    box.shell("until [ -S /data/zongji/run/office.sock ]; do sleep 0.5; done")
+
+
+@contextmanager
+def call(box: Box) -> Iterator[None]:
+    """801 talks with 802 meanwhile; both have hung up at the end, unless the box has gone down."""
+    box.shell(f"systemd-run -q --unit=test-call {PYTHON} -c {shlex.quote(TALK)}")
+    box.shell(
+        f"until {PYTHON} -c {shlex.quote(TALKING)}; do systemctl is-active -q test-call || exit 1; done"
+    )
+    yield
+    box.shell("systemctl stop test-call", check=False)
