@@ -1,5 +1,7 @@
 # Everything starts here; see README.md.
-.PHONY: help setup setup-test setup-bench run test check test-guest test-image image bench bench-long dsp-report screenshots lock clean
+.PHONY: help setup setup-test setup-bench run test check test-guest test-image test-image-long image bench bench-long dsp-report screenshots lock clean
+
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 help:            ## what can be made
 	@sed -n 's/^\([a-z-]*\): *[^#]*## /  make \1: /p' $(MAKEFILE_LIST)
@@ -25,9 +27,15 @@ test-guest:      ## tests against real kernel modules, in a QEMU guest (Debian's
 	@./setup.sh guest
 	@ZONGJI_GUEST=1 nice .venv/bin/python -m pytest tests/guest
 
-test-image:      ## tests of the boot loader and of the built image, in QEMU
+test-image:      ## tests of the boot loader and of the image, which is built when it is not there, in QEMU
 	@./setup.sh test-image
+	@$(AS_ROOT) .venv/bin/python -m image.build --quick --if-changed
 	@ZONGJI_IMAGE=1 nice .venv/bin/python -m pytest tests/image
+
+test-image-long: ## 100 power cuts in an update, and a version that never gets healthy in all its three starts
+	@./setup.sh test-image
+	@$(AS_ROOT) .venv/bin/python -m image.build --quick --if-changed
+	@ZONGJI_IMAGE=1 ZONGJI_KILLS=100 nice .venv/bin/python -m pytest tests/image/test_updates.py -k "test_01 or never_gets_healthy"
 
 image:           ## what is flashed: disk image, update bundle, recovery stick, in build/image/out (as root)
 	@./setup.sh image

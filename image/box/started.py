@@ -70,7 +70,7 @@ def line(
 
 
 def last_starts(history: list[Mapping[str, Any]], slot: str) -> list[Mapping[str, Any]]:
-    """The starts of `slot` right before the box left it. What an earlier version in it did is not among them."""
+    """The starts of `slot` right before the box left it, without those of an earlier version in it."""
     before = list(history)
     while before and before[-1].get("failed_slot") == slot:
         before.pop()  # starts of the system that the box fell back to

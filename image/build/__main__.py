@@ -3,23 +3,68 @@
 python -m image.build              the release's set of files in build/image/out
 python -m image.build --quick      the same, compressed lightly, the disk image not packed
 python -m image.build --check      packs the root twice and compares the hashes
+python -m image.build --if-changed only when there is none of these sources yet; says one line
 python -m image.build --variant V  one of the bundles and images that the tests need (see variants.py)
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
+from contextlib import redirect_stdout
 
 from image.build import bom, bundle, disk, keys, root, scan, squash, variants
-from image.build.steps import OUT, REPOSITORY, WORK, BuildError, remove, require_root, run, source_date, step
+from image.build.steps import (
+    BUILD,
+    OUT,
+    RECIPES,
+    REPOSITORY,
+    WORK,
+    BuildError,
+    digest,
+    remove,
+    require_root,
+    run,
+    source_date,
+    step,
+)
+
+MADE_OF = BUILD / "made-of"
+"""Key of the sources of what lies in OUT."""
+
+
+def sources() -> str:
+    """A key of all that the image is made of, besides Debian's packages."""
+    files = [REPOSITORY / path for path in root.product_files()]
+    locks = (
+        REPOSITORY / "requirements.lock",
+        REPOSITORY / "package-lock.json",
+        REPOSITORY / "pyproject.toml",
+    )
+    return digest("\n".join(map(str, files)), files, RECIPES, *locks, keys.signer().certificate)
+
+
+def build_if_changed(quick: bool) -> None:
+    """All steps, without their words, unless OUT was made of the same sources."""
+    if MADE_OF.is_file() and MADE_OF.read_text() == sources():
+        return
+    began, said = time.monotonic(), io.StringIO()
+    try:
+        with redirect_stdout(said):
+            build(quick, check=False)
+    except BaseException:
+        print(said.getvalue(), file=sys.stderr)
+        raise
+    print(f"image: built in {time.monotonic() - began:.0f} s")
 
 
 def build(quick: bool, check: bool) -> None:
     """All steps."""
     began = time.monotonic()
     OUT.mkdir(parents=True, exist_ok=True)
+    remove(MADE_OF)
     for left in OUT.iterdir():
         remove(left)  # one set of files: nothing of an earlier build gets a checksum among them
     WORK.mkdir(parents=True, exist_ok=True)
@@ -62,6 +107,7 @@ def build(quick: bool, check: bool) -> None:
     with step("checksums"):
         files = sorted(path for path in OUT.glob(f"zongji*{number}*") if path.is_file())
         (OUT / "SHA256SUMS").write_text("".join(f"{squash.sha256(path)}  {path.name}\n" for path in files))
+    MADE_OF.write_text(sources())
     print(f"squashfs sha256 {total}")
     for path in files:
         print(f"  {path.stat().st_size / 1e6:8.1f} MB  {path.relative_to(REPOSITORY)}")
@@ -80,6 +126,9 @@ def main() -> int:
     """The program."""
     parser = argparse.ArgumentParser(prog="python -m image.build", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="compress lightly, do not pack the disk image")
+    parser.add_argument(
+        "--if-changed", action="store_true", help="only when OUT was not made of these sources; hardly a word"
+    )
     parser.add_argument("--check", action="store_true", help="build the root twice and compare the hashes")
     parser.add_argument(
         "--variant",
@@ -95,7 +144,10 @@ def main() -> int:
             for name in args.variant:
                 print(variants.variant(name))
             return 0
-        build(args.quick, args.check)
+        if args.if_changed:
+            build_if_changed(args.quick)
+        else:
+            build(args.quick, args.check)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)
         return 1

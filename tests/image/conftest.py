@@ -30,8 +30,9 @@ class Built:
 
     def variant(self, name: str) -> Path:
         """A bundle for the tests (image/build/variants.py), made when it is missing."""
+        as_root = () if os.geteuid() == 0 else ("sudo",)
         done = subprocess.run(
-            [sys.executable, "-m", "image.build", "--variant", name],
+            [*as_root, sys.executable, "-m", "image.build", "--variant", name],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             text=True,
@@ -73,7 +74,7 @@ def built():
     """The image of the last `make image`."""
     out = REPOSITORY / "build" / "image" / "out"
     image = next(out.glob("zongji-*-amd64.img"), None)
-    assert image is not None, "there is no image: run `make image` first"
+    assert image is not None, "there is no image: run `make test-image`, which builds it"
     version = re.fullmatch(r"zongji-(.+)-amd64\.img", image.name)[1]
     return Built(image, out / f"zongji-recovery-stick-{version}.img", version)
 
