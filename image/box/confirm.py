@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.client import ControlClient, WireError
-from image.box import bootstate, commands, files, release
+from image.box import bootstate, commands, files, journal, release
 from image.box.callsnow import calls_in_progress
 from image.box.places import Places
 
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 WAIT_S = 120.0
 EVERY_S = 2.0
 SERVICES = ("engine", "control", "web")
-LOG_LINES = 200
 HEALTH = "https://127.0.0.1/health"
 
 Look = Callable[[], str]
@@ -72,16 +71,14 @@ def wait(look: Look, clock: Callable[[], float], pause: Callable[[float], None])
 
 def tell_why(places: Places, slot: str, reason: str) -> None:
     """Leave version, reason and log for whoever asks why this version was left. Raises OSError."""
-    lines = commands.run(
-        "journalctl", "-b", "-n", str(LOG_LINES), "-p", "notice", "-o", "short-iso", "--no-pager"
-    ).out
+    lines = journal.last_lines()
     try:
         version = release.read(places).version
     except release.NoRelease as error:
         version, reason = "", f"{reason}; {error}"
     files.write_json(
         places.system / "unhealthy.json",
-        {"slot": slot, "version": version, "reason": reason, "at": time.time(), "log": lines.splitlines()},
+        {"slot": slot, "version": version, "reason": reason, "at": time.time(), "log": lines},
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from image.box import bootstate, release
+from image.box import bootstate, journal, release
 from image.box.places import Places
 
 HISTORY = Path("/data/system/boot-history.jsonl")
@@ -24,6 +24,7 @@ UNHEALTHY = Path("/data/system/unhealthy.json")
 RUNNING = Path("/run/zongji/boot.json")
 CMDLINE = Path("/proc/cmdline")
 HISTORY_LINES = 200
+STOPPED = "stopped_without_a_word"
 
 
 def kernel_argument(name: str, cmdline: str) -> str | None:
@@ -64,7 +65,7 @@ def line(
             told["log"] = unhealthy.get("log", [])
         else:
             # It never came as far as writing why: the kernel, the first programs, or the power.
-            told["reason"] = "never_started" if not tried else "stopped_without_a_word"
+            told["reason"] = STOPPED if tried else "never_started"
             told["log"] = []
     return told
 
@@ -129,10 +130,12 @@ def main() -> int:
             unhealthy = json.loads(UNHEALTHY.read_text(encoding="utf-8"))
         except ValueError:
             unhealthy = {"reason": "unreadable why-file"}
-    history = read_history()
+    history = read_history(HISTORY)
     told = line(time.time(), cmdline, state, release.read(Places()).version, history, unhealthy)
+    if told.get("reason") == STOPPED and history[-1].get("slot") == told["failed_slot"]:
+        told["log"] = journal.last_lines(journal.START_BEFORE)
     if HISTORY.parent.is_dir():
-        write_history([*history, told])
+        write_history([*history, told], HISTORY)
     RUNNING.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
     if told["fell_back"]:
         print(

@@ -252,3 +252,22 @@ def test_an_esp_is_mended_and_one_that_cannot_be_is_told(programs, status, notes
     disk.check_esp("/dev/vda2", report)
     assert programs.calls == ["fsck.fat -a /dev/vda2"]
     assert len(report.notes) == notes and all("words of fsck" in note for note in report.notes)
+
+
+def test_the_log_of_a_system_that_stopped_without_a_word_is_that_of_the_start_before(
+    tmp_path, programs, places, monkeypatch
+):
+    for name, file in (("HISTORY", "history"), ("UNHEALTHY", "unhealthy"), ("RUNNING", "boot.json")):
+        monkeypatch.setattr(started, name, tmp_path / file)
+    monkeypatch.setattr(started, "CMDLINE", places.kernel_command)
+    monkeypatch.setattr(started, "Places", lambda: places)
+    monkeypatch.setattr(started.bootstate, "repair", lambda: "ok")
+    monkeypatch.setattr(started.bootstate, "describe", lambda: "")
+    monkeypatch.setattr(started.bootstate, "load", lambda: A_CONFIRMED_B_ON_TRIAL)
+    programs.says("journalctl", "its last\nwords\n")
+    for runs, log in (("B", ["its last", "words"]), ("A", [])):
+        (tmp_path / "history").write_text(json.dumps({"slot": runs, "version": "0.2.0"}) + "\n")
+        started.main()
+        told = json.loads((tmp_path / "boot.json").read_text())
+        assert (told["failed_slot"], told["log"]) == ("B", log)
+    assert [call.split(" -n")[0] for call in programs.calls] == ["journalctl -b -1"]
