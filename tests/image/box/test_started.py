@@ -242,15 +242,20 @@ def test_who_the_box_is_goes_into_the_copy_at_the_first_start(box):
     assert not (disk.CONFIG_COPY / "network.json").exists(), "later starts cost nothing"
 
 
-@pytest.mark.parametrize(
-    ("status", "notes"),
-    [(0, 0), (1, 0), (4, 1)],
-)
-def test_an_esp_is_mended_and_one_that_cannot_be_is_told(programs, status, notes):
+@pytest.mark.parametrize("name", [b"FAT32", b"FAT16"])
+@pytest.mark.parametrize(("dirty", "status", "notes"), [(0, 4, 0), (1, 1, 0), (1, 4, 1)])
+def test_an_esp_that_was_in_use_is_mended_and_one_that_cannot_be_is_told(
+    programs, tmp_path, name, dirty, status, notes
+):
+    sector = bytearray(512)
+    sector[0x52:0x57] = name if name == b"FAT32" else bytes(5)
+    sector[0x41 if name == b"FAT32" else 0x25] = dirty
+    device = tmp_path / "esp"
+    device.write_bytes(sector)
     programs.says("fsck.fat", "words of fsck", status)
     report = disk.Report()
-    disk.check_esp("/dev/vda2", report)
-    assert programs.calls == ["fsck.fat -a /dev/vda2"]
+    disk.check_esp(device, report)
+    assert programs.calls == [f"fsck.fat -a {device}"] * dirty
     assert len(report.notes) == notes and all("words of fsck" in note for note in report.notes)
 
 
