@@ -188,7 +188,7 @@ def check(device: Path) -> str:
 
 
 def check_esp(device: Path, report: Report) -> None:
-    """Let fsck.fat mend what it can when the power went while the ESP was in use; the box starts all the same.
+    """Let fsck.fat mend an ESP that was in use when the power went. The box starts all the same.
     Raises OSError."""
     with device.open("rb") as file:
         boot_sector = file.read(512)
