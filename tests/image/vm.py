@@ -35,6 +35,13 @@ def _end_with_parent():
         os._exit(1)
 
 
+def _keep_nice(pid: int) -> None:
+    """A session of its own is a scheduling group of its own, in which a nice value counts for nothing outside."""
+    group = Path(f"/proc/{pid}/autogroup")
+    if group.exists():
+        group.write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
@@ -127,6 +134,7 @@ class Vm:
             preexec_fn=_end_with_parent,
         )
         try:
+            _keep_nice(self._qemu.pid)
             self.qmp = Qmp(str(folder / "qmp.sock"))
         except BaseException:
             self.cut()
