@@ -36,7 +36,7 @@ def _end_with_parent():
 
 
 def _keep_nice(pid: int) -> None:
-    """A session of its own is a scheduling group of its own, in which a nice value counts for nothing outside."""
+    """A session of its own is a scheduling group, outside which its nice value would count for nothing."""
     group = Path(f"/proc/{pid}/autogroup")
     if group.exists():
         group.write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))
