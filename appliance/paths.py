@@ -101,6 +101,11 @@ class Home:
         config = Path(os.environ.get("ZONGJI_CONFIG") or self.root)
         return config / name if (config / name).exists() or os.access(config, os.W_OK) else self.root / name
 
+    @property
+    def share_password(self) -> Path:
+        """Password of the share that backups are copied to; for control alone (mode 0600)."""
+        return self.root / "share-password.json"
+
     def create(self) -> None:
         """Make the folders. Raises OSError when that is not possible."""
         for folder in (

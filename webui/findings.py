@@ -37,7 +37,9 @@ JOB: dict[str, Any] = {
     **REPAIR,
     "backup_make": _l("Making a backup"),
     "backup_verify": _l("Verifying a backup"),
-    "backup_copy": _l("Copying to the USB stick"),
+    "backup_copy": _l("Copying a backup"),
+    "share_try": _l("Trying the network share"),
+    "share_look": _l("Looking for backups on the network share"),
     "restore_prepare": _l("Making a backup ready to be restored"),
     "restore_commit": _l("Restoring"),
     "support": _l("Collecting the support bundle"),
@@ -103,6 +105,42 @@ PROBLEM: dict[str, Any] = {
         "The USB stick takes no file larger than 4 GB. Make the backup without recordings, or format "
         "the stick as exFAT."
     ),
+    "no_daemon": _l("A network share can be used on the flashed box only."),
+    "daemon_away": _l("The system service does not answer and is started anew. Try again in a minute."),
+    "share_unset": _l("No share has been named yet. Write its server and its name."),
+    "share_no_password": _l("The password of the share is missing. Type it again."),
+    "share_name_unknown": _l(
+        "Nobody in this network knows a computer of that name. Check the name, or write its address instead."
+    ),
+    "share_unreachable": _l(
+        "The server of the share cannot be reached. Check that it is switched on, in the same network, and "
+        "shares files: %(detail)s"
+    ),
+    "share_protocol": _l(
+        "The server answered and then broke off, or it does not speak SMB 2 or newer. Look for that in its "
+        "settings. (%(detail)s)"
+    ),
+    "share_wrong_password": _l(
+        "The server does not accept this user and password. Type them again; look on the server whether "
+        "the user is locked. (%(detail)s)"
+    ),
+    "share_forbidden": _l(
+        "The password is right, but this user may not use the share. Allow it on the server, or take "
+        "another user."
+    ),
+    "share_missing": _l("The server has no share of this name. Compare it with the server's list."),
+    "share_refused": _l("The share cannot be used: %(detail)s"),
+    "share_read_only": _l("The user may read on the share but not write. Allow writing on the server."),
+    "share_full": _l("The share is full. Delete something on it, or choose another."),
+    "share_bad": _l(
+        "What was read back from the share differs from what was written. Have the disks of the server "
+        "checked."
+    ),
+    "share_small_files": _l("The share takes no file of this size. Make the backup without recordings."),
+    "share_gone": _l(
+        "The connection to the share was lost in the middle. Nothing that looks like a whole backup was "
+        "left there."
+    ),
     "busy": _l("Something else is being done. Wait until it has ended."),
     "unknown_repair": _l("The box does not know this repair. Reload the page."),
 }
@@ -113,7 +151,9 @@ def problem_words(problem: dict[str, Any] | None) -> str:
     if not problem:
         return ""
     known = PROBLEM.get(str(problem.get("code", "")))
-    return str(known) if known is not None else in_words(str(problem.get("text", "")))
+    if known is None:
+        return in_words(str(problem.get("text", "")))
+    return str(known).replace("%(detail)s", str(problem.get("detail", "")))
 
 
 def _param_words(value: Any) -> Any:
@@ -129,7 +169,7 @@ def finding_words(finding: dict[str, Any]) -> dict[str, Any]:
     """A finding with `text` and `advice` in the reader's language, `button` and `ask` for its repair."""
     params = {key: _param_words(value) for key, value in finding["params"].items()}
     if "code" in params:
-        params["problem"] = problem_words({"code": params["code"], "text": params["problem"]})
+        params["problem"] = problem_words(params | {"text": params["problem"]})
     repair = finding["repair"]
     return finding | {
         "text": say(finding["text"], **params),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appliance.cli.main import UserError
 from appliance.paths import Home
-from appliance.services import backup, backup_file, backup_key, restore
+from appliance.services import backup, backup_file, backup_key, copies, restore
 from appliance.services.backup_errors import BackupError
 from appliance.services.backup_key import BackupKey
 
@@ -74,7 +74,7 @@ def _make(home: Home, args: argparse.Namespace) -> int:
         passphrase=_secret(args.passphrase_file) if args.passphrase_file else "",
         step=_tell,
     )
-    print(backup.copy_to_stick(made.path, args.to, _tell) if args.to else made.path)
+    print(copies.copy(made.path, copies.stick(args.to), _tell) if args.to else made.path)
     return 0
 
 

@@ -21,8 +21,9 @@ from appliance.control.box_system import System
 from appliance.control.effects import Effect, Message, Work
 from appliance.control.gate import Gate
 from appliance.control.requests import failure, result
+from appliance.control.share import Share
 from appliance.paths import Home
-from appliance.services import backup, backup_file, backup_key, budget, checks, repairs, restore
+from appliance.services import backup, backup_file, backup_key, budget, checks, copies, repairs, restore
 from appliance.services.backup_errors import BackupError
 from appliance.services.backup_key import BackupKey
 from appliance.services.checks.model import Facts
@@ -55,6 +56,7 @@ class Care:
         self._version = version
         self._clock = wall_clock
         self._system = system or System()
+        self._share = Share(home, gate, self._system, lambda: self._clock())
         self._job: Message | None = None
         self._daily_problem: Message | None = None
         self.quick: dict[str, Request] = {
@@ -65,11 +67,14 @@ class Care:
             "restore_discard": self._discard,
             "backup_key_check": self._key_check,
             "sticks": lambda params: self.sticks(),
+            "share_password": self._share.set_password,
         }
         self.jobs: dict[str, Request] = {
             "backup_make": self._make,
             "backup_verify": self._verify,
             "backup_copy": self._copy,
+            "share_try": lambda params: self._share.try_it(),
+            "share_look": lambda params: self._share.look(),
             "restore_prepare": self._prepare,
             "restore_commit": self._commit,
             "repair": self._repair,
@@ -108,8 +113,10 @@ class Care:
         assert self._job is not None
         problem = None
         if error is not None:
-            code = error.code if isinstance(error, BackupError) else "failed"
-            problem = {"code": code, "text": str(error) or type(error).__name__}
+            told = (
+                error.as_dict() if isinstance(error, BackupError) else {"code": "failed", "text": str(error)}
+            )
+            problem = told | {"text": told["text"] or type(error).__name__}
             if not isinstance(error, BackupError | StoreError | OSError | WireError):
                 log.error("%s failed", self._job["what"], exc_info=error)
         # As a whole, because other threads read it.
@@ -133,6 +140,7 @@ class Care:
             "room_bytes": budget.room_bytes(self._home.root),
             "daily_problem": self._daily_problem,
             "sticks": self.sticks(),
+            "share": self._share.summary(),
         }
 
     def catalogue(self) -> list[backup.Backup]:
@@ -171,18 +179,33 @@ class Care:
     def sticks(self) -> list[Message]:
         """USB sticks {name, label, free, writable, backups: [{name, size}]}; none off the flashed box."""
         found = self._system.ask("usb.list").get("sticks", [])
+        own = backup_key.load(self._home)
         rows = []
         for stick in found if isinstance(found, list) else []:
             shown = {key: stick.get(key) for key in ("name", "label", "free", "size", "writable", "problem")}
-            rows.append(shown | {"backups": _backups_on(self._system.mount(str(stick.get("name"))))})
+            rows.append(shown | {"backups": self._backups_on(stick, own)})
         return rows
+
+    def _backups_on(self, stick: Message, own: BackupKey | None) -> list[Message]:
+        mount = self._system.mount(str(stick.get("name")))
+        try:
+            return copies.listed(copies.stick(mount), own.public if own else "") if mount else []
+        except BackupError as error:
+            log.warning("the USB stick %s cannot be read: %s", mount, error)
+            return []
 
     # --------------------------------------------------------------------- jobs
     def _make(self, params: Message) -> str:
         made = self._made(bool(params.get("recordings")), False, str(params.get("passphrase") or ""))
-        if params.get("stick"):
-            backup.copy_to_stick(made.path, self._mount(params["stick"]), self._step)
+        if params.get("stick") or params.get("share"):
+            self._copied(made.path, params)
         return NOTHING
+
+    def _copied(self, path: Path, params: Message) -> None:
+        if params.get("share"):
+            self._share.copy(path, self._step)
+        else:
+            copies.copy(path, self._stick(params.get("stick")), self._step)
 
     def _made(self, recordings: bool, automatic: bool, passphrase: str = "") -> backup.Backup:
         return backup.make(
@@ -203,25 +226,27 @@ class Care:
         return NOTHING
 
     def _copy(self, params: Message) -> str:
-        path = backup.find(self._home, str(params.get("name", "")))
-        backup.copy_to_stick(path, self._mount(params.get("stick")), self._step)
+        self._copied(backup.find(self._home, str(params.get("name", ""))), params)
         return NOTHING
 
     def _prepare(self, params: Message) -> str:
         path = self._source(params)
-        restore.prepare(self._home, path, self._key_for(path, params), self._step)
+        try:
+            restore.prepare(self._home, path, self._key_for(path, params), self._step)
+        except BackupError:
+            if params.get("share"):  # it can be fetched again; what a browser sent stays for another key
+                path.unlink(missing_ok=True)
+            raise
         if path.parent == self._home.uploads:
             path.unlink(missing_ok=True)
         return NOTHING
 
     def _source(self, params: Message) -> Path:
         name = str(params.get("name", ""))
+        if params.get("share"):
+            return self._share.fetch(name, self._step)
         if params.get("stick"):
-            mount = self._mount(params["stick"])
-            found = [one for one in (mount / backup.STICK_FOLDER / name, mount / name) if one.is_file()]
-            if not found or "/" in name:
-                raise BackupError("not_found", f"there is no backup {name!r} on the stick")
-            return found[0]
+            return copies.find(self._stick(params["stick"]), name)
         if params.get("uploaded"):
             path = self._home.uploads / name
             if "/" in name or not path.is_file():
@@ -261,21 +286,23 @@ class Care:
                 log.warning("the system daemon collects no support bundle (%s); control does", error)
         return collect_support(self._home)
 
-    def _mount(self, name: object) -> Path:
+    def _stick(self, name: object) -> copies.Place:
         mount = self._system.mount(str(name))
         if mount is None or not mount.is_dir():
             raise BackupError("stick_gone", "the USB stick is not there any more; put it in again")
-        return mount
+        return copies.stick(mount)
 
     # -------------------------------------------------------------------- daily
     def daily(self) -> Callable[[], Any] | None:
-        """The daily backup when it is due and nothing else is going on, else None. Reads settings."""
+        """The daily backup, or its copy on the share, when it is due and nothing else is going on; else None.
+        Reads settings."""
         store = self._gate.store
         if store is None or self.busy:
             return None
         wanted = {name: store.settings.get(f"backup.{name}") for name in DAILY}
         if not wanted["daily"] or not backup.due(self._home, self._clock(), wanted["hour"]):
-            return None
+            made = self._share.due()
+            return (lambda: self._share.copy_daily(made, wanted["keep"], self._step)) if made else None
 
         def run() -> None:
             try:
@@ -285,9 +312,8 @@ class Care:
                 if wanted["to_stick"]:
                     for stick in self.sticks():
                         if stick["writable"]:
-                            mount = self._mount(stick["name"])
-                            backup.make_room_on_stick(mount, made, wanted["keep"])
-                            backup.copy_to_stick(made.path, mount, self._step)
+                            place = self._stick(stick["name"])
+                            copies.copy_daily(made, place, wanted["keep"], step=self._step)
             except (BackupError, OSError) as error:
                 log.error("the daily backup: %s", error)
                 code = error.code if isinstance(error, BackupError) else "failed"
@@ -313,6 +339,7 @@ class Care:
                 known,
                 backups=tuple(one.as_dict() for one in self.catalogue()),
                 backup_problem=self._daily_problem or {},
+                share_problem=self._share.problem,
                 key_on_paper=self.key_on_paper,
                 restore=restore.summary(restore.state_of(self._home)),
                 system=self._system.ask("status"),
@@ -351,15 +378,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # deleted meanwhile
-
-
-def _backups_on(mount: Path | None) -> list[Message]:
-    if mount is None:
-        return []
-    try:
-        found = [*mount.glob(f"*{backup.SUFFIX}"), *(mount / backup.STICK_FOLDER).glob(f"*{backup.SUFFIX}")]
-        rows = [{"name": one.name, "size": one.stat().st_size, "at": one.stat().st_mtime} for one in found]
-    except OSError as error:
-        log.warning("the USB stick %s cannot be read: %s", mount, error)
-        return []
-    return sorted(rows, key=lambda row: str(row["name"]), reverse=True)[:100]

@@ -9,11 +9,9 @@ It is proved when it is made: decrypted again from the disk and compared with it
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +32,6 @@ from appliance.store.migrations import MIGRATIONS
 log = logging.getLogger(__name__)
 
 SUFFIX = ".zjb"
-STICK_FOLDER = "zongji-backups"
 DATABASE = "db/zongji.db"
 CONFIG_FILES = ("network.json", "hostname", "engine.env")
 """Of the box's own settings; never the TLS key, the SSH keys or the recovery key itself."""
@@ -275,6 +272,13 @@ def prune(home: Home, keep: int) -> list[str]:
     return [one.path.name for one in gone]
 
 
+def note_copy(path: Path, where: str) -> None:
+    """Write down that there is a copy of this backup at `where`. Raises OSError."""
+    known = look(path)
+    if known.header is not None and where not in known.copies:
+        _save_note(replace(known, copies=(*known.copies, where)))
+
+
 def delete(path: Path) -> None:
     """Remove a backup. Raises BackupError."""
     try:
@@ -282,90 +286,6 @@ def delete(path: Path) -> None:
         _note(path).unlink(missing_ok=True)
     except OSError as error:
         raise BackupError("disk", f"{path.name} cannot be deleted: {error.strerror}") from error
-
-
-def make_room_on_stick(mount: Path, wanted: Backup, keep: int) -> list[str]:
-    """Where a stick has no room for one more, remove the oldest automatic backups of this box, all but the
-    newest `keep`, as far as needed; returns their names. Raises BackupError, OSError."""
-    assert wanted.header is not None
-    found = [one for one in catalogue(mount / STICK_FOLDER) if one.header and one.header.automatic]
-    own = [one for one in found if one.header and one.header.key == wanted.header.key]
-    gone = []
-    for one in own[: max(1, keep) - 1 : -1]:
-        if _fits(mount, wanted.path.stat().st_size):
-            break
-        delete(one.path)
-        gone.append(one.path.name)
-        log.info("the USB stick %s was full: %s was removed from it", mount.name, one.path.name)
-    return gone
-
-
-def _fits(mount: Path, size: int) -> bool:
-    return shutil.disk_usage(mount).free >= size + 1_000_000
-
-
-def copy_to_stick(path: Path, mount: Path, step: Step = quiet) -> Path:
-    """Copy a backup to a USB stick that is mounted at `mount`, and read it back. Raises BackupError; a
-    half copy is removed, or named .part where the stick has gone."""
-    size = path.stat().st_size
-    folder = mount / STICK_FOLDER
-    target = folder / path.name
-    half = target.with_name(target.name + ".part")
-    try:
-        if not _fits(mount, size):
-            raise BackupError(
-                "no_space", f"the USB stick has no room for {size / 1e6:.0f} MB; delete something on it"
-            )
-        folder.mkdir(exist_ok=True)
-        with path.open("rb") as source, half.open("wb") as file:
-            done = 0
-            while chunk := source.read(backup_file.CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                step("copying", done, size)
-            file.flush()
-            os.fsync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        if not _same(path, half):
-            half.unlink()
-            raise BackupError(
-                "stick_bad",
-                "what was read back from the USB stick differs from what was written: use another",
-            )
-        half.replace(target)
-        fallback.sync_folder(folder)
-    except OSError as error:
-        _drop(half)
-        if error.errno == errno.EFBIG:
-            raise BackupError(
-                "stick_small_files",
-                "the USB stick is formatted so that a file may not be larger than 4 GB; make the backup "
-                "without recordings, or format the stick as exFAT or ext4",
-            ) from error
-        raise BackupError(
-            "stick_gone", f"the USB stick failed while being written ({error.strerror}); put it in again"
-        ) from error
-    known = look(path)
-    if known.header is not None:
-        _save_note(replace(known, copies=(*known.copies, mount.name)))
-    return target
-
-
-def _same(one: Path, other: Path) -> bool:
-    with one.open("rb") as first, other.open("rb") as second:
-        while True:
-            chunk = first.read(backup_file.CHUNK)
-            if chunk != second.read(backup_file.CHUNK):
-                return False
-            if not chunk:
-                return True
-
-
-def _drop(half: Path) -> None:
-    try:
-        half.unlink(missing_ok=True)
-    except OSError as error:
-        log.warning("%s could not be removed: %s", half, error)
 
 
 # ------------------------------------------------------------------------ schedule

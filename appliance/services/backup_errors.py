@@ -4,8 +4,14 @@ from __future__ import annotations
 
 
 class BackupError(Exception):
-    """Nothing was changed. `code` is one of the keys of webui's table of them."""
+    """Nothing was changed. `code` is one of the keys of webui's table of them; detail: what another system
+    said, for where no words of ours tell more."""
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, detail: str = "") -> None:
         super().__init__(text)
         self.code = code
+        self.detail = detail
+
+    def as_dict(self) -> dict[str, str]:
+        """For pages: {code, text, detail}."""
+        return {"code": self.code, "text": str(self), "detail": self.detail}

@@ -94,6 +94,11 @@ class Places:
         return self.run / "usb"
 
     @property
+    def share(self) -> Path:
+        """Where a share of the network is mounted."""
+        return self.run / "share" / "mounted"
+
+    @property
     def socket(self) -> Path:
         """Where the system daemon listens."""
         return self.run / "system.sock"

@@ -26,7 +26,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from image.box.redact import Redactor
+from image.box.redact import GONE, Redactor
 
 KEEP = 3
 MAX_PART_BYTES = 8 << 20
@@ -47,6 +47,7 @@ PEOPLE = {
     "blacklist": ("pattern", "note"),
 }
 """Columns whose values never leave the box."""
+PERSONAL_SETTINGS = frozenset({"share.user"})
 PLAIN_NAMES = frozenset(
     {"admin", "root", "main", "zongji", "withheld", "in", "out", "engine", "control", "web"}
 )
@@ -216,7 +217,7 @@ class Collector:
     def _settings(self) -> dict[str, Any]:
         with closing(self._open()) as db:
             return {
-                key: json.loads(value)
+                key: GONE if key in PERSONAL_SETTINGS else json.loads(value)
                 for key, value in db.execute("SELECT key, value FROM settings")
                 if not key.startswith("_")
             }
@@ -256,10 +257,10 @@ class Collector:
     def _known(self) -> list[str]:
         """Exact texts that must not leave the box, as far as they can be read."""
         known: list[str] = []
-        for make in (self._secrets_in_files, self._secrets_in_database):
+        for make in (self._secrets_in_files, self._password_of_share, self._secrets_in_database):
             try:
                 known += make()
-            except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+            except (OSError, sqlite3.Error, ValueError, KeyError) as error:
                 self._failures[f"redaction by {make.__name__.strip('_')}"] = type(error).__name__
         return [text for text in known if text not in PLAIN_NAMES]
 
@@ -273,6 +274,11 @@ class Collector:
                     yield binascii.hexlify(content).decode()
                     yield base64.b64encode(content).decode().rstrip("=")
                     yield base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+    def _password_of_share(self) -> Iterator[str]:
+        path = self._home / "share-password.json"
+        if path.exists():
+            yield str(json.loads(path.read_text(encoding="utf-8"))["password"])
 
     def _secrets_in_database(self) -> Iterator[str]:
         with closing(self._open()) as db:

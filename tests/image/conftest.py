@@ -48,10 +48,10 @@ class Ready:
     disk: Path
     key: Path
 
-    def resume(self, folder: Path) -> Box:
+    def resume(self, folder: Path, **how) -> Box:
         """Such a box, going on from where it was saved; what it does stays in `folder`."""
         disk = Path(shutil.copy2(self.disk, folder / "disk.qcow2"))
-        box = Box(Vm(disk, snapshot="ready"), self.key)
+        box = Box(Vm(disk, snapshot="ready", **how), self.key)
         box.sign_in()
         return box
 

@@ -87,9 +87,10 @@ class Vm:
         memory_mb: int = 1024,
         more: tuple[str, ...] = (),
         network: bool = True,
+        neighbours: str = "",
     ):
         """firmware: bios or efi. stick: a disk on USB that boots first. snapshot: a saved state of `disk`
-        to go on from instead of booting. more: further words for QEMU."""
+        to go on from instead of booting. more: further words for QEMU; neighbours: options of its network."""
         self.disk, self.firmware = disk, firmware
         self.https_port, self.http_port, self.ssh_port = free_port(), free_port(), free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="vm-")
@@ -120,6 +121,7 @@ class Vm:
         if network:
             ports = f"hostfwd=tcp:127.0.0.1:{self.https_port}-:443,hostfwd=tcp:127.0.0.1:{self.http_port}-:80"
             ports += f",hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
+            ports += f",{neighbours}" if neighbours else ""
             words += ["-nic", f"user,model=virtio-net-pci,restrict=on,{ports}"]
         if snapshot:
             words += ["-loadvm", snapshot]

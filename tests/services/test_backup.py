@@ -11,7 +11,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from appliance.services import backup, backup_file, backup_key
+from appliance.services import backup, backup_file, backup_key, copies
 from appliance.services.backup_errors import BackupError
 from appliance.store import open_store
 from appliance.store.migrations import MIGRATIONS
@@ -243,7 +243,7 @@ def test_a_copy_on_a_stick_is_whole_and_noted(home, make, tmp_path):
     stick = tmp_path / "STICK"
     stick.mkdir()
     made = make()
-    copy = backup.copy_to_stick(made.path, stick)
+    copy = copies.copy(made.path, copies.stick(stick))
     assert hashlib.sha256(copy.read_bytes()).digest() == hashlib.sha256(made.path.read_bytes()).digest()
     assert backup.look(made.path).copies == ("STICK",)
     assert backup.look(made.path).verified_at == NOW
@@ -252,13 +252,13 @@ def test_a_copy_on_a_stick_is_whole_and_noted(home, make, tmp_path):
 def test_a_full_stick_loses_the_oldest_daily_copies_of_this_box_and_nothing_else(
     home, make, make_home, tmp_path, monkeypatch
 ):
-    folder = tmp_path / "STICK" / backup.STICK_FOLDER
+    folder = tmp_path / "STICK" / copies.FOLDER
     folder.mkdir(parents=True)
     other = backup_key.load_or_make(make_home("another-box"))
     foreign = backup.make(make_home("another"), other, now=NOW - 99 * 86400, version="0.1.0", automatic=True)
     made = [make(now=NOW - day * 86400, automatic=True) for day in range(6)]
     for one in (foreign, make(now=NOW - 50 * 86400), *made[1:]):
-        backup.copy_to_stick(one.path, tmp_path / "STICK")
+        copies.copy(one.path, copies.stick(tmp_path / "STICK"))
     there = {path.name for path in folder.iterdir()}
     places = 5  # the other box's, the one made by hand, and three
 
@@ -266,13 +266,15 @@ def test_a_full_stick_loses_the_oldest_daily_copies_of_this_box_and_nothing_else
         free = 10e6 if len(list(folder.glob("*.zjb"))) < places else 0
         return namedtuple("usage", "total used free")(100e6, 100e6 - free, free)
 
-    monkeypatch.setattr("appliance.services.backup.shutil.disk_usage", usage)
+    monkeypatch.setattr("appliance.services.copies.shutil.disk_usage", usage)
     gone = [made[number].path.name for number in (5, 4, 3)]
-    assert backup.make_room_on_stick(tmp_path / "STICK", made[0], 2) == gone
+    assert copies.make_room(copies.stick(tmp_path / "STICK"), made[0], 2) == gone
     assert {path.name for path in folder.iterdir()} == there - set(gone)
-    assert backup.make_room_on_stick(tmp_path / "STICK", made[0], 2) == []
+    assert copies.make_room(copies.stick(tmp_path / "STICK"), made[0], 2) == []
     places = 1
-    assert backup.make_room_on_stick(tmp_path / "STICK", made[0], 2) == [], "so many stay although it is full"
+    assert copies.make_room(copies.stick(tmp_path / "STICK"), made[0], 2) == [], (
+        "so many stay although it is full"
+    )
 
 
 def test_a_stick_that_is_pulled_out_is_named_and_leaves_nothing_that_looks_whole(make, tmp_path, monkeypatch):
@@ -283,8 +285,8 @@ def test_a_stick_that_is_pulled_out_is_named_and_leaves_nothing_that_looks_whole
     def gone(descriptor):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("appliance.services.backup.os.fsync", gone)
-    assert code_of(backup.copy_to_stick, made.path, stick) == "stick_gone"
+    monkeypatch.setattr("appliance.services.copies.os.fsync", gone)
+    assert code_of(copies.copy, made.path, copies.stick(stick)) == "stick_gone"
     assert not list(stick.rglob("*.zjb"))
 
 
@@ -292,10 +294,10 @@ def test_a_stick_that_keeps_something_else_than_was_written_is_found_out(make, t
     stick = tmp_path / "STICK"
     stick.mkdir()
     monkeypatch.setattr(
-        "appliance.services.backup.os.posix_fadvise",
+        "appliance.services.copies.os.posix_fadvise",
         lambda *_: next(stick.rglob("*.part")).write_bytes(b"rot"),
     )
-    assert code_of(backup.copy_to_stick, make().path, stick) == "stick_bad"
+    assert code_of(copies.copy, make().path, copies.stick(stick)) == "stick_bad"
     assert not list(stick.rglob("*.zjb*"))
 
 

@@ -69,6 +69,18 @@ SICK = {
     "backup_none": ({"backups": ()}, "no backup", "make_backup"),
     "backup_old": ({"backups": (GOOD | {"made_at": NOW - 3 * 86400.0},)}, "3 days old", "make_backup"),
     "backup_failed": ({"backup_problem": {"code": "no_space", "text": "no room"}}, "no room", "make_backup"),
+    "backup_share": (
+        {
+            "share_problem": {
+                "code": "share_wrong_password",
+                "text": "user name or password is wrong",
+                "detail": "STATUS_LOGON_FAILURE",
+                "since": NOW - 99,
+            }
+        },
+        "password is wrong",
+        "",
+    ),
     "backup_unverified": (
         {"backups": (GOOD, GOOD | {"name": "b.zjb", "verified_at": 0.0})},
         "b.zjb",

@@ -27,6 +27,8 @@ SECRETS = {
     "sms": "your appointment is at noon",
     "company": "Very Private Ltd",
     "psk": "wlan-password-77",
+    "share": "sh4re of the office",
+    "user of the share": "keeper.of.backups",
     "tls": "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg",
     "mail": "somebody@example.org",
     "session": "eyJfZnJlc2giOnRydWV9",
@@ -48,12 +50,14 @@ def planted(home, key, tmp_path, monkeypatch):
     store.calls.save(record("c9", caller_name=SECRETS["caller name"], caller_number="13733334444"))
     store.calls.note("c9", "1001", SECRETS["note"])
     store.settings.set("company", SECRETS["company"], "me")
+    store.settings.set("share.user", SECRETS["user of the share"], "me")
     store.close()
     db = sqlite3.connect(home.database)
     db.execute("INSERT OR REPLACE INTO claim VALUES (1, '48151623', 0, 0)")
     db.commit()
     db.close()
     (home.root / "web-secret.key").write_bytes(SESSION_KEY)
+    (home.root / "share-password.json").write_text(json.dumps({"password": SECRETS["share"]}))
     plan = {
         "agents": [{"number": "1001", "name": "Agent Realname", "pin_hash": SECRETS["pin hash"]}],
         "version": 1,
@@ -75,7 +79,8 @@ def planted(home, key, tmp_path, monkeypatch):
             f"2026-11-28 10:00:03 web ERROR {pem} {key.secret} {' '.join(key.on_paper)}",
             f"2026-11-28 10:00:04 web key {base64.b64encode(SESSION_KEY).decode()} {SESSION_KEY.hex()}",
             f"2026-11-28 10:00:05 engine call 20261128-7 caller +86 137 3333 4444 <{SECRETS['mail']}>",
-            f'2026-11-28 10:00:06 engine sms "text": "x", token: {SECRETS["session"]}',
+            f"2026-11-28 10:00:06 control ERROR the server refused {SECRETS['share']}",
+            f'2026-11-28 10:00:07 engine sms "text": "x", token: {SECRETS["session"]}',
         )
     )
 

@@ -73,6 +73,7 @@ CARE = (
         "restore_prepare",
     ),
     *("restore_commit", "restore_discard", "repair", "support"),
+    *("share_try", "share_look"),
 )
 
 
@@ -100,6 +101,10 @@ class FakeControl(SocketDouble):
             "room_bytes": 5_000_000_000,
             "daily_problem": None,
             "sticks": [],
+            "share": {
+                **{"there": False, "name": "", "has_password": False},
+                **{"tried": None, "problem": None, "listed": None},
+            },
         }
         self.care_refuses = None
         self.calls = []
@@ -141,6 +146,7 @@ class FakeControl(SocketDouble):
             "checks": lambda: {"findings": self.findings, "busy": False},
             "backups": lambda: self.backups,
             "backup_key": lambda: {"groups": ["AGE-SE", "CRET-K"], "public": "age1abc", "box": "zongji"},
+            "share_password": lambda: {},
             "backup_key_check": lambda: {"fits": params["key"] == "the paper"},
             "system": lambda: {"answer": self._system(params)},
             "desk": lambda: {"error": self.refuse.get(params["verb"], ""), "data": {}},

@@ -74,7 +74,7 @@ def test_without_backups_the_page_offers_to_make_one(page):
 
 
 def test_making_one_hands_on_what_was_chosen(page, control):
-    page.client.post("/admin/backups/make", data={"recordings": "on", "stick": "KINGSTON"})
+    page.client.post("/admin/backups/make", data={"recordings": "on", "to": "stick/KINGSTON"})
     assert control.wait_for("backup_make")[0] == {
         "recordings": True,
         "passphrase": "",
@@ -157,6 +157,105 @@ def test_a_backup_from_a_stick(page, control):
     assert control.wait_for("restore_prepare")[0]["stick"] == "sdb1"
 
 
+SHARE = {
+    "share.copy": "on",
+    "share.server": "nas",
+    "share.name": "backup",
+    "share.folder": "office/zongji",
+    "share.user": "zongji",
+    "share.domain": "",
+    "share.keep": "30",
+}
+SECRET = "k33p,th!s=quiet"
+
+
+@pytest.fixture
+def shared(control):
+    """The share of a flashed box."""
+    control.backups["share"] |= {"there": True}
+    return control.backups["share"]
+
+
+def test_off_the_box_the_page_says_that_a_share_needs_the_box(page):
+    text = page()
+    assert "works on the flashed box only" in text and "Save and try it now" not in text
+
+
+def test_a_share_is_kept_tried_and_its_password_shown_to_nobody(page, control, shared, store):
+    assert "Save and try it now" in page()
+    answer = page.client.post("/admin/backups/share", data=SHARE | {"password": SECRET})
+    assert answer.status_code == 302
+    assert control.wait_for("share_password")[0] == {"password": SECRET}
+    assert control.wait_for("share_try")
+    assert store.settings.get("share.server") == "nas" and store.settings.get("share.copy") is True
+    shared |= {"has_password": True, "name": "//nas/backup/office/zongji"}
+    for path in ("/admin/backups/", "/admin/settings/", "/admin/settings/log", "/admin/audit/"):
+        answer = page.client.get(path)
+        assert answer.status_code == 200 and SECRET not in html.unescape(answer.text)
+    assert "share for backups changed" in {row["what"] for row in store.audit.list()}
+    assert SECRET not in str(store.audit.list()) + str(store.settings.history())
+    # kept without typing it again, but not for another server
+    page.client.post("/admin/backups/share", data=SHARE | {"share.keep": "9"})
+    assert store.settings.get("share.keep") == 9 and len(control.wait_for("share_password")) == 1
+    answer = page.client.post("/admin/backups/share", data=SHARE | {"share.server": "elsewhere"})
+    assert answer.status_code == 400 and "Type the password" in text_of(answer.text)
+    assert store.settings.get("share.server") == "nas"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("share.server", ""),
+        ("share.server", "nas/backup"),
+        ("share.server", "a b"),
+        ("share.name", ""),
+        ("share.name", "a/b"),
+        ("share.folder", "../etc"),
+        ("share.folder", "a/../b"),
+        ("share.user", "OFFICE\\li"),
+        ("share.keep", "0"),
+    ],
+)
+def test_what_is_no_share_is_refused_at_its_field(page, shared, control, store, field, value):
+    answer = page.client.post("/admin/backups/share", data=SHARE | {"password": SECRET, field: value})
+    assert answer.status_code == 400 and "invalid-feedback d-block" in answer.text
+    assert not [method for method, _ in control.calls if method.startswith("share_")]
+    assert store.settings.get("share.server") == ""
+
+
+def test_how_trying_went_and_why_copies_fail_is_said_in_the_readers_language(page, control, shared):
+    problem = {"code": "share_wrong_password", "text": "as it came", "detail": "STATUS_LOGON_FAILURE"}
+    shared |= {"name": "//nas/backup", "tried": {"at": 1_800_000_000.0, "free": 0, "problem": problem}}
+    assert "does not accept this user and password" in page() and "STATUS_LOGON_FAILURE" in page()
+    control.findings = found("backup_share")
+    shared |= {"problem": problem, "tried": {"at": 1_800_000_000.0, "free": 120 << 30, "problem": None}}
+    assert "120.0 GB free" in page() and "was not copied to the network share" in page()
+    for path in ("/admin/", "/admin/backups/"):
+        text = page("zh_Hans", path)
+        assert "每日备份没有复制到网络共享" in text and "as it came" not in text and "%(" not in text
+
+
+def test_backups_are_copied_to_listed_on_and_restored_from_the_share(page, control, shared):
+    control.backups["backups"] = [BACKUP]
+    shared |= {"name": "//nas/backup"}
+    assert "To the share" in page() and "There is no backup on" not in page()
+    page.client.post(f"/admin/backups/{BACKUP['name']}/copy", data={"to": "share"})
+    assert control.wait_for("backup_copy")[0] == {"name": BACKUP["name"], "share": True}
+    page.client.post("/admin/backups/share/look")
+    assert control.wait_for("share_look")
+    shared["listed"] = []
+    assert "There is no backup on the network share //nas/backup" in page()
+    row = {"size": 5, "at": 0}
+    shared["listed"] = [
+        row | {"name": "x.zjb", "own": False, "box": "branch"},
+        row | {"name": "y.zjb", "own": True, "box": "zongji"},
+    ]
+    assert "another box (branch)" in page() and "this box" in page()
+    page.client.post("/admin/backups/prepare", data={"source": "share:x.zjb", "key": "K"})
+    asked = control.wait_for("restore_prepare")[0]
+    assert asked == {"name": "x.zjb", "share": True, "key": "K", "passphrase": ""}
+
+
 def test_download_needs_a_name_of_the_list(page, home, store):
     home.backups.mkdir()
     (home.backups / "a.zjb").write_bytes(b"sealed")
@@ -180,7 +279,8 @@ def test_the_key_needs_the_password_once_more(page, store):
 def test_only_administrators(sign_in, name):
     client = sign_in(name)
     assert client.get("/admin/backups/").status_code == 403
-    assert client.post("/admin/backups/make").status_code == 403
+    for path in ("make", "share", "share/look"):
+        assert client.post(f"/admin/backups/{path}").status_code == 403
     assert client.put("/admin/backups/upload", data=b"x").status_code == 403
 
 
@@ -205,7 +305,11 @@ def found(name):
 def test_every_finding_is_said_in_the_readers_language(page, control, name):
     control.findings = found(name)
     english = page(path="/admin/")
-    if name not in ("backup_failed", "update_failed"):  # their problems have words of their own
+    if name not in (
+        "backup_failed",
+        "backup_share",
+        "update_failed",
+    ):  # their problems have words of their own
         assert control.findings[0]["text"] % control.findings[0]["params"] in english
     chinese = page("zh_Hans", "/admin/")
     assert control.findings[0]["advice"][:25] not in chinese

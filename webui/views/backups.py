@@ -16,13 +16,15 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from appliance.client import CallFailed
-from appliance.store import StoreError
+from appliance.store import SETTINGS, StoreError
 from webui import audit
 from webui.accounts import password_fits
 from webui.box import box, store
 from webui.findings import JOB, STEP, problem_words
+from webui.forms import Input
 from webui.roles import ADMIN, allow
 from webui.tongue import gettext as _
+from webui.views.settings import given_for, input_of
 
 LOG = logging.getLogger("zongji.web")
 
@@ -43,6 +45,9 @@ def state() -> dict[str, Any]:
         job["step_words"] = str(STEP.get(job["step"], ""))
         job["problem_words"] = problem_words(job["problem"])
     found["daily_words"] = problem_words(found["daily_problem"])
+    share = found["share"]
+    share["problem_words"] = problem_words(share["problem"])
+    share["tried_words"] = problem_words(share["tried"]["problem"]) if share["tried"] else ""
     return found
 
 
@@ -60,10 +65,30 @@ def ask(method: str, **params: Any) -> bool:
 @allow(ADMIN)
 def index() -> ResponseReturnValue:
     """All of it."""
+    values = store().settings.all()
+    return _page({key: input_of(setting, values[key]) for key, setting in SHARE.items()})
+
+
+SHARE = {key: setting for key, setting in SETTINGS.items() if setting.section == "share"}
+
+
+def _page(
+    share_inputs: dict[str, Input], password: Input | None = None, status: int = 200
+) -> ResponseReturnValue:
     settings = {
         name: store().settings.get(f"backup.{name}") for name in ("daily", "hour", "keep", "to_stick")
     }
-    return render_template("admin/backups.html", found=state(), settings=settings)
+    settings["to_share"] = store().settings.get("share.copy")
+    shown = []
+    for key, one in share_inputs.items():
+        shown += [one, password or _password_input()] if key == "share.user" else [one]
+    page = render_template("admin/backups.html", found=state(), settings=settings, share_inputs=shown)
+    return page, status
+
+
+def _password_input() -> Input:
+    hint = _("Is kept on the box and never shown. Leave it empty to keep the present one.")
+    return Input("password", "password", _("Password"), hint)
 
 
 @blueprint.get("/state")
@@ -83,7 +108,7 @@ def make() -> ResponseReturnValue:
         flash(_("A passphrase needs at least %(count)s characters.", count=MIN_PASSPHRASE), "error")
         return redirect(url_for("backups.index"))
     recordings = "recordings" in request.form
-    if ask("backup_make", recordings=recordings, passphrase=passphrase, stick=request.form.get("stick", "")):
+    if ask("backup_make", recordings=recordings, passphrase=passphrase, **_place(request.form.get("to", ""))):
         audit.note("backup made", "with recordings" if recordings else "")
     return redirect(url_for("backups.index"))
 
@@ -91,13 +116,20 @@ def make() -> ResponseReturnValue:
 MIN_PASSPHRASE = 12
 
 
+def _place(where: str) -> dict[str, Any]:
+    """Parameters for control: `where` is "share", "stick/NAME", or something on the box."""
+    if where == "share":
+        return {"share": True}
+    return {"stick": where.removeprefix("stick/")} if where.startswith("stick/") else {}
+
+
 @blueprint.post("/<name>/<action>")
 @allow(ADMIN)
 def change(name: str, action: str) -> ResponseReturnValue:
-    """Prove, copy to a stick, or delete a backup."""
+    """Prove, copy to a stick or the share, or delete a backup."""
     if not NAME.fullmatch(name) or action not in ("verify", "copy", "delete"):
         abort(404)
-    if ask(f"backup_{action}", name=name, stick=request.form.get("stick", "")) and action == "delete":
+    if ask(f"backup_{action}", name=name, **_place(request.form.get("to", ""))) and action == "delete":
         audit.note("backup deleted", name)
         flash(_("Backup deleted."), "success")
     return redirect(url_for("backups.index"))
@@ -160,16 +192,13 @@ def _receive(half: Path, length: int) -> None:
 @blueprint.post("/prepare")
 @allow(ADMIN)
 def prepare() -> ResponseReturnValue:
-    """Make a backup ready: from the box, from an upload, from a stick."""
+    """Make a backup ready: from the box, an upload, a stick, or the share."""
     where, _sep, name = request.form.get("source", "").partition(":")
     params: dict[str, Any] = {
         "key": request.form.get("key", ""),
         "passphrase": request.form.get("passphrase", ""),
     }
-    if where == "upload":
-        params |= {"uploaded": True}
-    elif where.startswith("stick/"):
-        params |= {"stick": where.removeprefix("stick/")}
+    params |= {"uploaded": True} if where == "upload" else _place(where)
     if not name:
         flash(_("Choose a backup first."), "error")
     else:
@@ -193,6 +222,41 @@ def discard() -> ResponseReturnValue:
     if ask("restore_discard"):
         flash(_("Given up. Nothing was changed."), "success")
     return redirect(url_for("backups.index"))
+
+
+# -------------------------------------------------------------------------- share
+@blueprint.post("/share")
+@allow(ADMIN)
+def share() -> ResponseReturnValue:
+    """Keep the settings of the share, then try it."""
+    present = store().settings.all()
+    inputs, wanted = given_for(SHARE, present)
+    password = request.form.get("password", "")
+    whose = [key for key in wanted if key in ("share.server", "share.name", "share.user", "share.domain")]
+    secret = _password_input()
+    for key in ("share.server", "share.name"):
+        if not inputs[key].value:
+            inputs[key].complain(_("This is needed."))
+    if not password and inputs["share.user"].value and (whose or not state()["share"]["has_password"]):
+        secret.complain(_("Type the password: none is kept for this server and user."))
+    if any(one.errors for one in (secret, *inputs.values())):
+        return _page(inputs, secret, 400)
+    with store().transaction():
+        for key, value in wanted.items():
+            store().settings.set(key, value, current_user.username)
+    if password or whose:
+        box().control.call("share_password", password=password)
+    audit.note("share for backups changed", ", ".join([*wanted, *(["password"] if password else [])]))
+    ask("share_try")
+    return redirect(url_for("backups.index", _anchor="share"))
+
+
+@blueprint.post("/share/look")
+@allow(ADMIN)
+def share_look() -> ResponseReturnValue:
+    """Have the backups on the share listed."""
+    ask("share_look")
+    return redirect(url_for("backups.index", _anchor="from"))
 
 
 # ---------------------------------------------------------------------------- key

@@ -23,6 +23,8 @@ from webui.tongue import gettext as _
 blueprint = Blueprint("settings", __name__, url_prefix="/admin/settings")
 
 HISTORY = 1000
+LISTED = {key: setting for key, setting in SETTINGS.items() if setting.section != "share"}
+"""Those of this page; the share's are with the backups."""
 
 
 def word(texts: dict[str, str]) -> str:
@@ -81,7 +83,8 @@ def shown(setting: Setting, value: Any) -> str:
     return str(value) if value != "" else _("empty")
 
 
-def _input(setting: Setting, value: Any) -> Input:
+def input_of(setting: Setting, value: Any) -> Input:
+    """A setting as a field of a page."""
     choices = [(c, choice_words().get(c, c)) for c in setting.field.choices]
     made = input_for(
         setting.field,
@@ -108,7 +111,8 @@ def _hint(setting: Setting) -> str:
 @allow(ADMIN)
 def index() -> ResponseReturnValue:
     """All settings."""
-    return _page({key: _input(SETTINGS[key], value) for key, value in store().settings.all().items()})
+    values = store().settings.all()
+    return _page({key: input_of(setting, values[key]) for key, setting in LISTED.items()})
 
 
 def _page(inputs: dict[str, Input], status: int = 200) -> ResponseReturnValue:
@@ -117,11 +121,31 @@ def _page(inputs: dict[str, Input], status: int = 200) -> ResponseReturnValue:
         "admin/settings.html",
         inputs=inputs,
         sections=sections(),
-        settings=SETTINGS,
-        defaults={key: shown(s, s.default) for key, s in SETTINGS.items()},
-        changed={key for key, s in SETTINGS.items() if values[key] != s.default},
+        settings=LISTED,
+        defaults={key: shown(s, s.default) for key, s in LISTED.items()},
+        changed={key for key, s in LISTED.items() if values[key] != s.default},
     )
     return page, status
+
+
+def given_for(
+    settings: dict[str, Setting], present: dict[str, Any]
+) -> tuple[dict[str, Input], dict[str, Any]]:
+    """The fields of these settings as they were sent, with complaints, and the values that differ."""
+    inputs = {}
+    wanted: dict[str, Any] = {}
+    for key, setting in settings.items():
+        given: Any = (
+            key in request.form if setting.field.kind == "bool" else request.form.get(key, "").strip()
+        )
+        inputs[key] = input_of(setting, present[key])
+        inputs[key].value = given
+        problem = problem_in(setting.field, given, inputs[key].hint)
+        if problem:
+            inputs[key].complain(problem)
+        elif setting.field.check(given) != present[key]:
+            wanted[key] = setting.field.check(given)
+    return inputs, wanted
 
 
 @blueprint.post("/")
@@ -129,19 +153,7 @@ def _page(inputs: dict[str, Input], status: int = 200) -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """Store what differs; everything is checked first, so that nothing is stored by halves."""
     present = store().settings.all()
-    inputs = {}
-    wanted: dict[str, Any] = {}
-    for key, setting in SETTINGS.items():
-        given: Any = (
-            key in request.form if setting.field.kind == "bool" else request.form.get(key, "").strip()
-        )
-        inputs[key] = _input(setting, present[key])
-        inputs[key].value = given
-        problem = problem_in(setting.field, given, inputs[key].hint)
-        if problem:
-            inputs[key].complain(problem)
-        elif setting.field.check(given) != present[key]:
-            wanted[key] = setting.field.check(given)
+    inputs, wanted = given_for(LISTED, present)
     merged = {**present, **wanted}
     if merged["disk.warn_percent"] >= merged["disk.alarm_percent"]:
         inputs["disk.warn_percent"].complain(_("The warning must be below the alarm."))

@@ -38,6 +38,7 @@ class Facts:
     backups: tuple[Data, ...] = ()
     backup_daily: bool = True
     backup_problem: Data = field(default_factory=dict)
+    share_problem: Data = field(default_factory=dict)
     key_on_paper: bool = True
     restore: Data | None = None
     system: Data = field(default_factory=dict)

@@ -14,6 +14,7 @@ from image.box.problem import Problem
 from image.box.system import ask
 from image.box.system.box import Whole
 from image.box.system.network import Network, since_boot
+from image.box.system.shares import Shares
 from image.box.system.ssh import Ssh
 from image.box.system.sticks import Sticks
 from image.box.system.timekeeper import TimeKeeper
@@ -41,6 +42,7 @@ class Daemon:
         self._time = TimeKeeper(places)
         self.updates = Updates(places, self._ways())
         sticks = Sticks(places)
+        shares = Shares()
         # Requests that change the same thing wait for each other; slow ones hold up nobody else.
         self._methods: dict[str, tuple[threading.Lock, Method]] = {}
         for methods in (
@@ -65,6 +67,7 @@ class Daemon:
                 "update.acknowledge": self.updates.acknowledge,
             },
             {"usb.list": sticks.listed, "usb.eject": sticks.eject},
+            {"share.open": shares.open, "share.close": shares.close},
             {
                 "power.reboot": self._whole.reboot,
                 "power.off": self._whole.off,

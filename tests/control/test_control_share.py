@@ -1,0 +1,246 @@
+"""Backups on a share of the network, with a folder in place of what the system daemon mounts."""
+
+import errno
+import time
+
+import pytest
+from test_control_care import DAY_S, finished, state
+
+from appliance.client import CallFailed
+from appliance.paths import Home
+from appliance.services import backup, backup_key, copies
+from appliance.store import open_store
+
+MORNING = time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
+NAME = "//nas/backup/office/zongji"
+PASSWORD = "a,b c"
+
+
+class Daemon:
+    """The system daemon with a server that has the shares of a folder."""
+
+    def __init__(self, folder):
+        self.there = True
+        self.mount_point = folder
+        self.calls = []
+        self.refuses = None
+        self.mounted = False
+
+    def ask(self, method):
+        return {}
+
+    def mount(self, name):
+        return None
+
+    def call(self, method, params, timeout_s=15.0):
+        self.calls.append((method, params))
+        if method == "share.close":
+            self.mounted = False
+            return {}
+        assert method == "share.open" and not self.mounted
+        if self.refuses:
+            raise CallFailed(self.refuses, "no", {"params": {"detail": "STATUS_X"}})
+        self.mounted = True
+        return {"path": str(self.mount_point)}
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    return Daemon(folder)
+
+
+@pytest.fixture
+def shared(make_desk, store, daemon):
+    """A box whose share is set, with its password."""
+    wanted = {"server": "nas", "name": "backup", "folder": "office/zongji", "user": "keeper", "copy": True}
+    for name, value in wanted.items():
+        store.settings.set(f"share.{name}", value, "me")
+    desk = make_desk()
+    care = desk.control._care
+    care._system = care._share._system = daemon
+    care._clock = lambda: MORNING
+    assert desk.request("share_password", client=7, password=PASSWORD)["result"] == {}
+    return desk
+
+
+@pytest.fixture
+def there(daemon):
+    """Names of the files on the share."""
+    folder = daemon.mount_point / "office" / "zongji"
+    return lambda: sorted(path.name for path in folder.iterdir())
+
+
+def problem(desk):
+    return state(desk)["share"]["problem"]
+
+
+def test_a_share_is_tried_and_nothing_is_left_there(shared, daemon, there, home):
+    assert finished(shared, "share_try")["problem"] is None
+    assert daemon.calls[0] == (
+        "share.open",
+        {"server": "nas", "name": "backup", "user": "keeper", "domain": "", "password": PASSWORD},
+    )
+    assert daemon.calls[-1][0] == "share.close" and there() == []
+    share = state(shared)["share"]
+    assert share["there"] and share["name"] == NAME and share["has_password"]
+    assert share["tried"]["problem"] is None and share["tried"]["free"] > 0
+    assert PASSWORD not in str(state(shared))
+    assert home.share_password.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_password_is_not_handed_to_another_server(shared, daemon, store):
+    store.settings.set("share.server", "elsewhere", "me")
+    assert not state(shared)["share"]["has_password"]
+    assert finished(shared, "share_try")["problem"]["code"] == "share_no_password"
+    assert not [method for method, _ in daemon.calls if method == "share.open"]
+
+
+def test_a_share_without_a_user_needs_no_password(shared, daemon, store):
+    store.settings.set("share.user", "", "me")
+    assert finished(shared, "share_try")["problem"] is None
+    assert daemon.calls[0][1]["password"] == ""
+
+
+def test_off_the_flashed_box_it_says_so(shared, daemon):
+    daemon.there = False
+    assert finished(shared, "share_try")["problem"]["code"] == "no_daemon"
+    assert not state(shared)["share"]["there"]
+
+
+@pytest.mark.parametrize("name", ["server", "name"])
+def test_a_share_that_was_not_named_is_said(shared, store, name):
+    store.settings.set(f"share.{name}", "", "me")
+    assert finished(shared, "share_try")["problem"]["code"] in ("share_unset", "share_no_password")
+
+
+def test_what_the_daemon_refuses_keeps_its_name(shared, daemon):
+    daemon.refuses = "share_wrong_password"
+    told = finished(shared, "share_try")["problem"]
+    assert (told["code"], told["detail"]) == ("share_wrong_password", "STATUS_X")
+    assert state(shared)["share"]["tried"]["problem"] == told
+
+
+def test_the_daily_backup_is_copied_there_once_and_old_copies_of_this_box_go(
+    shared, daemon, there, store, tmp_path
+):
+    store.settings.set("share.keep", 2, "me")
+    other_home = Home(tmp_path / "other")
+    other_home.create()
+    open_store(other_home.database).close()
+    foreign = backup.make(
+        other_home, backup_key.load_or_make(other_home), now=MORNING - 9 * DAY_S, version="0", automatic=True
+    )
+    copies.copy(foreign.path, copies.Place("share", "x", daemon.mount_point, "office/zongji"))
+    for day in range(4):
+        shared.control._care._clock = lambda day=day: MORNING + day * DAY_S
+        shared.pass_time(1000)
+        assert state(shared)["backups"][0]["copies"] == [NAME]
+    assert len([method for method, _ in daemon.calls if method == "share.open"]) == 4, "each once"
+    newest = sorted(one["name"] for one in state(shared)["backups"])[-2:]
+    assert there() == sorted([foreign.path.name, *newest])
+    assert problem(shared) is None and not daemon.mounted
+
+
+def test_a_copy_that_fails_is_told_and_tried_again_an_hour_later(shared, daemon, there):
+    daemon.refuses = "share_unreachable"
+    shared.pass_time(1000)
+    assert problem(shared)["code"] == "share_unreachable"
+    (found,) = [one for one in shared.request("checks")["result"]["findings"] if one["id"] == "backup_share"]
+    assert found["since"] == MORNING and found["params"]["code"] == "share_unreachable"
+    opened = len(daemon.calls)
+    shared.pass_time(1000)
+    assert len(daemon.calls) == opened, "not every five minutes: a wrong password would lock the user out"
+    daemon.refuses = None
+    shared.control._care._clock = lambda: MORNING + 3700
+    shared.pass_time(400)
+    assert problem(shared) is None and len(there()) == 1
+    assert "backup_share" not in {one["id"] for one in shared.request("checks")["result"]["findings"]}
+
+
+def test_trying_a_mended_share_copies_what_is_due_at_once(shared, daemon, there):
+    daemon.refuses = "share_wrong_password"
+    shared.pass_time(1000)
+    daemon.refuses = None
+    assert finished(shared, "share_try")["problem"] is None
+    shared.pass_time(400)
+    assert problem(shared) is None and len(there()) == 1
+
+
+def test_switched_off_nothing_is_copied_and_no_problem_is_told(shared, daemon, store):
+    daemon.refuses = "share_unreachable"
+    shared.pass_time(1000)
+    store.settings.set("share.copy", False, "me")
+    shared.pass_time(400)
+    assert problem(shared) is None
+
+
+def test_a_share_that_a_former_control_left_is_let_go_of(shared, daemon):
+    daemon.mounted = True
+    shared.pass_time(1000)
+    assert not daemon.mounted and problem(shared) is None
+
+
+def test_backups_there_are_listed_and_restored(shared, there, home):
+    assert finished(shared, "backup_make", share=True)["problem"] is None
+    (name,) = there()
+    assert state(shared)["share"]["listed"] is None
+    assert finished(shared, "share_look")["problem"] is None
+    (row,) = state(shared)["share"]["listed"]
+    assert row["name"] == name and row["own"] and row["size"] > 4000
+    shared.request("backup_delete", name=name)
+    job = finished(shared, "restore_prepare", name=name, share=True)
+    assert job["problem"] is None and state(shared)["restore"]["source"] == name
+    assert not list(home.uploads.iterdir())
+    for wrong in ("../x.zjb", "none.zjb"):
+        job = finished(shared, "restore_prepare", name=wrong, share=True)
+        assert job["problem"]["code"] == "not_found"
+    job = finished(shared, "restore_prepare", name=name, share=True, passphrase="wrong horse")
+    assert job["problem"]["code"] == "no_passphrase" and not list(home.uploads.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "share_full"),
+        (errno.EDQUOT, "share_full"),
+        (errno.EACCES, "share_read_only"),
+        (errno.EFBIG, "share_small_files"),
+        (errno.EHOSTDOWN, "share_gone"),
+        (errno.EIO, "share_gone"),
+    ],
+)
+def test_what_fails_in_the_middle_is_named_and_let_go_of(shared, daemon, there, monkeypatch, number, code):
+    finished(shared, "backup_make")
+    name = state(shared)["backups"][0]["name"]
+
+    def fail(descriptor):
+        raise OSError(number, "as the system says it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("appliance.services.copies.os.fsync", fail)
+        assert finished(shared, "backup_copy", name=name, share=True)["problem"]["code"] == code
+    assert there() == [] and not daemon.mounted
+    assert finished(shared, "backup_copy", name=name, share=True)["problem"] is None
+    assert there() == [name]
+
+
+def test_half_a_copy_that_a_lost_connection_left_is_removed_by_the_next(shared, daemon, there, monkeypatch):
+    finished(shared, "backup_make")
+    name = state(shared)["backups"][0]["name"]
+
+    def gone(*_, **__):
+        raise OSError(errno.EHOSTDOWN, "Host is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("appliance.services.copies.os.fsync", gone)
+        patch.setattr("appliance.services.copies.Path.unlink", gone)
+        told = finished(shared, "backup_copy", name=name, share=True)["problem"]
+    assert told["code"] == "share_gone"
+    (half,) = there()
+    assert half.endswith(".part")
+    other = "zongji-20270101-030000.zjb.of-another-box.part"
+    (daemon.mount_point / "office" / "zongji" / other).touch()
+    finished(shared, "backup_copy", name=name, share=True)
+    assert there() == sorted([name, other])
