@@ -1,8 +1,6 @@
 """A call on the box's simulated office, held by a program on the box for as long as a test wants."""
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from tests.image.livebox import PYTHON, Box
 
@@ -52,12 +50,13 @@ def simulated_office(box: Box) -> None:
     box.shell("until [ -S /data/zongji/run/office.sock ]; do sleep 0.5; done")
 
 
-@contextmanager
-def call(box: Box) -> Iterator[None]:
-    """801 talks with 802 meanwhile; both have hung up at the end, unless the box has gone down."""
+def begin_call(box: Box) -> None:
+    """801 talks with 802 from now on."""
     box.shell(f"systemd-run -q --unit=test-call {PYTHON} -c {shlex.quote(TALK)}")
-    box.shell(
-        f"until {PYTHON} -c {shlex.quote(TALKING)}; do systemctl is-active -q test-call || exit 1; done"
-    )
-    yield
-    box.shell("systemctl stop test-call", check=False)
+    talking = f"{PYTHON} -c {shlex.quote(TALKING)}"
+    box.shell(f"until {talking}; do systemctl is-active -q test-call || exit 1; sleep 0.5; done")
+
+
+def end_call(box: Box) -> None:
+    """Both have hung up."""
+    box.shell("systemctl stop test-call")

@@ -152,8 +152,7 @@ class Job:
     def _go_on(self, left: str) -> None:
         if left == "installing":
             # RAUC's own service writes, whether or not anybody looks on.
-            while "installing" in commands.run(*OPERATION).out:
-                time.sleep(POLL_S)
+            self._until_rauc_is_idle()
             expected = history.pending(self.places) or {}
             slot = str(expected.get("slot", ""))
             if self.ways.next_slot() != slot:
@@ -161,6 +160,16 @@ class Job:
                 raise history.interrupted(spoilt=self.ways.spoilt())
             self._written(str(expected.get("version", "")), slot)
         self._leave()
+
+    @staticmethod
+    def _until_rauc_is_idle() -> None:
+        unanswered = 0
+        while unanswered < 5:
+            done = commands.run(*OPERATION)
+            if done.ok and "installing" not in done.out:
+                return
+            unanswered = 0 if done.ok else unanswered + 1
+            time.sleep(POLL_S)
 
     def _fetched(self, done: int, size: int) -> None:
         if self._stop.is_set():
