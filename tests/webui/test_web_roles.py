@@ -101,6 +101,8 @@ EXPECTED = {
     "backups.prepare": ADMIN,
     "backups.commit": ADMIN,
     "backups.discard": ADMIN,
+    "backups.share": ADMIN,
+    "backups.share_look": ADMIN,
     "backups.key": ADMIN,
     "backups.printed": ADMIN,
     "backups.repair": ADMIN,
