@@ -7,18 +7,26 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+from image.box import certificate, door
+from image.box.places import Places
+from recovery import tls
 from recovery.choices import CHOICES
 from recovery.desk import Desk
 from recovery.find import find
 from recovery.menu import Menu
-from recovery.page import serve
+from recovery.page import listener, serve
 from recovery.refused import Refused
 
 TERMINALS = (Path("/dev/tty1"), Path("/dev/ttyS0"))
-PORT = 80
+PORT, DOOR_PORT = 443, 80
 LOOK_S = 2.0
+
+menus: dict[Path, Menu] = {}
+"""The menu of each terminal."""
 
 
 def addresses() -> list[str]:
@@ -37,25 +45,31 @@ def addresses() -> list[str]:
     return [f"[{one}]" if ":" in one else one for one in found]
 
 
-def show_on(desk: Desk, terminal: Path) -> None:
+def show_on(desk: Desk, terminal: Path, page: Places | None) -> None:
     """The menu on one terminal, for ever."""
     while True:
         try:
-            menu_on(desk, terminal)
+            menu_on(desk, terminal, page)
         except Exception as error:  # whatever it is: the menu comes back
             print(f"Zongji: {terminal}: {type(error).__name__}: {error}", flush=True)
         time.sleep(LOOK_S)
 
 
-def menu_on(desk: Desk, terminal: Path) -> None:
-    """The menu, until the terminal is hung up. Raises OSError."""
+def menu_on(desk: Desk, terminal: Path, page: Places | None) -> None:
+    """The menu, until the terminal is hung up. page: where the page's certificate is; None where there is no
+    page. Raises OSError."""
     # Two files: a terminal cannot be sought, which "r+" wants. Not ours to control: Ctrl-C ends nothing.
     handle = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     with (
         os.fdopen(handle, "r", encoding="utf-8", errors="replace") as keys,
         os.fdopen(os.dup(handle), "w", encoding="utf-8", errors="replace") as screen,
     ):
-        Menu(desk, keys, screen, addresses()).run()
+        mark = certificate.fingerprint(page) if page else ""
+        menus[terminal] = Menu(desk, keys, screen, addresses if page else list, fingerprint=mark)
+        try:
+            menus[terminal].run()
+        finally:
+            del menus[terminal]
 
 
 def watch(desk: Desk) -> None:
@@ -73,14 +87,31 @@ def look(desk: Desk) -> None:
     if desk.busy:
         return
     desk.look_again()
+    for menu in list(menus.values()):
+        menu.look()
     if desk.box.stick is None:
         desk.seen = None
     elif desk.box.stick != desk.seen:
-        obey_stick(desk)
+        begin(desk)
     if desk.retry_in_s() == 0.0:
         print("Zongji: nobody is here: the box tries its systems again", flush=True)
         desk.wait_again()
         restart(desk, "timeout")
+
+
+def begin(desk: Desk) -> None:
+    """Finish what was cut off, do what was ordered, obey the stick: at the start and for every stick."""
+    try:
+        ordered = desk.resume()
+    except Refused as refused:
+        print(f"Zongji: {refused.text}", flush=True)
+        return
+    if ordered is not None:
+        print(f"Zongji: {ordered['action']}: {ordered['code']}: {ordered['text']}", flush=True)
+    if ordered is not None and ordered["ok"]:
+        restart(desk, "order")
+    else:
+        obey_stick(desk)
 
 
 def restart(desk: Desk, source: str) -> None:
@@ -105,26 +136,49 @@ def obey_stick(desk: Desk) -> None:
         restart(desk, "stick")
 
 
+def page_of(desk: Desk) -> Places | None:
+    """Where the page's certificate is; None where none can be made: there is the menu all the same."""
+    try:
+        return tls.choose(desk.box)
+    except (certificate.NoCertificate, OSError) as error:
+        print(f"Zongji: there is no page on the network: {error}", flush=True)
+        return None
+
+
+def serve_for_ever(name: str, server: Callable[[], ThreadingHTTPServer]) -> None:
+    """A server, made anew when it fails."""
+    while True:
+        try:
+            server().serve_forever()
+        except OSError as error:
+            print(f"Zongji: {name} cannot be served: {error}", flush=True)
+            time.sleep(LOOK_S)
+
+
 def main() -> int:
     """Until the machine goes down."""
     desk = Desk(find, time.monotonic)
     print(f"Zongji: recovery ({desk.box.cause or 'started'}), box {desk.box.serial or 'unknown'}", flush=True)
-    ordered = desk.resume()
-    if ordered is not None:
-        print(f"Zongji: {ordered['action']}: {ordered['code']}: {ordered['text']}", flush=True)
-        if ordered["ok"]:
-            restart(desk, "order")
-    obey_stick(desk)
-    for terminal in TERMINALS:
-        if terminal.exists():
-            threading.Thread(target=show_on, args=(desk, terminal), name=terminal.name, daemon=True).start()
-    threading.Thread(target=watch, args=(desk,), name="watch", daemon=True).start()
-    while True:
-        try:
-            serve(desk, "", PORT).serve_forever()
-        except OSError as error:
-            print(f"Zongji: the page cannot be served: {error}", flush=True)
-            time.sleep(LOOK_S)
+    page = page_of(desk)
+    work = [
+        threading.Thread(target=show_on, args=(desk, terminal, page), name=terminal.name, daemon=True)
+        for terminal in TERMINALS
+        if terminal.exists()
+    ]
+    if page is not None:
+        servers: dict[str, Callable[[], ThreadingHTTPServer]] = {
+            "the page": lambda: serve(desk, "", PORT, page),
+            "the way to the page": lambda: door.serve(listener("", DOOR_PORT), "", explains=False),
+        }
+        work += [
+            threading.Thread(target=serve_for_ever, args=one, name=one[0], daemon=True)
+            for one in servers.items()
+        ]
+    for thread in work:
+        thread.start()
+    begin(desk)
+    watch(desk)
+    return 0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from image.box import files
+from image.box import commands, files
 from recovery.refused import Refused
 
 OURS = ("esp", "recovery", "rootfs-a", "rootfs-b", "config", "data")
@@ -30,14 +30,13 @@ Tell = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk of the machine. labels: GPT label -> device; used: it has partitions or a file system."""
+    """A disk of the machine. labels: GPT label -> device."""
 
     path: Path
     size: int
     model: str
     serial: str
     labels: Mapping[str, Path] = field(default_factory=dict)
-    used: bool = True
 
     @property
     def ours(self) -> bool:
@@ -55,7 +54,8 @@ class Box:
     """Folders where the partitions are mounted (None: there is no disk of ours), devices, and the stick.
 
     system: squashfs that is reinstalled from (a partition of the disk or of the stick). stick: where the
-    stick's own files are, None without one. run: runs a program, returns (exit status, text).
+    stick's own files are, None without one. fresh: the box has never been started, its data
+    partition is still empty. run: runs a program, returns (exit status, text).
     """
 
     disk: Disk | None
@@ -68,6 +68,7 @@ class Box:
     from_stick: bool = False
     cause: str = ""
     run: Callable[..., tuple[int, str]] = field(default=lambda *command, **more: run(*command, **more))
+    fresh: bool = False
 
     @property
     def home(self) -> Path:
@@ -76,6 +77,11 @@ class Box:
 
     def need_data(self) -> Path:
         """The data partition. Raises Refused."""
+        if self.fresh:
+            raise Refused(
+                "never_started",
+                "this box has never been started: start it once from its own disk, then try again",
+            )
         if self.data is None:
             raise Refused("no_data", "the data partition of this box cannot be read; run the diagnostics")
         return self.data
@@ -159,7 +165,7 @@ def product(box: Box, *words: str, tell: Tell | None = None) -> str:
     env = {"ZONGJI_CONFIG": str(box.need_config())}
     status, text = box.run(str(zongji), *words, "--home", str(box.home), uid=CONTROL_UID, env=env, tell=tell)
     if status:
-        last = next((line for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
+        last = commands.last_line(text) or "it said nothing"
         raise Refused("product_refused", last.partition(": ")[2] or last)
     return text
 

@@ -19,7 +19,7 @@ class Choice:
     serial: bool = False
 
 
-_ASKS = {"restore": ("file", "key"), "write_image": ("disk",)}
+_ASKS = {"restore": ("file", "key"), "write_image": ("disk", "erase")}
 CHOICES = tuple(
     Choice(
         key,
@@ -30,11 +30,17 @@ CHOICES = tuple(
     )
     for key in ACTIONS
 )
-OPTION = {"file": "file", "key": "key", "disk": "disk_serial"}
+OPTION = {"file": "file", "key": "key", "disk": "disk_serial", "erase": "erase"}
 """What is asked -> name of the option."""
+ERASE = "erase"
+"""Typed by whoever wants a disk erased that has the product and its data."""
 
 
 def with_answers(choice: Choice, answers: dict[str, str]) -> Options:
     """The options with what was typed; empty answers are left out."""
-    typed = {OPTION[ask]: answers[ask].strip() for ask in choice.asks if answers.get(ask, "").strip()}
+    typed: Options = {
+        OPTION[ask]: answers[ask].strip() for ask in choice.asks if answers.get(ask, "").strip()
+    }
+    if "erase" in typed:
+        typed["erase"] = typed["erase"].lower() == ERASE
     return {**choice.options, **typed}

@@ -101,8 +101,7 @@ class Desk:
     def do(self, choice: Choice, answers: dict[str, str], source: str) -> dict[str, Any]:
         """Do it; the result. Raises Refused when something else is being done, or the serial number that a
         reset asks for is not this box's."""
-        if choice.serial and answers.get("serial", "").strip().upper() != self.box.serial.upper():
-            raise Refused("serial_wrong", f"this box is {self.box.serial or 'without a serial number'}")
+        self.check_name(choice, answers)
         result = self._one(
             lambda: runner.run(self.box, choice.action, with_answers(choice, answers), self.tell, source),
             choice.action,
@@ -111,12 +110,21 @@ class Desk:
         assert result is not None
         return result
 
+    def check_name(self, choice: Choice, answers: dict[str, str]) -> None:
+        """Was this box's serial number typed, where the choice asks for it? Yes, where it has none. Raises
+        Refused."""
+        wanted = self.box.serial or "yes"
+        if choice.serial and answers.get("serial", "").strip().upper() != wanted.upper():
+            raise Refused("wrong_serial", f"this box is {self.box.serial or 'without a serial number'}")
+
     def resume(self) -> dict[str, Any] | None:
         """Finish what was cut off or ordered."""
-        order = runner.pending(self.box)
-        if order is None:
-            return None
-        return self._one(lambda: runner.resume(self.box, self.tell), str(order["action"]), "order")
+        before, order = self.result, runner.pending(self.box)
+        name = str(order["action"]) if order else "?"
+        found = self._one(lambda: runner.resume(self.box, self.tell), name, "order")
+        if found is None:
+            self.result = before
+        return found
 
     def obey(self) -> dict[str, Any] | None:
         """What an order on the stick says; None where there is nothing new. Raises Refused when something

@@ -6,18 +6,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from recovery.box import Box, Disk, run
+from image.box import disk as box_disk
+from recovery.box import Box, Disk
 
 SYS = Path("/sys/block")
-BOOT_ENV = Path("/run/zongji/boot.env")
 COMMAND_LINE = Path("/proc/cmdline")
 STICKS = Path("/run/zongji/usb")
 SKIPPED = re.compile(r"loop|ram|zram|sr|fd|dm-|md")
-MOUNTS = {
-    "esp": (Path("/boot/esp"), "vfat", "noatime,umask=0077,nosuid,nodev,noexec"),
-    "config": (Path("/config"), "ext4", "noatime,nosuid,nodev,noexec"),
-    "data": (Path("/data"), "ext4", "noatime,nosuid,nodev"),
-}
+VPD_HEADER_BYTES = 4
+"""Before the serial number in the page of a SCSI or SATA disk that has it (SPC-4, 7.8.15)."""
 
 
 def _text(path: Path) -> str:
@@ -27,30 +24,35 @@ def _text(path: Path) -> str:
         return ""
 
 
-def disks(sys_block: Path = SYS, dev: Path = Path("/dev")) -> list[Disk]:
+def _serial(disk: Path) -> str:
+    """NVMe and MMC tell it as a text, virtio too, SCSI and SATA as a page of their own."""
+    try:
+        page = (disk / "device" / "vpd_pg80").read_bytes()[VPD_HEADER_BYTES:]
+    except OSError:
+        page = b""
+    own = page.decode("ascii", "replace").strip("\0 ")
+    return own or _text(disk / "device" / "serial") or _text(disk / "serial") or _text(disk / "wwid")
+
+
+def disks(sys_block: Path = SYS) -> list[Disk]:
     """Every disk with its partitions, as the kernel shows them."""
     found = []
     for entry in sorted(sys_block.iterdir()):
         size = int(_text(entry / "size") or 0) * 512
         if SKIPPED.match(entry.name) or not size:
             continue
-        labels = {}
-        parts = sorted(entry.glob(f"{entry.name}*/uevent"))
-        for uevent in parts:
-            match = re.search(r"^PARTNAME=(.+)$", _text(uevent), re.MULTILINE)
-            if match:
-                labels[match[1]] = dev / uevent.parent.name
-        serial = _text(entry / "device" / "serial") or _text(entry / "serial") or _text(entry / "wwid")
-        found.append(
-            Disk(dev / entry.name, size, _text(entry / "device" / "model"), serial, labels, bool(parts))
-        )
+        labels = box_disk.partitions(entry.name, sys_block)
+        model = _text(entry / "device" / "model")
+        found.append(Disk(Path("/dev") / entry.name, size, model, _serial(entry), labels))
     return found
 
 
-def started_from(boot_env: Path = BOOT_ENV) -> str:
-    """Kernel name of the disk that this system came from."""
-    match = re.search(r"^DISK=(\S+)$", _text(boot_env), re.MULTILINE)
-    return match[1] if match else ""
+def started_from(boot_env: Path = box_disk.BOOT_ENV) -> str:
+    """Kernel name of the disk that this system came from; "" where nothing tells."""
+    try:
+        return box_disk.boot_disk(boot_env)
+    except (OSError, box_disk.DiskError):
+        return ""
 
 
 def cause(command_line: Path = COMMAND_LINE) -> str:
@@ -75,20 +77,40 @@ def find() -> Box:
     from_stick = own is not None and "stick-recovery" in own.labels
     candidates = [one for one in everything if one.ours and one is not own] if from_stick else [own]
     target = next((one for one in candidates if one is not None and one.ours), None)
-    folders = {label: _mount(target.labels[label], label) for label in MOUNTS} if target else {}
+    fresh = target is not None and _fresh(target)
+    wanted = [label for label in box_disk.OPTIONS if not (fresh and label == "data")]
+    folders = {label: _mount(target.labels[label], label) for label in wanted} if target else {}
     source = own.labels.get("stick-recovery") or own.labels.get("recovery") if own else None
-    boot = folders.get("esp")
+    boot, stick = folders.get("esp"), stick_folder()
     return Box(
         target,
         boot / "zongji" if boot else None,
         folders.get("config"),
         folders.get("data"),
         source,
-        stick_folder(),
-        tuple(one for one in everything if not (from_stick and one is own)),
+        stick,
+        tuple(one for one in everything if not (from_stick and one is own) and not _holds(one, stick)),
         from_stick,
         cause(),
+        fresh=fresh,
     )
+
+
+def _holds(disk: Disk, stick: Path | None, sys_block: Path = SYS) -> bool:
+    """Is this the disk of the stick? The folder's name ends with its device."""
+    device = stick.name.rpartition("-")[2] if stick else ""
+    return device != "" and (device == disk.path.name or (sys_block / disk.path.name / device).is_dir())
+
+
+def _fresh(disk: Disk) -> bool:
+    """Has the box never been started? Its first start formats the data partition."""
+    if box_disk.DATA.is_mount():
+        return False
+    try:
+        return box_disk.is_blank(disk.path.name, disk.labels["data"])
+    except (OSError, box_disk.DiskError) as error:
+        print(f"Zongji: {disk.path.name}: {error}", flush=True)
+        return False
 
 
 _useless: set[Path] = set()
@@ -96,19 +118,26 @@ _useless: set[Path] = set()
 
 
 def _mount(device: Path, label: str) -> Path | None:
-    place, kind, options = MOUNTS[label]
+    place, kind, _ = box_disk.OPTIONS[label]
     if place.is_mount():
         return place
     if device in _useless:
         return None
     if kind == "ext4":
-        status, text = run("e2fsck", "-p", str(device))
-        if status & ~3:
-            print(f"Zongji: {label} is damaged: {text.strip()[-200:]}", flush=True)
+        _check(device, label)
     place.mkdir(parents=True, exist_ok=True)
-    status, text = run("mount", "-t", kind, "-o", options, str(device), str(place))
-    if status:
-        print(f"Zongji: {label} cannot be mounted: {text.strip()[-200:]}", flush=True)
+    try:
+        box_disk.mount(device, label)
+    except box_disk.DiskError as error:
+        print(f"Zongji: {label} cannot be mounted: {error}", flush=True)
         _useless.add(device)
         return None
     return place
+
+
+def _check(device: Path, label: str) -> None:
+    """As at every start; one that cannot be mended may still be mounted and read."""
+    try:
+        box_disk.check(device)
+    except box_disk.DiskError as error:
+        print(f"Zongji: {label} is damaged: {error}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TextIO
 
 from recovery.choices import CHOICES, Choice
@@ -11,28 +12,46 @@ from recovery.words import ACTIONS, LANGUAGES, problem, say
 
 
 class Menu:
-    """One terminal."""
+    """One terminal. addresses: where the page is now; none while the network or the page is not there yet.
+    fingerprint: of the page's certificate."""
 
     def __init__(
-        self, desk: Desk, keys: TextIO, screen: TextIO, addresses: list[str], language: str = "en"
+        self,
+        desk: Desk,
+        keys: TextIO,
+        screen: TextIO,
+        addresses: Callable[[], list[str]],
+        language: str = "en",
+        fingerprint: str = "",
     ) -> None:
         self._desk = desk
         self._keys = keys
         self._screen = screen
         self._addresses = addresses
+        self._fingerprint = fingerprint
+        self._shown: tuple[list[str], bool] = ([], False)
+        self._waits = False
         self.language = language
 
     def show(self) -> None:
         """The whole menu."""
         lines = ["", f"  {say('title', self.language)}"]
         serial = self._desk.box.serial
-        lines.append(
-            f"  {say('serial', self.language)}: {serial}" if serial else f"  {say('no_box', self.language)}"
-        )
-        if self._addresses:
-            pages = "  ".join(f"http://{address}/" for address in self._addresses)
+        if serial:
+            lines.append(f"  {say('serial', self.language)}: {serial}")
+        else:
+            lines.append(f"  {say('fresh' if self._desk.box.fresh else 'no_box', self.language)}")
+        self._shown = self._state()
+        addresses, busy = self._shown
+        if addresses:
+            pages = "  ".join(f"https://{address}/" for address in addresses)
             lines.append(f"  {say('page_at', self.language)}: {pages}")
+            lines.append(f"  {say('fingerprint', self.language)}:")
+            middle = len(self._fingerprint) // 2 + 1
+            lines += [f"    {part}" for part in (self._fingerprint[:middle], self._fingerprint[middle:])]
             lines.append(f"  {say('code', self.language)}: {self._desk.code}")
+        if busy and self._desk.step is not None:
+            lines.append(f"  {say('busy', self.language)}: {self._desk.step[0]}")
         left = self._desk.retry_in_s()
         if left is not None:
             minutes = f"{int(left / 60) + 1} {say('minutes', self.language)}"
@@ -42,11 +61,22 @@ class Menu:
         lines += ["", f"  {say('language', self.language)}", f"  {say('choose', self.language)}: "]
         self._say("\n".join(lines), end="")
 
+    def look(self) -> None:
+        """Show the menu anew when nobody is in the middle of it and there is something new: the page's
+        address, or that what was being done has ended."""
+        if self._waits and self._state() != self._shown:
+            self.show()
+
+    def _state(self) -> tuple[list[str], bool]:
+        return self._addresses(), self._desk.busy
+
     def run(self) -> None:
         """Until the terminal goes."""
         while True:
             self.show()
+            self._waits = True
             line = self._keys.readline()
+            self._waits = False
             if not line:
                 return
             self._desk.touch()
@@ -66,7 +96,8 @@ class Menu:
             what = self._desk.plan(choice, answers)
             self._say(f"\n  {say('will', self.language)}: {what}")
             if choice.serial:
-                answers["serial"] = self._ask(say("type_serial", self.language))
+                asks = "type_serial" if self._desk.box.serial else "type_yes"
+                answers["serial"] = self._ask(say(asks, self.language))
             elif self._ask(say("sure", self.language)).lower() != "yes":
                 return
             result = self._desk.do(choice, answers, "menu")

@@ -1,4 +1,4 @@
-"""The page on the network. Nothing can be done without the presence code from the box's screen."""
+"""The page on the network, encrypted. Nothing can be done without the presence code from the box's screen."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import http.server
 import json
 import secrets
 import socket
+import ssl
 import threading
 from urllib.parse import parse_qs
 
+from image.box.places import Places
 from recovery.choices import CHOICES, Choice
 from recovery.desk import Desk
 from recovery.refused import Refused
@@ -52,7 +54,7 @@ class Page:
         other = "".join(
             f' <a href="/?lang={code}">{html.escape(name)}</a>' for code, name in LANGUAGES.items()
         )
-        serial = html.escape(self._desk.box.serial) or word("no_box")
+        serial = html.escape(self._desk.box.serial) or word("fresh" if self._desk.box.fresh else "no_box")
         body = f"<h1>{word('title')}</h1><p>{word('serial')}: <b>{serial}</b>{other}</p>"
         body += f'<p class="bad" role="alert">{html.escape(note)}</p>' if note else ""
         if not self.known(token):
@@ -86,7 +88,8 @@ class Page:
         asks = [*choice.asks, *(["serial"] if choice.serial else [])]
         fields = ""
         for ask in asks:
-            text = say("type_serial" if ask == "serial" else ask, language)
+            word = ask if ask != "serial" else "type_serial" if self._desk.box.serial else "type_yes"
+            text = say(word, language)
             fields += (
                 f'<label>{html.escape(text)}<input name="{ask}" autocomplete="off" maxlength=200></label>'
             )
@@ -113,10 +116,9 @@ class Page:
             return say("enter_code", language)
         try:
             self._desk.plan(choice, fields)
+            self._desk.check_name(choice, fields)
         except Refused as refused:
             return problem(refused.code, refused.text, language)
-        if choice.serial and fields.get("serial", "").strip().upper() != self._desk.box.serial.upper():
-            return say("type_serial", language)
         threading.Thread(target=self._work, args=(choice, fields), name="action", daemon=True).start()
         return ""
 
@@ -139,7 +141,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The page, or its state for programs."""
         if self.path.startswith("/state"):
-            state = {"serial": self.desk.box.serial, "busy": self.desk.busy}
+            # How far, not what: steps may tell a password.
+            step = self.desk.step
+            state = {
+                "serial": self.desk.box.serial,
+                "busy": step is not None,
+                "percent": (step or ("", 0))[1],
+            }
             self._send(200, json.dumps(state), "application/json")
         elif self.path.partition("?")[0] == "/":
             self._send(200, self.page.show(self._token(), self._language()))
@@ -173,7 +181,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(303)
         self.send_header("Location", f"/?lang={language}")
         if token:
-            self.send_header("Set-Cookie", f"recovery={token}; HttpOnly; SameSite=Strict; Path=/")
+            self.send_header("Set-Cookie", f"recovery={token}; HttpOnly; SameSite=Strict; Secure; Path=/")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -206,15 +214,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Requests are not logged: the code may be among them."""
 
 
-def serve(desk: Desk, host: str, port: int) -> http.server.ThreadingHTTPServer:
-    """The server, listening; call its `serve_forever`. host "": every address, IPv4 and IPv6. Raises
-    OSError."""
-    handler = type("RecoveryHandler", (Handler,), {"page": Page(desk), "desk": desk})
-    server = http.server.ThreadingHTTPServer((host, port), handler, bind_and_activate=False)
-    server.socket.close()
+def listener(host: str, port: int) -> socket.socket:
+    """A listening socket. host "": every address, IPv4 and IPv6. Raises OSError."""
     both = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
-    server.socket = socket.create_server((host, port), family=family, dualstack_ipv6=both)
+    return socket.create_server((host, port), family=family, dualstack_ipv6=both)
+
+
+def serve(desk: Desk, host: str, port: int, tls: Places) -> http.server.ThreadingHTTPServer:
+    """The server, listening; call its `serve_forever`. tls: where its certificate and key are. Raises
+    OSError."""
+    handler = type("RecoveryHandler", (Handler,), {"page": Page(desk), "desk": desk})
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trust.load_cert_chain(tls.certificate, tls.key)
+    server = http.server.ThreadingHTTPServer((host, port), handler, bind_and_activate=False)
+    server.socket.close()
+    # Each browser's greeting is waited for in its own thread: one that says nothing keeps nobody away.
+    server.socket = trust.wrap_socket(
+        listener(host, port), server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+    )
     server.server_address = server.socket.getsockname()
     server.server_port = server.server_address[1]
+    server.daemon_threads = True
     return server

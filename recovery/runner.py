@@ -23,6 +23,8 @@ from recovery.box import Box, Tell, write_result
 from recovery.refused import Refused
 
 ORDER = "order.json"
+WANTS_STICK = ("no_stick", "no_backup", "no_bundle")
+"""Refusals that a stick may mend; at the start it is found only after a few seconds."""
 NAMES = tuple(sorted(one.name for one in pkgutil.iter_modules(actions.__path__)))
 """Every action there is."""
 
@@ -60,8 +62,9 @@ def run(box: Box, name: str, options: Options, tell: Tell, source: str = "menu")
     chosen.plan(box, options)
     if chosen.needs_box and chosen.steps:
         order = {"action": name, "options": options, "step": 0, "serial": box.serial, "source": source}
-        bootstate.order_recovery(box.need_boot())
+        # In this sequence: with RECOVERY=1 first, a cut in between would bring an old order to life.
         _note(box, order)
+        bootstate.order_recovery(box.need_boot())
         return _carry_out(box, chosen, order, tell)
     for step in chosen.steps:
         step(box, options, tell)
@@ -87,7 +90,8 @@ def pending(box: Box) -> dict[str, Any] | None:
 
 
 def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
-    """Finish what was cut off, or begin what the running system ordered. Raises Refused, OSError."""
+    """Finish what was cut off, or begin what the running system ordered. An order that wants a stick waits
+    for one. Raises Refused, OSError."""
     order = pending(box)
     if order is None:
         forget_order(box)
@@ -100,8 +104,9 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
         order |= {"step": 0, "source": "order"}
         try:
             chosen.plan(box, order.get("options") or {})
-        except Refused:
-            forget(box)
+        except Refused as refused:
+            if box.stick is not None or refused.code not in WANTS_STICK:
+                forget(box)
             raise
         _note(box, order)
     return _carry_out(box, chosen, order, tell)

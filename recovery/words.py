@@ -25,6 +25,22 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "Type model or serial number of the disk that may be erased",
         "zh": "请输入允许清空的磁盘型号或序列号",
     },
+    "erase": {
+        "en": "If it has this product and its data may go, type erase; else Enter",
+        "zh": "如该磁盘已有本产品且数据可删除，请输入 erase，否则回车",
+    },
+    "fresh": {
+        "en": "The disk of this box is new; its first start gives it a serial number.",
+        "zh": "本机磁盘是新的，首次启动后才有编号。",
+    },
+    "type_yes": {
+        "en": "This box has no serial number; type yes to go on",
+        "zh": "本机没有编号，请输入 yes 以继续",
+    },
+    "fingerprint": {
+        "en": "Its certificate, to compare with what the browser shows (SHA-256)",
+        "zh": "证书指纹，请与浏览器显示的核对（SHA-256）",
+    },
     "retry": {"en": "Nobody is here: the box tries again in", "zh": "无人操作，自动重试倒计时"},
     "minutes": {"en": "minutes", "zh": "分钟"},
     "enter_code": {"en": "Enter the presence code from the box's screen", "zh": "请输入设备屏幕上的现场码"},
@@ -77,11 +93,13 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "no_image": {"zh": "U 盘上应有且只有一个磁盘映像，或指定其文件名"},
     "not_an_image": {"zh": "此文件不是本产品的磁盘映像"},
     "disk_not_named": {"zh": "请用序列号指明允许清空的磁盘"},
-    "has_data": {"zh": "该磁盘已有本产品，重装可保留其数据"},
+    "has_data": {"zh": "该磁盘已有本产品，重装可保留其数据，输入 erase 则删除"},
+    "never_started": {"zh": "本机从未启动过，请先从自身磁盘启动一次"},
     "unknown_action": {"zh": "没有这项操作"},
     "bad_option": {"zh": "选项有误"},
     "bad_order": {"zh": "recovery.json 格式有误"},
     "serial_missing": {"zh": "recovery.json 没有写明设备编号"},
+    "wrong_serial": {"zh": "输入的编号与本机不符"},
     "serial_wrong": {"zh": "recovery.json 写的是另一台设备"},
     "failed": {"zh": "操作失败"},
 }

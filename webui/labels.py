@@ -198,6 +198,7 @@ AUDIT = {
     "stick ejected": _l("USB stick taken out"),
     "box restarted": _l("Box started anew"),
     "box switched off": _l("Box switched off"),
+    "recovery ordered": _l("Recovery ordered"),
     "cards chosen": _l("Cards chosen"),
     "recording played": _l("Recording played"),
     "recording downloaded": _l("Recording downloaded"),

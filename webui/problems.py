@@ -97,6 +97,7 @@ WORDS: dict[str, str] = {
     ),
     # The box
     "engine_refused": N_("The call engine did not start; look into the log."),
+    "wrong_serial": N_("This is not the serial number of this box."),
     "not_down": N_("The box does not go down; look into the log."),
     "no_log": N_("The log cannot be read."),
     "no_support": N_("The support bundle was not made; look into the log."),

@@ -33,6 +33,12 @@ IDENTITY = "identity.json"
 """Every box has it from its first start on, and keeps it through a factory reset."""
 BLANK = "5A0F6A1B-7A6F-4E67-8A69-B1A4C0DA7A00"
 """PARTUUID of a data partition that nobody has used yet; genimage gives it, the first boot takes it away."""
+OPTIONS = {
+    "esp": (ESP, "vfat", "noatime,umask=0077,nosuid,nodev,noexec,errors=continue"),
+    "config": (CONFIG, "ext4", "noatime,nosuid,nodev,noexec"),
+    "data": (DATA, "ext4", "noatime,nosuid,nodev"),
+}
+"""Where each partition is mounted, as what and how."""
 FOLDERS = ((DATA / "system", 0o750), (DATA / "log", 0o755), (DATA / "log" / "journal", 0o755))
 """What is needed before tmpfiles makes the others."""
 
@@ -82,7 +88,9 @@ def partitions(disk: str, sys_block: Path = Path("/sys/class/block")) -> dict[st
     """GPT label -> device of each partition of a disk."""
     found: dict[str, Path] = {}
     for uevent in sorted((sys_block / disk).glob(f"{disk}*/uevent")):
-        match = re.search(r"^PARTNAME=(.+)$", uevent.read_text(encoding="utf-8"), re.MULTILINE)
+        match = re.search(
+            r"^PARTNAME=(.+)$", uevent.read_text(encoding="utf-8", errors="replace"), re.MULTILINE
+        )
         if match:
             found[match[1]] = Path("/dev") / uevent.parent.name
     return found
@@ -143,7 +151,7 @@ def first_boot(disk: str, report: Report) -> bool:
     never = ("--wipe=never", "--wipe-partitions=never")
     _feed(table, "sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--force", *never, device)
     data = partitions(disk)["data"]
-    number = Path(f"/sys/class/block/{data.name}/partition").read_text().strip()
+    number = _part_number(data)
     run("partx", "--update", "--nr", number, device)
     run("mkfs.ext4", "-q", "-F", "-L", "data", "-m", "1", data)
     # From now on it is in use: the mark goes last.
@@ -159,6 +167,19 @@ def first_boot(disk: str, report: Report) -> bool:
         str(uuid.uuid4()).upper(),
     )
     return True
+
+
+def is_blank(disk: str, data: Path) -> bool:
+    """Does the data partition still bear the image's mark? Raises DiskError, OSError."""
+    return _part_uuid(disk, data) == BLANK
+
+
+def _part_uuid(disk: str, part: Path) -> str:
+    return run("sfdisk", "--part-uuid", Path("/dev") / disk, _part_number(part)).strip().upper()
+
+
+def _part_number(part: Path) -> str:
+    return Path(f"/sys/class/block/{part.name}/partition").read_text().strip()
 
 
 def _feed(text: str, *command: object) -> None:
@@ -201,8 +222,9 @@ def check_esp(device: Path, report: Report) -> None:
         report.note(f"the ESP cannot be mended: {done.stdout.strip()[-300:]} {done.stderr.strip()[-300:]}")
 
 
-def mount(device: Path, target: Path, kind: str, options: str) -> None:
-    """Mount, unless something is mounted there already."""
+def mount(device: Path, label: str) -> None:
+    """Mount a partition where the product has it, unless it is mounted already. Raises DiskError."""
+    target, kind, options = OPTIONS[label]
     if not target.is_mount():
         run("mount", "-t", kind, "-o", options, device, target)
 
@@ -216,7 +238,7 @@ def mount_data(parts: dict[str, Path], report: Report) -> bool:
         return False
     try:
         state = check(device)
-        mount(device, DATA, "ext4", "noatime,nosuid,nodev")
+        mount(device, "data")
     except DiskError as error:
         report.data = "unreadable"
         report.note(f"the data partition cannot be read; nothing was changed on it. {error}")
@@ -231,18 +253,17 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
     device = parts.get("config")
     if device is None:
         raise DiskError("this disk has no config partition")
-    options = "noatime,nosuid,nodev,noexec"
     try:
         report.config = check(device)
-        mount(device, CONFIG, "ext4", options)
+        mount(device, "config")
     except DiskError as error:
         copied = data_there and (CONFIG_COPY / IDENTITY).exists()
-        if not copied and _mounts(device, options):
+        if not copied and _mounts(device):
             report.note(f"the config partition is damaged; there is no copy, so it is used as it is. {error}")
             return
         report.note(f"the config partition cannot be read and is made anew. {error}")
         run("mkfs.ext4", "-q", "-F", "-L", "config", device)
-        mount(device, CONFIG, "ext4", options)
+        mount(device, "config")
         if not copied:
             report.config = "lost"
             report.note("there is no copy of the configuration: the box must be set up again")
@@ -252,9 +273,9 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
         report.note("the configuration was put back from its copy")
 
 
-def _mounts(device: Path, options: str) -> bool:
+def _mounts(device: Path) -> bool:
     try:
-        mount(device, CONFIG, "ext4", options)
+        mount(device, "config")
     except DiskError:
         return False  # the caller tells why it could not be checked, and makes it anew
     return True
@@ -353,7 +374,7 @@ def start() -> int:
         if "esp" in parts:
             try:
                 check_esp(parts["esp"], report)
-                mount(parts["esp"], ESP, "vfat", "noatime,umask=0077,nosuid,nodev,noexec,errors=continue")
+                mount(parts["esp"], "esp")
             except (DiskError, OSError) as error:
                 report.note(f"the ESP cannot be mounted: {error}")
         data_there = mount_data(parts, report)

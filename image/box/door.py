@@ -48,6 +48,8 @@ class Door(BaseHTTPRequestHandler):
     """One request of one browser."""
 
     fingerprint = ""
+    explains = True
+    """Is the first page shown, or everybody sent on?"""
     timeout = TIMEOUT_S
     server_version = "Zongji"
     sys_version = ""
@@ -67,7 +69,8 @@ class Door(BaseHTTPRequestHandler):
         if not to:
             self.send_error(HTTPStatus.BAD_REQUEST, "no host")
             return
-        first = self.path == "/" and COOKIE not in self.headers.get("Cookie", "") and self.command != "POST"
+        first = self.explains and self.path == "/" and self.command != "POST"
+        first = first and COOKIE not in self.headers.get("Cookie", "")
         body = b""
         if first:
             body = PAGE.format(target=html.escape(to), fingerprint=html.escape(self.fingerprint)).encode()
@@ -89,9 +92,9 @@ class Door(BaseHTTPRequestHandler):
         """Scanners would fill the journal."""
 
 
-def serve(listener: socket.socket, fingerprint: str) -> ThreadingHTTPServer:
+def serve(listener: socket.socket, fingerprint: str, explains: bool = True) -> ThreadingHTTPServer:
     """A server on a socket that listens already."""
-    handler = type("FingerprintDoor", (Door,), {"fingerprint": fingerprint})
+    handler = type("FingerprintDoor", (Door,), {"fingerprint": fingerprint, "explains": explains})
     server = ThreadingHTTPServer(("", 0), handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listener

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from image.box import bootstate
+from image.box import bootstate, commands
 from recovery.box import Box, Tell
 from recovery.refused import Refused
 from recovery.runner import Action, Options
@@ -39,7 +39,7 @@ def plan(box: Box, options: Options) -> str:
     if status:
         raise Refused(
             "bad_bundle",
-            f"{path.name} is refused: {text.strip().splitlines()[-1] if text.strip() else status}",
+            f"{path.name} is refused: {commands.last_line(text) or status}",
         )
     return f"install {path.name}; settings, calls and recordings stay"
 
@@ -81,7 +81,7 @@ def _name_systems(box: Box) -> None:
 def _rauc(box: Box, *command: str) -> None:
     status, text = box.run(*command)
     if status:
-        raise Refused("not_installed", text.strip().splitlines()[-1] if text.strip() else "RAUC failed")
+        raise Refused("not_installed", commands.last_line(text) or "RAUC failed")
 
 
 ACTION = Action(plan, (install,), sets_boot=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-
 from image.box import bootstate
-from recovery.box import CHUNK, Box, Tell, device_bytes, squashfs_bytes
+from recovery.box import Box, Tell, device_bytes, squashfs_bytes
+from recovery.copying import copy
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -42,36 +40,9 @@ def give_up_old(box: Box, options: Options, tell: Tell) -> None:
 def write(box: Box, options: Options, tell: Tell) -> None:
     """Copy, then read back from the disk and compare."""
     assert box.system is not None
-    target = box.slot(_slot(box, options))
-    total = squashfs_bytes(box.system)
-    wanted = hashlib.sha256()
-    with box.system.open("rb") as source, target.open("r+b") as file:
-        done = 0
-        while done < total:
-            chunk = source.read(min(CHUNK, total - done))
-            if not chunk:
-                raise Refused("system_damaged", "the system on the recovery partition is cut short")
-            file.write(chunk)
-            wanted.update(chunk)
-            done += len(chunk)
-            tell("writing", 50 * done // total)
-        file.flush()
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    found = hashlib.sha256()
-    with target.open("rb") as file:
-        done = 0
-        while done < total:
-            chunk = file.read(min(CHUNK, total - done))
-            if not chunk:
-                break
-            found.update(chunk)
-            done += len(chunk)
-            tell("verifying", 50 + 50 * done // total)
-    if found.digest() != wanted.digest():
-        raise Refused(
-            "disk_bad", "what was read back from the disk differs from what was written: replace the disk"
-        )
+    short = Refused("system_damaged", "the system on the recovery partition is cut short")
+    with box.system.open("rb") as source:
+        copy(source, box.slot(_slot(box, options)), squashfs_bytes(box.system), tell, short)
 
 
 def activate(box: Box, options: Options, tell: Tell) -> None:

@@ -6,13 +6,12 @@ Everything on that disk is lost, so its owner says which one is meant by its mod
 from __future__ import annotations
 
 import gzip
-import hashlib
 import lzma
-import os
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from recovery.box import CHUNK, Box, Disk, Tell
+from recovery.box import Box, Disk, Tell
+from recovery.copying import copy
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -69,58 +68,32 @@ def plan(box: Box, options: Options) -> str:
             "too_small", f"the disk {disk.model} has {disk.size >> 20} MB, {need >> 20} MB are needed"
         )
     if disk.ours and options.get("erase") is not True:
-        raise Refused("has_data", "this disk has this product on it already; reinstall keeps its data")
+        raise Refused(
+            "has_data",
+            "this disk has this product on it already; reinstall keeps its data, the word erase deletes it",
+        )
     return f"erase the disk {disk.model} {disk.serial} and write {path.name} to it"
 
 
 def _let_go(box: Box, disk: Disk) -> None:
     """A file system that stays mounted would write its old state into the new image."""
-    if box.disk is None or disk.path != box.disk.path:
-        return
-    mounted = [folder for folder in (box.boot and box.boot.parent, box.config, box.data) if folder]
-    for folder in mounted:
-        status, text = box.run("umount", str(folder))
+    status, text = box.run("lsblk", "-nro", "MOUNTPOINTS", str(disk.path))
+    for folder in text.split() if not status else ():
+        status, text = box.run("umount", folder)
         if status:
             raise Refused("disk_busy", f"{folder} is in use and cannot be let go: {text.strip()[-200:]}")
-    box.boot = box.config = box.data = None
+    if box.disk is not None and disk.path == box.disk.path:
+        box.boot = box.config = box.data = None
 
 
 def write(box: Box, options: Options, tell: Tell) -> None:
-    """The partition table goes first and comes last, so that a half-written disk is never taken for a box."""
+    """The image; then the kernel looks at the disk's new partitions."""
     disk, path = target(box, options), image(box, options)
-    total = needed_bytes(path)
     _let_go(box, disk)
-    with opened(path) as source, disk.path.open("r+b") as file:
-        first = source.read(CHUNK)
-        file.write(bytes(len(first)))
-        os.fsync(file.fileno())
-        wanted, done = hashlib.sha256(first), len(first)
-        while chunk := source.read(CHUNK):
-            file.write(chunk)
-            wanted.update(chunk)
-            done += len(chunk)
-            tell("writing", min(99, 70 * done // total))
-        if done < total:
-            raise Refused(
-                "not_an_image", f"{path.name} is cut short at {done} of {total} bytes; copy it again"
-            )
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        file.write(first)
-        file.flush()
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    found, left = hashlib.sha256(), done
-    with disk.path.open("rb") as file:
-        while left and (chunk := file.read(min(CHUNK, left))):
-            found.update(chunk)
-            left -= len(chunk)
-            tell("verifying", min(99, 70 + 30 * (done - left) // done))
-    if found.digest() != wanted.digest():
-        raise Refused(
-            "disk_bad", "what was read back from the disk differs from what was written: replace the disk"
-        )
+    short = Refused("not_an_image", f"{path.name} is cut short; copy it to the stick again")
+    with opened(path) as source:
+        copy(source, disk.path, needed_bytes(path), tell, short)
+    box.run("blockdev", "--rereadpt", str(disk.path))
 
 
 ACTION = Action(plan, (write,), needs_box=False)

@@ -6,22 +6,26 @@ import json
 import os
 import pty
 import re
+import socket
+import ssl
 import threading
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from recovery import runner
-from recovery.__main__ import look, menu_on
+from image.box import bootstate, certificate
+from image.box.places import Places
+from recovery import runner, tls
+from recovery.__main__ import begin, look, menu_on
 from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
 from recovery.page import serve
 from recovery.words import ACTIONS, LANGUAGES, PROBLEMS, WORDS
 
-from .conftest import SERIAL
-from .test_actions import recordings, system_of
+from .conftest import SERIAL, company
+from .test_actions import disk_image, recordings, system_of
 
 HAN = re.compile("[\u4e00-\u9fff]")
 
@@ -43,9 +47,16 @@ def desk(box, clock):
     return Desk(lambda: box, clock)
 
 
-def talk(desk, *lines, language="en"):
+def talk(desk, *lines, language="en", where=("192.168.1.9",)):
     screen = io.StringIO()
-    menu = Menu(desk, io.StringIO("".join(f"{line}\n" for line in lines)), screen, ["192.168.1.9"], language)
+    menu = Menu(
+        desk,
+        io.StringIO("".join(f"{line}\n" for line in lines)),
+        screen,
+        lambda: list(where),
+        language,
+        "AA:" * 31 + "AA",
+    )
     menu.run()
     return screen.getvalue()
 
@@ -56,7 +67,8 @@ def number_of(key):
 
 def test_the_menu_shows_box_address_and_code(desk):
     text = talk(desk)
-    assert SERIAL in text and "http://192.168.1.9/" in text and desk.code in text
+    assert SERIAL in text and "https://192.168.1.9/" in text and desk.code in text
+    assert "".join(text.split()).count("AA:") == 31, "the certificate's fingerprint"
     assert all(ACTIONS[choice.key]["en"] in text for choice in CHOICES)
 
 
@@ -126,12 +138,51 @@ def test_one_thing_at_a_time(desk):
     assert "Not done" in talk(desk, number_of("reinstall"), "yes")
 
 
+def test_a_disk_that_has_the_product_is_erased_only_at_a_word_of_its_own(desk, box):
+    disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    box.disk.path.write_bytes(bytes(box.disk.size))
+    assert "Not done: this disk has this product" in talk(desk, number_of("write_image"), "S123", "yes")
+    assert not any(box.disk.path.read_bytes())
+    assert "This will: erase" in talk(desk, number_of("write_image"), "S123", "Erase", "no")
+
+
+def test_a_reset_of_a_box_without_a_serial_number_wants_a_word_too(desk, box):
+    (box.config / "identity.json").unlink()
+    assert "Not done" in talk(desk, number_of("factory_reset_all"), "") and recordings(box)
+    assert "has no serial number" in talk(desk, number_of("factory_reset_all"), "yes")
+    assert recordings(box) == {}
+
+
+def test_the_menu_is_shown_anew_when_the_network_comes_but_not_in_the_middle_of_a_question(desk):
+    where, screen = [], io.StringIO()
+    menu = Menu(desk, io.StringIO(), screen, lambda: list(where))
+    menu.show()
+    assert desk.code not in screen.getvalue(), "there is no page yet"
+
+    class Keys:
+        def __init__(self, *lines):
+            self.lines = list(lines)
+
+        def readline(self):
+            where.append("192.168.1.9")
+            menu.look()
+            shown.append(screen.getvalue().count("https://"))
+            return self.lines.pop(0)
+
+    shown = []
+    menu = Menu(desk, Keys(number_of("diagnose") + "\n", "no\n", ""), screen, lambda: list(where))
+    menu.run()
+    first, in_question, after = shown
+    assert first == 1 and in_question == first, "a question is not written over"
+    assert after > in_question
+
+
 # -------------------------------------------------------------------------- terminals
 def test_the_menu_comes_up_on_a_real_terminal(desk):
     outside, inside = pty.openpty()
     with os.fdopen(outside, "r+b", buffering=0) as screen:
         screen.write(b"l\n\x04")  # one line typed, then the terminal is hung up
-        menu_on(desk, Path(os.ttyname(inside)))
+        menu_on(desk, Path(os.ttyname(inside)), None)
         told = screen.read(1 << 16)
         os.close(inside)
     assert SERIAL.encode() in told and desk.retry_in_s() is None
@@ -161,15 +212,60 @@ def test_an_order_on_a_stick_is_obeyed_whoever_sees_the_stick_first(desk, box):
     assert ("systemctl", "--no-block", "reboot") in box.ran and not desk.busy
 
 
+def test_an_order_for_what_is_on_a_stick_waits_for_the_stick(desk, box, home, backup_on_stick):
+    stick, box.stick = box.stick, None
+    for path in (box.data / "zongji" / "backups").glob("*.zjb"):
+        path.unlink()
+    (box.config / "order.json").write_text(json.dumps({"action": "restore", "options": {}}))
+    bootstate.order_recovery(box.boot)
+    begin(desk)
+    assert desk.result["code"] == "no_backup" and runner.pending(box), "the stick is not seen yet"
+    box.stick = stick
+    look(desk)
+    assert company(home) == "Blue Bay" and runner.pending(box) is None
+    assert ("systemctl", "--no-block", "reboot") in box.ran
+
+
+def test_a_stale_order_is_gone_before_anything_else_orders_recovery(desk, box):
+    (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
+    begin(desk)
+    assert not (box.config / "order.json").exists() and recordings(box)
+
+
 # ------------------------------------------------------------------------------ page
+def test_a_browser_that_says_nothing_keeps_nobody_away(browser):
+    with socket.create_connection(("127.0.0.1", browser.port)):
+        assert browser("GET", "/")[0] == 200
+
+
+def test_the_pages_certificate_is_the_boxs_own_or_made_for_this_start(box, tmp_path, page_tls):
+    made = tls.choose(box, Places(tmp_path / "memory"))
+    assert made.root == tmp_path / "memory" and certificate.fits(made)
+    before = made.certificate.read_bytes()
+    assert tls.choose(box, made).certificate.read_bytes() == before, "one for the whole start"
+    box.config = page_tls.config
+    assert tls.choose(box, made) == page_tls
+    page_tls.key.rename(page_tls.key.with_name("lost.pem"))
+    assert tls.choose(box, made) == made, "a damaged config takes no page away"
+    page_tls.key.with_name("lost.pem").rename(page_tls.key)
+
+
+@pytest.fixture(scope="module")
+def page_tls(tmp_path_factory):
+    places = Places(tmp_path_factory.mktemp("tls"))
+    certificate.make(places, "zongji", [], group=None)
+    return places
+
+
 @pytest.fixture(params=["", "127.0.0.1"], ids=["every address", "one address"])
-def browser(request, desk):
-    server = serve(desk, request.param, 0)
+def browser(request, desk, page_tls):
+    server = serve(desk, request.param, 0, page_tls)
+    trust = ssl.create_default_context(cafile=str(page_tls.certificate))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
 
     def ask(method, path, fields=None, cookie="", **headers):
-        link = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        link = http.client.HTTPSConnection("127.0.0.1", server.server_port, timeout=10, context=trust)
         body = urlencode(fields) if fields is not None else None
         link.request(method, path, body, {"Cookie": cookie, **headers})
         answer = link.getresponse()
@@ -178,6 +274,7 @@ def browser(request, desk):
         link.close()
         return found
 
+    ask.port = server.server_port
     yield ask
     server.shutdown()
     server.server_close()
@@ -199,12 +296,12 @@ def test_nothing_is_done_without_the_code_from_the_screen(browser, desk, box):
 
 def test_with_the_code_an_action_is_done(browser, desk, box):
     status, _, cookie = browser("POST", "/enter", {"code": desk.code})
-    assert status == 303 and "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert status == 303 and {"HttpOnly", "SameSite=Strict", "Secure"} <= set(cookie.split("; "))
     cookie = cookie.partition(";")[0]
     assert "Reinstall" in browser("GET", "/?lang=en", cookie=cookie)[1]
     assert "重装系统" in browser("GET", "/?lang=zh", cookie=cookie)[1]
     status, text, _ = browser("POST", "/do?lang=en", {"what": "factory_reset_all", "serial": "wrong"}, cookie)
-    assert recordings(box) and "serial number" in text
+    assert recordings(box) and f"this box is {SERIAL}" in text
     browser("POST", "/do?lang=en", {"what": "reinstall"}, cookie)
     for one in threading.enumerate():
         if one.name == "action":

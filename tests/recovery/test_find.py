@@ -1,7 +1,10 @@
 """Disks as the kernel shows them, on a made-up /sys."""
 
+from pathlib import Path
+
 import pytest
 
+from image.box import disk
 from recovery import find
 from recovery.box import OURS
 
@@ -32,20 +35,33 @@ def test_a_disk_of_ours_is_told_from_any_other(machine, tmp_path):
     machine("loop0", 4096)
     machine("sr0", 4096)
     machine("sdc", 0)
-    ours, other = find.disks(machine.block, tmp_path)
-    assert ours.ours and ours.size == 2048 * 512 and ours.labels["rootfs-a"] == tmp_path / "sda4"
+    disk = machine.block / "sdb" / "device"
+    (disk / "serial").unlink()  # SCSI and SATA have a page of bytes instead
+    (disk / "vpd_pg80").write_bytes(b"\x00\x80\x00\x0c    WD-777  ")
+    ours, other = find.disks(machine.block)
+    assert ours.ours and ours.size == 2048 * 512 and ours.labels["rootfs-a"] == Path("/dev/sda4")
     assert ours.names == {"SSD 64", "S123"}
-    assert not other.ours and other.used and other.names == {"WD Blue", "WD-777"}
+    assert not other.ours and other.names == {"WD Blue", "WD-777"}
 
 
 def test_a_disk_that_lacks_one_of_our_partitions_is_not_ours(machine, tmp_path):
     machine("sda", 2048, [label for label in OURS if label != "config"])
-    assert not find.disks(machine.block, tmp_path)[0].ours
+    assert not find.disks(machine.block)[0].ours
 
 
 def test_a_disk_without_a_name_can_be_named_by_nobody(machine, tmp_path):
     machine("vda", 2048)
-    assert find.disks(machine.block, tmp_path)[0].names == set()
+    assert find.disks(machine.block)[0].names == set()
+
+
+def test_the_stick_that_holds_the_image_is_no_disk_to_write_to(machine):
+    machine("sda", 2048, ["bios", *OURS])
+    machine("sdb", 2048, ["ZONGJI"])
+    machine("sdc", 2048)
+    one, two, whole = find.disks(machine.block)
+    for stick, held in ((Path("/x/ZONGJI-sdb1"), two), (Path("/x/KINGSTON-sdc"), whole), (None, None)):
+        found = [disk for disk in (one, two, whole) if find._holds(disk, stick, machine.block)]
+        assert found == ([held] if held else [])
 
 
 def test_where_it_was_started_from_and_why(tmp_path):
@@ -72,13 +88,14 @@ def test_our_sticks_files_come_before_any_other(tmp_path):
 def test_a_damaged_partition_is_tried_once_and_not_every_time_somebody_looks(tmp_path, monkeypatch):
     tried = []
 
-    def run(*command):
+    def run(*command, **more):
         tried.append(command[0])
-        return 8, "bad superblock"
+        raise disk.DiskError("bad superblock")
 
-    monkeypatch.setattr(find, "run", run)
+    monkeypatch.setattr(disk, "check", lambda device: run("e2fsck"))
+    monkeypatch.setattr(disk, "run", run)
     monkeypatch.setattr(find, "_useless", set())
-    monkeypatch.setitem(find.MOUNTS, "data", (tmp_path / "data", "ext4", "noatime"))
+    monkeypatch.setitem(disk.OPTIONS, "data", (tmp_path / "data", "ext4", "noatime"))
     for _ in range(3):
         assert find._mount(tmp_path / "sda7", "data") is None
     assert tried == ["e2fsck", "mount"]

@@ -158,6 +158,7 @@ def daemon():
         "ssh.disable": {"open": False},
         "power.reboot": {},
         "power.off": {},
+        "recovery.order": {},
         "board.set": {"board": "sim"},
         "log.tail": LOG,
     }

@@ -83,6 +83,8 @@ EXPECTED = {
     "power.reboot": ADMIN,
     "power.off": ADMIN,
     "power.board": ADMIN,
+    "power.recovery": ADMIN,
+    "power.order_recovery": ADMIN,
     "power.log": ADMIN,
     "office.show": LEADERS,
     "office.sound": LEADERS,

@@ -1,11 +1,13 @@
 """Pages of the box itself: network on trial, updates, time, remote support, restart."""
 
+import re
+
 import pytest
 
 from . import system_demo as demo
 from .conftest import text_of
 
-PAGES = ("network", "updates", "time", "remote-support", "restart", "restart/log")
+PAGES = ("network", "updates", "time", "remote-support", "restart", "restart/log", "restart/recovery")
 
 
 @pytest.fixture
@@ -261,6 +263,40 @@ def test_restart_off_and_cards(sign_in, box):
     client.post("/admin/restart/board", data={"board": "sim"})
     assert (asked(box, "power.reboot"), asked(box, "power.off")) == ([{}], [{}])
     assert asked(box, "board.set") == [{"board": "sim"}]
+
+
+def test_recovery_is_ordered_from_its_page(sign_in, box):
+    client = sign_in("admin")
+    assert 'href="/admin/restart/recovery"' in client.get("/admin/restart/").text
+    page = client.get("/admin/restart/recovery").text
+    assert page.count("data-confirm=") == 3, "each is asked about before it is sent"
+    send = lambda **fields: client.post("/admin/restart/recovery", data=fields)  # noqa: E731
+    assert "data-comes-back" not in send(action="menu").text, "it stays in the menu"
+    assert "data-comes-back" in send(action="reinstall").text
+    assert "has to be claimed" in send(action="factory_reset", serial="ZJ-7K2PM-X94QD").text
+    send(action="factory_reset", serial="ZJ-7K2PM-X94QD", delete_recordings="1")
+    assert asked(box, "recovery.order") == [
+        {"action": "menu"},
+        {"action": "reinstall"},
+        {"action": "factory_reset", "serial": "ZJ-7K2PM-X94QD", "options": {"keep_recordings": True}},
+        {"action": "factory_reset", "serial": "ZJ-7K2PM-X94QD", "options": {"keep_recordings": False}},
+    ]
+    assert send(action="install").status_code == 400 and len(asked(box, "recovery.order")) == 4
+    log = text_of(client.get("/admin/audit/").text)
+    assert "Recovery ordered" in log and "factory_reset, recordings deleted" in log
+
+
+def test_a_reset_without_the_boxs_serial_number_is_refused_at_its_field(sign_in, box):
+    box.system["recovery.order"] = {"problem": problem("wrong_serial", "serial")}
+    client = sign_in("admin")
+    answer = client.post(
+        "/admin/restart/recovery",
+        data={"action": "factory_reset", "serial": "ZJ-1", "delete_recordings": "1"},
+    )
+    assert answer.status_code == 400
+    assert 'id="serial-wrong">This is not the serial number of this box.' in answer.text
+    assert re.search(r'name="delete_recordings" value="1" checked', answer.text)
+    assert "Recovery ordered" not in text_of(client.get("/admin/audit/").text)
 
 
 def test_a_box_that_refuses_says_why(sign_in, box):

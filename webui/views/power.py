@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webui import audit, boxsystem
@@ -10,9 +12,20 @@ from webui.box import box
 from webui.boxsystem import SystemProblem, ask
 from webui.roles import ADMIN, allow
 from webui.tongue import gettext as _
+from webui.tongue import lazy_gettext as _l
 
 blueprint = Blueprint("power", __name__, url_prefix="/admin/restart")
 
+ORDERED = {
+    "menu": _l("The box starts its recovery system. Its screen shows the menu and the address of its page."),
+    "reinstall": _l(
+        "The box writes its system anew and starts it. This takes a few minutes; do not pull the plug."
+    ),
+    "factory_reset": _l(
+        "The box goes back to its state of delivery. After that it has to be claimed with the code on its "
+        "screen."
+    ),
+}
 UNITS = ("engine", "control", "web", "system")
 LINES = 200
 
@@ -53,6 +66,41 @@ def _down(method: str, what: str, text: str) -> ResponseReturnValue:
         flash(str(problem), "error")
         return redirect(url_for("power.show"))
     return render_template("system/down.html", text=text, comes_back=method == "power.reboot")
+
+
+@blueprint.get("/recovery")
+@allow(ADMIN)
+def recovery() -> ResponseReturnValue:
+    """What the recovery system can be told to do."""
+    return _recovery_page()
+
+
+@blueprint.post("/recovery")
+@allow(ADMIN)
+def order_recovery() -> ResponseReturnValue:
+    """Start the box into recovery with an order."""
+    action = request.form.get("action", "")
+    if action not in ORDERED:
+        abort(400)
+    params: dict[str, Any] = {"action": action}
+    keeps = "delete_recordings" not in request.form
+    if action == "factory_reset":
+        params |= {"serial": request.form.get("serial", ""), "options": {"keep_recordings": keeps}}
+    try:
+        ask("recovery.order", **params)
+    except SystemProblem as problem:
+        return _recovery_page(problem, not keeps), 400
+    audit.note("recovery ordered", action if keeps else f"{action}, recordings deleted")
+    return render_template("system/down.html", text=str(ORDERED[action]), comes_back=action != "menu")
+
+
+def _recovery_page(wrong: SystemProblem | None = None, delete: bool = False) -> str:
+    try:
+        found = ask("status")
+    except SystemProblem as problem:
+        return render_template("system/away.html", title=_("Recovery system"), problem=problem)
+    calls = len((box().hub.snapshot or {}).get("calls", []))
+    return render_template("system/recovery.html", found=found, calls=calls, wrong=wrong, delete=delete)
 
 
 @blueprint.post("/board")

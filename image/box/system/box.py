@@ -56,14 +56,18 @@ class Whole:
         return self._down("poweroff")
 
     def recovery(self, params: ask.Params) -> dict[str, Any]:
-        """Leave an order for the recovery system and start it. Raises Problem, OSError."""
+        """Leave an order for the recovery system and start it. A factory reset wants this box's serial
+        number. Raises Problem, OSError."""
         action = ask.choice(params, "action", RECOVERY_ACTIONS)
+        serial = firstboot.serial(self._places)
+        if action == "factory_reset" and ask.text(params, "serial", default="").strip().upper() != serial:
+            raise Problem("wrong_serial", f"this box is {serial or 'without a serial number'}", "serial")
         options = params.get("options", {})
         if not isinstance(options, dict):
             raise Problem("bad_request", "options must be a group", "options")
         order = {
             "action": action,
-            "serial": firstboot.serial(self._places),
+            "serial": serial,
             "options": options,
             "at": time.time(),
         }

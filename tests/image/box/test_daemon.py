@@ -168,12 +168,17 @@ def test_recovery_is_ordered_with_the_serial_number(serve, places, programs, mon
     ordered = []
     monkeypatch.setattr(bootstate, "order_recovery", lambda: ordered.append(True))
     places.identity.write_text('{"serial": "ZJ-22222-33333", "product": "zongji"}')
-    serve().call("recovery.order", action="factory_reset", options={"recordings": "keep"})
+    client, options = serve(), {"keep_recordings": True}
+    for serial in ({}, {"serial": ""}, {"serial": "ZJ-22222-33334"}):
+        with pytest.raises(CallFailed) as refused:
+            client.call("recovery.order", action="factory_reset", options=options, **serial)
+        assert refused.value.code == "wrong_serial" and not ordered
+    client.call("recovery.order", action="factory_reset", options=options, serial="zj-22222-33333 ")
     order = json.loads((places.config / "order.json").read_text())
     assert (order["action"], order["serial"], order["options"]) == (
         "factory_reset",
         "ZJ-22222-33333",
-        {"recordings": "keep"},
+        options,
     )
     assert ordered and programs.calls[-1] == "systemctl --no-block reboot"
 
