@@ -143,11 +143,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/state"):
             # How far, not what: steps may tell a password.
             step = self.desk.step
-            state = {
-                "serial": self.desk.box.serial,
-                "busy": step is not None,
-                "percent": (step or ("", 0))[1],
-            }
+            state = {"serial": self.desk.box.serial, "stick": self.desk.box.stick is not None}
+            state |= {"busy": step is not None, "percent": (step or ("", 0))[1]}
             self._send(200, json.dumps(state), "application/json")
         elif self.path.partition("?")[0] == "/":
             self._send(200, self.page.show(self._token(), self._language()))

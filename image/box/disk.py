@@ -39,6 +39,7 @@ OPTIONS = {
     "data": (DATA, "ext4", "noatime,nosuid,nodev"),
 }
 """Where each partition is mounted, as what and how."""
+WANTED_BYTES = 4 * 10**9
 FOLDERS = ((DATA / "system", 0o750), (DATA / "log", 0o755), (DATA / "log" / "journal", 0o755))
 """What is needed before tmpfiles makes the others."""
 
@@ -148,6 +149,8 @@ def first_boot(disk: str, report: Report) -> bool:
     if table is None:
         return False
     report.note("first start: the data partition takes the rest of the disk")
+    if sectors * 512 < WANTED_BYTES:
+        report.note(f"the disk has {sectors * 512 / 1e9:.1f} GB; {WANTED_BYTES / 1e9:g} GB are wanted")
     never = ("--wipe=never", "--wipe-partitions=never")
     _feed(table, "sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--force", *never, device)
     data = partitions(disk)["data"]
