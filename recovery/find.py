@@ -118,13 +118,12 @@ _useless: set[Path] = set()
 
 
 def _mount(device: Path, label: str) -> Path | None:
-    place, kind, _ = box_disk.OPTIONS[label]
+    place = box_disk.OPTIONS[label][0]
     if place.is_mount():
         return place
     if device in _useless:
         return None
-    if kind == "ext4":
-        _check(device, label)
+    _check(device, label)
     place.mkdir(parents=True, exist_ok=True)
     try:
         box_disk.mount(device, label)
@@ -138,6 +137,9 @@ def _mount(device: Path, label: str) -> Path | None:
 def _check(device: Path, label: str) -> None:
     """As at every start; one that cannot be mended may still be mounted and read."""
     try:
-        box_disk.check(device)
-    except box_disk.DiskError as error:
+        if label == "esp":
+            box_disk.check_esp(device, box_disk.Report())
+        else:
+            box_disk.check(device)
+    except (OSError, box_disk.DiskError) as error:
         print(f"Zongji: {label} is damaged: {error}", flush=True)
