@@ -81,7 +81,8 @@ class PacedBoard:
         self._board = board
         self._clocks = clocks
         self._rows = len(board.ports)
-        self.can_follow = isinstance(board, Waitable)
+        self._waits = board if isinstance(board, Waitable) else None
+        self.can_follow = self._waits is not None
         self.counters = ClockCounters()
         self.alive = True
         self._clock = 0
@@ -206,7 +207,7 @@ class PacedBoard:
 
     # ------------------------------------------------------------- two ways
     def _lead(self) -> api.Tick:
-        if isinstance(self._board, Waitable) and not self._board.wait(LEAD_WAIT_S):
+        if self._waits is not None and not self._waits.wait(LEAD_WAIT_S):
             if self._clocks.give_way(self):
                 log.warning("card %s gives no samples: another card leads now", self.id)
                 self._reset()
@@ -250,8 +251,8 @@ class PacedBoard:
     def _take_all(self) -> int:
         """Move every block that the card has into the queue; samples it has lost."""
         lost = 0
-        assert isinstance(self._board, Waitable)
-        while self._board.wait(0.0):
+        assert self._waits is not None
+        while self._waits.wait(0.0):
             tick = self._board.read()
             self._heard.push(tick.audio)
             self.taken += BLOCK_SAMPLES + tick.lost

@@ -17,6 +17,8 @@ RMS_AT_0_DBM0 = PEAK_AT_0_DBM0 / 2.0**0.5
 SILENCE_DBM0 = -100.0
 """What `rms_dbm0` and `peak_dbm0` answer for silence, and their lower limit."""
 
+_SILENCE_POWER = np.float32(10.0 ** (SILENCE_DBM0 / 10.0))
+
 Samples = NDArray[np.float32]
 
 
@@ -51,10 +53,13 @@ def rms_dbm0(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
     if x.shape[1] == 0:
         return np.full(x.shape[0], SILENCE_DBM0, np.float32)
     wide = x.astype(np.float32, copy=False)
-    power = np.einsum("pn,pn->p", wide, wide) / x.shape[1]
-    floor = rms_from_dbm0(SILENCE_DBM0) ** 2
-    power = np.where(np.isfinite(power), np.maximum(power, floor), floor)
-    level: Samples = (10.0 * np.log10(power / RMS_AT_0_DBM0**2)).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = np.vecdot(wide, wide)
+    power *= np.float32(1.0 / (x.shape[1] * RMS_AT_0_DBM0**2))
+    if not np.isfinite(power).all():
+        power[~np.isfinite(power)] = 0.0
+    level: Samples = np.log10(np.maximum(power, _SILENCE_POWER))
+    level *= np.float32(10.0)
     return np.maximum(level, np.float32(SILENCE_DBM0))
 
 

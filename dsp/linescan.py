@@ -24,6 +24,8 @@ HOP = 160
 """Samples from one frame to the next (20 ms)."""
 WINDOW = 320
 """Samples that a frame looks at (40 ms): 25 Hz resolution at 10 ms edge accuracy."""
+SPARE_HOPS = 15
+"""The window moves through a longer buffer, so that it is copied back only once in 16 frames."""
 MOST_SAMPLE = 65536.0
 """What is beyond no converter can have sent; a sum of signals may well pass the 16-bit range."""
 TOLERANCE = 0.022
@@ -101,7 +103,8 @@ class Framer:
         self.ports = ports
         self.clock = 0
         """Samples taken in since the start."""
-        self._buffer = np.zeros((ports, WINDOW), np.float32)
+        self._buffer = np.zeros((ports, WINDOW + SPARE_HOPS * HOP), np.float32)
+        self._begin = 0
         self._fill = WINDOW - HOP
 
     def push(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None, start: int) -> tuple[int, bool]:
@@ -110,7 +113,7 @@ class Framer:
         A whole frame is read as `window` and must then be `step`ped away.
         """
         n = min(WINDOW - self._fill, x.shape[1] - start)
-        part = self._buffer[:, self._fill : self._fill + n]
+        part = self.window[:, self._fill : self._fill + n]
         np.copyto(part, x[:, start : start + n], casting="unsafe")
         if active is not None:
             part[~active] = 0.0
@@ -124,12 +127,15 @@ class Framer:
     @property
     def window(self) -> Array:
         """The last 40 ms of every port, `[ports, WINDOW]`."""
-        return self._buffer
+        return self._buffer[:, self._begin : self._begin + WINDOW]
 
     def step(self) -> None:
         """Make room for the next 20 ms."""
-        self._buffer[:, : WINDOW - HOP] = self._buffer[:, HOP:]
+        self._begin += HOP
         self._fill = WINDOW - HOP
+        if self._begin > SPARE_HOPS * HOP:
+            self._buffer[:, : self._fill] = self._buffer[:, self._begin :]
+            self._begin = 0
 
     def reset(self, ports: NDArray[np.intp]) -> None:
         """Forget what these ports sounded like."""
@@ -165,7 +171,8 @@ class Bank:
         projected = window @ self._matrix
         projected *= projected
         explained = np.add.reduceat(projected, self._starts, axis=1)
-        squares = np.einsum("phn,phn->ph", *[window.reshape(len(window), 2, HOP)] * 2)
+        halves = window.reshape(len(window), 2, HOP)
+        squares = np.vecdot(halves, halves)
         power: Array = squares[:, 0] + squares[:, 1]
         power -= explained[:, 0]
         np.maximum(power, 1.0, out=power)
@@ -358,6 +365,8 @@ class LineScan:
         self._interesting = np.zeros(ports, np.bool_)
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
+        self._sounding = np.ones(ports, np.bool_)
+        """Ports that were active at any moment of the window."""
         self.kept: dict[int, tuple[tuple[int, int, int | None], object]] = {}
         """What one detector has worked out about a port and the next may use: see `cadence.hear`."""
         self._born = [0] * ports
@@ -403,9 +412,13 @@ class LineScan:
         start = 0
         while start < x.shape[1]:
             start, whole = self.framer.push(x, active, start)
+            if active is not None:
+                self._sounding |= active
             if whole:
                 yield self._measure()
                 self.framer.step()
+                # The window of a frame reaches into the one before it.
+                self._sounding[:] = active is None or active
 
     def is_clear(self, port: int, run: Run) -> bool:
         """The cheap test of a burst: long enough, and mostly tone. What fails it is not looked at."""
@@ -505,7 +518,7 @@ class LineScan:
         share = self._share[row]
         if len(self._groups) == 1:
             net = self._groups[0][0]
-            power = net.bank.measure(window, share)
+            power = self._measure_one(net, window, share)
             best = share[:, : net.bank.size].argmax(axis=1)
             kind = net.kind_of[best]
         else:
@@ -532,6 +545,18 @@ class LineScan:
         steady = clear & on & (kind == self.kind)
         self._reference[steady] = tone[steady]
         return self._advance(kind, level)
+
+    def _measure_one(self, net: Network, window: Array, share: Array) -> Array:
+        """`Bank.measure` of one network for all ports; silence need not be measured."""
+        if np.count_nonzero(self._sounding) > MOSTLY * self.ports:
+            return net.bank.measure(window, share)
+        rows = np.flatnonzero(self._sounding)
+        power = np.full(self.ports, 1.0 / WINDOW, np.float32)
+        part = np.empty((rows.size, share.shape[1]), np.float32)
+        power[rows] = net.bank.measure(window[rows], part)
+        share[:] = 0.0
+        share[rows] = part
+        return power
 
     def _advance(self, kind: NDArray[np.int8], level: Array) -> Frame:
         new = np.flatnonzero((kind != self.kind) & (kind == self._raw))
@@ -565,6 +590,8 @@ class LineScan:
 
 FIRST_LOOK = 25
 """Frames after which a burst may be taken for dial tone (0.5 s), so that one of 0.6 s is not missed."""
+MOSTLY = 0.8
+"""Share of the ports above which all are measured."""
 SHORTEST_FRAMES = 4
 CLEAR_SHARE = 0.66
 LEVEL_PTP_DB = 4.0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dsp.cadence import Heard, error, hear, turn_short
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, SPECIAL, Frame, LineScan, Run
+from dsp.noise import noise
 
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
 LEAST_DIAL_MS = 500.0
@@ -308,8 +309,8 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     A cadenced tone is one segment from its first burst to the end of its last
     gap, or to the voice that comes into it. A single burst between two silences
     that fits no other tone of the country is its dial tone, cut short by the
-    first digit. Call waiting tone is heard beside a call and is not told apart
-    from it here.
+    first digit. Noise, however loud, is silence: nobody speaks. Call waiting tone
+    is heard beside a call and is not told apart from it here.
     """
     x = np.asarray(samples, np.float32)[None, :]
     length = x.shape[1]
@@ -330,7 +331,8 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
                 runs = runs[1:]
             if not opening and len(runs) > 2:
                 opening = list(runs[:2])
-    voice = _voice(np.array(levels))
+    voice = _voice(np.array(levels)) & ~noise(x[0], np.array(levels))
+    turn_short(voice, VOICE_SHORTEST, True)
     label = np.where(voice, "voice", "silence").astype("<U16")
     begun: ToneEvent | None = None
     for event in [*events, ToneEvent(0, "", "end", 0, length, length, length)]:

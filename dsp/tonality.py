@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.fft import forward
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
 
 LOWEST_HZ = 200.0
@@ -33,7 +34,7 @@ def tonal(window: Array) -> NDArray[np.bool_]:
     if rows == 0:
         return np.zeros(0, np.bool_)
     hann, scale = _hann(samples)
-    spectrum = np.fft.rfft(window * hann, axis=1)
+    spectrum = forward(window * hann)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     power[:, : int(LOWEST_HZ * samples / SAMPLE_RATE_HZ) + 1] = 0.0
     total = power.sum(axis=1)
@@ -55,4 +56,4 @@ def tonal(window: Array) -> NDArray[np.bool_]:
 def _hann(samples: int) -> tuple[Array, float]:
     """The window, and what makes the sum of its one-sided power spectrum a mean square."""
     hann = (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(samples) + 0.5) / samples)).astype(np.float32)
-    return hann, 2.0 / (samples * float(np.square(hann, dtype=np.float64).sum()))
+    return hann, 2.0 / float(np.square(hann, dtype=np.float64).sum())

@@ -21,6 +21,8 @@ HANG_FRAMES = 10
 ABOVE_FLOOR_DB = 9.0
 QUIETEST_DBM0 = -52.0
 
+_ONES = np.ones(FRAME, np.float32)
+
 Array = NDArray[np.float32]
 
 
@@ -39,8 +41,8 @@ class VoiceActivity:
         self._slow: Array = np.full(ports, -99.0, np.float32)
         self._moves: Array = np.zeros(ports, np.float32)
         self._hang = np.zeros(ports, np.int32)
-        self._sum: NDArray[np.float64] = np.zeros(ports)
-        self._mean: NDArray[np.float64] = np.zeros(ports)
+        self._sum: Array = np.zeros(ports, np.float32)
+        self._mean: Array = np.zeros(ports, np.float32)
         self._fill = 0
 
     def reset(self, ports: Sequence[int]) -> None:
@@ -60,15 +62,18 @@ class VoiceActivity:
         start = 0
         while start < x.shape[1]:
             n = min(FRAME - self._fill, x.shape[1] - start)
-            part = x[:, start : start + n].astype(np.float64)
-            if active is not None and not active.all():
-                part[~active] = 0.0
-            squares = np.einsum("pn,pn->p", part, part)
+            part = x[:, start : start + n].astype(np.float32, copy=False)
+            with np.errstate(over="ignore", invalid="ignore"):
+                squares = np.vecdot(part, part)
             if not np.isfinite(squares).all():
                 part = np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0)
-                squares = np.einsum("pn,pn->p", part, part)
+                squares = np.vecdot(part, part)
+            total = part @ _ONES[:n]
+            if active is not None:
+                squares *= active
+                total *= active
             self._sum += squares
-            self._mean += part.sum(axis=1)
+            self._mean += total
             self._fill += n
             start += n
             if self._fill == FRAME:
@@ -81,9 +86,10 @@ class VoiceActivity:
     def _frame(self) -> None:
         mean = self._mean / FRAME
         power = np.maximum(self._sum / FRAME - mean * mean, 1e-3)
-        level = (10 * np.log10(power / RMS_AT_0_DBM0**2)).astype(np.float32)
-        fall = level < self.floor_dbm0
-        self.floor_dbm0 += np.where(fall, 0.5, 0.01) * (level - self.floor_dbm0)
+        level = 10 * np.log10(power / np.float32(RMS_AT_0_DBM0**2))
+        step = level - self.floor_dbm0
+        step *= np.where(step < 0, np.float32(0.5), np.float32(0.01))
+        self.floor_dbm0 += step
         np.minimum(np.maximum(self.floor_dbm0, -75.0), -30.0, out=self.floor_dbm0)
         np.copyto(self._slow, level, where=self._slow < -90.0)
         change = np.abs(level - self._slow)

@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.levels import rms_dbm0
+from dsp.levels import TICK_SAMPLES, rms_from_dbm0
 from dsp.silence import SilenceGuard
 
 TICKS_PER_S = 50
 LOUD_DBM0 = -38.0
 """Louder is somebody, whoever it is; weaker may be noise, hum or somebody far away."""
+LOUD_ENERGY = rms_from_dbm0(LOUD_DBM0) ** 2 * TICK_SAMPLES
 LOOK_AFTER_S = 5.0
 
 Float = NDArray[np.float32]
@@ -69,8 +70,10 @@ class DeadAir:
         rows = np.flatnonzero(lines)
         if not rows.size:
             return out
-        level = np.maximum(rms_dbm0(heard[rows]), rms_dbm0(said[rows]))
-        self._quiet[rows] = np.where(level > LOUD_DBM0, 0, self._quiet[rows] + 1)
+        quiet = self._quiet[rows] + 1
+        for sound in (heard[rows], said[rows]):
+            quiet[np.vecdot(sound, sound) > LOUD_ENERGY] = 0
+        self._quiet[rows] = quiet
         for row in np.flatnonzero(self._told & (self._quiet == 0)).tolist():
             self._told[row] = False
             out.append(Silence(row, False, 0.0))

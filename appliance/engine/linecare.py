@@ -316,8 +316,9 @@ class LineCare:
             share = round(100 * figures.caller_ids / figures.calls) if figures.calls else None
             plain = {
                 key: round(value, 2) if isinstance(value, float) else value
-                for key, value in asdict(figures).items()
+                for key, value in vars(figures).items()
             }
+            plain["hang_ups"] = dict(figures.hang_ups)
             rows.append(
                 {
                     "id": port.name,

@@ -157,7 +157,7 @@ class Recorder:
         np.clip(mix, -32768.0, 32767.0, out=mix)
         if self._muted.size:
             mix[self._muted] = 0.0
-        self._blocks[self._active, self._filled[self._active]] = mix
+        self._blocks[self._active, self._filled[self._active]] = mix.astype(np.int16)
         self._filled[self._active] += 1
         if self._filled.max() >= FLUSH_BLOCKS:
             for index in np.flatnonzero(self._filled >= FLUSH_BLOCKS):

@@ -35,14 +35,14 @@ class Tails:
     def tap(self, heard: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
         """Take a block of these rows. heard: float32 [rows of the matrix, 160] on the 16-bit scale."""
         part = heard[rows]
-        silent = np.einsum("pn,pn->p", part, part) < SILENCE_POWER
+        silent = np.vecdot(part, part) < SILENCE_POWER
         quiet = np.where(silent, self._quiet[rows] + 1, 0)
         self._quiet[rows] = quiet
         kept = quiet <= SILENCE_BLOCKS
         if not kept.all():
             rows, part = rows[kept], part[kept]
         np.clip(part, -32768.0, 32767.0, out=part)
-        self._blocks[rows, self._count[rows] % TAIL_BLOCKS] = part
+        self._blocks[rows, self._count[rows] % TAIL_BLOCKS] = part.astype(np.int16)
         self._count[rows] += 1
 
     def of(self, row: int) -> NDArray[np.int16]:
