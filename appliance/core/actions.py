@@ -136,9 +136,12 @@ class PauseRecording(Action):
 
 @dataclass(frozen=True)
 class StopRecording(Action):
-    """Close the recording of `call`; its path and length are put into the record by the engine."""
+    """Close the recording of `call`; its path and length are put into the record by the engine.
+
+    ended_s_ago: since then an exchange's tone was recorded, which is no part of the call."""
 
     call: str
+    ended_s_ago: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from appliance.core.call import CONNECTED, Call, CallState
 from appliance.core.port import PhoneEvent
 from appliance.core.world import World
 
+TONES = ("tone", "dialtone")
+"""Cues that leave a tail of the exchange's tone on a recording; for silence nothing is cut off, it proves less."""
+
 
 def end_call(
     world: World,
@@ -20,8 +23,9 @@ def end_call(
 ) -> None:
     """End a call for good.
 
-    latency_s: how long ago it really ended (a hang-up is seen late on analog lines); wait, talk
-    and the end are corrected by it. tone: what telephones that are still lifted hear.
+    latency_s: how long ago it really ended (a hang-up is seen late on analog lines); wait, talk,
+    the end and, where a tone told it, the recording are corrected by it. tone: what telephones
+    that are still lifted hear.
     """
     record = call.record
     ended_at = max(world.now - latency_s, call.since, record.started_at)
@@ -45,7 +49,7 @@ def end_call(
     if near:
         world.pop_end(call, near, "ended")
     if call.recording:
-        world.emit(StopRecording(call.id))
+        world.emit(StopRecording(call.id, world.now - ended_at if cue in TONES else 0.0))
         call.recording = False
     record.ended_at, record.end_reason, record.cue = ended_at, reason, cue
     record.detail = detail or record.detail

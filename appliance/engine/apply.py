@@ -248,7 +248,7 @@ class Hands:
         self._engine.recorder.pause(action.call, action.paused)
 
     def _stop_recording(self, action: act.StopRecording) -> None:
-        self._engine.recorder.stop(action.call)
+        self._engine.recorder.stop(action.call, action.ended_s_ago)
 
     def _save_record(self, action: act.SaveRecord) -> None:
         self._engine.save_record(action.call, action.data, action.final)

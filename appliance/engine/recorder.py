@@ -128,8 +128,10 @@ class Recorder:
             slot.paused = paused
             self._refresh()
 
-    def stop(self, call: str) -> None:
-        """Close the recording of `call`. Unknown calls are ignored: not every call is recorded."""
+    def stop(self, call: str, without_last_s: float = 0.0) -> None:
+        """Close the recording of `call`, and take its last seconds away.
+
+        Unknown calls are ignored: not every call is recorded."""
         slot_index = self._by_call.pop(call, None)
         if slot_index is None:
             return
@@ -138,7 +140,7 @@ class Recorder:
         self._hand_over(slot_index, slot)
         self._slots[slot_index] = None
         self._refresh()
-        self._worker.submit(lambda: self._close(slot.tape))
+        self._worker.submit(lambda: self._close(slot.tape, without_last_s))
 
     def stop_all(self) -> None:
         """Close every recording (the engine stops)."""
@@ -277,10 +279,18 @@ class Recorder:
         if disk.f_bavail * disk.f_frsize < RESERVE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _close(self, tape: _Tape) -> None:
-        if tape.file is not None:
-            tape.file.close()
-            tape.file = None
+    def _close(self, tape: _Tape, without_last_s: float) -> None:
+        if tape.file is None:
+            return
+        # One that broke off has not got its end.
+        if without_last_s > 0 and not tape.problem:
+            try:
+                tape.file.cut(round(without_last_s * wavfile.RATE_HZ))
+            except OSError as error:
+                self._fail(tape, reason_text(error))
+            tape.seconds = tape.file.data_bytes / 2 / wavfile.RATE_HZ
+        tape.file.close()
+        tape.file = None
 
     def _fail(self, tape: _Tape, reason: str) -> None:
         """The rest of this recording is lost; what has been written stays playable."""

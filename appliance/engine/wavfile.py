@@ -57,6 +57,12 @@ class GrowingWav:
         self.data_bytes = min(self.data_bytes + len(samples), _MAX_DATA_BYTES)
         self._write_all(header(self.data_bytes), 0)
 
+    def cut(self, samples: int) -> None:
+        """Take the last `samples` away again; the header goes first."""
+        self.data_bytes = max(0, self.data_bytes - 2 * samples)
+        self._write_all(header(self.data_bytes), 0)
+        os.ftruncate(self._fd, HEADER_BYTES + self.data_bytes)
+
     def close(self) -> None:
         """Idempotent."""
         if self._fd >= 0:

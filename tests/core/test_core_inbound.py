@@ -83,6 +83,15 @@ def test_the_recording_runs_from_the_answer_to_the_end():
     assert office.line_state("L1") == "idle"
 
 
+@pytest.mark.parametrize(("cue", "ended_s_ago"), [("tone", 2.0), ("dialtone", 2.0), ("silence", 0.0)])
+def test_the_tone_that_tells_a_hang_up_is_not_part_of_the_recording(cue, ended_s_ago):
+    office = Office()
+    office.given_talk()
+    office.pass_time(10.0)
+    office.when_caller_hangs_up("L1", cue, latency_s=2.0)
+    assert [a.ended_s_ago for a in office.actions if isinstance(a, act.StopRecording)] == [ended_s_ago]
+
+
 def test_answers_at_the_ring_limit_without_caller_id():
     office = Office()
     office.step(ev.RingStarted("L1"))

@@ -73,6 +73,36 @@ def test_pause_is_silence_of_the_same_length(home):
     assert [int(block[0]) for block in samples[[0, 9, 10, 19, 20, 29]]] == [100, 100, 0, 0, 100, 100]
 
 
+def test_what_came_after_the_calls_end_is_not_kept_whether_it_was_written_or_not(home):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, 100, 100, 0)
+    tap(recorder, 130, 7000, 0)
+    recorder.stop("a", 2.6)
+    found = recorder.describe("a", True)
+    assert found["recording_s"] == 2.0
+    path = home.root / found["recording"]
+    assert (read(home, found) == 100).all() and path.stat().st_size == 44 + 2 * 16000
+    recorder.start("b", 0, NOON)
+    tap(recorder, 10, 100, 0)
+    recorder.stop("b", 5.0)
+    assert recorder.describe("b", True) == {"recording": "", "recording_s": 0.0}
+
+
+def test_a_recording_that_broke_off_loses_no_more_than_it_has(home, monkeypatch):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    tap(recorder, FLUSH_BLOCKS, 100, 0)
+    monkeypatch.setattr(
+        "appliance.engine.recorder.os.statvfs", lambda _: SimpleNamespace(f_bavail=0, f_frsize=4096)
+    )
+    tap(recorder, 3 * FLUSH_BLOCKS, 7000, 0)
+    recorder.stop("a", 2.0)
+    found = recorder.describe("a", True)
+    assert found["recording_s"] == 1.0 and "problem" in found
+    assert (read(home, found) == 100).all()
+
+
 def test_one_call_stays_one_file_when_its_port_changes(home):
     recorder = make(home)
     recorder.start("a", 0, NOON)
