@@ -22,11 +22,17 @@ def test_the_first_start_ends_in_a_claimed_box_that_takes_calls(running, built):
     assert "Read-only file system" in box.shell("touch /etc/x 2>&1", check=False)
 
 
-def test_a_box_started_by_efi_takes_calls(built, tmp_path, figures):
+def test_13_a_box_started_by_efi_takes_calls_and_is_claimed_by_its_code_alone(built, tmp_path, figures):
     disk = overlay(built.image, tmp_path / "efi.qcow2", "6G")
     with Box(Vm(disk, firmware="efi")) as box:
         box.vm.wait_console("Zongji: starting system A")
         figures["EFI to taking calls, s"] = round(box.wait_takes_calls(), 1)
+        code = box.vm.wait_console(r"Claim code (\d+)")[1]
+        box.pages.wait("/claim")
+        wrong = "".join(str(9 - int(digit)) for digit in code)
+        refused = box.pages.claim(wrong, "long enough for all")
+        assert refused.status == 400
+        assert box.pages.open("/sign-in").url.startswith("/claim")  # still nobody's
 
 
 def test_12_no_password_and_no_key_came_with_the_image(running):
@@ -35,17 +41,6 @@ def test_12_no_password_and_no_key_came_with_the_image(running):
     assert all(re.fullmatch(r"[*!]+", line.split(":")[1]) for line in shadow)
     found = box.shell("grep -rlI 'PRIVATE KEY-----$' / --exclude-dir={proc,sys,run,config,data,dev} || true")
     assert found.strip() == ""
-
-
-def test_13_claiming_needs_the_code_of_the_box(built, tmp_path):
-    disk = overlay(built.image, tmp_path / "disk.qcow2", "6G")
-    with Box(Vm(disk)) as box:
-        code = box.vm.wait_console(r"Claim code (\d+)")[1]
-        box.pages.wait("/claim")
-        wrong = "".join(str(9 - int(digit)) for digit in code)
-        refused = box.pages.claim(wrong, "long enough for all")
-        assert refused.status == 400
-        assert box.pages.open("/sign-in").url.startswith("/claim")  # still nobody's
 
 
 def test_services_have_their_own_users_and_only_the_engine_may_be_real_time(running):

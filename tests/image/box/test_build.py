@@ -1,0 +1,55 @@
+"""When `make test-image` builds the image anew."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from image.build import __main__ as program
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Sources, and a build that only counts; `fails` makes it fail."""
+    made = SimpleNamespace(path=tmp_path, builds=0, fails=False)
+    for name in ("requirements.lock", "package-lock.json", "pyproject.toml", "webui/page.html", "image/boot"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(program, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(program, "RECIPES", tmp_path / "image")
+    monkeypatch.setattr(program, "MADE_OF", tmp_path / "made-of")
+    monkeypatch.setattr(program.root, "product_files", lambda: [(tmp_path / "webui/page.html")])
+    monkeypatch.setattr(program.keys, "signer", lambda: SimpleNamespace(certificate="our own"))
+
+    def build(quick, check):
+        made.builds += 1
+        print("a step")
+        if made.fails:
+            raise program.BuildError("no room")
+        program.MADE_OF.write_text(program.sources())
+
+    monkeypatch.setattr(program, "build", build)
+    return made
+
+
+def test_an_image_is_built_once_for_the_same_sources(repository, capsys):
+    program.build_if_changed(True)
+    program.build_if_changed(True)
+    assert repository.builds == 1
+    assert capsys.readouterr().out.count("\n") == 1, "one line for all steps"
+
+
+@pytest.mark.parametrize("name", ["webui/page.html", "image/boot", "requirements.lock", "image/new"])
+def test_a_changed_source_makes_a_new_image(repository, name):
+    program.build_if_changed(True)
+    (repository.path / name).write_text("changed")
+    program.build_if_changed(True)
+    assert repository.builds == 2
+
+
+def test_a_build_that_fails_tells_its_steps_and_does_not_count(repository, capsys):
+    repository.fails = True
+    for _ in range(2):
+        with pytest.raises(program.BuildError):
+            program.build_if_changed(True)
+        assert "a step" in capsys.readouterr().err
+    assert repository.builds == 2
