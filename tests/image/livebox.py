@@ -7,11 +7,12 @@ with a key that the tests make.
 import json
 import re
 import shlex
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.image.pages import Pages
-from tests.image.vm import PATIENCE_S, Vm, run
+from tests.image.vm import PATIENCE_S, Vm, VmError, run
 
 PASSWORD = "correct horse battery"
 TAKES_CALLS = r"State     takes calls"
@@ -94,6 +95,14 @@ class Box:
         """Run a command over remote support."""
         assert self.key is not None, "remote support was not switched on"
         return self.vm.ssh(self.key, command, timeout_s, check)
+
+    def wait_shell(self, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until remote support, switched on before, is there again after a start."""
+        until = time.monotonic() + timeout_s
+        while "it is" not in self.shell("echo it is", check=False):
+            if time.monotonic() > until:
+                raise VmError(f"remote support does not come back\n{self.vm.log()[-3000:]}")
+            time.sleep(0.5)
 
     def _call(self, socket: str, method: str, params: dict) -> object:
         wish = json.dumps([socket, method, params])

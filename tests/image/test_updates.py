@@ -319,7 +319,7 @@ def test_03_04_a_version_that_never_gets_healthy_is_left_and_the_pages_tell_why(
             for _ in range(2):
                 box.vm.wait_console("Zongji: starting system B")
         else:
-            box.pages.wait("/sign-in")
+            box.wait_shell()
             box.shell(f'{PYTHON} -c "{LAST_TRY}"')
         box.vm.wait_console("Zongji: starting system A")
         figures["a silent version is left after, s"] = round(box.vm.elapsed_s() - began)
