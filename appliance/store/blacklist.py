@@ -13,7 +13,10 @@ from appliance.store.numbers import Numbering, digits_of
 FIELDS = (
     Field("pattern", "text", low=1, high=40, help='A number, a beginning with "*", or "withheld"'),
     Field("action", "choice", "ignore", choices=("ignore", "drop", "message"), help="What the caller gets"),
-    Field("prompt", "text", "sorry_blocked", pattern=r"[A-Za-z0-9_-]{1,64}", meaning="a prompt's name"),
+    # The plan wants one whatever the action: an empty one would hold up all settings.
+    Field(
+        "prompt", "text", "sorry_blocked", low=1, pattern=r"[A-Za-z0-9_-]{1,64}", meaning="a prompt's name"
+    ),
     Field("note", "text", "", high=500, help="Why"),
 )
 

@@ -7,36 +7,34 @@ from tests.image.livebox import PYTHON, Box
 TALK = """
 import time
 from pathlib import Path
-from appliance.client import ControlClient, OfficeClient
+from appliance.client import OfficeClient, PeerAway
 
-run = Path("/data/zongji/run")
-control = ControlClient(run / "control.sock")
+office = Path("/data/zongji/run/office.sock")
 
-def wait(what, patience_s=60.0):
+def rings(phone, patience_s=15.0):
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
-        if what():
+        message = phone.receive(0.2)
+        if message and "ringing" in str(message.get("state")):
             return True
-        time.sleep(0.2)
     return False
 
-def rings(phone):
-    message = phone.receive(0.1)
-    return bool(message) and "ringing" in str(message.get("state"))
+def talk(one, two):
+    one.do("lift")
+    time.sleep(1.0)
+    one.do("press", keys="802")
+    if rings(two):
+        two.do("lift")
+        while True:
+            one.receive(0.5)
+            two.receive(0.5)
 
-office = run / "office.sock"
-with OfficeClient(office, "phone:801") as one, OfficeClient(office, "phone:802") as two:
-    while True:
-        one.do("lift")
-        time.sleep(1.0)
-        one.do("press", keys="802")
-        if wait(lambda: rings(two)):
-            break
-        one.do("hang_up")
-    two.do("lift")
-    while True:
-        for phone in (one, two):
-            phone.receive(0.5)
+while True:  # until the box knows its telephones
+    try:
+        with OfficeClient(office, "phone:801") as one, OfficeClient(office, "phone:802") as two:
+            talk(one, two)
+    except PeerAway:
+        time.sleep(0.5)
 """
 TALKING = (
     "import sys; from pathlib import Path; from appliance.client import ControlClient as C; "

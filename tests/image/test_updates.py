@@ -53,7 +53,9 @@ def wait_job(box: Box, *states: str) -> dict:
 
 def block(box: Box, number: str) -> None:
     """Put a number on the blacklist, on its page."""
-    page = box.pages.post("/admin/blacklist/new", pattern=number, action="ignore", prompt="", note="")
+    page = box.pages.post(
+        "/admin/blacklist/new", pattern=number, action="ignore", prompt="sorry_blocked", note=""
+    )
     assert page.status == 200 and number in page, page
 
 
@@ -200,8 +202,15 @@ class Trip:
 
 @pytest.fixture
 def trip(ready, built, make, tmp_path):
+    """Kept beside the state "ready" where that is kept."""
     bundle = built.variant("good")
-    with ready.resume(tmp_path) as box:
+    kept = os.environ.get("ZONGJI_IMAGE_READY")
+    folder = Path(kept) / f"trip-{built.image.stat().st_mtime_ns}" if kept else tmp_path
+    done = folder / "writes.json"
+    if done.is_file():
+        return Trip(folder / "disk.qcow2", ready.key, **json.loads(done.read_text()))
+    folder.mkdir(exist_ok=True)
+    with ready.resume(folder) as box:
         schema = box.control("status")["versions"]["schema"]
         wait_stick(box, make(bundle))
         box.shell(f"cp /run/zongji/usb/STICK-sda/{bundle.name} /data/updates/")
@@ -216,6 +225,8 @@ def trip(ready, built, make, tmp_path):
             before = box.vm.writes()
             box.vm.wait_console(phase.end)
             writes[phase.name] = box.vm.writes() - before
+        box.vm.cut()
+        done.write_text(json.dumps({"schema": schema, "writes": writes}))
         return Trip(box.vm.disk, ready.key, schema, writes)
 
 

@@ -247,3 +247,8 @@ def test_without_the_shipped_flow_nothing_is_half_set_up(store, flows):
     with pytest.raises(SeedError, match=r"main\.toml is missing"):
         seed_defaults(store, ["sim/0"], [], flows=flows)
     assert store.queues.list() == [] and store.lines.list() == []
+
+
+def test_a_blocked_number_without_a_prompt_cannot_hold_up_the_plan(store):
+    with pytest.raises(InvalidRow, match="prompt"):
+        store.blacklist.put({"pattern": "13900000001", "action": "ignore", "prompt": ""})
