@@ -9,7 +9,7 @@ from appliance.core.port import PhoneEvent
 from appliance.core.world import World
 
 TONES = ("tone", "dialtone")
-"""Cues that leave a tail of the exchange's tone on a recording; for silence nothing is cut off, it proves less."""
+"""Cues leaving a tail of the exchange's tone on a recording. For silence nothing is cut: it proves less."""
 
 
 def end_call(
