@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from appliance.control.seats import stand_in
 from appliance.core.flow import validate_flow
 from appliance.core.plan import Plan, PlanError
 from appliance.store import Store
@@ -25,11 +26,30 @@ class Compiled:
     empty: bool = False
 
 
-def compile_plan(store: Store, prompts: Collection[str], claim: Mapping[str, str] | None = None) -> Compiled:
+@dataclass(frozen=True)
+class Ports:
+    """What the board has, in the order of its sockets; country of its exchange, "" where cards do not say."""
+
+    lines: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    country: str = ""
+
+
+NO_PORTS = Ports()
+
+
+def compile_plan(
+    store: Store,
+    prompts: Collection[str],
+    claim: Mapping[str, str] | None = None,
+    ports: Ports = Ports(),
+) -> Compiled:
     """The plan of the store's present content. prompts: names that can be played; claim: what a lifted
-    telephone says, see `claiming.spoken`. Raises StoreError."""
+    telephone says, see `claiming.spoken`; ports: what there is. Raises StoreError."""
     with store.snapshot():
         data = plan_data(store)
+    data["lines"] = stand_in(data["lines"], ports.lines)
+    data["phones"] = stand_in(data["phones"], ports.phones)
     if claim:
         data["claim"] = dict(claim)
     if not data["lines"] and not data["phones"]:

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control import callers, care, claiming, health, messages, planning, system
-from appliance.control.compile import check_flow
+from appliance.control import callers, care, claiming, health, messages, planning, seats, system
+from appliance.control.compile import NO_PORTS, check_flow
 from appliance.control.effects import Effect, Message, Stream, ToEngine, Work
 from appliance.control.gate import Gate
 from appliance.control.pins import PinGuard
@@ -140,7 +140,7 @@ class Control:
             ]
         if topic == "health":
             self._box.engine_health = data
-            return self._maybe_seed()
+            return self._heed_ports()
         if topic in FORWARDED:
             if data.get("code") == "plan_refused":
                 self._plan.refused(data)
@@ -418,7 +418,8 @@ class Control:
     def _compile(self, about: Message) -> Work:
         store = self._gate.store
         assert store is not None
-        job = planning.CompileJob(store, self._home.plan, self._prompts, spoken=self._spoken)
+        ports = self._plan.ports or NO_PORTS
+        job = planning.CompileJob(store, self._home.plan, self._prompts, ports, spoken=self._spoken)
         return Work("plan", "compile", job, about)
 
     def _compiled(
@@ -433,15 +434,20 @@ class Control:
                 effects.append(ToEngine({"cmd": "plan", "plan": outcome.compiled.plan}))
         if "client" in about:
             effects.append(self._reply(about, self._plan.as_dict(), error))
-        return [*effects, *self._maybe_seed(), *self._tell_status()]
+        return [*effects, *self._heed_ports(), *self._tell_status()]
 
-    def _maybe_seed(self) -> list[Effect]:
-        """On the first start the box fills its tables from the ports that the engine has found."""
+    def _heed_ports(self) -> list[Effect]:
+        """On the first start the box fills its tables from the ports that the engine has found; later what
+        has no socket on this kind of board gets one."""
         store, ports = self._gate.store, self._box.ports()
-        if store is None or ports is None or not self._plan.may_seed(ports):
+        if store is None or ports is None or ports == self._plan.ports or not self._plan.tried:
             return []
-        self._plan.seeded = ports
-        job = planning.CompileJob(store, self._home.plan, self._prompts, ports, self._flows, self._spoken)
+        self._plan.ports = ports
+        if not self._plan.empty and not seats.misplaced(self._plan.good or {}, [*ports.lines, *ports.phones]):
+            return []
+        job = planning.CompileJob(
+            store, self._home.plan, self._prompts, ports, self._plan.empty, self._flows, self._spoken
+        )
         return [Work("plan", "compile", job)]
 
     # -------------------------------------------------------------------- jobs

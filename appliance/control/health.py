@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
+from appliance.control.compile import Ports
 from appliance.control.effects import Message, ToClient
-from appliance.control.planning import Ports
 from appliance.control.records import Records
 from appliance.paths import Home
 from appliance.services import disk

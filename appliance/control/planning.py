@@ -8,21 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.control import claiming
-from appliance.control.compile import Compiled, compile_plan, write_plan
+from appliance.control import claiming, seats
+from appliance.control.compile import NO_PORTS, Compiled, Ports, compile_plan, write_plan
 from appliance.services import prompts as prompt_files
 from appliance.store import SHIPPED_FLOWS, Store, seed_defaults
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Ports:
-    """What the board has, in the order of its sockets; country of its exchange, "" where cards do not say."""
-
-    lines: tuple[str, ...] = ()
-    phones: tuple[str, ...] = ()
-    country: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,26 +26,32 @@ class Outcome:
 
 @dataclass(frozen=True)
 class CompileJob:
-    """Seeds an empty store (with `ports`), compiles, writes `plan.json`. Runs on a thread of the shell."""
+    """Fills an empty store (with `seed`), moves lines into real cards, compiles, writes `plan.json`.
+
+    Runs on a thread of the shell.
+    """
 
     store: Store
     path: Path
     prompts: tuple[Path, Path]
-    ports: Ports | None = None
+    ports: Ports = NO_PORTS
+    seed: bool = False
     flows: Path = SHIPPED_FLOWS
     spoken: Callable[[Store], dict[str, str]] = claiming.spoken
     """What a lifted telephone says of claiming the box."""
 
     def __call__(self) -> Outcome:
         """Do it. Raises StoreError, SeedError."""
-        if self.ports is not None:
-            ports, chosen = self.ports, self.store.settings
+        ports, chosen = self.ports, self.store.settings
+        if self.seed:
             # The owner may have come before the first card: what he has chosen stays.
             country, language = ports.country or chosen.get("country"), chosen.get("language")
             seeded = seed_defaults(self.store, ports.lines, ports.phones, country, language, self.flows)
             if seeded:
                 log.info("first start: %d lines, %d telephones", len(ports.lines), len(ports.phones))
-        compiled = compile_plan(self.store, prompt_files.names(*self.prompts), self.spoken(self.store))
+        seats.move_in(self.store, ports.lines, ports.phones)
+        prompts = prompt_files.names(*self.prompts)
+        compiled = compile_plan(self.store, prompts, self.spoken(self.store), ports)
         if compiled.plan is None:
             return Outcome(compiled)
         try:
@@ -73,12 +70,14 @@ class PlanState:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     empty: bool = False
-    seeded: Ports | None = None
-    """What the box had when its tables were last filled."""
+    ports: Ports | None = None
+    """Of the cards, as last heard."""
+    tried: bool = False
+    """It has been compiled."""
 
     def take(self, outcome: Outcome, at: float) -> None:
         """A compilation has ended; a plan that cannot be used leaves the last good one in force."""
-        compiled = outcome.compiled
+        compiled, self.tried = outcome.compiled, True
         self.problems, self.warnings, self.empty = (
             list(compiled.problems),
             list(compiled.warnings),
@@ -94,11 +93,6 @@ class PlanState:
         why = data.get("data") or {}
         found = why.get("problems") or [why.get("reason") or "no reason was given"]
         self.problems = [f"the call engine refuses the plan: {problem}" for problem in found]
-
-    def may_seed(self, ports: Ports) -> bool:
-        """No line and no telephone has been set up, and filling the tables from these ports has not been
-        tried."""
-        return self.empty and ports != self.seeded
 
     def as_dict(self) -> dict[str, Any]:
         """For the status page and for who changed settings."""

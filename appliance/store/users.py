@@ -25,7 +25,7 @@ FIELDS = (
 )
 Rows = list[dict[str, Any]]
 CODE_DIGITS = 8
-TRIES_PER_LOCK = 10
+TRIES_PER_LOCK = 5
 LOCK_S = 600.0
 
 
@@ -166,7 +166,7 @@ class Audit:
 class Claim:
     """The one-time code that makes whoever reads it on the console the first administrator.
 
-    It lives until the first administrator exists. After ten wrong tries it is replaced by a new one
+    It lives until the first administrator exists. After five wrong tries it is replaced by a new one
     and nothing is accepted for ten minutes.
     """
 

@@ -69,6 +69,48 @@ def test_a_box_claimed_before_its_first_card_keeps_what_its_owner_has_chosen(mak
     assert store.lines.get("L1")["label"] == "Line 1"
 
 
+REAL = [{"name": f"ZJ1/{i}", "kind": "FXO" if i < 3 else "FXS"} for i in range(6)]
+
+
+def sockets_of(plan):
+    return [row["port"] for row in (*plan["lines"], *plan["phones"])]
+
+
+def test_what_was_set_up_in_the_simulated_office_moves_to_the_first_cards(desk, store):
+    hear_sockets(desk, [])
+    sent = len(desk.commands("plan"))
+    hear_sockets(desk, [], "opening")
+    assert len(desk.commands("plan")) == sent, "no card, no move"
+    hear_sockets(desk, REAL)
+    assert sockets_of(last_plan(desk)) == ["ZJ1/0", "ZJ1/1", "ZJ1/3", "ZJ1/4", "ZJ1/5"]
+    assert [row["port"] for row in store.lines.list()] == ["ZJ1/0", "ZJ1/1"], "for good"
+
+
+def test_beside_real_cards_the_simulated_office_is_a_card_like_any_other(desk, store):
+    sent = len(desk.commands("plan"))
+    hear_sockets(desk, [*SOCKETS, *REAL])
+    assert len(desk.commands("plan")) == sent
+    desk.request("plan_changed")
+    assert sockets_of(last_plan(desk))[0] == "sim/0" and store.lines.get("L1")["port"] == "sim/0"
+
+
+def test_the_simulated_office_stands_in_for_cards_and_leaves_no_trace(desk, store):
+    hear_sockets(desk, REAL)
+    store.lines.put({"id": "L3", "port": "ZJ1/2"})
+    desk.request("plan_changed")
+    hear_sockets(desk, SOCKETS)
+    # Two lines find a place, the third keeps its own.
+    assert sockets_of(last_plan(desk)) == ["sim/0", "sim/1", "ZJ1/2", "sim/2", "sim/3", "sim/4"]
+    desk.request("plan_changed")
+    assert sockets_of(last_plan(desk))[0] == "sim/0"
+    assert [row["port"] for row in store.lines.list()] == ["ZJ1/0", "ZJ1/1", "ZJ1/2"]
+    hear_sockets(desk, REAL)
+    assert sockets_of(last_plan(desk))[:3] == ["ZJ1/0", "ZJ1/1", "ZJ1/2"]
+    sent = len(desk.commands("plan"))
+    hear_sockets(desk, REAL[:-1])
+    assert len(desk.commands("plan")) == sent, "a card that is lost changes no plan"
+
+
 def test_a_changed_setting_reaches_the_engine(desk, store, home):
     store.settings.set("outside.prefix", "0", "admin")
     answer = desk.request("plan_changed")["result"]

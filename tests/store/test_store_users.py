@@ -114,7 +114,7 @@ def test_a_claim_that_broke_off_can_be_made_again_with_a_new_code(store):
 def test_guessing_is_locked_out_and_changes_the_code(store, clock):
     code = store.claim.code()
     wrong = "0" * 8 if code != "0" * 8 else "1" * 8
-    for guess in (wrong, "", "x", "१२३४५६७८", wrong, wrong, wrong, wrong, wrong, wrong):
+    for guess in (wrong, "", "x", "१२३४५६७८", wrong):
         assert store.claim.locked_s() == 0
         assert store.claim.use(guess) is False
     assert store.claim.locked_s() == 600

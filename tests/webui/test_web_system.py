@@ -63,6 +63,19 @@ FORM = {
 }
 
 
+def test_a_flashed_box_says_where_its_claim_code_is(app, box, store):
+    client, hub = app.test_client(), app.extensions["box"].hub
+    hub.start()
+    with hub.listen() as mailbox:
+        while not hub.connected:
+            mailbox.get(timeout=10.0)
+    page = text_of(client.get("/claim", headers={"Accept-Language": "en"}).text)
+    assert "own screen shows it" in page and "zongji claim-code" not in page
+    form = {"code": "x", "username": "chief", "password": "a calm long phrase", "again": "a calm long phrase"}
+    page = text_of(client.post("/claim", data=form, headers={"Accept-Language": "en"}).text)
+    assert "This code is not right" in page and "zongji claim-code" not in page
+
+
 def test_settings_go_on_trial_and_are_confirmed_at_the_new_address(app, sign_in, box):
     client = sign_in("admin")
     assert client.post("/admin/network/", data=FORM).status_code == 302

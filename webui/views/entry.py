@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
 from appliance.store import InvalidRow, speak_language
-from webui import accounts, audit, sessions
+from webui import accounts, audit, boxsystem, sessions
 from webui.accounts import MAX_PASSWORD, MIN_PASSWORD, LockOut, User
 from webui.box import box, company, plan_changed, store
 from webui.i18n import LANGUAGES, language
@@ -124,6 +124,10 @@ def _use_code(code: str) -> str:
     audit.note("claim refused", "wrong code", who="-")
     if store().claim.locked_s() > 0:
         return _("Too many wrong codes. Wait ten minutes; the box then shows a new code.")
+    if boxsystem.status():
+        return _(
+            "This code is not right. The box's own screen shows it, and its telephones say it when lifted."
+        )
     return _("This code is not right. It is shown where the box was started, or with “zongji claim-code”.")
 
 
