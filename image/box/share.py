@@ -29,8 +29,6 @@ PORT = 445
 CONNECT_S = 8.0
 ECHO_S = 20
 """The kernel gives a server up that has not answered three of these; a NAS whose disks sleep needs one."""
-SEPARATOR = "\x1f"
-"""Between options, because a password may have commas."""
 NOSUID, NODEV, NOEXEC, NOSYMFOLLOW, NOATIME = 2, 4, 8, 256, 1024
 DETACH = 2
 ONLY_OURS = (
@@ -73,11 +71,12 @@ def reachable(addresses: list[str]) -> str:
 
 
 def options(wanted: dict[str, str], address: str) -> str:
-    """The kernel's mount options."""
-    words = [f"ip={address}", *ONLY_OURS.split(","), "iocharset=utf8"]
-    words += [f"user={wanted['user']}", f"pass={wanted['password']}"]
-    words += [f"domain={wanted['domain']}"] if wanted["domain"] else []
-    return f"sep={SEPARATOR}" + SEPARATOR.join(words)
+    """The kernel's mount options; it reads two commas as one that belongs to a value."""
+    said = {"user": wanted["user"], "pass": wanted["password"]}
+    said |= {"domain": wanted["domain"]} if wanted["domain"] else {}
+    words = [f"ip={address}", ONLY_OURS, "iocharset=utf8"]
+    words += [f"{name}={value.replace(',', ',,')}" for name, value in said.items()]
+    return ",".join(words)
 
 
 def mount(source: str, target: Path, data: str) -> None:
