@@ -26,7 +26,7 @@ from pathlib import Path
 from appliance.client import CallFailed, ControlClient
 socket, method, params = json.loads(sys.stdin.readline())
 try:
-    print(json.dumps({"result": ControlClient(Path(socket)).call(method, **params)}))
+    print(json.dumps({"result": ControlClient(Path(socket), 300.0).call(method, **params)}))
 except CallFailed as error:
     print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
 """
