@@ -38,11 +38,16 @@ MIGRATIONS = (
 """
 """Behind the product's own; it writes some megabytes, so that a power cut can meet it."""
 SAYS = """[Service]
-ExecStartPre=+/bin/sh -c 'echo "test: {name} begins" > /dev/ttyS0'
-ExecStartPost=+/bin/sh -c 'echo "test: {name} is done" > /dev/ttyS0'
+Type=oneshot
+ExecStart=/bin/sh -c 'echo "test: %I" > /dev/ttyS0'
 """
-TELLING = ("control", "confirm")
-"""Services of the good one whose start is told on the serial port, for tests that cut the power there."""
+TELLING = {
+    "control": "[Unit]\nWants=test-says@control.service\nAfter=test-says@control.service\n",
+    "confirm": "[Unit]\nWants=test-says@confirm.service test-says@confirmed.service\n"
+    "After=test-says@confirm.service\nBefore=test-says@confirmed.service\n",
+}
+"""Services of the good one that are told on the serial port, for tests that cut the power there, by a unit of
+its own: control may open no device."""
 
 
 def good() -> Path:
@@ -51,8 +56,9 @@ def good() -> Path:
 
 
 def _next(tree: Path) -> None:
-    for name in TELLING:
-        _drop_in(tree, name, SAYS.format(name=name))
+    (tree / "usr/lib/systemd/system/test-says@.service").write_text(SAYS, encoding="utf-8")
+    for name, text in TELLING.items():
+        _drop_in(tree, name, text)
     store = tree / wheels.SITE.lstrip("/") / "appliance/store"
     migrations = store / "migrations.py"
     before, mark, after = migrations.read_text("utf-8").partition("\n\ndef version_of(")

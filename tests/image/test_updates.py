@@ -181,9 +181,9 @@ class Phase:
 PHASES = (
     Phase("installing", "Zongji: press r for recovery"),
     Phase("boot-loader", "Zongji: starting system B"),
-    Phase("starting", "test: control begins"),
-    Phase("migrating", "test: confirm begins"),
-    Phase("confirming", "test: confirm is done"),
+    Phase("starting", r"test: control\n"),
+    Phase("migrating", r"test: confirm\n"),
+    Phase("confirming", r"test: confirmed\n"),
 )
 TURNS = (0, 3, 4, 2, 1, 0, 3, 4, 0, 0)
 """Which phase the cuts meet in turn."""
