@@ -7,23 +7,32 @@ event loop, the pages from their worker. A loop that hangs sends nothing, and sy
 from __future__ import annotations
 
 import os
+import socket
 import time
 
 BEATS_IN_TIMEOUT = 4
 """Signs of life in the time after which systemd gives up waiting for one."""
 
 
-def _tell(state: str) -> None:
-    if "NOTIFY_SOCKET" not in os.environ:
-        return
-    from systemd import daemon  # needs libsystemd, which a machine without systemd may lack
+def _tell(state: str, patience_s: float = 0.0) -> bool:
+    """Send one datagram (sd_notify(3)); False when systemd does not take it within `patience_s`. It must
+    never hold up a loop that has calls to carry."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+        to.settimeout(patience_s)
+        try:
+            to.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        except OSError:  # it is too busy, or gone: the next sign of life tries again
+            return False
+    return True
 
-    daemon.notify(state)
 
-
-def ready(status: str = "") -> None:
-    """The process does its work from now on; `status` is one line for `systemctl status`."""
-    _tell("READY=1" + (f"\nSTATUS={status}" if status else ""))
+def ready(status: str = "", patience_s: float = 5.0) -> bool:
+    """The process does its work from now on; `status` is one line for `systemctl status`. False: it could not
+    be told, ask again."""
+    return _tell("READY=1" + (f"\nSTATUS={status}" if status else ""), patience_s)
 
 
 def stopping() -> None:

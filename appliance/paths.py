@@ -34,6 +34,12 @@ class Home:
         return self.root / "plan.json.good"
 
     @property
+    def kept_plan(self) -> Path | None:
+        """The copy of the good plan with the box's own settings, for a start without the data disk; None
+        where there is no such folder."""
+        return config / "plan.json" if (config := config_folder()) else None
+
+    @property
     def recordings(self) -> Path:
         """Recorded calls, by year, month and day."""
         return self.root / "recordings"
@@ -98,7 +104,7 @@ class Home:
         """The key that opens this box's backups: with the box's settings where there is such a folder that
         may be written (`$ZONGJI_CONFIG`, set on the flashed box), else in the data directory."""
         name = "recovery-key.txt"
-        config = Path(os.environ.get("ZONGJI_CONFIG") or self.root)
+        config = config_folder() or self.root
         return config / name if (config / name).exists() or os.access(config, os.W_OK) else self.root / name
 
     @property
@@ -117,6 +123,12 @@ class Home:
             self.prompts,
         ):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def config_folder() -> Path | None:
+    """Where the flashed box keeps its own settings (`$ZONGJI_CONFIG`); None elsewhere."""
+    folder = os.environ.get("ZONGJI_CONFIG")
+    return Path(folder) if folder else None
 
 
 def system_socket() -> Path:

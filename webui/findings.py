@@ -60,6 +60,10 @@ PROBLEM: dict[str, Any] = {
     "tampered": _l(
         "The file has been changed or damaged since it was made. Use another backup. Nothing was changed."
     ),
+    "forged": _l(
+        "This file was not made by a box that has this recovery key, although it is encrypted for it: "
+        "somebody else has made or changed it. Use another backup. Nothing was changed."
+    ),
     "not_a_backup": _l("This file is no backup of this product."),
     "newer_format": _l("This backup was made by a newer version. Install that version first."),
     "newer_schema": _l(

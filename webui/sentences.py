@@ -44,6 +44,12 @@ PLAIN = (
         "the database %(path)s is locked by another program; close that program or wait, nothing is lost "
         "meanwhile"
     ),
+    N_(
+        "the data disk cannot be read, so there is no database: calls go on with the last settings, nothing "
+        "is stored and nothing can be changed; restart the box, and if this stays, start recovery or replace "
+        "the disk"
+    ),
+    N_("the disk takes nothing any more: calls go on, but nothing is stored; restart the box"),
     N_("the disk that holds %(path)s is full; free some space"),
     N_(
         "the database was written by a newer version of this program (schema %(schema)s, this one knows "
@@ -70,6 +76,7 @@ PLAIN = (
     N_("only a message that failed can be sent again, and only once"),
     N_("there is no message %(name)s"),
     N_("the network could not deliver it"),
+    N_("a backup was restored that does not know what became of it"),
     N_("no cellular module is plugged in"),
     N_("no cellular module can send now: %(detail)s"),
     N_("no cellular module can send now"),

@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--yes", action="store_true", help="do it; without this it is only shown what would happen"
     )
     put.add_argument(
+        "--unsealed",
+        action="store_true",
+        help="take also a backup without a seal, which anybody with the public key could have made",
+    )
+    put.add_argument(
         "--with-config", action="store_true", help="also the network settings and name of the box"
     )
     actions.add_parser("key", parents=[home], help="print the recovery key (keep it on paper)")
@@ -82,6 +87,7 @@ def _verify(home: Home, args: argparse.Namespace) -> int:
     header = backup.verify(args.file, _key_for(home, args), _tell)
     print(
         f"{args.file.name} is whole: {header.files} files, made {_when(header.made_at)} by {header.version}"
+        + ("" if header.sealed else f"; {UNSEALED}")
     )
     return 0
 
@@ -97,14 +103,22 @@ def _restore(home: Home, args: argparse.Namespace) -> int:
     print(f"{state.source}, made {_when(state.made_at)} by version {state.version}")
     for table, count in state.then.items():
         print(f"  {table:<10} {state.now.get(table, '?'):>8}  ->  {count}")
+    if not state.sealed:
+        print(f"  WARNING: {UNSEALED}")
     print(f"  {'prompts':<10} {'':>8}  ->  {state.prompts}\n  recordings added: {state.recordings}")
     if not args.yes:
         restore.discard(home)
         print("Nothing was changed. Add --yes to replace what is there.")
         return 1
+    if not (state.sealed or args.unsealed):
+        restore.discard(home)
+        raise UserError(f"nothing was changed: {UNSEALED}; add --unsealed if you know where it comes from")
     restore.commit(home, args.with_config)
     print("restored; what was there before is kept beside the database")
     return 0
+
+
+UNSEALED = "this backup has no seal: it is of an older version, or somebody else made it for this box"
 
 
 def _key(home: Home, args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.client import ControlClient, WireError
-from appliance.paths import system_socket
+from appliance.paths import config_folder, system_socket
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,16 @@ class System:
     def call(self, method: str, params: dict[str, Any], timeout_s: float = 15.0) -> Any:
         """A request. Raises WireError."""
         return ControlClient(self._socket, timeout_s, "the system daemon").call(method, **params)
+
+    def status(self) -> tuple[dict[str, Any], str]:
+        """The daemon's `status`, or why a flashed box has none; ({}, "") elsewhere."""
+        if not self.there and config_folder() is None:
+            return {}, ""
+        try:
+            answer = self.call("status", {})
+        except WireError as error:
+            return {}, str(error)
+        return (answer, "") if isinstance(answer, dict) else ({}, "its answer makes no sense")
 
     def ask(self, method: str) -> dict[str, Any]:
         """A request whose answer may be missing: {} without the daemon, or when it refuses."""

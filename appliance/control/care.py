@@ -10,7 +10,8 @@ import logging
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -305,19 +306,16 @@ class Care:
             return (lambda: self._share.copy_daily(made, wanted["keep"], self._step)) if made else None
 
         def run() -> None:
-            try:
+            problems: list[Message] = []
+            with _noting(problems, "the daily backup"):
                 made = self._made(wanted["recordings"], True)
                 backup.prune(self._home, wanted["keep"])
-                self._daily_problem = None
-                if wanted["to_stick"]:
-                    for stick in self.sticks():
-                        if stick["writable"]:
+                for stick in self.sticks() if wanted["to_stick"] else []:
+                    if stick["writable"]:
+                        with _noting(problems, f"the daily backup on the stick {stick['name']}"):
                             place = self._stick(stick["name"])
                             copies.copy_daily(made, place, wanted["keep"], step=self._step)
-            except (BackupError, OSError) as error:
-                log.error("the daily backup: %s", error)
-                code = error.code if isinstance(error, BackupError) else "failed"
-                self._daily_problem = {"code": code, "text": str(error)}
+            self._daily_problem = problems[0] if problems else None
 
         return run
 
@@ -334,6 +332,7 @@ class Care:
     # ------------------------------------------------------------------- checks
     def findings(self, known: Facts) -> list[Message]:
         """Run every health check over what control knows and what is looked up here."""
+        system, away = self._system.status()
         return checks.run(
             facts.complete(
                 known,
@@ -342,7 +341,8 @@ class Care:
                 share_problem=self._share.problem,
                 key_on_paper=self.key_on_paper,
                 restore=restore.summary(restore.state_of(self._home)),
-                system=self._system.ask("status"),
+                system=system,
+                system_problem=away,
             )
         )
 
@@ -358,6 +358,17 @@ class Care:
 DAILY = ("daily", "hour", "keep", "recordings", "to_stick")
 DAILY_LOOK_S = 300.0
 SUPPORT_S = 300.0
+
+
+@contextmanager
+def _noting(problems: list[Message], what: str) -> Iterator[None]:
+    """One thing that fails must not take the others away."""
+    try:
+        yield
+    except (BackupError, OSError) as error:
+        log.error("%s: %s", what, error)
+        code = error.code if isinstance(error, BackupError) else "failed"
+        problems.append({"code": code, "text": str(error)})
 
 
 def collect_support(home: Home) -> Path:

@@ -484,7 +484,7 @@ class Control:
             job()
         store = self._gate.store
         if store is not None:
-            store.copies.prune(self._wall_clock())
+            store.prune_copies(self._wall_clock())
 
     def _job_done(self, name: str, value: Any) -> list[Effect]:
         if name == "daily_backup":

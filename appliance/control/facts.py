@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.services.backup import config_folder
+from appliance.paths import config_folder
 from appliance.services.checks.model import Facts
 
 log = logging.getLogger(__name__)

@@ -143,6 +143,7 @@ class Health:
             engine_health=self.engine_health,
             lines=tuple(live.get("lines", ())),
             records=details["records"],
+            messages=details["messages"],
             retention_problems=tuple(self.retention_problems),
             started_at=self.started_at,
             backup_daily=self.probe.backup_daily,

@@ -11,7 +11,7 @@ SUMMARY = ("id", "direction", "state", "peer", "number", "customer", "customer_n
 
 
 def _save(store: Store, one: Received) -> Message:
-    return store.messages.save(one.call, one.record, one.final)
+    return store.save_message(one.call, one.record, one.final)
 
 
 def tell(row: Message) -> list[Effect]:

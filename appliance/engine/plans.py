@@ -41,22 +41,28 @@ def _read(path: Path) -> Plan:
 
 
 def load(home: Home) -> Found:
-    """The plan, else the last good one, else an empty one; never an error."""
-    if not home.plan.exists() and not home.good_plan.exists():
+    """The plan, else the last good one, else the copy of that with the box's settings, else an empty one;
+    never an error."""
+    problems: list[str] = []
+    new = True
+    for path in filter(None, (home.plan, home.good_plan, home.kept_plan)):
+        try:
+            plan = _read(path)
+        except PlanError as error:
+            new = new and isinstance(error.__cause__, FileNotFoundError)
+            problems.append(str(error))
+            continue
+        if not problems:
+            return Found(plan)
+        reason = "; ".join(problems)
+        log.error("the plan cannot be used (%s): the last good one is taken, %s", reason, path)
+        return Found(plan, "plan_damaged", {"reason": reason})
+    reason = "; ".join(problems)
+    if new:
         log.info("this box is new: lines are answered as soon as control has sent the plan")
         return Found(Plan())
-    try:
-        return Found(_read(home.plan))
-    except PlanError as error:
-        problem = str(error)
-    try:
-        plan = _read(home.good_plan)
-    except PlanError as error:
-        reason = f"{problem}; {error}"
-        log.error("no plan can be used (%s): no line is answered until control sends one", reason)
-        return Found(Plan(), "plan_missing", {"reason": reason})
-    log.error("the plan cannot be used (%s): the last good one is taken", problem)
-    return Found(plan, "plan_damaged", {"reason": problem})
+    log.error("no plan can be used (%s): no line is answered until control sends one", reason)
+    return Found(Plan(), "plan_missing", {"reason": reason})
 
 
 def keep(home: Home, data: dict[str, Any]) -> None:

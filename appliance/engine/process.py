@@ -255,8 +255,7 @@ class Process:
             engine.run_tick()
             watchdog.beat()
             if not told:
-                told = True
-                notify.ready(f"{len(engine.table)} ports")
+                told = notify.ready(f"{len(engine.table)} ports", patience_s=0.0)
             if gate is not None:
                 gate.tick()
             if engine.stopwatch.ticks % pace.WINDOW == 0:

@@ -103,7 +103,7 @@ class Spool:
                 seen_at = path.stat().st_mtime
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.error("%s is not a call record (%s): moved aside as .damaged", path, error)
-                path.rename(path.with_suffix(".damaged"))
+                self._move_aside(path)
                 continue
             if call in self._entries:  # the final version is there, this one had not gone yet
                 self._remove(path)
@@ -199,6 +199,12 @@ class Spool:
             path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s could not be removed: %s", path, reason_text(error))
+
+    def _move_aside(self, path: Path) -> None:
+        try:
+            path.rename(path.with_suffix(".damaged"))
+        except OSError as error:
+            log.warning("%s stays where it is: %s", path, reason_text(error))
 
     def _write(self, call: str, entry: _Entry) -> None:
         """Atomic and durable. When the disk refuses, the record stays in memory and is still sent."""

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from appliance.paths import Home
+from appliance.paths import Home, config_folder
 from appliance.services import backup_file, budget
 from appliance.services.backup_errors import BackupError
 from appliance.services.backup_file import Header, Member
@@ -145,7 +145,7 @@ def make(
     try:
         home.backups.mkdir(parents=True, exist_ok=True)
         clear_parts(home.backups)
-        size = _size(source) * 2 + _size(home.prompts) + (_size(home.recordings) if recordings else 0)
+        size = size_of(source) * 2 + size_of(home.prompts) + (size_of(home.recordings) if recordings else 0)
         budget.require(home.backups, size + 5_000_000, "the backup")
         step("database", 0, size)
         schema = copy_checked(source, snapshot)
@@ -181,12 +181,6 @@ def clear_parts(folder: Path) -> None:
     """Remove what is half made."""
     for path in folder.glob("*.part"):
         path.unlink(missing_ok=True)
-
-
-def config_folder() -> Path | None:
-    """Where the flashed box keeps its own settings; None elsewhere."""
-    folder = os.environ.get("ZONGJI_CONFIG")
-    return Path(folder) if folder else None
 
 
 def database_of(home: Home) -> Path:
@@ -228,7 +222,8 @@ def _free_name(folder: Path, now: float) -> Path:
     return next(path for path in tried if not path.exists())
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes of a database with its write-ahead log, or of all files in a folder."""
     if path.is_file():
         wal = path.with_name(path.resolve().name + "-wal")
         return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)

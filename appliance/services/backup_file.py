@@ -1,13 +1,17 @@
 """The one file that a backup is.
 
-    zongji-backup 1\\n
-    {header as JSON, padded with blanks to 4095 bytes}\\n
+    zongji-backup 2\\n
+    {header as JSON, padded with blanks to 4031 bytes}{seal, 64 hexadecimal digits}\\n
     age v1 file (X25519), inside it tar + gzip; its last member, manifest.json, has the header and
     the size and SHA-256 of every other member
 
 `tail -c +4113 FILE | age -d -i KEY | tar xz` opens it without this program. The header tells what a backup is
-before the key is at hand; the manifest proves that it was not changed. Where a backup shall be opened with a
-passphrase, the header carries the key, itself encrypted with the passphrase (age scrypt).
+before the key is at hand; the manifest proves that nothing was lost. Who made it is proved by the seal:
+anybody may encrypt for a public key, but the seal is an HMAC-SHA256 over the age file and the first 4047
+bytes with a key made of the secret one (`BackupKey.seal`). Files of the kind "zongji-backup 1" have none.
+
+Where a backup shall be opened with a passphrase, the header carries the secret key, itself encrypted with the
+passphrase (age scrypt).
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import hmac
 import io
 import json
 import os
@@ -31,8 +36,11 @@ import pyrage
 from appliance.services.backup_errors import BackupError
 from appliance.services.backup_key import BackupKey, from_text
 
-MAGIC = b"zongji-backup 1\n"
+MAGIC = b"zongji-backup 2\n"
+UNSEALED = b"zongji-backup 1\n"
 HEADER_BYTES = 4096
+SEAL_DIGITS = 64
+TEXT_BYTES = HEADER_BYTES - SEAL_DIGITS - 1
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 256 << 20
 CHUNK = 1 << 20
@@ -45,7 +53,8 @@ Progress = Callable[[int], None]
 class Header:
     """What can be read without the key. made_at: Unix seconds; schema: number of the database's migrations;
     key: public key that it is encrypted for; total_bytes: size of the whole file; passphrase: the secret
-    key encrypted with a passphrase (base64), "" when there is none."""
+    key encrypted with a passphrase (base64), "" when there is none; sealed: told by the file's kind, and
+    proved only by `read`."""
 
     made_at: float
     version: str
@@ -58,6 +67,7 @@ class Header:
     content_bytes: int = 0
     total_bytes: int = 0
     passphrase: str = ""
+    sealed: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ def write(
     """Write a backup into the empty file `target`; returns the header with its counts. A member that goes
     away meanwhile (a recording whose time was up) is left out. Raises OSError, BackupError."""
     target.write(MAGIC + b" " * (HEADER_BYTES - 1) + b"\n")
+    seal = key.seal()
     read_end, write_end = os.pipe()
     failed: list[BaseException] = []
     counts = _Counts()
@@ -115,7 +126,7 @@ def write(
     producer.start()
     try:
         with os.fdopen(read_end, "rb") as pipe:
-            pyrage.encrypt_io(pipe, target, [key.recipient])
+            pyrage.encrypt_io(pipe, cast(BinaryIO, _Sealing(target, seal)), [key.recipient])
     except pyrage.EncryptError as error:
         failed.append(OSError(f"it could not be written: {error}"))
     finally:
@@ -126,12 +137,35 @@ def write(
     target.flush()
     target.seek(0, os.SEEK_END)
     done = replace(header, total_bytes=target.tell(), files=counts.files, content_bytes=counts.content_bytes)
-    text = json.dumps(asdict(done), ensure_ascii=False).encode()
-    if len(text) > HEADER_BYTES - 1:
+    written = {name: value for name, value in asdict(done).items() if name != "sealed"}
+    text = json.dumps(written, ensure_ascii=False).encode()
+    if len(text) > TEXT_BYTES:
         raise BackupError("failed", "the header of the backup is too long")
-    target.seek(len(MAGIC))
-    target.write(text)
-    return done
+    head = MAGIC + text.ljust(TEXT_BYTES)
+    seal.update(head)
+    target.seek(0)
+    target.write(head + seal.hexdigest().encode("ascii"))
+    return replace(done, sealed=True)
+
+
+class _Sealing:
+    """A file to be written or read whose bytes go into the seal as they pass."""
+
+    def __init__(self, file: BinaryIO, seal: hmac.HMAC) -> None:
+        self._file = file
+        self._seal = seal
+
+    def write(self, data: bytes) -> int:
+        self._seal.update(data)
+        return self._file.write(data)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._seal.update(data)
+        return data
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def _produce(
@@ -184,8 +218,8 @@ class _Hashing:
 
 def _proved(header: Header) -> dict[str, Any]:
     """What of the header the manifest repeats; the counts are known only after it."""
-    counts = ("files", "content_bytes", "total_bytes")
-    return {name: value for name, value in asdict(header).items() if name not in counts}
+    left_out = ("files", "content_bytes", "total_bytes", "sealed")
+    return {name: value for name, value in asdict(header).items() if name not in left_out}
 
 
 # ------------------------------------------------------------------------ reading
@@ -201,10 +235,12 @@ def read_header(path: Path) -> Header:
         raise BackupError("not_a_backup", f"{path.name} is no backup of this product")
     if len(head) < len(MAGIC) + HEADER_BYTES:
         raise BackupError("truncated", _truncated(path.name))
-    if not head.startswith(MAGIC):
+    if not head.startswith((MAGIC, UNSEALED)):
         raise BackupError("newer_format", f"{path.name} was made by a newer version; install that one first")
     try:
-        header = Header(**json.loads(head[len(MAGIC) :]))
+        sealed = head.startswith(MAGIC)
+        text = head[len(MAGIC) : len(MAGIC) + TEXT_BYTES] if sealed else head[len(MAGIC) :]
+        header = Header(**json.loads(text), sealed=sealed)
         whole = [isinstance(header.total_bytes, int), isinstance(header.schema, int)]
         whole += [isinstance(header.key, str), isinstance(header.made_at, int | float)]
         if not all(whole):
@@ -233,6 +269,7 @@ def read(path: Path, key: BackupKey, take: Callable[[str, IO[bytes]], None], pro
     """Go through a backup: `take(name, content)` for every member, which must read all of it; everything is
     checked against the manifest at the end. Raises BackupError; what was taken counts for nothing then."""
     header = read_header(path)
+    seal = key.seal()
     if header.key != key.public:
         raise BackupError(
             "foreign_key",
@@ -241,7 +278,7 @@ def read(path: Path, key: BackupKey, take: Callable[[str, IO[bytes]], None], pro
         )
     seen: dict[str, dict[str, Any]] = {}
     done = 0
-    with _decrypted(path, key) as stream:
+    with _decrypted(path, key, seal) as stream:
         manifest: dict[str, Any] | None = None
         with tarfile.open(fileobj=stream, mode="r|gz", bufsize=CHUNK) as tar:
             for info in tar:
@@ -251,12 +288,14 @@ def read(path: Path, key: BackupKey, take: Callable[[str, IO[bytes]], None], pro
                 if info.name == MANIFEST and info.size <= MAX_MANIFEST_BYTES:
                     manifest = json.loads(content.read())
                     continue
+                done += info.size
+                if done > header.content_bytes:
+                    raise BackupError("tampered", _tampered(path.name, "it holds more than it says"))
                 hashing = _Hashing(cast(BinaryIO, content), info.size)
                 take(info.name, cast(IO[bytes], hashing))
                 while hashing.read(CHUNK):
                     pass  # what `take` did not want still has to be proved
                 seen[info.name] = {"size": info.size, "sha256": hashing.digest.hexdigest()}
-                done += info.size
                 progress(done)
     if manifest is None:
         raise BackupError("truncated", _truncated(path.name))
@@ -264,7 +303,23 @@ def read(path: Path, key: BackupKey, take: Callable[[str, IO[bytes]], None], pro
         raise BackupError("tampered", _tampered(path.name, "its files"))
     if manifest.get("header") != _proved(header):
         raise BackupError("tampered", _tampered(path.name, "its header"))
+    if header.sealed:
+        _prove_seal(path, seal)
     return header
+
+
+def _prove_seal(path: Path, seal: hmac.HMAC) -> None:
+    """seal: of the age file as it was read. Raises BackupError("forged")."""
+    with path.open("rb") as file:
+        head = file.read(len(MAGIC) + HEADER_BYTES)
+    seal.update(head[: len(MAGIC) + TEXT_BYTES])
+    told = head[len(MAGIC) + TEXT_BYTES :].strip()
+    if not hmac.compare_digest(seal.hexdigest().encode("ascii"), told):
+        raise BackupError(
+            "forged",
+            f"{path.name} was not made by a box that has this recovery key, although it is encrypted for it: "
+            "somebody has made or changed it who knows the public half only; use another backup",
+        )
 
 
 def _safe(name: str) -> bool:
@@ -275,8 +330,9 @@ def _safe(name: str) -> bool:
 
 
 @contextmanager
-def _decrypted(path: Path, key: BackupKey) -> Iterator[IO[bytes]]:
-    """The content as a stream; what age complains about comes at the end as BackupError("tampered")."""
+def _decrypted(path: Path, key: BackupKey, seal: hmac.HMAC) -> Iterator[IO[bytes]]:
+    """The content as a stream; what age complains about comes at the end as BackupError("tampered"). seal:
+    has seen all of the age file then."""
     read_end, write_end = os.pipe()
     failed: list[BaseException] = []
 
@@ -284,7 +340,10 @@ def _decrypted(path: Path, key: BackupKey) -> Iterator[IO[bytes]]:
         try:
             with path.open("rb") as source, os.fdopen(write_end, "wb") as pipe:
                 source.seek(len(MAGIC) + HEADER_BYTES)
-                pyrage.decrypt_io(source, pipe, [key.identity])
+                sealed = _Sealing(source, seal)
+                pyrage.decrypt_io(cast(BinaryIO, sealed), pipe, [key.identity])
+                while sealed.read(CHUNK):
+                    pass
         except BaseException as error:  # handed to the thread that reads
             failed.append(error)
 

@@ -5,6 +5,7 @@ An age X25519 identity (github.com/C2SP/C2SP/blob/main/age.md), so that any age 
 
 from __future__ import annotations
 
+import hmac
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from appliance.paths import Home
 from appliance.services.backup_errors import BackupError
 from appliance.store.fallback import sync_folder
 
+SEAL = b"zongji backup seal 1"
+"""What makes the seal's key of the secret one."""
 PREFIX = "AGE-SECRET-KEY-1"
 
 
@@ -34,6 +37,10 @@ class BackupKey:
     def recipient(self) -> pyrage.x25519.Recipient:
         """For encryption."""
         return pyrage.x25519.Recipient.from_str(self.public)
+
+    def seal(self) -> hmac.HMAC:
+        """A new seal, which only who has the secret can make: HMAC-SHA256 with a key of its own."""
+        return hmac.new(hmac.digest(self.secret.encode("ascii"), SEAL, "sha256"), digestmod="sha256")
 
     @property
     def on_paper(self) -> list[str]:

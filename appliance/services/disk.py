@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+READ_ONLY = "the disk takes nothing any more: calls go on, but nothing is stored; restart the box"
 
 
 @dataclass(frozen=True)
 class DiskState:
-    """level: "ok", "warn", "alarm", or "unknown" where the disk cannot be measured (`problem` says why)."""
+    """level: "ok", "warn", "alarm", "read_only", or "unknown" where the disk cannot be measured (`problem`
+    says why)."""
 
     level: str
     used_percent: float = 0.0
@@ -46,6 +50,10 @@ def measure(folder: Path, warn_percent: float, alarm_percent: float) -> DiskStat
     """State of the disk that holds `folder`."""
     try:
         usage = shutil.disk_usage(folder)
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
     except OSError as error:
         return DiskState("unknown", problem=f"the disk of {folder} cannot be measured: {error.strerror}")
-    return judge(usage.used, usage.free, warn_percent, alarm_percent)
+    state = judge(usage.used, usage.free, warn_percent, alarm_percent)
+    if read_only:
+        return replace(state, level="read_only", problem=READ_ONLY)
+    return state

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from appliance.paths import Home
+from appliance.paths import Home, config_folder
 from appliance.services import backup, backup_file, budget
 from appliance.services.backup_errors import BackupError
 from appliance.services.backup_file import Header
@@ -42,7 +42,8 @@ COUNTED = ("customers", "calls", "users", "agents", "lines", "queues", "flows")
 @dataclass(frozen=True)
 class Restore:
     """Where a restore stands. now, then: rows per table before and in the backup (now is empty where the
-    present database cannot be read); prompts, recordings: files that come with it."""
+    present database cannot be read); prompts, recordings: files that come with it; sealed: a box that has
+    the recovery key has made it."""
 
     step: str
     stamp: str
@@ -55,6 +56,7 @@ class Restore:
     recordings: int = 0
     config: tuple[str, ...] = ()
     last_call_at: float = 0.0
+    sealed: bool = False
 
     def save(self, home: Home) -> None:
         """Write the state, complete on the disk when this returns. Raises OSError."""
@@ -95,9 +97,10 @@ def prepare(home: Home, path: Path, key: BackupKey, step: backup.Step = backup.q
     present = state_of(home)
     if present is not None and present.step == "swapping":
         raise BackupError("busy", "another restore is being finished; try again in a minute")
-    budget.require(home.root, 2 * header.content_bytes + 5_000_000, "restoring")
+    kept = backup.size_of(backup.database_of(home))  # a copy of it stays
+    budget.require(home.root, 2 * header.content_bytes + kept + 5_000_000, "restoring")
     stamp = f"{int(header.made_at)}-{os.urandom(3).hex()}"
-    state = Restore("unpacking", stamp, path.name, header.made_at, header.version)
+    state = Restore("unpacking", stamp, path.name, header.made_at, header.version, sealed=header.sealed)
     try:
         discard(home)
         state.save(home)
@@ -314,7 +317,7 @@ def _add_recordings(new: Path, target: Path) -> None:
 
 
 def _put_config(new: Path) -> None:
-    config = backup.config_folder()
+    config = config_folder()
     if config is None or not new.exists():
         return
     for path in sorted(new.glob("*")):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+LEAST_BYTES = 256 << 10
+"""SQLite cannot work on a disk that has less room."""
 
 
 class StoreError(Exception):
@@ -13,6 +18,10 @@ class StoreError(Exception):
 
 class StoreBusy(StoreError):
     """Another program holds the database; trying again later is right."""
+
+
+class StoreFull(StoreError):
+    """The disk has no room; what is stored is whole."""
 
 
 class InvalidRow(ValueError):
@@ -31,6 +40,14 @@ class NotFound(KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def _full(where: str) -> bool:
+    try:
+        disk = os.statvfs(Path(where).parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < LEAST_BYTES
 
 
 @contextmanager
@@ -52,9 +69,11 @@ def speaking_plainly(where: str) -> Iterator[None]:
                 "nothing is lost meanwhile"
             ) from error
         if "full" in text:
-            raise StoreError(f"the disk that holds {where} is full; free some space") from error
+            raise StoreFull(f"the disk that holds {where} is full; free some space") from error
         if "readonly" in text or "read-only" in text:
             raise StoreError(f"{where} cannot be written; check its owner and permissions") from error
+        if _full(where):  # then SQLite cannot make its shared memory file, and calls that an I/O error
+            raise StoreFull(f"the disk that holds {where} is full; free some space") from error
         raise StoreError(f"the database {where} cannot be used ({text}); restore a backup") from error
     except sqlite3.DatabaseError as error:
         raise StoreError(

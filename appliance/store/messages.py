@@ -21,6 +21,7 @@ MAX_CHARS = 4900
 """Of a message that is sent: 32 parts in the GSM alphabet; in Chinese it is less, and the card says so."""
 REPORT_S = 7 * 86400.0
 """A status report that comes later than this belongs to another message of the same reference."""
+RESTORED = "a backup was restored that does not know what became of it"
 NOT_DELIVERED = "the network could not deliver it"
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 _CUSTOMER = (
@@ -177,6 +178,15 @@ class Messages:
         """Messages whose fate is not known, oldest first, as the engine wants them."""
         rows = self._database.read("SELECT id FROM messages WHERE state = 'queued' ORDER BY at, id")
         return [self._for_engine(row["id"]) for row in rows]
+
+    def settle_restored(self) -> None:
+        """After a backup was restored: what it calls queued may have gone out long ago. A person decides."""
+        with self._database.write() as db:
+            db.execute(
+                "UPDATE messages SET state = 'failed', unsure = 1, reason = ?, settled_at = ?"
+                " WHERE state = 'queued'",
+                [RESTORED, self._clock()],
+            )
 
     def _for_engine(self, name: str) -> dict[str, Any]:
         row = self.get(name)

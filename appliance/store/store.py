@@ -25,13 +25,13 @@ from appliance.store.database import (
     file_mode,
     opening_lock,
 )
-from appliance.store.errors import InvalidRow, StoreBusy, StoreError, speaking_plainly
+from appliance.store.errors import InvalidRow, StoreBusy, StoreError, StoreFull, speaking_plainly
 from appliance.store.fallback import FallBack, sync_folder
 from appliance.store.flows import Flows
 from appliance.store.messages import Messages
 from appliance.store.migrations import MIGRATIONS, Migration, migrate, version_of
 from appliance.store.numbers import Numbering
-from appliance.store.record_copies import RecordCopies
+from appliance.store.record_copies import CarriedOver, RecordCopies
 from appliance.store.settings import Settings
 from appliance.store.users import Audit, Claim, Users
 
@@ -41,9 +41,19 @@ _NUMBERED_FOR = "_numbered_for"
 """Row of the settings table: for which country and area code the stored numbers are normalised."""
 
 
+AWAY = "database-away"
+"""A file of this name where the database should be: the disk that holds it could not be read at this start.
+No database is made here."""
 CARRY_OVER = "carry-over"
 """A file of this name beside the database: it was restored, and calls since then are still to be taken
 over from the JSON copies."""
+
+
+DISK_AWAY = (
+    "the data disk cannot be read, so there is no database: calls go on with the last settings, nothing "
+    "is stored and nothing can be changed; restart the box, and if this stays, start recovery or replace "
+    "the disk"
+)
 
 
 class Customers(CustomerTable):
@@ -99,7 +109,12 @@ class Store:
         """Set while this program works on its own copy, because the database is a newer one's."""
         self.returned: FallBack | None = None
         """Set while nobody has dismissed the notice that an older program's time has been merged."""
-        self.copies = RecordCopies.beside(database.path)
+        self.keep_copies(database.path)
+
+    def keep_copies(self, database: Path) -> None:
+        """Copies of calls and messages belong to `database`: in an older program's time not to its own."""
+        self.copies = RecordCopies.beside(database)
+        self.message_copies = RecordCopies.beside(database, "messages")
 
     @property
     def path(self) -> Path:
@@ -161,18 +176,44 @@ class Store:
         returned, so a power cut in between costs nothing. Raises InvalidRow, StoreError."""
         row = self.calls.save(record, final)
         if final:
-            try:
-                self.copies.keep(record, self._clock())
-            except OSError as error:
-                log.warning("call %s is stored, but not its copy: %s", row["id"], error.strerror)
+            self._keep(self.copies, record)
         return row
+
+    def save_message(self, name: str, told: Mapping[str, Any], final: bool) -> dict[str, Any]:
+        """`messages.save`, and the JSON copy of what has ended. Raises InvalidRow, StoreError."""
+        row = self.messages.save(name, told, final)
+        if final:
+            self._keep(self.message_copies, {**told, "id": name})
+        return row
+
+    def _keep(self, copies: RecordCopies, record: Mapping[str, Any]) -> None:
+        try:
+            copies.keep(record, self._clock())
+        except OSError as error:
+            log.warning("%s is stored, but not its copy: %s", record["id"], error.strerror)
+
+    def prune_copies(self, now: float) -> None:
+        """Remove copies that are no longer needed. Raises OSError."""
+        self.copies.prune(now)
+        self.message_copies.prune(now)
+
+    def _carry(self) -> CarriedOver:
+        """What the copies have and this database does not."""
+        done = self.copies.carry_over(self.calls)
+        done.refused += self.message_copies.carry_over_messages(self.messages).refused
+        return done
+
+    def restored(self) -> None:
+        """This database is a backup's: take over what came since, and send nothing that has gone out."""
+        self._carry()
+        self.messages.settle_restored()
 
     def carry_over(self, now: float) -> None:
         """In an older program's time: take over what the newer one stored meanwhile, from the JSON copies."""
         state = self.fallback
         if state is None or not state.carry:
             return
-        done = self.copies.carry_over(self.calls)
+        done = self._carry()
         self.fallback = replace(
             state, carry=False, carried=state.carried + done.calls, refused=tuple(done.refused)
         )
@@ -181,7 +222,7 @@ class Store:
     def merge(self, state: FallBack, database: Path, now: float) -> FallBack:
         """Take back what was done in an older program's time; `state` says where beside `database`.
         Its own database stays."""
-        done = self.copies.carry_over(self.calls)
+        done = self._carry()
         count, refused = done.calls, list(done.refused)
         known = {row["id"] for row in self._database.read("SELECT id FROM calls WHERE final")}
         try:
@@ -250,6 +291,8 @@ def open_store(
     complete = len(migrations) >= len(MIGRATIONS)
     with opening_lock(path), speaking_plainly(str(path)):
         if not path.exists():
+            if path.with_name(AWAY).exists():
+                raise StoreError(DISK_AWAY)
             if copies.exists() or path.is_symlink() or path.with_name(path.name + "-wal").exists():
                 raise StoreError(
                     f"the database {path} has gone, though this box has had one: restore a backup, or "
@@ -263,19 +306,15 @@ def open_store(
             _check_file(own)
             _migrate(own, copies, migrations, busy_timeout_s)
             store = Store(Database(own, busy_timeout_s), clock)
-            store.fallback, store.copies = state, RecordCopies.beside(path)
+            store.fallback = state
         else:
             store = Store(Database(path.resolve(), busy_timeout_s), clock)
-            store.copies = RecordCopies.beside(path)
+        store.keep_copies(path)
         if complete:
             try:
                 _take_over(store, path, len(migrations), clock())
-            except OSError as error:
-                store.close()
-                raise StoreError(
-                    f"what an older version stored could not be noted beside {path}: {error.strerror}; "
-                    "free some space"
-                ) from error
+            except (OSError, StoreFull) as error:  # the next opening does it, or goes on with it
+                log.error("what another program stored was not taken over yet: %s", error)
             except BaseException:
                 store.close()
                 raise
@@ -291,7 +330,7 @@ def _take_over(store: Store, path: Path, schema: int, now: float) -> None:
         return
     restored = path.with_name(CARRY_OVER)
     if restored.exists():
-        store.copies.carry_over(store.calls)
+        store.restored()
         restored.unlink()
     for state in fallback.trials(path):
         if state.own_schema >= schema:

@@ -25,8 +25,12 @@ STATES = {
     "network_socket_gone": "The network socket of the settings is gone: DHCP is used.",
     "config_restored": "The config partition was damaged and restored from its copy.",
     "data_repaired": "The data partition was damaged and has been repaired.",
-    "data_unreadable": "The data partition cannot be read: nothing is stored. Start recovery.",
-    "data_missing": "The data partition is missing: nothing is stored. Start recovery.",
+    "config_memory": "The config partition cannot be used: its copy serves. Have the disk replaced.",
+    "data_unreadable": "The data partition cannot be read. Calls go on from memory, NOTHING IS STORED."
+    " Restart; if this stays, start recovery or replace the disk.",
+    "data_missing": "The data partition is missing. Calls go on from memory, NOTHING IS STORED."
+    " Start recovery or replace the disk.",
+    "data_full": "The data partition was full at the start. Calls go on and are not recorded.",
     "config_lost": "The config partition was damaged: its settings are at their defaults.",
 }
 

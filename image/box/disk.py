@@ -2,9 +2,11 @@
 
 Runs once, early, before anything else wants /data. Nothing is ever formatted but a data partition that
 bears the image's own blank mark and a config partition that cannot be read (its copy on data is put back).
+Whatever the disk does, the box takes calls: what cannot be mounted is a small folder in memory instead.
 What was found stands in /run/zongji/disk.json:
 
-    {"config": "ok|new|repaired|restored|lost", "data": "ok|new|repaired|unreadable|missing", "notes": [...]}
+    {"config": "ok|repaired|restored|lost|memory", "data": "ok|new|repaired|unreadable|missing",
+     "full": false, "notes": [...]}
 """
 
 from __future__ import annotations
@@ -12,16 +14,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from image.box import files
+from image.box.configcopy import IDENTITY, ConfigCopy
 
 BOOT_ENV = Path("/run/zongji/boot.env")
 REPORT = Path("/run/zongji/disk.json")
@@ -29,8 +31,6 @@ BINDS = Path("/usr/lib/zongji/binds")
 MACHINE_ID = Path("/run/zongji/machine-id")
 ESP, CONFIG, DATA = Path("/boot/esp"), Path("/config"), Path("/data")
 CONFIG_COPY = DATA / "system" / "config-copy"
-IDENTITY = "identity.json"
-"""Every box has it from its first start on, and keeps it through a factory reset."""
 BLANK = "5A0F6A1B-7A6F-4E67-8A69-B1A4C0DA7A00"
 """PARTUUID of a data partition that nobody has used yet; genimage gives it, the first boot takes it away."""
 OPTIONS = {
@@ -40,8 +40,26 @@ OPTIONS = {
 }
 """Where each partition is mounted, as what and how."""
 WANTED_BYTES = 4 * 10**9
-FOLDERS = ((DATA / "system", 0o750), (DATA / "log", 0o755), (DATA / "log" / "journal", 0o755))
+HOME = DATA / "zongji"
+FOLDERS = (
+    (DATA / "system", 0o750),
+    (DATA / "log", 0o755),
+    (DATA / "log" / "journal", 0o755),
+    (HOME, 0o750),
+    (HOME / "run", 0o750),
+)
 """What is needed before tmpfiles makes the others."""
+DATABASE_AWAY = HOME / "db" / "database-away"
+"""Says to the store (`appliance.store.store.AWAY`): there is a database, but this folder is not its own."""
+MEMORY = "mode=0755,nosuid,nodev,size=56M"
+"""Less than the recorder leaves free: calls go on and their records are kept, but none is recorded."""
+RESERVE = Path("system/reserve")
+RESERVE_BYTES = 16 << 20
+"""Given up when the disk is full: without room SQLite cannot even open a database, and nobody could delete
+anything on the pages."""
+FULL_BYTES = 8 << 20
+CHECK_S = 600.0
+"""A check that takes longer than this has met a disk that does not answer."""
 
 
 class DiskError(Exception):
@@ -54,6 +72,7 @@ class Report:
 
     config: str = "ok"
     data: str = "ok"
+    full: bool = False
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -61,20 +80,28 @@ class Report:
         self.notes.append(text)
         print(f"Zongji: {text}", flush=True)
 
-    def write(self, path: Path = REPORT) -> None:
+    def write(self, path: Path) -> None:
         """Leave it for the pages."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"config": self.config, "data": self.data, "notes": self.notes})
+        text = json.dumps(asdict(self))
         path.write_text(text, encoding="utf-8")
 
 
 def run(*command: object, accept: Sequence[int] = (0,)) -> str:
     """What a program printed. Raises DiskError for an exit status that is not accepted."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    done = _run(command)
     if done.returncode not in accept:
         said = f"{done.stdout.strip()} {done.stderr.strip()}".strip()[-500:]
         raise DiskError(f"{' '.join(map(str, command))} ended with {done.returncode}: {said}")
     return done.stdout
+
+
+def _run(command: Sequence[object]) -> subprocess.CompletedProcess[str]:
+    words = [str(part) for part in command]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=CHECK_S)
+    except subprocess.TimeoutExpired as error:
+        raise DiskError(f"{' '.join(words)} did not end in {CHECK_S:g} s") from error
 
 
 def boot_disk(boot_env: Path = BOOT_ENV) -> str:
@@ -203,7 +230,7 @@ def _feed(text: str, *command: object) -> None:
 
 def check(device: Path) -> str:
     """ok or repaired. Raises DiskError when e2fsck cannot mend it."""
-    done = subprocess.run(["e2fsck", "-p", str(device)], capture_output=True, text=True, check=False)
+    done = _run(["e2fsck", "-p", device])
     if done.returncode & ~3 == 0:
         return "ok"
     print(f"Zongji: e2fsck -p {device}: {done.stdout.strip()[-400:]}", flush=True)
@@ -251,6 +278,21 @@ def mount_data(parts: dict[str, Path], report: Report) -> bool:
     return True
 
 
+def mount_memory(target: Path) -> None:
+    """A small folder in memory where a partition cannot be used. Raises DiskError."""
+    if not target.is_mount():
+        run("mount", "-t", "tmpfs", "-o", MEMORY, "tmpfs", target)
+
+
+def data_in_memory(report: Report) -> None:
+    """The box works on without its data: calls with the plan that /config keeps, no database, no recordings.
+    Raises DiskError, OSError."""
+    mount_memory(DATA)
+    DATABASE_AWAY.parent.mkdir(parents=True)
+    DATABASE_AWAY.touch()
+    report.note("calls go on with the last settings, from memory: NOTHING IS STORED until the disk is mended")
+
+
 def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> None:
     """Check and mount config. One that cannot be read is made anew, from its copy on data if there is one."""
     device = parts.get("config")
@@ -260,7 +302,7 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
         report.config = check(device)
         mount(device, "config")
     except DiskError as error:
-        copied = data_there and (CONFIG_COPY / IDENTITY).exists()
+        copied = data_there and config_copy().usable
         if not copied and _mounts(device):
             report.note(f"the config partition is damaged; there is no copy, so it is used as it is. {error}")
             return
@@ -270,10 +312,31 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
         if not copied:
             report.config = "lost"
             report.note("there is no copy of the configuration: the box must be set up again")
-    if data_there and (CONFIG_COPY / IDENTITY).exists() and not (CONFIG / IDENTITY).exists():
-        put_back_config()
-        report.config = "restored"
-        report.note("the configuration was put back from its copy")
+    if data_there:
+        _complete_config(report)
+
+
+def _complete_config(report: Report) -> None:
+    """What the config partition has lost comes from its copy, if there is one."""
+    copy = config_copy()
+    if not copy.usable:
+        return
+    if not (CONFIG / IDENTITY).exists():
+        copy.put_back()
+    elif report.config != "repaired" or not copy.put_back_missing():
+        return
+    report.config = "restored"
+    report.note("the configuration was put back from its copy")
+
+
+def config_in_memory(report: Report, data_there: bool) -> None:
+    """No config partition can be used: its copy on data serves, and is renewed by every change.
+    Raises DiskError, OSError."""
+    mount_memory(CONFIG)
+    report.config = "memory"
+    if data_there and config_copy().usable:
+        config_copy().put_back()
+    report.note("the configuration is in memory, from its copy on data")
 
 
 def _mounts(device: Path) -> bool:
@@ -284,48 +347,26 @@ def _mounts(device: Path) -> bool:
     return True
 
 
-def put_back_config() -> None:
-    """Config from its copy on data. Who the box is comes last: a config without it is unfinished, and a power
-    cut in between must not let it take the place of the copy. Raises OSError."""
-    shutil.copytree(
-        CONFIG_COPY,
-        CONFIG,
-        symlinks=True,
-        dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns(IDENTITY),
-    )
-    _copy_owners(CONFIG_COPY, CONFIG)
-    os.sync()
-    files.write(CONFIG / IDENTITY, (CONFIG_COPY / IDENTITY).read_bytes())
+def config_copy() -> ConfigCopy:
+    """The copy of /config on /data."""
+    return ConfigCopy(CONFIG, CONFIG_COPY)
 
 
-def _copy_owners(source: Path, target: Path) -> None:
-    """Give what is below target the owners that it has below source."""
-    for path in [target, *target.rglob("*")]:
-        original = source / path.relative_to(target)
-        if os.path.lexists(original):
-            info = original.lstat()
-            os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
-
-
-def copy_config() -> None:
-    """Renew the copy of /config on data: the new one is complete before the old one goes."""
-    fresh = CONFIG_COPY.with_name("config-copy.new")
-    old = CONFIG_COPY.with_name("config-copy.old")
-    if old.exists() and not CONFIG_COPY.exists():
-        old.rename(CONFIG_COPY)  # the power went between the two renames below
-    for left in (fresh, old):
-        if left.exists():
-            shutil.rmtree(left)
-    shutil.copytree(CONFIG, fresh, symlinks=True, ignore=shutil.ignore_patterns("lost+found"))
-    _copy_owners(CONFIG, fresh)
-    os.sync()
-    if CONFIG_COPY.exists():
-        CONFIG_COPY.rename(old)
-    fresh.rename(CONFIG_COPY)
-    if old.exists():
-        shutil.rmtree(old)
-    os.sync()
+def keep_room(data: Path) -> bool:
+    """Give the reserve of the data partition up where it is full, make it where there is plenty; is it full?
+    Raises OSError."""
+    reserve = data / RESERVE
+    found = os.statvfs(data)
+    free = found.f_bavail * found.f_frsize
+    if free < FULL_BYTES:
+        reserve.unlink(missing_ok=True)
+        return True
+    if free > 16 * RESERVE_BYTES and not reserve.exists():
+        half = reserve.with_suffix(".new")
+        with half.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        half.rename(reserve)
+    return False
 
 
 def keep_machine_id() -> None:
@@ -357,6 +398,15 @@ def bind(listing: str, report: Report) -> None:
             report.note(f"{target} could not be taken from {source}: {error}")
 
 
+def expect_database(report: Report) -> None:
+    """A box that has had settings never begins with an empty database because its own is gone: the store
+    refuses to make one where its folder of copies is. Raises OSError."""
+    database = HOME / "db" / "zongji.db"
+    if (CONFIG / "plan.json").exists() and not os.path.lexists(database):
+        (database.parent / "copies").mkdir(parents=True, exist_ok=True)
+        report.note("the database of this box has gone: restore a backup")
+
+
 def make_folders() -> None:
     """The folders of data, with their owners."""
     for path, mode in FOLDERS:
@@ -365,49 +415,68 @@ def make_folders() -> None:
 
 
 def start() -> int:
-    """All of it, in order; 1 when data or config cannot be used."""
+    """All of it, in order; 1 when /data or /config are not even in memory."""
     report = Report()
     began = time.monotonic()
-    status = 0
-    try:
+    parts: dict[str, Path] = {}
+    with noting(report, "the disk cannot be used"):
         disk = boot_disk()
         parts = partitions(disk)
         if first_boot(disk, report):
             report.data = "new"
+    with noting(report, "the ESP cannot be mounted"):
         if "esp" in parts:
-            try:
-                check_esp(parts["esp"], report)
-                mount(parts["esp"], "esp")
-            except (DiskError, OSError) as error:
-                report.note(f"the ESP cannot be mounted: {error}")
-        data_there = mount_data(parts, report)
+            check_esp(parts["esp"], report)
+            mount(parts["esp"], "esp")
+    data_there = mount_data(parts, report)
+    if not data_there:
+        with noting(report, "not even a folder in memory can be had for data"):
+            data_in_memory(report)
+    with noting(report, "the config partition cannot be used"):
         mount_config(parts, report, data_there)
+    if not CONFIG.is_mount():
+        with noting(report, "not even a folder in memory can be had for config"):
+            config_in_memory(report, data_there)
+    with noting(report, "the machine's id could not be kept"):
         keep_machine_id()
-        if data_there:
-            make_folders()
-            try:
-                copy_config()
-            except OSError as error:  # a full disk: the box starts all the same, with the old copy
-                report.note(f"the copy of the configuration could not be renewed: {error}")
-        else:
-            status = 1
+    with noting(report, "folders could not be made"):
+        make_folders()
+    if data_there:
+        with noting(report, "the copy of the configuration could not be renewed"):
+            expect_database(report)
+            report.full = keep_room(DATA)
+            if report.full:
+                report.note("the data partition is full: calls go on and are not recorded; delete something")
+            config_copy().renew()
+        with noting(report, "sockets lie on the disk"):
+            # A disk that takes nothing any more must not keep the engine from being started anew.
+            mount_run()
         bind(BINDS.read_text(encoding="utf-8"), report)
-    except (DiskError, OSError) as error:
-        report.note(f"the disk cannot be used: {error}")
-        status = 1
-    report.write()
+    report.write(REPORT)
     print(f"disk: config {report.config}, data {report.data}, {time.monotonic() - began:.1f} s", flush=True)
-    return status
+    return 0 if DATA.is_mount() and CONFIG.is_mount() else 1
+
+
+@contextmanager
+def noting(report: Report, what: str) -> Iterator[None]:
+    """Whatever goes wrong with the disk is told, and must not keep the rest from being tried."""
+    try:
+        yield
+    except (DiskError, OSError, ValueError, LookupError) as error:
+        report.note(f"{what}: {error}")
+
+
+def mount_run() -> None:
+    """Sockets and locks of the product are in memory. Raises DiskError."""
+    if not (HOME / "run").is_mount():
+        run("mount", "-t", "tmpfs", "-o", "mode=0750,nosuid,nodev,noexec,size=4M", "tmpfs", HOME / "run")
 
 
 def main(words: Sequence[str]) -> int:
-    """`start` at boot, `copy-config` after a change of the configuration."""
+    """`start`, at boot."""
     if list(words) == ["start"]:
         return start()
-    if list(words) == ["copy-config"]:
-        copy_config()
-        return 0
-    print("usage: python -m image.box.disk start | copy-config", file=sys.stderr)
+    print("usage: python -m image.box.disk start", file=sys.stderr)
     return 2
 
 

@@ -69,10 +69,11 @@ def run(places: Places, group: int | None = certificate.GROUP) -> int:
 
 def keep_copy() -> None:
     """Who this box is goes into the copy of the configuration at once, not at the next start."""
-    if not disk.CONFIG_COPY.is_dir() or (disk.CONFIG_COPY / disk.IDENTITY).exists():
+    copy = disk.config_copy()
+    if not copy.copy.is_dir() or copy.usable:
         return
     try:
-        disk.copy_config()
+        copy.renew()
     except OSError as error:
         log.error("the configuration could not be copied, the next start does it: %s", error)
 

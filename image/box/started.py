@@ -125,17 +125,24 @@ def main() -> int:
     state = bootstate.load()
     cmdline = CMDLINE.read_text(encoding="utf-8")
     unhealthy = None
-    if UNHEALTHY.exists():
-        try:
-            unhealthy = json.loads(UNHEALTHY.read_text(encoding="utf-8"))
-        except ValueError:
-            unhealthy = {"reason": "unreadable why-file"}
-    history = read_history(HISTORY)
+    try:
+        unhealthy = json.loads(UNHEALTHY.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError):
+        unhealthy = {"reason": "unreadable why-file"}
+    try:
+        history = read_history(HISTORY)
+    except OSError as error:
+        print(f"the history of starts cannot be read: {error}")
+        history = []
     told = line(time.time(), cmdline, state, release.read(Places()).version, history, unhealthy)
     if told.get("reason") == STOPPED and history[-1].get("slot") == told["failed_slot"]:
         told["log"] = journal.last_lines(journal.START_BEFORE)
-    if HISTORY.parent.is_dir():
+    try:
         write_history([*history, told], HISTORY)
+    except OSError as error:  # a full disk, or none: what failed is told all the same
+        print(f"this start is not in the history: {error}")
     RUNNING.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
     if told["fell_back"]:
         print(

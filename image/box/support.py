@@ -29,6 +29,8 @@ from typing import Any
 from image.box.redact import GONE, Redactor
 
 KEEP = 3
+IN_MEMORY = Path("/run/zongji/support")
+"""On the flashed box, where pages may read it too."""
 MAX_PART_BYTES = 8 << 20
 NEED_BYTES = 40_000_000
 COMMAND_S = 20.0
@@ -135,7 +137,7 @@ class Collector:
             bundle.writestr("contents.json", self._json_text(contents))
         half.chmod(0o640)
         half.replace(path)
-        for old in sorted(out.glob("zongji-support-*.zip"))[:-KEEP]:
+        for old in sorted(out.glob("zongji-support-*.zip"))[: -1 if out == IN_MEMORY else -KEEP]:
             old.unlink()
         return path
 
@@ -198,7 +200,7 @@ class Collector:
             "files": {
                 path.relative_to(folder).as_posix(): path.lstat().st_size
                 for path in sorted(folder.rglob("*"))
-                if path.is_file() and "records" not in path.parts
+                if path.is_file() and not {"records", "messages"} & set(path.parts)
             },
             "record_copies": sum(1 for _ in (folder / "records").rglob("*.json")),
         }
@@ -298,6 +300,8 @@ def _with_room(out: Path) -> Path:
             return out
     except OSError:
         pass  # a disk that is broken: that is what the bundle is for
+    if os.access(IN_MEMORY, os.W_OK):
+        return IN_MEMORY
     spare = Path("/tmp") / f"zongji-support-{os.getuid()}"
     spare.mkdir(mode=0o750, exist_ok=True)
     return spare

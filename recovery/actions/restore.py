@@ -55,6 +55,7 @@ def put(box: Box, options: Options, tell: Tell) -> None:
     product(box, "backup", "restore")
     with tempfile.TemporaryDirectory(prefix="zongji-recovery-") as folder:
         words = ["backup", "restore", str(chosen(box, options)), "--yes"]
+        words += ["--unsealed"] if options.get("unsealed") is True else []
         words += _key(box, options, Path(folder))
         product(box, *words, tell=tell)
 

@@ -133,6 +133,20 @@ def test_the_daily_backup_goes_to_a_stick_that_is_there(make_desk, home, tmp_pat
     assert job["problem"] is None and state(desk)["restore"]["step"] == "ready"
 
 
+def test_a_stick_that_fails_leaves_the_next_its_copy(make_desk, home, tmp_path, monkeypatch):
+    good = tmp_path / "usb" / "GOOD"
+    good.mkdir(parents=True)
+    desk = make_desk()
+    system = desk.control._care._system
+    system._sticks = good.parent
+    rows = {"sticks": [{"name": "GONE", "writable": True}, {"name": "GOOD", "writable": True}]}
+    monkeypatch.setattr(system, "ask", lambda method: rows if method == "usb.list" else {})
+    desk.control._care._clock = lambda: time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
+    desk.pass_time(400)
+    assert len(list((good / "zongji-backups").glob("*.zjb"))) == 1
+    assert state(desk)["daily_problem"]["code"] == "stick_gone"
+
+
 def test_repairs_are_offered_and_done(desk, home):
     found = {one["id"]: one for one in desk.request("checks")["result"]["findings"]}
     assert found["backup_none"]["repair"] == "make_backup"
@@ -218,6 +232,19 @@ def daemon(tmp_path):
     listener.bind(str(path))
     yield path
     listener.close()
+
+
+def test_on_a_flashed_box_a_daemon_that_is_away_is_a_finding(desk, daemon, monkeypatch, tmp_path):
+    def ids():
+        return {one["id"] for one in desk.request("checks")["result"]["findings"]}
+
+    monkeypatch.delenv("ZONGJI_CONFIG", raising=False)
+    assert "system_daemon" not in ids(), "in development there is none"
+    desk.control._care._system._socket = daemon
+    assert "system_daemon" in ids()
+    daemon.unlink()
+    monkeypatch.setenv("ZONGJI_CONFIG", str(tmp_path))
+    assert "system_daemon" in ids()
 
 
 def test_a_system_daemon_that_does_not_listen_is_no_trouble(daemon):

@@ -125,6 +125,20 @@ def test_a_damaged_plan_falls_back_to_the_good_one(home, text):
     assert found.data["reason"]
 
 
+def test_without_the_data_disk_the_copy_with_the_settings_serves(home, tmp_path, monkeypatch):
+    config = tmp_path / "config"
+    config.mkdir()
+    monkeypatch.setenv("ZONGJI_CONFIG", str(config))
+    home.plan.unlink()
+    assert plans.load(home).code == "", "a new box has nothing to complain about"
+    (config / "plan.json").write_text(json.dumps(plan_data(lines=1)))
+    found = plans.load(home)
+    assert (found.code, len(found.plan.lines)) == ("plan_damaged", 1)
+    home.plan.write_text("torn")
+    home.good_plan.write_text(json.dumps(plan_data(lines=2)))
+    assert len(plans.load(home).plan.lines) == 2, "what is on the data disk is newer"
+
+
 def test_a_good_plan_needs_no_words(home):
     found = plans.load(home)
     assert found.code == "" and len(found.plan.lines) == 2

@@ -41,7 +41,6 @@ ALLOWED = {
     },
     "appliance.client": set(),
     "appliance.logs": {"systemd"},
-    "appliance.notify": {"systemd"},
     "appliance.paths": set(),
     "appliance.prompts": {"appliance.prompts", "dsp", "numpy", "soundfile"},
     "appliance.scenario": {"appliance", "board", "dsp", "numpy", "soundfile", "yaml"},

@@ -21,6 +21,13 @@ class Page(str):
 
     status: int
     url: str
+    content: bytes
+
+
+def _page(content: bytes) -> Page:
+    page = Page(content.decode(errors="replace"))
+    page.content = content
+    return page
 
 
 class Pages:
@@ -46,11 +53,11 @@ class Pages:
             request.add_header("Content-Type", kind)
         try:
             with self._opener.open(request, timeout=timeout_s) as answer:
-                page, status = Page(answer.read().decode(errors="replace")), answer.status
+                page, status = _page(answer.read()), answer.status
                 page.url = answer.url.removeprefix(self._base)
         except urllib.error.HTTPError as error:
             with error:
-                page, status = Page(error.read().decode(errors="replace")), error.code
+                page, status = _page(error.read()), error.code
                 page.url = path
         page.status = status
         return page

@@ -1,11 +1,14 @@
 """Backups: encrypted, proved, and refused by name where they are not what they were."""
 
 import hashlib
+import hmac
 import io
+import json
 import subprocess
 import sys
 import tarfile
 from collections import namedtuple
+from dataclasses import asdict
 from pathlib import Path
 
 import pyrage
@@ -115,34 +118,87 @@ def test_something_appended_is_found(make, key):
     assert code_of(backup.verify, path, key) == "tampered"
 
 
-def forged(key, names, manifest_of=None):
-    """A backup with these members by somebody who has the public key."""
+def forged(public, names, manifest=False, sealed=True, content_bytes=None):
+    """A backup with these members by somebody who has the public key alone."""
+    header = backup_file.Header(NOW, "0.1.0", 3, "box", public, False, False)
+    told = {name: value for name, value in asdict(header).items() if name != "sealed"}
+    counts = ("files", "content_bytes", "total_bytes")
+    files = {name: {"size": 3, "sha256": hashlib.sha256(b"evi").hexdigest()} for name in names}
+    about = {"header": {name: told[name] for name in told if name not in counts}, "files": files}
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w:gz") as tar:
-        for name in names:
+        content = [(name, b"evi") for name in names]
+        for name, data in [*content, (backup_file.MANIFEST, json.dumps(about).encode())][
+            : None if manifest else -1
+        ]:
             info = tarfile.TarInfo(name)
-            info.size = 3
-            tar.addfile(info, io.BytesIO(b"evi"))
-    header = backup_file.Header(NOW, "0.1.0", 3, "box", key.public, False, False, total_bytes=1)
-    import json
-    from dataclasses import asdict, replace
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    body = pyrage.encrypt(plain.getvalue(), [pyrage.x25519.Recipient.from_str(public)])
+    told |= {"total_bytes": AGE_BEGINS + len(body)}
+    told |= {"content_bytes": 3 * len(names) if content_bytes is None else content_bytes}
+    if sealed:
+        guessed = hmac.new(public.encode(), body, "sha256").hexdigest().encode()
+        text = json.dumps(told).encode().ljust(backup_file.TEXT_BYTES) + guessed
+        return backup_file.MAGIC + text + b"\n" + body
+    return backup_file.UNSEALED + json.dumps(told).encode().ljust(backup_file.HEADER_BYTES - 1) + b"\n" + body
 
-    body = pyrage.encrypt(plain.getvalue(), [key.recipient])
-    header = replace(header, total_bytes=AGE_BEGINS + len(body))
-    text = json.dumps(asdict(header)).encode().ljust(backup_file.HEADER_BYTES - 1)
-    return backup_file.MAGIC + text + b"\n" + body
+
+def test_who_has_the_public_key_alone_can_make_no_backup_that_is_taken(tmp_path, key):
+    path = tmp_path / "forged.zjb"
+    path.write_bytes(forged(key.public, ["db/zongji.db"], manifest=True))
+    assert code_of(backup.verify, path, key) == "forged"
+
+
+def test_a_seal_of_another_backup_does_not_fit(make, key):
+    one, other = make().path, make(recordings=True).path
+    head = len(backup_file.MAGIC) + backup_file.TEXT_BYTES
+    content, taken = bytearray(one.read_bytes()), other.read_bytes()
+    content[head:AGE_BEGINS] = taken[head:AGE_BEGINS]
+    one.write_bytes(content)
+    assert code_of(backup.verify, one, key) == "forged"
+
+
+def test_a_backup_of_before_the_seal_is_read_and_says_so(tmp_path, key):
+    path = tmp_path / "old.zjb"
+    path.write_bytes(forged(key.public, ["db/zongji.db"], manifest=True, sealed=False))
+    assert backup.verify(path, key).sealed is False
+    assert backup.look(path).as_dict()["sealed"] is False
+
+
+def test_more_than_it_says_is_not_unpacked(tmp_path, key):
+    path = tmp_path / "forged.zjb"
+    path.write_bytes(forged(key.public, ["db/zongji.db"], manifest=True, content_bytes=2))
+    taken = []
+    with pytest.raises(BackupError, match="more than it says"):
+        backup_file.read(path, key, lambda name, content: taken.append(name), lambda done: None)
+    assert not taken
+
+
+def test_the_documented_way_proves_the_seal_without_this_program(make, key, tmp_path):
+    path = make().path
+    recipe = """
+        key=$(printf 'zongji backup seal 1' | openssl dgst -sha256 -hmac "$1" | sed 's/.*= //')
+        { tail -c +4113 "$2"; head -c 4047 "$2"; } |
+            openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" | sed 's/.*= //'
+        head -c 4111 "$2" | tail -c 64"""
+    done = subprocess.run(["sh", "-c", recipe, "sh", key.secret, path], capture_output=True, text=True)
+    computed, told = done.stdout.split()
+    assert computed == told and len(told) == 64
+    docs = " ".join((Path(__file__).parents[2] / "docs" / "recovery.md").read_text().split())
+    assert " ".join(recipe.replace('"$2"', "FILE").replace('"$1"', '"$KEY"').split()) in docs
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "db/../../evil", "db//evil", ""])
 def test_a_forged_member_name_is_refused(tmp_path, key, name):
     path = tmp_path / "forged.zjb"
-    path.write_bytes(forged(key, [name or "."]))
+    path.write_bytes(forged(key.public, [name or "."]))
     assert code_of(backup.verify, path, key) == "tampered"
 
 
 def test_a_backup_without_manifest_is_refused(tmp_path, key):
     path = tmp_path / "forged.zjb"
-    path.write_bytes(forged(key, ["db/zongji.db"]))
+    path.write_bytes(forged(key.public, ["db/zongji.db"]))
     assert code_of(backup.verify, path, key) == "truncated"
 
 
@@ -162,7 +218,7 @@ def test_a_passphrase_opens_it_and_a_wrong_one_is_named(make, key):
 def test_a_newer_kind_of_file_is_named(make, key):
     path = make().path
     content = path.read_bytes()
-    path.write_bytes(b"zongji-backup 2\n" + content[16:])
+    path.write_bytes(b"zongji-backup 3\n" + content[16:])
     assert code_of(backup.verify, path, key) == "newer_format"
 
 

@@ -112,6 +112,14 @@ SICK = {
         "wrong signature",
         "",
     ),
+    "data_memory": (
+        {"system": {"states": ["data_unreadable"]}},
+        "The data partition cannot be read: calls go on",
+        "",
+    ),
+    "system_daemon": ({"system_problem": "connection refused"}, "connection refused", ""),
+    "messages_refused": ({"messages": {"refused": {"in-1": "no number"}}}, "1 short messages", ""),
+    "messages_waiting": ({"messages": {"waiting": 3, "problem": "full"}}, "3 short messages wait", ""),
     "config_restored": ({"system": {"states": ["config_restored"]}}, "put back from its copy", ""),
     "boot_state": ({"system": {"boot_state": "lost"}}, "2 of the two copies", ""),
     "ssh": (
@@ -126,6 +134,21 @@ SICK = {
         "make_backup",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [("data_missing", "The data partition"), ("config_memory", "cannot be used; their copy serves")],
+)
+def test_partitions_that_are_not_there_are_told(states, said):
+    found = checks.run(replace(HEALTHY, system={"states": [states]}))
+    assert len(found) == 1 and said in found[0]["text"]
+
+
+def test_a_disk_that_takes_nothing_is_told():
+    found = checks.run(replace(HEALTHY, disk={"level": "read_only"}))
+    assert [(one["id"], one["severity"]) for one in found] == [("disk", "error")]
+    assert "takes nothing any more" in found[0]["text"]
 
 
 def test_a_healthy_box_has_no_finding():

@@ -1,5 +1,6 @@
 """Restoring: shown first, swapped in whole, finished after a power cut at any step, nothing lost."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.services import backup, backup_key, restore
+from appliance.cli.main import main
+from appliance.services import backup, backup_file, backup_key, restore
 from appliance.services.backup_errors import BackupError
 from appliance.store import open_store
 from appliance.store.migrations import MIGRATIONS
@@ -44,16 +46,64 @@ def calls(home):
 @pytest.fixture
 def changed(home, make):
     """A backup, and the box as it is some time later."""
+    store = open_store(home.database)
+    for text in ("on our way", "too late"):
+        store.messages.write("13800138000", text, "boss")
+    store.close()
     made = make(recordings=True)
     store = open_store(home.database)
     store.customers.add({"name": "Too New"})
-    store.copies.keep(record("later"), 1_800_000_500.0)
-    store.calls.save(record("later"))
+    store.save_call(record("later"), True)
+    told = {"kind": "sent", "port": "", "text": "on our way", "reason": "", "at": 1_800_000_500.0}
+    sent = store.messages.search(text="on our way")[0][0]["id"]
+    store.save_message(sent, told | {"number": "13800138000", "state": "sent", "unsure": False}, True)
+    told = {"kind": "received", "port": "", "number": "13800138000", "text": "thank you", "missing": 0}
+    store.save_message("in-1", told | {"sent_at": None, "at": 1_800_000_600.0}, True)
     store.close()
     (home.prompts / "zh" / "greeting.wav").write_bytes(b"another greeting")
     (home.recordings / "2027/01/15/c1.wav").unlink()
     (home.recordings / "2027/01/15/later.wav").write_bytes(b"later")
     return made.path
+
+
+def test_short_messages_since_the_backup_come_back_and_none_goes_out_twice(home, key, changed):
+    assert {text for text, _ in messages(home)} == {"on our way", "too late", "thank you"}
+    restore.prepare(home, changed, key)
+    restore.commit(home)
+    states = dict(messages(home))
+    assert states["thank you"] == ("received", False)
+    assert states["on our way"] == ("sent", False), "it was queued in the backup and went out since"
+    assert states["too late"] == ("failed", True), "nobody can tell, so a person decides"
+    store = open_store(home.database)
+    assert store.messages.unsent() == []
+    store.close()
+
+
+def messages(home):
+    store = open_store(home.database)
+    try:
+        return [(row["text"], (row["state"], row["unsure"])) for row in store.messages.search()[0]]
+    finally:
+        store.close()
+
+
+def test_the_copy_of_what_is_replaced_needs_room_too(home, key, changed, monkeypatch):
+    content = backup_file.read_header(changed).content_bytes
+    room = 2 * content + 5_000_000 + home.database.stat().st_size // 2
+    monkeypatch.setattr("appliance.services.budget.room_bytes", lambda *_: room)
+    assert code_of(restore.prepare, home, changed, key) == "no_space"
+
+
+def test_a_backup_without_a_seal_is_taken_only_by_who_says_so(home, key, changed, capsys):
+    content = changed.read_bytes()
+    told = json.loads(content[16 : 16 + backup_file.TEXT_BYTES])
+    head = json.dumps(told).encode().ljust(backup_file.HEADER_BYTES - 1) + b"\n"
+    changed.write_bytes(backup_file.UNSEALED + head + content[16 + backup_file.HEADER_BYTES :])
+    words = ["backup", "restore", str(changed), "--yes", "--home", str(home.root)]
+    assert main(words) != 0
+    assert "no seal" in capsys.readouterr().err and "Too New" in customers(home)
+    assert main([*words, "--unsealed"]) == 0
+    assert "Too New" not in customers(home)
 
 
 def test_what_will_be_replaced_is_shown_and_nothing_has_changed_yet(home, key, changed):

@@ -161,7 +161,8 @@ def test_only_the_last_bundles_are_kept(planted):
     assert len(list(out.iterdir())) == support.KEEP
 
 
-def test_a_full_disk_puts_it_into_memory(planted, monkeypatch):
+def test_a_full_disk_puts_it_into_memory(planted, monkeypatch, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("run")
     from collections import namedtuple
 
     home, config = planted
@@ -170,6 +171,10 @@ def test_a_full_disk_puts_it_into_memory(planted, monkeypatch):
     path = support.Collector(home.root, config).write(home.root / "support", 0.0)
     assert path.exists() and home.root not in path.parents
     path.unlink()
+    monkeypatch.setattr(support, "IN_MEMORY", tmp_path)
+    for second in (1.0, 2.0):
+        path = support.Collector(home.root, config).write(home.root / "support", second)
+    assert list(tmp_path.iterdir()) == [path], "memory is not filled with bundles"
 
 
 def test_control_collects_it_in_development(home, key):

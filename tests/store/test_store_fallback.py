@@ -274,7 +274,40 @@ def test_copies_are_kept_for_days_and_a_clock_at_1970_removes_none(tmp_path):
     copies = RecordCopies(tmp_path / "records")
     for day in (100, 110, 140):
         copies.keep(record(f"day{day}"), day * DAY_S + 5.0)
-    copies.prune(140 * DAY_S)
+    for day in range(137, 141):
+        copies.prune(day * DAY_S)
     assert [path.stem for path in copies] == ["day110", "day140"]
     copies.prune(0.0)
     assert [path.stem for path in copies] == ["day110", "day140"]
+
+
+def test_a_clock_that_jumps_ahead_removes_no_copy_and_what_it_stamped_goes_later(tmp_path):
+    copies = RecordCopies(tmp_path / "records")
+    for day in range(97, 101):
+        copies.keep(record(f"day{day}"), day * DAY_S)
+        copies.prune(day * DAY_S)
+    for look in range(3):  # years ahead, some hours long
+        copies.prune(5000 * DAY_S + look * 3600)
+    assert len(list(copies)) == 4
+    copies.keep(record("ahead"), 5000 * DAY_S)
+    for day in range(101, 136):
+        copies.prune(day * DAY_S)
+    assert "ahead" not in {path.stem for path in copies}, "a stamp of the future keeps nothing for ever"
+    assert "day97" not in {path.stem for path in copies}
+
+
+def test_a_full_disk_puts_off_what_is_to_be_taken_over(updated, path, clock, monkeypatch):
+    older = updated()
+    assert older is not None
+    older.close()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("appliance.store.fallback.FallBack.save", full)
+        newer = updated(NEWER)
+        assert newer.customers.count() >= 0, "the database is whole and is used"
+        newer.close()
+    newer = updated(NEWER)
+    assert newer.returned is not None

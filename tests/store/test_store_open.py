@@ -1,15 +1,17 @@
 """Opening the database: never replaced, never half made, never half migrated."""
 
 import multiprocessing
+import os
 import shutil
 import sqlite3
 import threading
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.store import StoreBusy, StoreError, open_store
+from appliance.store import StoreBusy, StoreError, errors, open_store
 from appliance.store.migrations import MIGRATIONS
 
 TOMORROW = ("CREATE TABLE tomorrow (id INTEGER PRIMARY KEY) STRICT",)
@@ -39,6 +41,29 @@ def test_a_new_database_has_our_pragmas(store, path):
     }
     assert path.stat().st_mode & 0o077 == 0, "customers' data is nobody else's business"
     assert not list(path.parent.glob("*.new*"))
+
+
+def test_no_database_is_made_where_the_disk_of_the_real_one_is_away(path):
+    path.parent.mkdir()
+    (path.parent / "database-away").touch()
+    with pytest.raises(StoreError, match="the data disk cannot be read"):
+        open_store(path)
+    assert [one.name for one in path.parent.glob("zongji.db*")] == ["zongji.db.lock"]
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_database(path, monkeypatch):
+    open_store(path).close()
+    full = os.statvfs(path.parent)
+    monkeypatch.setattr(
+        errors.os, "statvfs", lambda folder: SimpleNamespace(f_bavail=2, f_frsize=full.f_frsize)
+    )
+
+    def refuse(*_, **__):  # what SQLite says when it cannot make its shared memory file
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("appliance.store.store.connect", refuse)
+    with pytest.raises(StoreError, match="is full; free some space"):
+        open_store(path)
 
 
 def test_every_thread_has_its_own_connection_with_the_same_pragmas(store):

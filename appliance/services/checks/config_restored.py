@@ -14,6 +14,12 @@ def look(facts: Facts) -> Finding | None:
             "The partition with the box's own settings was damaged and has been put back from its copy.",
             "Check network, name and time. If it happens again, the disk should be replaced.",
         )
+    if "config_memory" in states:
+        return Finding(
+            WARNING,
+            "The partition with the box's own settings cannot be used; their copy serves.",
+            "Everything works, but the disk should be replaced.",
+        )
     if "config_lost" in states:
         return Finding(
             WARNING,

@@ -15,6 +15,12 @@ def look(facts: Facts) -> Finding | None:
             "Restart the box; if this stays, have the disk checked.",
             {"problem": facts.disk.get("problem", "")},
         )
+    if level == "read_only":
+        return Finding(
+            ERROR,
+            "The disk takes nothing any more: calls go on, but nothing is stored.",
+            "Restart the box, so that the disk is checked. If it happens again, have the disk replaced.",
+        )
     if level not in ("warn", "alarm"):
         return None
     return Finding(

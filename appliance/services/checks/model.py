@@ -18,7 +18,8 @@ Data = dict[str, Any]
 class Facts:
     """The state of the box at one moment, gathered by control. Times in Unix seconds.
 
-    system: `status` of the system daemon, {} where there is none (not on the flashed box);
+    system: `status` of the system daemon, {} where there is none (not on the flashed box); system_problem:
+    why a flashed box has none; messages: as records, of short messages;
     certificate_end: when the pages' certificate ends; smart: what `image.box.smart` has found.
     The rest are parts of control's own `status`.
     """
@@ -34,6 +35,7 @@ class Facts:
     engine_health: Data = field(default_factory=dict)
     lines: tuple[Data, ...] = ()
     records: Data = field(default_factory=dict)
+    messages: Data = field(default_factory=dict)
     retention_problems: tuple[str, ...] = ()
     backups: tuple[Data, ...] = ()
     backup_daily: bool = True
@@ -42,6 +44,7 @@ class Facts:
     key_on_paper: bool = True
     restore: Data | None = None
     system: Data = field(default_factory=dict)
+    system_problem: str = ""
     certificate_end: float | None = None
     smart: Data = field(default_factory=dict)
     started_at: float = 0.0

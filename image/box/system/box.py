@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from image.box import bootstate, commands, files, firstboot
+from image.box import bootstate, commands, files, firstboot, support
 from image.box.places import Places
 from image.box.problem import Problem
 from image.box.system import ask
@@ -90,10 +90,9 @@ class Whole:
 
     def support(self, params: ask.Params) -> dict[str, Any]:
         """Make a support bundle; {"path"}. Raises Problem."""
-        self._places.support.mkdir(parents=True, exist_ok=True)
         done = commands.run(sys.executable, "-m", "image.box.support", timeout_s=300)
         path = Path(commands.last_line(done.out))
-        if not done.ok or path.parent != self._places.support:
+        if not done.ok or path.parent not in (self._places.support, support.IN_MEMORY):
             raise Problem("no_support", f"the support bundle was not made: {commands.last_line(done.text)}")
         path.chmod(0o640)
         return {"path": str(path), "name": path.name, "size": path.stat().st_size}

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from image.box import bootstate, files, firstboot, release
+from image.box import bootstate, certificate, files, firstboot, release
 from image.box.callsnow import calls_in_progress
 from image.box.places import Places
 from image.box.problem import Problem
 from image.box.system import ask
 from image.box.system.box import Whole
+from image.box.system.keeper import Keeper
 from image.box.system.network import Network, since_boot
 from image.box.system.shares import Shares
 from image.box.system.ssh import Ssh
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 Method = Callable[[ask.Params], dict[str, Any]]
 
 DATA_TROUBLE = ("repaired", "unreadable", "missing")
+CONFIG_TROUBLE = ("restored", "lost", "memory")
+CHANGES_CONFIG = ("network.confirm", "certificate.renew", "time.set", "board.set", "ssh.enable")
+"""Their answer comes when the copy of the configuration has the change too."""
 SLOT_BYTES = 480_000_000
 """Room in a slot where its size cannot be read (a test, recovery)."""
 
@@ -34,7 +38,12 @@ SLOT_BYTES = 480_000_000
 class Daemon:
     """The state of the box and the requests that change it."""
 
-    def __init__(self, places: Places, clock: Callable[[], float] = since_boot) -> None:
+    def __init__(
+        self,
+        places: Places,
+        clock: Callable[[], float] = since_boot,
+        group: int | None = certificate.GROUP,
+    ) -> None:
         self._places = places
         self._whole = Whole(places)
         self.network = Network(places, clock)
@@ -43,6 +52,7 @@ class Daemon:
         self.updates = Updates(places, self._ways())
         sticks = Sticks(places)
         shares = Shares()
+        self._keeper = Keeper(places, group)
         # Requests that change the same thing wait for each other; slow ones hold up nobody else.
         self._methods: dict[str, tuple[threading.Lock, Method]] = {}
         for methods in (
@@ -89,7 +99,10 @@ class Daemon:
             raise Problem("unknown_method", f"the system daemon has no method {method!r}")
         lock, run = found
         with lock:
-            return run(params)
+            done = run(params)
+        if method in CHANGES_CONFIG:
+            self._carefully(self._keeper.renew)
+        return done
 
     def start(self) -> None:
         """What was going on before this daemon or this boot began."""
@@ -104,6 +117,7 @@ class Daemon:
             self._carefully(self.ssh.tick)
         self._carefully(self._time.tick)
         self._carefully(self._settle)
+        self._carefully(self._keeper.tick)
 
     def stop(self) -> None:
         """The box or the daemon goes down."""
@@ -176,8 +190,9 @@ class Daemon:
             log.warning("the states of the boot cannot be read: %s", error)
             return []
         states = [str(one) for one in found.get("states", []) if one != "clock_unset"]
-        states += [f"config_{disk['config']}"] if disk.get("config") in ("restored", "lost") else []
-        return states + ([f"data_{disk['data']}"] if disk.get("data") in DATA_TROUBLE else [])
+        states += [f"config_{disk['config']}"] if disk.get("config") in CONFIG_TROUBLE else []
+        states += [f"data_{disk['data']}"] if disk.get("data") in DATA_TROUBLE else []
+        return states + (["data_full"] if disk.get("full") else [])
 
     @staticmethod
     def _carefully(what: Callable[[], None]) -> None:
@@ -186,5 +201,5 @@ class Daemon:
             what()
         except Problem as problem:
             log.error("%s", problem.text)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.error("%s failed: %s", what.__qualname__, error)

@@ -12,6 +12,7 @@ from appliance.client import CallFailed, ControlClient, PeerAway
 from image.box import bootstate
 from image.box.system import server as server_module
 from image.box.system.daemon import Daemon
+from image.box.system.keeper import Keeper
 from image.box.system.server import Server
 
 from .conftest import kernel_addresses
@@ -21,7 +22,7 @@ from .conftest import kernel_addresses
 def daemon(places, programs, clock, monkeypatch):
     programs.says("ip", kernel_addresses("192.168.7.50/24"))
     monkeypatch.setattr(bootstate, "load", lambda: bootstate.FRESH)
-    made = Daemon(places, clock)
+    made = Daemon(places, clock, group=None)
     made.start()
     return made
 
@@ -226,3 +227,37 @@ def test_sticks_are_listed_with_what_is_on_them(serve, places):
     (folder / "link.raucb").symlink_to("/etc/shadow")
     (found,) = serve().call("usb.list")["sticks"]
     assert found["bundles"] == [{"name": "zongji-0.3.0.raucb", "size": 5}] and found["free"] > 0
+
+
+def test_a_change_of_the_configuration_is_in_its_copy_when_it_is_acknowledged(daemon, places):
+    copied = places.system / "config-copy" / "time.json"
+    daemon.handle("time.set", {"zone": "Europe/Berlin"})
+    assert copied.read_bytes() == places.clock_settings.read_bytes()
+    daemon.handle("time.set", {"zone": "Asia/Shanghai"})
+    assert copied.read_bytes() == places.clock_settings.read_bytes()
+
+
+def test_plan_and_recovery_key_are_kept_for_a_start_without_the_data_disk(daemon, places):
+    (places.home / "plan.json.good").write_text('{"lines": []}')
+    (places.home / "recovery-key.txt").write_text("AGE-SECRET-KEY-1")
+    daemon.tick()
+    assert (places.config / "plan.json").read_text() == '{"lines": []}'
+    assert (places.config / "recovery-key.txt").stat().st_mode & 0o777 == 0o640
+    assert (places.system / "config-copy" / "plan.json").exists()
+
+
+@pytest.mark.parametrize("source", ["plan.json.good", "recovery-key.txt"])
+def test_root_reads_no_other_file_for_the_product(places, source, tmp_path):
+    (tmp_path / "shadow").write_text("{}")
+    (places.home / source).symlink_to(tmp_path / "shadow")
+    with pytest.raises(OSError):
+        Keeper(places, None).tick()
+    assert not list(places.config.iterdir())
+
+
+def test_a_box_that_works_from_memory_keeps_what_it_has(places):
+    (places.run / "disk.json").write_text('{"data": "unreadable"}')
+    (places.config / "plan.json").write_text("last")
+    (places.home / "plan.json.good").write_text("{}")
+    Keeper(places, None).tick()
+    assert (places.config / "plan.json").read_text() == "last"

@@ -4,10 +4,14 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from image.box import disk, firstboot, started
+from appliance.engine.recorder import RESERVE_BYTES
+from appliance.store import StoreError, open_store
+from image.box import configcopy, disk, firstboot, started
 from image.box.bootstate import Slot, State
 
 A_CONFIRMED_B_ON_TRIAL = State(9, ("B", "A"), Slot(True, 2), Slot(False, 0))
@@ -118,11 +122,11 @@ def test_the_copy_of_the_configuration_follows_it(box):
     (disk.CONFIG / "tls").mkdir()
     (disk.CONFIG / "tls" / "key.pem").write_text("k")
     (disk.CONFIG / "tls" / "key.pem").chmod(0o640)
-    disk.copy_config()
+    disk.config_copy().renew()
     assert (disk.CONFIG_COPY / "tls" / "key.pem").stat().st_mode & 0o777 == 0o640
     (disk.CONFIG / "network.json").write_text("2")
     (disk.CONFIG / "tls" / "key.pem").unlink()
-    disk.copy_config()
+    disk.config_copy().renew()
     assert (disk.CONFIG_COPY / "network.json").read_text() == "2"
     assert not (disk.CONFIG_COPY / "tls" / "key.pem").exists()
     assert [path.name for path in disk.CONFIG_COPY.parent.iterdir()] == ["config-copy"]
@@ -130,7 +134,7 @@ def test_the_copy_of_the_configuration_follows_it(box):
 
 def test_a_power_cut_between_the_two_renames_loses_no_copy(box, monkeypatch):
     (disk.CONFIG / "network.json").write_text("1")
-    disk.copy_config()
+    disk.config_copy().renew()
     disk.CONFIG_COPY.rename(disk.CONFIG_COPY.with_name("config-copy.old"))
     (disk.CONFIG / "network.json").write_text("2")
 
@@ -138,9 +142,9 @@ def test_a_power_cut_between_the_two_renames_loses_no_copy(box, monkeypatch):
         raise OSError("the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr(disk.shutil, "copytree", cut)
+        patch.setattr(configcopy.shutil, "copytree", cut)
         with pytest.raises(OSError, match="the power went"):
-            disk.copy_config()
+            disk.config_copy().renew()
     assert (disk.CONFIG_COPY / "network.json").read_text() == "1"
 
 
@@ -165,7 +169,7 @@ def whole_box():
     (disk.CONFIG / "network.json").write_text("1")
     (disk.CONFIG / "tls").mkdir()
     (disk.CONFIG / "tls" / "key.pem").write_text("k")
-    disk.copy_config()
+    disk.config_copy().renew()
 
 
 def kept():
@@ -195,8 +199,8 @@ def test_a_power_cut_while_it_is_put_back_loses_nothing(box, monkeypatch, cut_in
 
     with monkeypatch.context() as patch:
         damaged(patch, box, [])
-        place = {"copytree": (disk.shutil, "copytree"), "copy_owners": (disk, "_copy_owners")}
-        patch.setattr(*place.get(cut_in, (disk.files, "write")), cut)
+        place = {"copytree": (configcopy.shutil, "copytree"), "copy_owners": (configcopy, "_copy_owners")}
+        patch.setattr(*place.get(cut_in, (configcopy.files, "write")), cut)
         with pytest.raises(PowerCut):
             disk.mount_config({"config": box}, disk.Report(), True)
     # The next start finds a config that can be read, and not the whole of it.
@@ -204,7 +208,7 @@ def test_a_power_cut_while_it_is_put_back_loses_nothing(box, monkeypatch, cut_in
     monkeypatch.setattr(disk, "run", lambda *command, accept=(0,): "")
     report = disk.Report()
     disk.mount_config({"config": box}, report, True)
-    disk.copy_config()
+    disk.config_copy().renew()
     assert report.config == "restored" and kept() == ALL
     assert (disk.CONFIG_COPY / "tls" / "key.pem").read_text() == "k"
 
@@ -229,11 +233,131 @@ def test_a_config_without_a_copy_is_made_anew_only_when_it_cannot_be_mounted(box
     assert ran == ["mount", "mkfs.ext4", "mount"] and report.config == "lost"
 
 
+@pytest.fixture
+def boots(box, monkeypatch):
+    """`disk.start` on a disk of which every partition mounts, but those in `bad`; what is mounted where."""
+    bad, mounted = set(), {}
+    home = disk.DATA / "zongji"
+    for name, path in (
+        ("HOME", home),
+        ("DATABASE_AWAY", home / "db" / "database-away"),
+        ("FOLDERS", ((disk.DATA / "system", 0o750), (home / "run", 0o750))),
+        ("REPORT", box / "disk.json"),
+        ("BINDS", box / "binds"),
+        ("MACHINE_ID", box / "machine-id"),
+    ):
+        monkeypatch.setattr(disk, name, path)
+    disk.BINDS.touch()
+    disk.MACHINE_ID.write_text("m")
+
+    def run(*command, accept=(0,)):
+        if command[0] == "mount":
+            kind, device, target = command[2], str(command[-2]), command[-1]
+            if device in bad or (kind == "tmpfs" and "tmpfs" in bad):
+                raise disk.DiskError(f"{device}: bad superblock")
+            mounted[target] = device
+        elif command[0] == "mkfs.ext4" and str(command[-1]) in bad:
+            raise disk.DiskError("no space of any kind")
+        return ""
+
+    def check(device):
+        if str(device) in bad:
+            raise disk.DiskError("e2fsck gives up")
+        return "ok"
+
+    monkeypatch.setattr(disk, "run", run)
+    monkeypatch.setattr(disk, "check", check)
+    monkeypatch.setattr(disk, "boot_disk", lambda: "sda")
+    monkeypatch.setattr(disk, "first_boot", lambda *_: False)
+    parts = {"config": Path("cfg"), "data": Path("dat")}
+    monkeypatch.setattr(disk, "partitions", lambda disk: parts)
+    monkeypatch.setattr(type(box), "is_mount", lambda self: self in mounted)
+
+    def boot(*names):
+        bad.clear()
+        bad.update(names)
+        mounted.clear()
+        status = disk.start()
+        return status, json.loads((box / "disk.json").read_text())
+
+    return boot, mounted
+
+
+def test_a_data_partition_that_cannot_be_read_leaves_a_box_in_memory(boots):
+    boot, mounted = boots
+    status, told = boot("dat")
+    assert (status, told["data"], told["config"]) == (0, "unreadable", "ok")
+    assert mounted == {disk.DATA: "tmpfs", disk.CONFIG: "cfg"}
+    with pytest.raises(StoreError, match="the data disk cannot be read"):
+        open_store(disk.DATABASE_AWAY.with_name("zongji.db"))
+    assert any("NOTHING IS STORED" in note for note in told["notes"])
+    size = int(re.search(r"size=(\d+)M", disk.MEMORY)[1]) << 20
+    assert size < RESERVE_BYTES, "the recorder must not fill the memory"
+
+
+def test_a_box_without_a_config_partition_works_from_its_copy(boots):
+    boot, mounted = boots
+    boot()
+    (disk.CONFIG / "network.json").write_text("mine")
+    (disk.CONFIG / "identity.json").write_text("{}")
+    disk.config_copy().renew()
+    shutil.rmtree(disk.CONFIG)
+    disk.CONFIG.mkdir()
+    status, told = boot("cfg")
+    assert (status, told["config"]) == (0, "memory")
+    assert mounted[disk.CONFIG] == "tmpfs" and (disk.CONFIG / "network.json").read_text() == "mine"
+    assert boot("cfg", "dat", "tmpfs")[0] == 1
+
+
+def test_a_box_whose_database_is_gone_does_not_begin_anew(boots):
+    boot, _ = boots
+    boot()
+    open_store(disk.HOME / "db" / "zongji.db").close()  # a new box: its first start makes one
+    shutil.rmtree(disk.HOME / "db")
+    (disk.CONFIG / "plan.json").write_text("{}")
+    boot()
+    with pytest.raises(StoreError, match="has gone, though this box has had one"):
+        open_store(disk.HOME / "db" / "zongji.db")
+
+
+def test_a_full_disk_gives_its_reserve_up(box, monkeypatch):
+    (disk.DATA / "system").mkdir(exist_ok=True)
+    free = [1 << 40]
+    monkeypatch.setattr(disk.os, "statvfs", lambda _: SimpleNamespace(f_bavail=free[0], f_frsize=1))
+    assert not disk.keep_room(disk.DATA)
+    reserve = disk.DATA / "system" / "reserve"
+    assert reserve.stat().st_blocks * 512 >= disk.RESERVE_BYTES
+    free[0] = disk.RESERVE_BYTES
+    assert not disk.keep_room(disk.DATA) and reserve.exists()
+    free[0] = 0
+    assert disk.keep_room(disk.DATA) and not reserve.exists()
+
+
+def test_what_a_repair_has_lost_comes_back_from_the_copy(box, monkeypatch):
+    whole_box()
+    (disk.CONFIG / "network.json").write_text("")
+    (disk.CONFIG / "tls" / "key.pem").unlink()
+    monkeypatch.setattr(disk, "check", lambda device: "repaired")
+    monkeypatch.setattr(disk, "run", lambda *command, accept=(0,): "")
+    report = disk.Report()
+    disk.mount_config({"config": box}, report, True)
+    assert report.config == "restored" and kept() == ALL
+    assert (disk.CONFIG / "network.json").read_text() == "1"
+
+
+def test_an_old_copy_brings_back_no_order_and_no_opened_support(box):
+    (disk.CONFIG / "ssh").mkdir()
+    (disk.CONFIG / "ssh" / "permission.json").write_text("{}")
+    (disk.CONFIG / "order.json").write_text("{}")
+    disk.config_copy().renew()
+    assert [path.name for path in disk.CONFIG_COPY.rglob("*")] == ["ssh"]
+
+
 def test_who_the_box_is_goes_into_the_copy_at_the_first_start(box):
     firstboot.keep_copy()
     assert not disk.CONFIG_COPY.exists(), "data is not there"
     (disk.CONFIG / "machine-id").write_text("m")
-    disk.copy_config()
+    disk.config_copy().renew()
     (disk.CONFIG / "identity.json").write_text("{}")
     firstboot.keep_copy()
     assert (disk.CONFIG_COPY / "identity.json").exists()

@@ -1,0 +1,105 @@
+"""The copy of /config that is kept on /data: who the box is, its network, its keys.
+
+It is renewed at every start and after every change. The new copy is complete before the old one goes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from image.box import files
+
+IDENTITY = "identity.json"
+"""Every box has it from its first start on, and keeps it through a factory reset."""
+NOT_COPIED = ("lost+found", "permission.json", "order.json", ".*.new")
+"""What an old copy must not bring back: an order for recovery, opened remote support."""
+
+
+@dataclass(frozen=True)
+class ConfigCopy:
+    """config: the configuration; copy: its copy."""
+
+    config: Path
+    copy: Path
+
+    @property
+    def usable(self) -> bool:
+        """Is there a copy of a box that was once set up?"""
+        return (self.copy / IDENTITY).exists()
+
+    def current(self) -> bool:
+        """Is the copy what the configuration is now? Raises OSError."""
+        return self.copy.is_dir() and _contents(self.config) == _contents(self.copy)
+
+    def renew(self) -> None:
+        """Copy all of it. Raises OSError; the old copy is there then."""
+        fresh = self.copy.with_name("config-copy.new")
+        old = self.copy.with_name("config-copy.old")
+        if old.exists() and not self.copy.exists():
+            old.rename(self.copy)  # the power went between the two renames below
+        for left in (fresh, old):
+            if left.exists():
+                shutil.rmtree(left)
+        shutil.copytree(self.config, fresh, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        _copy_owners(self.config, fresh)
+        os.sync()
+        if self.copy.exists():
+            self.copy.rename(old)
+        fresh.rename(self.copy)
+        if old.exists():
+            shutil.rmtree(old)
+        os.sync()
+
+    def put_back(self) -> None:
+        """The configuration from its copy. Who the box is comes last: a config without it is unfinished, and
+        a power cut in between must not let it take the place of the copy. Raises OSError."""
+        shutil.copytree(
+            self.copy,
+            self.config,
+            symlinks=True,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(IDENTITY),
+        )
+        _copy_owners(self.copy, self.config)
+        os.sync()
+        files.write(self.config / IDENTITY, (self.copy / IDENTITY).read_bytes())
+
+    def put_back_missing(self) -> bool:
+        """Files that a repair of the file system has lost or emptied; was there one? Raises OSError."""
+        lost = [name for name in _contents(self.copy) if not _has_content(self.config / name)]
+        for name in lost:
+            source, target = self.copy / name, self.config / name
+            info = source.stat()
+            files.write(target, source.read_bytes(), info.st_mode & 0o777)
+            os.chown(target, info.st_uid, info.st_gid)
+        return bool(lost)
+
+
+def _copy_owners(source: Path, target: Path) -> None:
+    """Give what is below target the owners that it has below source."""
+    for path in [target, *target.rglob("*")]:
+        original = source / path.relative_to(target)
+        if os.path.lexists(original):
+            info = original.lstat()
+            os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    leave_out = shutil.ignore_patterns(*NOT_COPIED)
+    found = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = set(folders) - leave_out(place, folders)
+        for name in set(names) - leave_out(place, names):
+            path = Path(place, name)
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
