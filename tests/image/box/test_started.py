@@ -244,6 +244,7 @@ def boots(box, monkeypatch):
         ("FOLDERS", ((disk.DATA / "system", 0o750), (home / "run", 0o750))),
         ("REPORT", box / "disk.json"),
         ("BINDS", box / "binds"),
+        ("OPTIONS", {label: (box / label, *how[1:]) for label, how in disk.OPTIONS.items()}),
         ("MACHINE_ID", box / "machine-id"),
     ):
         monkeypatch.setattr(disk, name, path)
