@@ -31,10 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp import dtmf_bank as bank
-from dsp.dtmf_bank import FRAME_SAMPLES, HIGH_HZ, HISTORY_SAMPLES, LOW_HZ
-from dsp.levels import SAMPLE_RATE_HZ, Samples, clean, dbm0_from_rms, peak_from_dbm0
+from dsp import dtmf_look as look
+from dsp.dtmf_bank import FRAME_SAMPLES, HIGH_HZ, LOW_HZ, PAIR_HZ, TONES_OF_PAIR, Bools, Floats, Ints
+from dsp.dtmf_bass import is_steady
+from dsp.dtmf_look import HISTORY_SAMPLES
+from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, Samples, clean, peak_from_dbm0
 
 KEYS = ("123A", "456B", "789C", "*0#D")
+_DIGITS = "".join(KEYS)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,9 @@ class DtmfEvent:
 
 _MOST_BASS = 0.25
 _SLAB_FRAMES = 64
+_STORE_SAMPLES = HISTORY_SAMPLES + 16 * FRAME_SAMPLES
+_BACK = 0.2
+"""A tone that was gone is back in a frame that holds this share of its amplitude."""
 
 
 class DtmfReceiver:
@@ -100,29 +107,29 @@ class DtmfReceiver:
         self.ports = ports
         self.plan = PLANS[plan]
         self._bank = bank.FrameBank(self.plan.lowest_dbm0 - 3.0)
-        self._history = np.zeros((ports, HISTORY_SAMPLES), np.float32)
+        # The newest samples end at `_newest`; when the store is full they move to its beginning.
+        self._store = np.zeros((ports, _STORE_SAMPLES), np.float32)
+        self._newest = HISTORY_SAMPLES
         self._partial = np.zeros((ports, FRAME_SAMPLES), np.float32)
         self._filled = 0
         self._frames = 0
         self._active = np.ones(ports, bool)
-        # The pair to examine and for how many more frames; the pair that is down.
-        self._low = np.zeros(ports, np.intp)
-        self._high = np.zeros(ports, np.intp)
+        # The pair to examine and how strong it was, told by the frame before.
+        self._pair = np.zeros(ports, np.intp)
         self._waiting = np.zeros(ports, bool)
         self._strength = np.zeros(ports, np.float32)
+        # The key that is down: its pair, its peaks and what they give in the frame bank.
         self._down = np.zeros(ports, bool)
-        self._down_low = np.zeros(ports, np.intp)
-        self._down_high = np.zeros(ports, np.intp)
-        self._down_strength = np.zeros(ports, np.float32)
+        self._down_pair = np.zeros(ports, np.intp)
+        self._peak = np.ones((ports, 2))
+        self._full = np.ones((ports, 2))
         self._start = np.zeros(ports)
         self._end = np.zeros(ports)
         self._heard_until = np.zeros(ports)
-        self._low_peak = np.ones(ports)
-        self._high_peak = np.ones(ports)
 
     def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
         """Forget everything heard on these ports."""
-        self._history[ports] = 0.0
+        self._store[ports] = 0.0
         self._partial[ports] = 0.0
         self._waiting[ports] = False
         self._down[ports] = False
@@ -150,8 +157,7 @@ class DtmfReceiver:
         while done < x.shape[1]:
             if self._filled == 0 and x.shape[1] - done >= FRAME_SAMPLES:
                 count = min((x.shape[1] - done) // FRAME_SAMPLES, _SLAB_FRAMES)
-                slab = clean(x[:, done : done + count * FRAME_SAMPLES])
-                events += self._slab(slab, count)
+                events += self._slab(clean(x[:, done : done + count * FRAME_SAMPLES]), count)
                 done += count * FRAME_SAMPLES
                 continue
             take = min(FRAME_SAMPLES - self._filled, x.shape[1] - done)
@@ -170,145 +176,165 @@ class DtmfReceiver:
 
     def _slab(self, slab: Samples, count: int) -> list[DtmfEvent]:
         events: list[DtmfEvent] = []
-        rows = np.flatnonzero(self._active)
-        frames = slab if len(rows) == self.ports else slab[rows]
-        alike, low, high, strength = self._bank.pairs(frames.reshape(-1, FRAME_SAMPLES))
-        shape = (len(rows), count)
-        alike, low, high = alike.reshape(shape), low.reshape(shape), high.reshape(shape)
-        strength = strength.reshape(shape)
+        frames = slab.reshape(-1, FRAME_SAMPLES)
+        power = self._bank.powers(frames)
+        alike, pair, strength = self._bank.pairs(frames, power)
+        alike &= np.repeat(self._active, count)
         for k in range(count):
-            at = self._frames % (HISTORY_SAMPLES // FRAME_SAMPLES) * FRAME_SAMPLES
-            self._history[:, at : at + FRAME_SAMPLES] = slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES]
-            self._frames += 1
-            waiting = self._waiting
-            if alike[:, k].any() or waiting.any():
-                # A pair is examined one frame after it was seen, when it may be long enough. The
-                # click at a tone's end may look like another pair, but a weaker one.
-                seen = rows[alike[:, k]]
-                better = ~waiting[seen] | (strength[alike[:, k], k] > 0.5 * self._strength[seen])
-                hit, chosen = seen[better], np.flatnonzero(alike[:, k])[better]
-                self._low[hit], self._high[hit] = low[chosen, k], high[chosen, k]
-                self._strength[hit] = strength[chosen, k]
-                self._waiting = np.zeros(self.ports, bool)
-                self._waiting[seen] = True
-                # Where the whole frame holds the key that is down there is nothing to follow.
-                same = (low[:, k] == self._down_low[rows]) & (high[:, k] == self._down_high[rows])
-                full = self._down[rows] & same & (strength[:, k] > 0.8 * self._down_strength[rows])
-                held = rows[full & alike[:, k]]
-                # A window weighs its last 6 ms too little to tell whether they sound.
-                self._end[held] = np.maximum(self._end[held], self._frames * FRAME_SAMPLES - 48)
-            follow = self._down & (self._end < self._frames * FRAME_SAMPLES - 48)
-            if follow.any():
-                events += self._follow(np.flatnonzero(follow))
-            waiting = np.flatnonzero(waiting & ~self._down)
-            if len(waiting):
-                events += self._examine(waiting)
+            self._remember(slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES])
+            one = slice(k, None, count)
+            events += self._frame(power[:, one], alike[one], pair[one], strength[one])
         return events
 
-    def _window(self, ports: NDArray[np.intp]) -> Samples:
-        at = self._frames % (HISTORY_SAMPLES // FRAME_SAMPLES) * FRAME_SAMPLES
-        return np.roll(self._history[ports], -at, axis=1)
+    def _remember(self, frame: Samples) -> None:
+        if self._newest == _STORE_SAMPLES:
+            self._store[:, :HISTORY_SAMPLES] = self._store[:, -HISTORY_SAMPLES:]
+            self._newest = HISTORY_SAMPLES
+        self._store[:, self._newest : self._newest + FRAME_SAMPLES] = frame
+        self._newest += FRAME_SAMPLES
+        self._frames += 1
 
-    def _examine(self, ports: NDArray[np.intp]) -> list[DtmfEvent]:
-        low, high = self._low[ports], self._high[ports]
-        history = self._window(ports)
+    def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
+        """Decide what the newest frame has made certain."""
+        events = self._follow(power) if self._down.any() else []
+        waiting = self._waiting
+        if not (alike.any() or waiting.any()):
+            return events
+        # A pair is examined one frame after it was seen, when it may be long enough. The click at
+        # a tone's end may look like another pair, but a weaker one.
+        better = alike & (~waiting | (strength > 0.5 * self._strength))
+        np.copyto(self._pair, pair, where=better)
+        np.copyto(self._strength, strength, where=better)
+        self._waiting = alike
+        due = np.flatnonzero(waiting & ~self._down)
+        return events + self._examine(due) if len(due) else events
+
+    def _follow(self, power: Samples) -> list[DtmfEvent]:
+        """Report the keys that went up: their pause is over.
+
+        The share of its amplitude that a tone has in a frame tells how much of the frame it
+        fills. Where it was heard up to the frame, that is the frame's beginning, else its end.
+        """
+        ports = np.flatnonzero(self._down)
+        both = power[TONES_OF_PAIR[self._down_pair[ports]], ports[:, None]]
+        share = np.sqrt((both / self._full[ports]).min(1))
+        filled = bank.sounding_samples(share)
+        now = self._frames * FRAME_SAMPLES
+        end = self._end[ports]
+        missing = now - FRAME_SAMPLES - end
+        goes_on = filled > missing
+        back = ~goes_on & (share > _BACK)
+        pause = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
+        over = ~goes_on & (missing + FRAME_SAMPLES - np.where(back, filled, 0.0) >= pause)
+        heard = np.where(back, now, now - FRAME_SAMPLES + filled)
+        self._end[ports] = np.where((goes_on | back) & ~over, heard, end)
+        gone = ports[over]
+        self._down[gone] = False
+        self._heard_until[gone] = self._end[gone]
+        return self._events(gone, "up")
+
+    def _examine(self, ports: Ints) -> list[DtmfEvent]:
+        """Report the keys that went down on ports where a pair was seen."""
+        history = self._store[ports, self._newest - HISTORY_SAMPLES : self._newest]
+        pair = self._pair[ports]
         origin = self._frames * FRAME_SAMPLES - HISTORY_SAMPLES
-        env = bank.envelopes(history, low, high)
-        low_peak, high_peak = bank.plateau(env.low_level), bank.plateau(env.high_level)
-        level = bank.relative_level(env, low_peak, high_peak)
-        runs = bank.newest_runs(level, _samples(self.plan.bridge_pause_ms + 5))
+        bins = look.spectrum(history)
+        wave = look.envelopes(bins, pair)
+        amplitude = np.abs(wave)
+        peak = look.plateau(amplitude)
+        runs = look.newest_runs(amplitude, peak, _samples(self.plan.bridge_pause_ms + 5))
         least = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
         fresh = origin + runs.start > self._heard_until[ports] - 40
-        keep = np.flatnonzero(
-            (runs.sounding >= least) & fresh & bank.roughly_steady(env, level, low, high, runs)
-        )
-        if not len(keep):
+        rows = np.flatnonzero((runs.sounding >= least) & fresh)
+        if not len(rows):
             return []
-        found = bank.fit(history[keep], env.of(keep), level[keep], low[keep], high[keep], runs.of(keep))
-        events = []
-        for index in np.flatnonzero(self._is_key(found, low[keep], high[keep])):
-            row = keep[index]
-            noise = found.noise_to_weaker[index]
-            if found.bass_peak[index] > min(_MOST_BASS, 0.08 + 0.2 * noise):
-                voiced = found.residue[index] > 0.03 and found.residue_crest[index] > 12.0
-                weaker = min(found.low_peak[index], found.high_peak[index])
-                if voiced or not bank.bass_is_steady(history[row], runs.start[row], runs.end[row], weaker):
-                    continue
-            port = int(ports[row])
-            self._down[port] = True
-            self._down_low[port], self._down_high[port] = low[row], high[row]
-            self._down_strength[port] = self._strength[port]
-            self._start[port] = origin + runs.start[row]
-            self._end[port] = origin + runs.end[row]
-            self._low_peak[port], self._high_peak[port] = low_peak[row], high_peak[row]
-            events.append(self._event(port, "down"))
-        return events
+        inside = look.insides(amplitude[rows], peak[rows], runs.of(rows))
+        course = look.course(wave[rows], amplitude[rows], inside, pair[rows])
+        likely = np.flatnonzero(self._is_even(course, pair[rows]))
+        if not len(likely):
+            return []
+        rows, inside, course = rows[likely], inside[likely], course.of(likely)
+        rest = look.rest(history[rows], course.hz, inside, runs.of(rows))
+        lead = look.leads(amplitude[rows], rest.peak, runs.of(rows))
+        key = self._is_key(course, rest, lead, pair[rows])
+        bass = rest.bass_peak > np.minimum(_MOST_BASS, 0.08 + 0.2 * rest.noise)
+        key &= ~(bass & (rest.residue > 0.03) & (rest.residue_crest > 12.0))
+        asked = np.flatnonzero(key & bass)
+        if len(asked):
+            key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), rest.peak[asked].min(1))
+            # A voice stays one: this run is not examined again.
+            lost = rows[asked[~key[asked]]]
+            self._heard_until[ports[lost]] = origin + runs.end[lost]
+        found, rows = np.flatnonzero(key), rows[key]
+        down = ports[rows]
+        self._down[down] = True
+        self._down_pair[down] = pair[rows]
+        self._start[down], self._end[down] = origin + runs.start[rows], origin + runs.end[rows]
+        self._peak[down] = rest.peak[found]
+        self._full[down] = bank.full_power(rest.peak[found], course.hz[found] - PAIR_HZ[pair[rows]])
+        return self._events(down, "down")
 
-    def _is_key(self, found: bank.Fit, low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def _off(self, course: look.Course, pair: Ints) -> Floats:
+        """The worse of the two deviations, as a share of the frequency, [ports]."""
+        off: Floats = np.abs(course.hz / PAIR_HZ[pair] - 1.0).max(1)
+        return off
+
+    def _is_even(self, course: look.Course, pair: Ints) -> Bools:
+        """Whether both tones are near their frequencies and go on evenly enough for any key."""
+        verdict: Bools = self._off(course, pair) < self._middle_deviation
+        verdict &= (course.wobble_rad < 0.3) & (course.unevenness < 0.26)
+        return verdict
+
+    @property
+    def _middle_deviation(self) -> float:
+        return 0.5 * (self.plan.accept_deviation + self.plan.reject_deviation)
+
+    def _is_key(self, course: look.Course, rest: look.Rest, lead: Samples, pair: Ints) -> Bools:
+        """Whether what two tones leave of a run may be what a line adds to a key."""
         plan = self.plan
-        middle = 0.5 * (plan.accept_deviation + plan.reject_deviation)
-        low_off = found.low_hz / np.array(LOW_HZ)[low] - 1.0
-        high_off = found.high_hz / np.array(HIGH_HZ)[high] - 1.0
-        low_peak, high_peak = found.low_peak, found.high_peak
-        twist_db = 20.0 * np.log10(high_peak / low_peak)
-        least = peak_from_dbm0(plan.lowest_dbm0 - 2.0)
+        twist_db = 20.0 * np.log10(rest.peak[:, 1] / rest.peak[:, 0])
         # Noise moves amplitude and phase of the weaker tone as far as it is loud. A residue
         # that moves them less is made of steady tones; one that moves them more is none of
         # noise; one that stands out of its spectrum is a harmonic.
-        noise = np.sqrt(found.noise_to_weaker)
-        least_stir = np.minimum(found.wobble_rad, found.unevenness)
-        most_stir = np.maximum(found.wobble_rad, found.unevenness)
+        noise = np.sqrt(rest.noise)
+        least_stir = np.minimum(course.wobble_rad, course.unevenness)
+        most_stir = np.maximum(course.wobble_rad, course.unevenness)
         both_stir = np.hypot(least_stir, most_stir)
         lifeless = (least_stir < 0.025 * noise) | (both_stir < 0.09 * noise)
-        organ = lifeless & (found.residue > 0.004) & (found.residue_crest < 14.0)
+        organ = lifeless & (rest.residue > 0.004) & (rest.residue_crest < 14.0)
         restless = most_stir > 0.05 + 0.38 * noise
-        harmonic = ((found.residue > 0.08) & (found.residue_crest > 14.0)) | (
-            (found.residue > 0.03) & (found.residue_crest > 20.0)
+        harmonic = ((rest.residue > 0.08) & (rest.residue_crest > 14.0)) | (
+            (rest.residue > 0.03) & (rest.residue_crest > 20.0)
         )
         # The quieter the noise, the surer are twist and frequency.
         margin_db = 1.0 + 2.0 * noise
         spread = np.clip(0.05 + 1.45 * noise, 0.2, 1.0)
-        limit = plan.accept_deviation + (middle - plan.accept_deviation) * spread
-        verdict: NDArray[np.bool_] = (
+        limit = plan.accept_deviation + (self._middle_deviation - plan.accept_deviation) * spread
+        verdict: Bools = (
             ~(organ | restless | harmonic)
-            & (found.lead < 0.07 + 0.5 * noise)
-            & (np.abs(low_off) < limit)
-            & (np.abs(high_off) < limit)
+            & (lead < 0.07 + 0.5 * noise)
+            & (self._off(course, pair) < limit)
             & (twist_db < plan.high_above_low_db + margin_db)
             & (twist_db > -plan.low_above_high_db - margin_db)
-            & (np.minimum(low_peak, high_peak) > least)
-            & (found.wobble_rad < 0.3)
-            & (found.unevenness < 0.26)
-            & (found.residue < 0.42)
-            & (found.residue_peak < 0.25)
+            & (rest.peak.min(1) > peak_from_dbm0(plan.lowest_dbm0 - 2.0))
+            & (rest.residue < 0.42)
+            & (rest.residue_peak < 0.25)
         )
         return verdict
 
-    def _follow(self, ports: NDArray[np.intp]) -> list[DtmfEvent]:
-        """Report the keys that went up: a pause longer than the plan's bridge has been seen."""
-        history = self._window(ports)
-        origin = self._frames * FRAME_SAMPLES - HISTORY_SAMPLES
-        env = bank.envelopes(history, self._down_low[ports], self._down_high[ports])
-        level = bank.relative_level(env, self._low_peak[ports], self._high_peak[ports])
-        pause = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
-        until, over = bank.first_pauses(level, self._end[ports] - origin, pause)
-        self._end[ports] = origin + until
-        gone = ports[over]
-        self._down[gone] = False
-        self._heard_until[gone] = self._end[gone]
-        return [self._event(int(port), "up") for port in gone]
-
-    def _event(self, port: int, phase: Literal["down", "up"]) -> DtmfEvent:
-        low_peak, high_peak = self._low_peak[port], self._high_peak[port]
-        return DtmfEvent(
-            port,
-            KEYS[self._down_low[port]][self._down_high[port]],
-            phase,
-            round(self._start[port]),
-            round(self._end[port] - self._start[port]),
-            dbm0_from_rms(float(np.sqrt((low_peak**2 + high_peak**2) / 4.0))),
-            float(20.0 * np.log10(high_peak / low_peak)),
-        )
+    def _events(self, ports: Ints, phase: Literal["down", "up"]) -> list[DtmfEvent]:
+        """What happened on these ports."""
+        if not len(ports):
+            return []
+        peak = self._peak[ports]
+        level_dbm0 = 10.0 * np.log10(np.vecdot(peak, peak) / 4.0 / RMS_AT_0_DBM0**2)
+        twist_db = 20.0 * np.log10(peak[:, 1] / peak[:, 0])
+        start, end = self._start[ports], self._end[ports]
+        columns = (ports, self._down_pair[ports], np.rint(start), np.rint(end - start), level_dbm0, twist_db)
+        return [
+            DtmfEvent(port, _DIGITS[pair], phase, int(since), int(lasts), level, twist)
+            for port, pair, since, lasts, level, twist in zip(*(c.tolist() for c in columns), strict=True)
+        ]
 
 
 def _samples(duration_ms: float) -> float:

@@ -1,0 +1,132 @@
+"""What a line carries under 600 Hz while a key sounds: dial tone and hum, or somebody's voice.
+
+Dial tone and hum were there before the key and stay as they are; the pitch of a voice does
+neither. So up to four tones are fitted to what was heard before and during the key, and must
+explain both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsp.dtmf_bank import Bools, Floats
+from dsp.dtmf_look import FFT, HISTORY_SAMPLES, Runs, Spectrum
+from dsp.levels import SAMPLE_RATE_HZ
+
+_DOWN = 4
+_RATE_HZ = SAMPLE_RATE_HZ / _DOWN
+_FFT = FFT // _DOWN
+_FINE_FFT = 1024
+_LENGTH = HISTORY_SAMPLES // _DOWN
+_N = np.arange(_LENGTH, dtype=float)
+_LOWEST_HZ, _HIGHEST_HZ = 30.0, 600.0
+_PASSED_HZ, _STOPPED_HZ = 520.0, 685.0
+"""A band with no key in it, whose edge is soft enough to ring no longer than 6 ms."""
+_MOST_TONES = 4
+_ROUNDS = 3
+_MOST_CHANGE = 2.5
+"""The strongest of two dial tones' frequencies, seen before and during a key, differs by less than this."""
+_REACHES_SAMPLES = (480.0, 240.0)
+"""A dial tone that began shortly before the key is judged by what there was of it."""
+
+
+def _low_pass() -> Floats:
+    hz = np.arange(_FFT // 2 + 1) * SAMPLE_RATE_HZ / FFT
+    slope = np.clip((hz - _PASSED_HZ) / (_STOPPED_HZ - _PASSED_HZ), 0.0, 1.0)
+    shape: Floats = np.cos(np.pi / 2 * slope) ** 2 / _DOWN
+    return shape
+
+
+_LOW_PASS = _low_pass()
+
+
+def is_steady(bins: Spectrum, runs: Runs, weaker_peak: Floats) -> Bools:
+    """Whether what lies under 600 Hz is up to four tones that go on unchanged, [ports].
+
+    `bins` is the spectrum of the history, `runs` where the keys sound, `weaker_peak` the
+    amplitude of their weaker tone.
+    """
+    x = np.fft.irfft(bins[:, : _FFT // 2 + 1] * _LOW_PASS, _FFT)[:, :_LENGTH]
+    start, end = runs.start / _DOWN, (runs.end - 16.0) / _DOWN
+    steady = np.zeros(len(x), bool)
+    for reach in _REACHES_SAMPLES:
+        since = np.maximum(start - reach / _DOWN, 0.0)
+        rows = np.flatnonzero(~steady & (start - since >= 40.0) & (end - start > 20.0))
+        if len(rows):
+            steady[rows] = _goes_on(x[rows], since[rows], start[rows], end[rows], weaker_peak[rows])
+    return steady
+
+
+def _goes_on(x: Floats, since: Floats, start: Floats, end: Floats, weaker_peak: Floats) -> Bools:
+    heard = (since[:, None] <= _N) & (end[:, None] >= _N)
+    x = (x - (x * heard).sum(1, keepdims=True) / heard.sum(1, keepdims=True)) * heard
+    before, during = _hann(since, start - 6.0), _hann(start + 6.0, end)
+    loud = np.stack([_loudest(x, before), _loudest(x, during)])
+    goes_on: Bools = loud.max(0) <= _MOST_CHANGE * loud.min(0)
+    rows = np.flatnonzero(goes_on)
+    if len(rows):
+        left = _without_tones(x[rows], since[rows], end[rows])
+        most = np.minimum(0.5 * weaker_peak, 0.3 * loud)[:, rows]
+        goes_on[rows] = (_loudest(left, before[rows]) < most[0]) & (_loudest(left, during[rows]) < most[1])
+    return goes_on
+
+
+def _hann(since: Floats, until: Floats) -> Floats:
+    """A window between these places, [ports, _LENGTH]."""
+    place = (_N - since[:, None]) / np.maximum(until - since, 1.0)[:, None]
+    window: Floats = 0.5 - 0.5 * np.cos(2 * np.pi * np.clip(place, 0.0, 1.0))
+    return window
+
+
+def _loudest(x: Floats, window: Floats) -> Floats:
+    """Amplitude of the strongest tone between 30 and 600 Hz in a window, [ports]."""
+    power = np.abs(np.fft.rfft(x * window, _FFT))
+    lowest, highest = (int(hz * _FFT / _RATE_HZ) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
+    loudest: Floats = power[:, lowest:highest].max(1) * 2.0 / np.maximum(window.sum(1), 1e-9)
+    return loudest
+
+
+def _without_tones(x: Floats, since: Floats, end: Floats) -> Floats:
+    """`x` less its best steady tones: those that stand out, their frequencies refined.
+
+    Each tone is fitted as (A + B t) exp(i w t); B / A then says how far w is off.
+    """
+    window = _hann(since, end)
+    length = (end - since)[:, None, None]
+    t = _N - ((since + end) / 2.0)[:, None, None]
+    hz = _peaks_hz(np.abs(np.fft.rfft(x * window, _FINE_FFT)))
+    for _ in range(_ROUNDS):
+        columns = _columns(hz, t)
+        amount = _fit(np.concatenate([columns, columns * (t / length)], axis=1), window, x)
+        c, s, ct, st = np.split(amount, 4, axis=1)
+        # c cos - (-s) sin: the phasor is c - i s, its drift (ct - i st) per length.
+        drift = ((ct - 1j * st) / (c - 1j * s + 1e-12)).imag / length[..., 0]
+        hz = hz + np.clip(drift * _RATE_HZ / (2 * np.pi), -10.0, 10.0)
+    columns = _columns(hz, t)
+    left: Floats = x - (_fit(columns, window, x)[:, None, :] @ columns)[:, 0]
+    return left
+
+
+def _peaks_hz(power: Floats) -> Floats:
+    """Frequencies of the highest peaks of each spectrum between 30 and 600 Hz, [ports, tones]."""
+    lowest, highest = (round(hz * _FINE_FFT / _RATE_HZ) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
+    here = power[:, lowest:highest]
+    peak = (here > power[:, lowest - 1 : highest - 1]) & (here >= power[:, lowest + 1 : highest + 1])
+    order = np.argsort(np.where(peak, here, 0.0), axis=1)[:, -_MOST_TONES:]
+    hz: Floats = (order + lowest) * (_RATE_HZ / _FINE_FFT)
+    return hz
+
+
+def _columns(hz: Floats, t: Floats) -> Floats:
+    radians = hz[..., None] * (2 * np.pi / _RATE_HZ) * t
+    return np.concatenate([np.cos(radians), np.sin(radians)], axis=1)
+
+
+def _fit(columns: Floats, window: Floats, x: Floats) -> Floats:
+    """Amounts of the columns [ports, k, _LENGTH] that together come nearest to `x`, [ports, k]."""
+    weighted = columns * window[:, None, :]
+    gram = weighted @ columns.swapaxes(1, 2)
+    k = np.arange(gram.shape[1])
+    gram[:, k, k] *= 1.0 + 1e-6
+    amount: Floats = np.linalg.solve(gram, weighted @ x[..., None])[..., 0]
+    return amount

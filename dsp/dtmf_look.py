@@ -1,0 +1,256 @@
+"""The second stage of the DTMF receiver: pure functions of the last 120 ms of a few ports.
+
+Each is asked for one pair of tones per port. An axis of two is always low tone, high tone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsp.dtmf_bank import PAIR_HZ, Bools, Floats, Ints
+from dsp.levels import SAMPLE_RATE_HZ, Samples
+
+HISTORY_SAMPLES = 960
+STEP_SAMPLES = 16
+STEPS = HISTORY_SAMPLES // STEP_SAMPLES
+FFT = 1024
+BIN_HZ = SAMPLE_RATE_HZ / FFT
+
+Spectrum = NDArray[np.complex64]
+
+_SLICE = FFT // STEP_SAMPLES
+_HALF_WIDTH_HZ = 200.0
+_STEP = np.arange(STEPS, dtype=np.float32)
+_PLACE = _STEP * STEP_SAMPLES
+_EDGE_SAMPLES = 40.0
+"""So far from an edge a filter no longer smears it."""
+_RIM_SAMPLES = 24.0
+"""So far from the edges of a run its samples are counted."""
+_SHORT_FFT = 512
+_MOST_BASS_HZ = 600.0
+
+
+def _slices() -> tuple[Ints, Samples, Samples]:
+    """Per pair and tone: the bins of its band, the band's shape, the frequency in its middle."""
+    centre: Ints = np.round(PAIR_HZ / BIN_HZ).astype(np.intp)
+    bins: Ints = centre[..., None] + np.fft.fftfreq(_SLICE, 1.0 / _SLICE).astype(np.intp)
+    away_hz = np.abs(bins * BIN_HZ - PAIR_HZ[..., None])
+    shape = np.where(away_hz < _HALF_WIDTH_HZ, np.cos(np.pi / 2 * away_hz / _HALF_WIDTH_HZ) ** 2, 0.0)
+    return bins, (shape * 2.0 / STEP_SAMPLES).astype(np.float32), (centre * BIN_HZ).astype(np.float32)
+
+
+_BINS, _SHAPE, _CENTRE_HZ = _slices()
+
+
+def spectrum(history: Samples) -> Spectrum:
+    """Spectrum of `history` [ports, HISTORY_SAMPLES], every BIN_HZ."""
+    bins: Spectrum = np.fft.rfft(history, FFT)
+    return bins
+
+
+def envelopes(bins: Spectrum, pair: Ints) -> Spectrum:
+    """Complex envelopes of both tones over the history, peak amplitude scale, [ports, 2, STEPS]."""
+    rows = np.arange(len(pair))[:, None, None]
+    wave: Spectrum = np.fft.ifft(bins[rows, _BINS[pair]] * _SHAPE[pair])
+    return wave[..., :STEPS]
+
+
+def plateau(amplitude: Samples) -> Samples:
+    """Mean of the 16 loudest ms of the last 60 ms, [ports, 2]."""
+    recent = np.sort(amplitude[..., -30:], axis=-1)
+    loud: Samples = np.maximum(recent[..., -8:].mean(-1), np.float32(1e-6))
+    return loud
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The newest stretch of tone on each port, in samples of the history; all [ports].
+
+    `holes`: silent steps inside it.
+    """
+
+    start: Floats
+    end: Floats
+    sounding: Floats
+    holes: Ints
+
+    def of(self, rows: Ints) -> Runs:
+        """Only these ports."""
+        return Runs(self.start[rows], self.end[rows], self.sounding[rows], self.holes[rows])
+
+
+def newest_runs(amplitude: Samples, peak: Samples, bridge_samples: float) -> Runs:
+    """The last stretch where both tones are over half of their peak [ports, 2], bridging short gaps."""
+    level = np.zeros((len(amplitude), STEPS + 2), np.float32)
+    inner = level[:, 1:-1]
+    np.min(amplitude / peak[..., None], axis=1, out=inner)
+    on = inner > 0.5
+    steps = np.arange(STEPS)
+    last = STEPS - 1 - on[:, ::-1].argmax(1)
+    # Length of the silence that ends at each step; the run begins after the last long one before its end.
+    quiet = steps - np.maximum.accumulate(np.where(on, steps, -1), axis=1)
+    split = (quiet * STEP_SAMPLES > bridge_samples) & (steps < last[:, None])
+    before = STEPS - 1 - split[:, ::-1].argmax(1)
+    first = np.where(split.any(1), before + 1, on.argmax(1))
+    sounding = (on & (steps >= first[:, None])).sum(1)
+    rows = np.arange(len(level))
+    start = first - _crossing(level[rows, first + 1], level[rows, first])
+    end = last + _crossing(level[rows, last + 1], level[rows, last + 2])
+    holes = last - first + 1 - sounding
+    found = sounding > 0
+    return Runs(
+        np.where(found, start * STEP_SAMPLES, 0.0),
+        np.where(found, np.minimum(end, STEPS) * STEP_SAMPLES, 0.0),
+        np.where(found, (np.minimum(end, STEPS) - start - holes) * STEP_SAMPLES, 0.0),
+        holes,
+    )
+
+
+def _crossing(inner: Samples, outer: Samples) -> Floats:
+    """How far (in steps) from a step over a half towards its neighbour the level crosses a half."""
+    return np.clip((inner - 0.5) / np.maximum(inner - outer, 1e-9), 0.0, 1.0).astype(float)
+
+
+def insides(amplitude: Samples, peak: Samples, runs: Runs) -> Bools:
+    """Steps of each run that neither its edges nor an interruption (smeared 5 ms by a filter) touch."""
+    start, end = runs.start[:, None], runs.end[:, None]
+    inside: Bools = (_PLACE >= start + _EDGE_SAMPLES) & (_PLACE <= end - _EDGE_SAMPLES)
+    if runs.holes.any():
+        level = (amplitude / peak[..., None]).min(1)
+        hole = (level < 0.5) & (_PLACE > start) & (_PLACE < end)
+        near = hole.copy()
+        for reach in (1, 2):
+            near[:, reach:] |= hole[:, :-reach]
+            near[:, :-reach] |= hole[:, reach:]
+        inside &= ~near
+    return inside
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the two tones of a run go on: frequencies, the worse rms phase error and unevenness."""
+
+    hz: Samples
+    wobble_rad: Samples
+    unevenness: Samples
+
+    def of(self, rows: Ints) -> Course:
+        """Only these ports."""
+        return Course(self.hz[rows], self.wobble_rad[rows], self.unevenness[rows])
+
+
+def course(wave: Spectrum, amplitude: Samples, inside: Bools, pair: Ints) -> Course:
+    """Follow phase and amplitude of both tones [ports, 2, STEPS] over the inside of each run."""
+    counted = inside[:, None, :].astype(np.float32)
+    count = np.maximum(counted.sum(-1), 1.0)
+    weight = amplitude * counted
+    total = np.maximum(weight.sum(-1), np.float32(1e-9))
+    mean = total / count
+    uneven = (amplitude - mean[..., None]) * counted
+    spread = np.sqrt(np.vecdot(uneven, uneven) / count)
+    z = wave * counted
+    turn = np.angle(np.vecdot(z[..., :-1], z[..., 1:]))
+    flat = z * _phasor(-turn[..., None] * _STEP)
+    flat *= _phasor(-np.angle(flat.sum(-1)))[..., None]
+    error = np.arctan2(flat.imag, flat.real)
+    away = _STEP - (np.vecdot(weight, _STEP) / total)[..., None]
+    weighted_away = weight * away
+    slope = np.vecdot(weighted_away, error) / np.maximum(np.vecdot(weighted_away, away), np.float32(1e-9))
+    error -= slope[..., None] * away
+    error -= (np.vecdot(weight, error) / total)[..., None]
+    wobble = np.sqrt(np.vecdot(weight * error, error) / total)
+    per_turn = SAMPLE_RATE_HZ / STEP_SAMPLES / (2 * np.pi)
+    hz = (turn + slope) * np.float32(per_turn) + _CENTRE_HZ[pair]
+    return Course(hz, wobble.max(1), (spread / mean).max(1))
+
+
+def _phasor(radians: Samples) -> Spectrum:
+    out = np.empty(radians.shape, np.complex64)
+    np.cos(radians, out=out.real)
+    np.sin(radians, out=out.imag)
+    return out
+
+
+def leads(amplitude: Samples, peak: Samples, runs: Runs) -> Samples:
+    """Amplitude from 16 to 7 ms before each run, relative to the tone's; 0 when not heard. The louder, [ports]."""
+    start = runs.start[:, None]
+    before = ((_PLACE > start - 128.0) & (_PLACE < start - 56.0)).astype(np.float32)
+    mean = np.vecdot(amplitude, before[:, None]) / np.maximum(before.sum(1), 1.0)[:, None] / peak
+    lead: Samples = np.where(runs.start < 160.0, np.float32(0.0), mean.max(1))
+    return lead
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is left of a run without its two tones; all [ports]. Powers are relative to the weaker tone's.
+
+    `peak` is that of the tones, [ports, 2]; `noise` what `residue` would be if both were as
+    weak as the weaker.
+    """
+
+    peak: Samples
+    residue: Samples
+    residue_peak: Samples
+    residue_crest: Samples
+    bass_peak: Samples
+    noise: Samples
+
+
+def rest(history: Samples, hz: Samples, inside: Bools, runs: Runs) -> Rest:
+    """Fit two tones of these frequencies to each run and describe what they leave."""
+    found = np.empty((6, len(history)), np.float32)
+    short = runs.end - runs.start - 2 * _RIM_SAMPLES <= _SHORT_FFT
+    for rows, size in ((np.flatnonzero(short), _SHORT_FFT), (np.flatnonzero(~short), FFT)):
+        if len(rows):
+            found[:, rows] = _rest(history[rows], hz[rows], inside[rows], runs.of(rows), size)
+    peak = found[:2].T
+    noise = found[2] * (1.0 + (peak.max(1) / peak.min(1)) ** 2) / 2.0
+    return Rest(peak, found[2], found[3], found[4], found[5], noise)
+
+
+def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -> tuple[Samples, ...]:
+    begin = runs.start + _RIM_SAMPLES
+    length = np.maximum(runs.end - runs.start - 2 * _RIM_SAMPLES, 16.0)
+    first = begin.astype(np.intp)
+    n = np.arange(size)
+    place = np.clip((n + (first - begin)[:, None]) / length[:, None], 0.0, 1.0).astype(np.float32)
+    window = np.float32(0.5) - np.float32(0.5) * np.cos(np.float32(2 * np.pi) * place)
+    if runs.holes.any():
+        window *= _open(inside, runs, first, n)
+    weight = np.maximum(window.sum(1), np.float32(1.0))
+    # Beyond the history there is no run either: whatever is read there counts nothing.
+    at = (np.arange(len(history)) * HISTORY_SAMPLES + first)[:, None] + n
+    left = history.reshape(-1).take(at, mode="clip") * window
+    waves = np.empty((len(history), 4, size), np.float32)
+    radians = (hz * np.float32(2 * np.pi / SAMPLE_RATE_HZ))[..., None] * n.astype(np.float32)
+    np.cos(radians, out=waves[:, :2])
+    np.sin(radians, out=waves[:, 2:])
+    amount = (waves @ left[..., None])[..., 0] * (np.float32(2.0) / weight)[:, None]
+    low_peak, high_peak = np.maximum(np.hypot(amount[:, :2], amount[:, 2:]), np.float32(1e-6)).T
+    left -= (amount[:, None, :] @ waves)[:, 0] * window
+    bins = np.fft.rfft(left, size)
+    power = bins.real**2 + bins.imag**2
+    bass = int(_MOST_BASS_HZ * size / SAMPLE_RATE_HZ)
+    above = power[:, bass:]
+    residue, loudest = above.sum(1), above.max(1)
+    weaker = (np.minimum(low_peak, high_peak) * weight / 2.0) ** 2
+    tones = (low_peak**2 + high_peak**2) / 2.0 * np.vecdot(window, window)
+    return (
+        low_peak,
+        high_peak,
+        residue * np.float32(2.0 / size) / tones,
+        loudest / weaker,
+        loudest * above.shape[1] / np.maximum(residue, np.float32(1e-9)),
+        power[:, 4 * size // FFT : bass].max(1) / weaker,
+    )
+
+
+def _open(inside: Bools, runs: Runs, first: Ints, n: Ints) -> Samples:
+    """1 for the samples of a run, with soft edges 0 where a hole was left out, [ports, samples from `first`]."""
+    start, end = runs.start[:, None] + _EDGE_SAMPLES, runs.end[:, None] - _EDGE_SAMPLES
+    closed = (_PLACE > start) & (_PLACE < end) & ~inside
+    rows = zip((~closed).astype(float), first, strict=True)
+    return np.stack([np.interp(n + begin, _PLACE, row) for row, begin in rows]).astype(np.float32)
