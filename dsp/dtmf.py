@@ -23,9 +23,10 @@ Sources: ITU-T Q.23 (frequencies), Q.24 (national limits), ETSI ES 201 235-3.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from dsp import dtmf_bank as bank
 from dsp import dtmf_look as look
 from dsp.dtmf_bank import FRAME_SAMPLES, HIGH_HZ, LOW_HZ, PAIR_HZ, TONES_OF_PAIR, Bools, Floats, Ints
 from dsp.dtmf_bass import is_steady
+from dsp.dtmf_glance import FRAMES, glance
 from dsp.dtmf_look import HISTORY_SAMPLES
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, Samples, clean, peak_from_dbm0
 
@@ -73,8 +75,7 @@ twist), the wider limit stands: accepting more key presses harms nobody."""
 PLANS["denmark"] = PLANS["etsi"]
 
 
-@dataclass(frozen=True)
-class DtmfEvent:
+class DtmfEvent(NamedTuple):
     """A key going down or up on a port.
 
     `start_samples` counts from the receiver's first sample. `duration_samples` is
@@ -92,8 +93,10 @@ class DtmfEvent:
 
 
 _MOST_BASS = 0.25
+_LEAST_SPREAD = 0.2
+_TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
-_STORE_SAMPLES = HISTORY_SAMPLES + 16 * FRAME_SAMPLES
+_STORE_SAMPLES = HISTORY_SAMPLES + 8 * FRAME_SAMPLES
 _BACK = 0.2
 """A tone that was gone is back in a frame that holds this share of its amplitude."""
 
@@ -107,12 +110,15 @@ class DtmfReceiver:
         self.ports = ports
         self.plan = PLANS[plan]
         self._bank = bank.FrameBank(self.plan.lowest_dbm0 - 3.0)
+        self._middle_deviation = 0.5 * (self.plan.accept_deviation + self.plan.reject_deviation)
+        self._least_peak = peak_from_dbm0(self.plan.lowest_dbm0 - 2.0)
         # The newest samples end at `_newest`; when the store is full they move to its beginning.
         self._store = np.zeros((ports, _STORE_SAMPLES), np.float32)
         self._newest = HISTORY_SAMPLES
         self._partial = np.zeros((ports, FRAME_SAMPLES), np.float32)
         self._filled = 0
         self._frames = 0
+        self._powers = np.zeros((FRAMES, 8, ports), np.float32)
         self._active = np.ones(ports, bool)
         # The pair to examine and how strong it was, told by the frame before.
         self._pair = np.zeros(ports, np.intp)
@@ -179,7 +185,11 @@ class DtmfReceiver:
         frames = slab.reshape(-1, FRAME_SAMPLES)
         power = self._bank.powers(frames)
         alike, pair, strength = self._bank.pairs(frames, power)
-        alike &= np.repeat(self._active, count)
+        if not self._active.all():
+            alike &= np.repeat(self._active, count)
+        if count == 1:
+            self._remember(slab)
+            return self._frame(power, alike, pair, strength)
         for k in range(count):
             self._remember(slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES])
             one = slice(k, None, count)
@@ -196,6 +206,8 @@ class DtmfReceiver:
 
     def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
         """Decide what the newest frame has made certain."""
+        self._powers[:-1] = self._powers[1:]
+        self._powers[-1] = power
         events = self._follow(power) if self._down.any() else []
         waiting = self._waiting
         if not (alike.any() or waiting.any()):
@@ -207,7 +219,46 @@ class DtmfReceiver:
         np.copyto(self._strength, strength, where=better)
         self._waiting = alike
         due = np.flatnonzero(waiting & ~self._down)
+        if len(due):
+            due = self._glance(due, events)
         return events + self._examine(due) if len(due) else events
+
+    def _glance(self, ports: Ints, events: list[DtmfEvent]) -> Ints:
+        """Report the keys that went down undisturbed; answer the ports that need to be examined."""
+        pair = self._pair[ports]
+        frames = self._store[ports, self._newest - FRAMES * FRAME_SAMPLES : self._newest]
+        power = self._powers[:, TONES_OF_PAIR[pair], ports[:, None]]
+        seen = glance(frames.reshape(-1, FRAMES, FRAME_SAMPLES), power, pair)
+        if seen is None:
+            return ports
+        origin = (self._frames - FRAMES) * FRAME_SAMPLES
+        least = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
+        off = np.abs(seen.off_hz / PAIR_HZ[pair]).max(1)
+        low, high = seen.peak.T
+        key = (
+            seen.clean
+            & (off < self._deviation(_LEAST_SPREAD))
+            & (high < low * _amplitude(self.plan.high_above_low_db + _TWIST_MARGIN_DB))
+            & (low < high * _amplitude(self.plan.low_above_high_db + _TWIST_MARGIN_DB))
+            & (np.minimum(low, high) > self._least_peak)
+            & (seen.end - seen.start >= least)
+            & (origin + seen.start > self._heard_until[ports] - 40)
+        )
+        found = np.flatnonzero(key)
+        if not len(found):
+            return ports
+        times = origin + seen.start[found], origin + seen.end[found]
+        events += self._press(ports[found], pair[found], *times, seen.peak[found], seen.full[found])
+        return ports[~key]
+
+    def _press(
+        self, ports: Ints, pair: Ints, start: Floats, end: Floats, peak: Floats | Samples, full: Samples
+    ) -> list[DtmfEvent]:
+        self._down[ports] = True
+        self._down_pair[ports] = pair
+        self._start[ports], self._end[ports] = start, end
+        self._peak[ports], self._full[ports] = peak, full
+        return self._events(ports, "down")
 
     def _follow(self, power: Samples) -> list[DtmfEvent]:
         """Report the keys that went up: their pause is over.
@@ -230,6 +281,7 @@ class DtmfReceiver:
         self._end[ports] = np.where((goes_on | back) & ~over, heard, end)
         gone = ports[over]
         self._down[gone] = False
+        self._waiting[gone] = False
         self._heard_until[gone] = self._end[gone]
         return self._events(gone, "up")
 
@@ -256,8 +308,8 @@ class DtmfReceiver:
         rows, inside, course = rows[likely], inside[likely], course.of(likely)
         rest = look.rest(history[rows], course.hz, inside, runs.of(rows))
         lead = look.leads(amplitude[rows], rest.peak, runs.of(rows))
-        key = self._is_key(course, rest, lead, pair[rows])
         bass = rest.bass_peak > np.minimum(_MOST_BASS, 0.08 + 0.2 * rest.noise)
+        key = self._are_keys(course, rest, lead, pair[rows])
         key &= ~(bass & (rest.residue > 0.03) & (rest.residue_crest > 12.0))
         asked = np.flatnonzero(key & bass)
         if len(asked):
@@ -266,61 +318,65 @@ class DtmfReceiver:
             lost = rows[asked[~key[asked]]]
             self._heard_until[ports[lost]] = origin + runs.end[lost]
         found, rows = np.flatnonzero(key), rows[key]
-        down = ports[rows]
-        self._down[down] = True
-        self._down_pair[down] = pair[rows]
-        self._start[down], self._end[down] = origin + runs.start[rows], origin + runs.end[rows]
-        self._peak[down] = rest.peak[found]
-        self._full[down] = bank.full_power(rest.peak[found], course.hz[found] - PAIR_HZ[pair[rows]])
-        return self._events(down, "down")
+        if not len(found):
+            return []
+        full = bank.full_power(rest.peak[found], course.hz[found] - PAIR_HZ[pair[rows]])
+        times = origin + runs.start[rows], origin + runs.end[rows]
+        return self._press(ports[rows], pair[rows], *times, rest.peak[found], full)
 
-    def _off(self, course: look.Course, pair: Ints) -> Floats:
-        """The worse of the two deviations, as a share of the frequency, [ports]."""
-        off: Floats = np.abs(course.hz / PAIR_HZ[pair] - 1.0).max(1)
-        return off
+    def _deviation(self, spread: float) -> float:
+        """The largest deviation of a key; `spread`: how far from what must be accepted to the middle."""
+        return self.plan.accept_deviation + spread * (self._middle_deviation - self.plan.accept_deviation)
 
     def _is_even(self, course: look.Course, pair: Ints) -> Bools:
         """Whether both tones are near their frequencies and go on evenly enough for any key."""
-        verdict: Bools = self._off(course, pair) < self._middle_deviation
+        verdict: Bools = np.abs(course.hz / PAIR_HZ[pair] - 1.0).max(1) < self._deviation(1.0)
         verdict &= (course.wobble_rad < 0.3) & (course.unevenness < 0.26)
         return verdict
 
-    @property
-    def _middle_deviation(self) -> float:
-        return 0.5 * (self.plan.accept_deviation + self.plan.reject_deviation)
+    def _are_keys(self, course: look.Course, rest: look.Rest, lead: Samples, pair: Ints) -> Bools:
+        """Whether what two tones leave of a run may be what a line adds to a key, [ports]."""
+        off = np.abs(course.hz / PAIR_HZ[pair] - 1.0).max(1)
+        columns = (course.wobble_rad, course.unevenness, rest.residue, rest.residue_peak)
+        more = (rest.residue_crest, rest.noise, lead, off, *rest.peak.T)
+        rows = zip(*(column.tolist() for column in columns + more), strict=True)
+        return np.array([self._is_key(*row) for row in rows], bool)
 
-    def _is_key(self, course: look.Course, rest: look.Rest, lead: Samples, pair: Ints) -> Bools:
-        """Whether what two tones leave of a run may be what a line adds to a key."""
-        plan = self.plan
-        twist_db = 20.0 * np.log10(rest.peak[:, 1] / rest.peak[:, 0])
+    def _is_key(
+        self,
+        wobble_rad: float,
+        unevenness: float,
+        residue: float,
+        residue_peak: float,
+        residue_crest: float,
+        noise_power: float,
+        lead: float,
+        off: float,
+        low_peak: float,
+        high_peak: float,
+    ) -> bool:
+        if residue > 0.42 or residue_peak > 0.25 or min(low_peak, high_peak) < self._least_peak:
+            return False
         # Noise moves amplitude and phase of the weaker tone as far as it is loud. A residue
         # that moves them less is made of steady tones; one that moves them more is none of
         # noise; one that stands out of its spectrum is a harmonic.
-        noise = np.sqrt(rest.noise)
-        least_stir = np.minimum(course.wobble_rad, course.unevenness)
-        most_stir = np.maximum(course.wobble_rad, course.unevenness)
-        both_stir = np.hypot(least_stir, most_stir)
-        lifeless = (least_stir < 0.025 * noise) | (both_stir < 0.09 * noise)
-        organ = lifeless & (rest.residue > 0.004) & (rest.residue_crest < 14.0)
-        restless = most_stir > 0.05 + 0.38 * noise
-        harmonic = ((rest.residue > 0.08) & (rest.residue_crest > 14.0)) | (
-            (rest.residue > 0.03) & (rest.residue_crest > 20.0)
-        )
+        noise = math.sqrt(noise_power)
+        least_stir, most_stir = sorted((wobble_rad, unevenness))
+        lifeless = least_stir < 0.025 * noise or math.hypot(least_stir, most_stir) < 0.09 * noise
+        if lifeless and residue > 0.004 and residue_crest < 14.0:
+            return False
+        if most_stir > 0.05 + 0.38 * noise:
+            return False
+        if (residue > 0.08 and residue_crest > 14.0) or (residue > 0.03 and residue_crest > 20.0):
+            return False
         # The quieter the noise, the surer are twist and frequency.
-        margin_db = 1.0 + 2.0 * noise
-        spread = np.clip(0.05 + 1.45 * noise, 0.2, 1.0)
-        limit = plan.accept_deviation + (self._middle_deviation - plan.accept_deviation) * spread
-        verdict: Bools = (
-            ~(organ | restless | harmonic)
-            & (lead < 0.07 + 0.5 * noise)
-            & (self._off(course, pair) < limit)
-            & (twist_db < plan.high_above_low_db + margin_db)
-            & (twist_db > -plan.low_above_high_db - margin_db)
-            & (rest.peak.min(1) > peak_from_dbm0(plan.lowest_dbm0 - 2.0))
-            & (rest.residue < 0.42)
-            & (rest.residue_peak < 0.25)
+        margin_db = _TWIST_MARGIN_DB + 2.0 * noise
+        twist_db = 20.0 * math.log10(high_peak / low_peak)
+        return (
+            lead < 0.07 + 0.5 * noise
+            and off < self._deviation(min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0))
+            and -self.plan.low_above_high_db - margin_db < twist_db < self.plan.high_above_low_db + margin_db
         )
-        return verdict
 
     def _events(self, ports: Ints, phase: Literal["down", "up"]) -> list[DtmfEvent]:
         """What happened on these ports."""
@@ -335,6 +391,10 @@ class DtmfReceiver:
             DtmfEvent(port, _DIGITS[pair], phase, int(since), int(lasts), level, twist)
             for port, pair, since, lasts, level, twist in zip(*(c.tolist() for c in columns), strict=True)
         ]
+
+
+def _amplitude(level_db: float) -> float:
+    return float(10.0 ** (level_db / 20.0))
 
 
 def _samples(duration_ms: float) -> float:

@@ -25,13 +25,20 @@ _BESIDE_HZ = (0.0, 50.0, 100.0, 150.0, 300.0, 350.0, 400.0, 450.0, 500.0, 550.0)
 _BESIDE_SHARE = np.array([1.0 / 3.0] + [1.0 / 1.5] * 9, np.float32)
 """What each of these filters counts, so that together they count a tone between two of them once."""
 _N = np.arange(FRAME_SAMPLES)
-_WINDOW = (0.5 - 0.5 * np.cos(2 * np.pi * (_N + 0.5) / FRAME_SAMPLES)).astype(np.float32)
-_PART = np.concatenate([[0.0], np.cumsum(_WINDOW, dtype=float) / _WINDOW.sum(dtype=float)])
+WINDOW = (0.5 - 0.5 * np.cos(2 * np.pi * (_N + 0.5) / FRAME_SAMPLES)).astype(np.float32)
+CENTRED: Floats = _N - (FRAME_SAMPLES - 1) / 2.0
+"""Places in a frame, from its middle."""
+OFF_HZ: Floats = np.linspace(-70.0, 70.0, 141)
+RESPONSE: Floats = np.cos(2 * np.pi / SAMPLE_RATE_HZ * OFF_HZ[:, None] * CENTRED) @ (WINDOW / 2.0)
+"""Amplitude behind a filter of a tone of peak 1 that is OFF_HZ beside it."""
+_PART = np.concatenate([[0.0], np.cumsum(WINDOW, dtype=float) / WINDOW.sum(dtype=float)])
+
+_COUNT = np.arange(FRAME_SAMPLES + 1.0)
 
 
 def _filters(freqs_hz: tuple[float, ...]) -> Samples:
     turn = 2 * np.pi / SAMPLE_RATE_HZ * _N * np.array(freqs_hz)[:, None]
-    return np.concatenate([np.cos(turn), np.sin(turn)]).astype(np.float32) * _WINDOW
+    return np.concatenate([np.cos(turn), np.sin(turn)]).astype(np.float32) * WINDOW
 
 
 class FrameBank:
@@ -68,7 +75,7 @@ class FrameBank:
         pair: Ints = np.zeros(len(frames), np.intp)
         likely = np.flatnonzero(alike)
         if len(likely):
-            windowed = frames[likely] * _WINDOW
+            windowed = frames[likely] * WINDOW
             energy = np.einsum("fn,fn->f", windowed, windowed) * (FRAME_SAMPLES / 3.0)
             energy -= _BESIDE_SHARE @ _powers(self._beside, frames[likely])
             alike[likely] = best[:, likely].sum(0) > 0.58 * energy
@@ -86,14 +93,13 @@ def _powers(bank: Samples, frames: Samples) -> Samples:
     return power
 
 
-def full_power(peak: Floats, off_hz: Floats) -> Floats:
+def full_power(peak: Samples, off_hz: Floats) -> Samples:
     """Power in its filter of a tone that fills a frame, `off_hz` beside the filter's frequency."""
-    turns = off_hz * (FRAME_SAMPLES / SAMPLE_RATE_HZ)
-    response = np.sinc(turns) / (1.0 - np.minimum(turns**2, 0.99))
-    full: Floats = (peak * response * (FRAME_SAMPLES / 4.0)) ** 2
+    full: Samples = (peak * np.interp(off_hz, OFF_HZ, RESPONSE)).astype(np.float32) ** 2
     return full
 
 
 def sounding_samples(share: Samples) -> Floats:
     """How many samples at one end of a frame hold a tone that has this share of its full amplitude."""
-    return np.interp(share, _PART, np.arange(FRAME_SAMPLES + 1.0))
+    filled: Floats = np.interp(share, _PART, _COUNT)
+    return filled

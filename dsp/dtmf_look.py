@@ -25,8 +25,12 @@ _SLICE = FFT // STEP_SAMPLES
 _HALF_WIDTH_HZ = 200.0
 _STEP = np.arange(STEPS, dtype=np.float32)
 _PLACE = _STEP * STEP_SAMPLES
+_COUNT = np.arange(1, STEPS + 1, dtype=np.int16)
 _EDGE_SAMPLES = 40.0
 """So far from an edge a filter no longer smears it."""
+_LEAD_STEPS = np.arange(-7, -3)
+_BOTH = np.array([[0], [1]])
+_OUTWARD = np.array([-1, 1])
 _RIM_SAMPLES = 24.0
 """So far from the edges of a run its samples are counted."""
 _SHORT_FFT = 512
@@ -86,41 +90,34 @@ def newest_runs(amplitude: Samples, peak: Samples, bridge_samples: float) -> Run
     """The last stretch where both tones are over half of their peak [ports, 2], bridging short gaps."""
     level = np.zeros((len(amplitude), STEPS + 2), np.float32)
     inner = level[:, 1:-1]
-    np.min(amplitude / peak[..., None], axis=1, out=inner)
+    share = amplitude * (np.float32(1.0) / peak)[..., None]
+    np.minimum(share[:, 0], share[:, 1], out=inner)
     on = inner > 0.5
-    steps = np.arange(STEPS)
     last = STEPS - 1 - on[:, ::-1].argmax(1)
     # Length of the silence that ends at each step; the run begins after the last long one before its end.
-    quiet = steps - np.maximum.accumulate(np.where(on, steps, -1), axis=1)
-    split = (quiet * STEP_SAMPLES > bridge_samples) & (steps < last[:, None])
-    before = STEPS - 1 - split[:, ::-1].argmax(1)
-    first = np.where(split.any(1), before + 1, on.argmax(1))
-    sounding = (on & (steps >= first[:, None])).sum(1)
-    rows = np.arange(len(level))
-    start = first - _crossing(level[rows, first + 1], level[rows, first])
-    end = last + _crossing(level[rows, last + 1], level[rows, last + 2])
+    quiet = _COUNT - np.maximum.accumulate(np.where(on, _COUNT, 0), axis=1)
+    long = (quiet > bridge_samples / STEP_SAMPLES) & (last[:, None] >= _COUNT)
+    first = np.maximum((long * _COUNT).max(1), on.argmax(1))
+    sounding = (on & (_COUNT > first[:, None])).sum(1)
     holes = last - first + 1 - sounding
-    found = sounding > 0
-    return Runs(
-        np.where(found, start * STEP_SAMPLES, 0.0),
-        np.where(found, np.minimum(end, STEPS) * STEP_SAMPLES, 0.0),
-        np.where(found, (np.minimum(end, STEPS) - start - holes) * STEP_SAMPLES, 0.0),
-        holes,
-    )
-
-
-def _crossing(inner: Samples, outer: Samples) -> Floats:
-    """How far (in steps) from a step over a half towards its neighbour the level crosses a half."""
-    return np.clip((inner - 0.5) / np.maximum(inner - outer, 1e-9), 0.0, 1.0).astype(float)
+    # Where the level crosses a half between a step of the run and its neighbour.
+    rows = np.arange(len(level))[:, None]
+    edges = np.stack([first + 1, last + 1], axis=1)
+    loud, beside = level[rows, edges], level[rows, edges + _OUTWARD]
+    part = (loud - 0.5) / np.maximum(loud - beside, np.float32(1e-9))
+    start = first - part[:, 0].astype(float)
+    end = np.minimum(last + part[:, 1].astype(float), STEPS)
+    lasts = np.where(sounding > 0, end - start - holes, 0.0)
+    return Runs(start * STEP_SAMPLES, end * STEP_SAMPLES, lasts * STEP_SAMPLES, holes)
 
 
 def insides(amplitude: Samples, peak: Samples, runs: Runs) -> Bools:
     """Steps of each run that neither its edges nor an interruption (smeared 5 ms by a filter) touch."""
-    start, end = runs.start[:, None], runs.end[:, None]
-    inside: Bools = (_PLACE >= start + _EDGE_SAMPLES) & (_PLACE <= end - _EDGE_SAMPLES)
+    place, start, end = _PLACE, runs.start[:, None], runs.end[:, None]
+    inside: Bools = (place >= start + _EDGE_SAMPLES) & (place <= end - _EDGE_SAMPLES)
     if runs.holes.any():
         level = (amplitude / peak[..., None]).min(1)
-        hole = (level < 0.5) & (_PLACE > start) & (_PLACE < end)
+        hole = (level < 0.5) & (place > start) & (place < end)
         near = hole.copy()
         for reach in (1, 2):
             near[:, reach:] |= hole[:, :-reach]
@@ -175,10 +172,14 @@ def _phasor(radians: Samples) -> Spectrum:
 
 
 def leads(amplitude: Samples, peak: Samples, runs: Runs) -> Samples:
-    """Amplitude from 16 to 7 ms before each run, relative to the tone's; 0 when not heard. The louder, [ports]."""
-    start = runs.start[:, None]
-    before = ((_PLACE > start - 128.0) & (_PLACE < start - 56.0)).astype(np.float32)
-    mean = np.vecdot(amplitude, before[:, None]) / np.maximum(before.sum(1), 1.0)[:, None] / peak
+    """Mean amplitude from 16 to 7 ms before each run, relative to the tone's, of the louder tone, [ports].
+
+    0 when that was not heard.
+    """
+    first = np.floor(runs.start / STEP_SAMPLES).astype(np.intp)
+    at = np.maximum(first[:, None] + _LEAD_STEPS, 0)
+    rows = np.arange(len(at))[:, None, None]
+    mean = amplitude[rows, _BOTH, at[:, None]].mean(-1) / peak
     lead: Samples = np.where(runs.start < 160.0, np.float32(0.0), mean.max(1))
     return lead
 
@@ -249,8 +250,9 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
 
 
 def _open(inside: Bools, runs: Runs, first: Ints, n: Ints) -> Samples:
-    """1 for the samples of a run, with soft edges 0 where a hole was left out, [ports, samples from `first`]."""
+    """1 for the samples of a run, with soft edges 0 where a hole was left out, [ports, samples]."""
     start, end = runs.start[:, None] + _EDGE_SAMPLES, runs.end[:, None] - _EDGE_SAMPLES
-    closed = (_PLACE > start) & (_PLACE < end) & ~inside
+    place = _PLACE
+    closed = (place > start) & (place < end) & ~inside
     rows = zip((~closed).astype(float), first, strict=True)
-    return np.stack([np.interp(n + begin, _PLACE, row) for row, begin in rows]).astype(np.float32)
+    return np.stack([np.interp(n + begin, place, row) for row, begin in rows]).astype(np.float32)
