@@ -1,13 +1,18 @@
 """DTMF: a receiver over any number of ports, and a sender.
 
-The receiver works in two stages, both on a grid of 20 ms frames.
+The receiver works in three stages, all on a grid of 20 ms frames, each asked only where
+the one before it found something.
 
 1. A bank of eight filters over every port's newest frame; ports with no pair of
    tones stop here. A tone of 40 ms fills at least one frame of the grid.
-2. The ports that pass are examined over the last 128 ms: the spectrum is cut
-   around each of the two tones and turned back into a complex envelope every
-   2 ms. The envelopes' amplitudes give the edges of the digit, their phase the
-   frequencies, and what remains of the signal tells a key press from speech.
+2. A glance at the last four frames: silence, a frame that two steady tones fill and
+   explain to 99.6 %, and beside it the edges of the same tones. That is a key, or
+   too short for one; most keys on most lines are decided here (dtmf_glance).
+3. What noise, dial tone or a voice makes unclear is examined over the last 120 ms: the
+   spectrum is cut around each of the two tones and turned back into a complex envelope
+   every 2 ms. The envelopes' amplitudes give the edges of the digit, their phase the
+   frequencies, and what remains of the signal tells a key press from speech (dtmf_look,
+   dtmf_bass).
 
     tone      ____/~~~~~~~~~~~~~~~~~~~~\\____/~~~~~~~\\_______________
     a gap shorter than the plan's pause is part    ^^^^             |
@@ -35,12 +40,13 @@ from dsp import dtmf_bank as bank
 from dsp import dtmf_look as look
 from dsp.dtmf_bank import FRAME_SAMPLES, HIGH_HZ, LOW_HZ, PAIR_HZ, TONES_OF_PAIR, Bools, Floats, Ints
 from dsp.dtmf_bass import is_steady
-from dsp.dtmf_glance import FRAMES, glance
+from dsp.dtmf_glance import FRAMES, Glance, glance
 from dsp.dtmf_look import HISTORY_SAMPLES
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, Samples, clean, peak_from_dbm0
 
 KEYS = ("123A", "456B", "789C", "*0#D")
 _DIGITS = "".join(KEYS)
+_PAIR_HZ: list[list[float]] = PAIR_HZ.tolist()
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ _LEAST_SPREAD = 0.2
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
 _STORE_SAMPLES = HISTORY_SAMPLES + 8 * FRAME_SAMPLES
+_HELD = 0.9
 _BACK = 0.2
 """A tone that was gone is back in a frame that holds this share of its amplitude."""
 
@@ -111,6 +118,8 @@ class DtmfReceiver:
         self.plan = PLANS[plan]
         self._bank = bank.FrameBank(self.plan.lowest_dbm0 - 3.0)
         self._middle_deviation = 0.5 * (self.plan.accept_deviation + self.plan.reject_deviation)
+        self._least_samples = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
+        self._pause_samples = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
         self._least_peak = peak_from_dbm0(self.plan.lowest_dbm0 - 2.0)
         # The newest samples end at `_newest`; when the store is full they move to its beginning.
         self._store = np.zeros((ports, _STORE_SAMPLES), np.float32)
@@ -118,7 +127,7 @@ class DtmfReceiver:
         self._partial = np.zeros((ports, FRAME_SAMPLES), np.float32)
         self._filled = 0
         self._frames = 0
-        self._powers = np.zeros((FRAMES, 8, ports), np.float32)
+        self._powers = np.zeros((ports, FRAMES, 8), np.float32)
         self._active = np.ones(ports, bool)
         # The pair to examine and how strong it was, told by the frame before.
         self._pair = np.zeros(ports, np.intp)
@@ -129,6 +138,7 @@ class DtmfReceiver:
         self._down_pair = np.zeros(ports, np.intp)
         self._peak = np.ones((ports, 2))
         self._full = np.ones((ports, 2))
+        self._clean = np.zeros(ports, bool)
         self._start = np.zeros(ports)
         self._end = np.zeros(ports)
         self._heard_until = np.zeros(ports)
@@ -206,8 +216,8 @@ class DtmfReceiver:
 
     def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
         """Decide what the newest frame has made certain."""
-        self._powers[:-1] = self._powers[1:]
-        self._powers[-1] = power
+        self._powers[:, :-1] = self._powers[:, 1:]
+        self._powers[:, -1] = power.T
         events = self._follow(power) if self._down.any() else []
         waiting = self._waiting
         if not (alike.any() or waiting.any()):
@@ -227,29 +237,39 @@ class DtmfReceiver:
         """Report the keys that went down undisturbed; answer the ports that need to be examined."""
         pair = self._pair[ports]
         frames = self._store[ports, self._newest - FRAMES * FRAME_SAMPLES : self._newest]
-        power = self._powers[:, TONES_OF_PAIR[pair], ports[:, None]]
-        seen = glance(frames.reshape(-1, FRAMES, FRAME_SAMPLES), power, pair)
-        if seen is None:
-            return ports
+        power = self._powers[ports[:, None], :, TONES_OF_PAIR[pair]].swapaxes(1, 2)
         origin = (self._frames - FRAMES) * FRAME_SAMPLES
-        least = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
-        off = np.abs(seen.off_hz / PAIR_HZ[pair]).max(1)
-        low, high = seen.peak.T
-        key = (
-            seen.clean
-            & (off < self._deviation(_LEAST_SPREAD))
-            & (high < low * _amplitude(self.plan.high_above_low_db + _TWIST_MARGIN_DB))
-            & (low < high * _amplitude(self.plan.low_above_high_db + _TWIST_MARGIN_DB))
-            & (np.minimum(low, high) > self._least_peak)
-            & (seen.end - seen.start >= least)
-            & (origin + seen.start > self._heard_until[ports] - 40)
+        unclear, found, press = [], [], []
+        for port, which, seen in zip(
+            ports.tolist(),
+            pair.tolist(),
+            glance(frames.reshape(-1, FRAMES, FRAME_SAMPLES), power, pair),
+            strict=True,
+        ):
+            if seen is None or not self._is_undisturbed_key(seen, which, origin - self._heard_until[port]):
+                unclear.append(port)
+            else:
+                found.append((port, which))
+                press.append((origin + seen.start, origin + seen.end, *seen.peak, *seen.full))
+        if found:
+            (down, which_pair), values = np.array(found).T, np.array(press)
+            self._clean[down] = True
+            events += self._press(down, which_pair, values[:, 0], values[:, 1], values[:, 2:4], values[:, 4:])
+        return np.array(unclear, np.intp)
+
+    def _is_undisturbed_key(self, seen: Glance, pair: int, silent_samples: float) -> bool:
+        low_hz, high_hz = _PAIR_HZ[pair]
+        low, high = seen.peak
+        most = self._deviation(_LEAST_SPREAD)
+        return (
+            seen.end - seen.start >= self._least_samples
+            and seen.start + silent_samples > -40.0
+            and abs(seen.off_hz[0]) < most * low_hz
+            and abs(seen.off_hz[1]) < most * high_hz
+            and high < low * _amplitude(self.plan.high_above_low_db + _TWIST_MARGIN_DB)
+            and low < high * _amplitude(self.plan.low_above_high_db + _TWIST_MARGIN_DB)
+            and min(low, high) > self._least_peak
         )
-        found = np.flatnonzero(key)
-        if not len(found):
-            return ports
-        times = origin + seen.start[found], origin + seen.end[found]
-        events += self._press(ports[found], pair[found], *times, seen.peak[found], seen.full[found])
-        return ports[~key]
 
     def _press(
         self, ports: Ints, pair: Ints, start: Floats, end: Floats, peak: Floats | Samples, full: Samples
@@ -261,29 +281,55 @@ class DtmfReceiver:
         return self._events(ports, "down")
 
     def _follow(self, power: Samples) -> list[DtmfEvent]:
-        """Report the keys that went up: their pause is over.
+        """Report the keys that went up: their pause is over."""
+        ports = np.flatnonzero(self._down)
+        both = power[TONES_OF_PAIR[self._down_pair[ports]], ports[:, None]]
+        share = np.sqrt((both / self._full[ports]).min(1))
+        clean = self._clean[ports]
+        gone = self._follow_clean(ports[clean], share[clean])
+        others = ports[~clean]
+        if len(others):
+            gone = np.concatenate([gone, self._follow_disturbed(others, share[~clean])])
+        self._down[gone] = False
+        self._waiting[gone] = False
+        self._heard_until[gone] = self._end[gone]
+        return self._events(gone, "up")
+
+    def _follow_clean(self, ports: Ints, share: Samples) -> Ints:
+        """Where the newest frame ends the pause of an undisturbed key.
 
         The share of its amplitude that a tone has in a frame tells how much of the frame it
         fills. Where it was heard up to the frame, that is the frame's beginning, else its end.
         """
-        ports = np.flatnonzero(self._down)
-        both = power[TONES_OF_PAIR[self._down_pair[ports]], ports[:, None]]
-        share = np.sqrt((both / self._full[ports]).min(1))
         filled = bank.sounding_samples(share)
         now = self._frames * FRAME_SAMPLES
         end = self._end[ports]
         missing = now - FRAME_SAMPLES - end
         goes_on = filled > missing
         back = ~goes_on & (share > _BACK)
-        pause = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
-        over = ~goes_on & (missing + FRAME_SAMPLES - np.where(back, filled, 0.0) >= pause)
+        over = ~goes_on & (missing + FRAME_SAMPLES - np.where(back, filled, 0.0) >= self._pause_samples)
         heard = np.where(back, now, now - FRAME_SAMPLES + filled)
         self._end[ports] = np.where((goes_on | back) & ~over, heard, end)
-        gone = ports[over]
-        self._down[gone] = False
-        self._waiting[gone] = False
-        self._heard_until[gone] = self._end[gone]
-        return self._events(gone, "up")
+        return ports[over]
+
+    def _follow_disturbed(self, ports: Ints, share: Samples) -> Ints:
+        """The same of other keys. Noise moves the share of a frame too far: where it says that the
+        key may be gone, its envelopes tell."""
+        now = self._frames * FRAME_SAMPLES
+        # A window weighs its last 6 ms too little to tell whether they sound.
+        held = ports[share > _HELD]
+        self._end[held] = np.maximum(self._end[held], now - 48)
+        asked = ports[now - self._end[ports] >= self._pause_samples]
+        if not len(asked):
+            return asked
+        bins = look.spectrum(self._store[asked, self._newest - HISTORY_SAMPLES : self._newest])
+        amplitude = np.abs(look.envelopes(bins, self._down_pair[asked]))
+        origin = now - HISTORY_SAMPLES
+        until, over = look.first_pauses(
+            amplitude, self._peak[asked], self._end[asked] - origin, self._pause_samples
+        )
+        self._end[asked] = origin + until
+        return asked[over]
 
     def _examine(self, ports: Ints) -> list[DtmfEvent]:
         """Report the keys that went down on ports where a pair was seen."""
@@ -295,9 +341,8 @@ class DtmfReceiver:
         amplitude = np.abs(wave)
         peak = look.plateau(amplitude)
         runs = look.newest_runs(amplitude, peak, _samples(self.plan.bridge_pause_ms + 5))
-        least = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
         fresh = origin + runs.start > self._heard_until[ports] - 40
-        rows = np.flatnonzero((runs.sounding >= least) & fresh)
+        rows = np.flatnonzero((runs.sounding >= self._least_samples) & fresh)
         if not len(rows):
             return []
         inside = look.insides(amplitude[rows], peak[rows], runs.of(rows))
@@ -314,15 +359,13 @@ class DtmfReceiver:
         asked = np.flatnonzero(key & bass)
         if len(asked):
             key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), rest.peak[asked].min(1))
-            # A voice stays one: this run is not examined again.
-            lost = rows[asked[~key[asked]]]
-            self._heard_until[ports[lost]] = origin + runs.end[lost]
         found, rows = np.flatnonzero(key), rows[key]
         if not len(found):
             return []
         full = bank.full_power(rest.peak[found], course.hz[found] - PAIR_HZ[pair[rows]])
-        times = origin + runs.start[rows], origin + runs.end[rows]
-        return self._press(ports[rows], pair[rows], *times, rest.peak[found], full)
+        start, end = origin + runs.start[rows], origin + runs.end[rows]
+        self._clean[ports[rows]] = False
+        return self._press(ports[rows], pair[rows], start, end, rest.peak[found], full)
 
     def _deviation(self, spread: float) -> float:
         """The largest deviation of a key; `spread`: how far from what must be accepted to the middle."""

@@ -26,13 +26,14 @@ _BESIDE_SHARE = np.array([1.0 / 3.0] + [1.0 / 1.5] * 9, np.float32)
 """What each of these filters counts, so that together they count a tone between two of them once."""
 _N = np.arange(FRAME_SAMPLES)
 WINDOW = (0.5 - 0.5 * np.cos(2 * np.pi * (_N + 0.5) / FRAME_SAMPLES)).astype(np.float32)
-CENTRED: Floats = _N - (FRAME_SAMPLES - 1) / 2.0
+CENTRED: Floats = np.arange(FRAME_SAMPLES, dtype=float) - (FRAME_SAMPLES - 1) / 2.0
 """Places in a frame, from its middle."""
-OFF_HZ: Floats = np.linspace(-70.0, 70.0, 141)
+OFF_HZ: Floats = np.arange(-70.0, 71.0)
 RESPONSE: Floats = np.cos(2 * np.pi / SAMPLE_RATE_HZ * OFF_HZ[:, None] * CENTRED) @ (WINDOW / 2.0)
 """Amplitude behind a filter of a tone of peak 1 that is OFF_HZ beside it."""
-_PART = np.concatenate([[0.0], np.cumsum(WINDOW, dtype=float) / WINDOW.sum(dtype=float)])
+PART: Floats = np.concatenate([[0.0], np.cumsum(WINDOW, dtype=float) / WINDOW.sum(dtype=float)])
 
+"""What a tone that fills so many samples at one end of a frame passes, as a share of the whole."""
 _COUNT = np.arange(FRAME_SAMPLES + 1.0)
 
 
@@ -67,18 +68,19 @@ class FrameBank:
         fail one of the quick tests.
         """
         groups = power.reshape(2, 4, -1)
-        best = groups.max(1)
-        weaker: Samples = best.min(0)
-        alike: Bools = weaker > self._least
-        alike &= best.max(0) < 16.0 * weaker
-        alike &= (groups.sum(1) < 1.5 * best).all(0)
+        best = np.maximum.reduce(groups, axis=1)
+        weaker: Samples = np.minimum(best[0], best[1])
+        single = np.add.reduce(groups, axis=1) < 1.5 * best
+        alike: Bools = (weaker > self._least) & single[0] & single[1]
+        alike &= np.maximum(best[0], best[1]) < 16.0 * weaker
         pair: Ints = np.zeros(len(frames), np.intp)
-        likely = np.flatnonzero(alike)
+        likely = alike.nonzero()[0]
         if len(likely):
-            windowed = frames[likely] * WINDOW
-            energy = np.einsum("fn,fn->f", windowed, windowed) * (FRAME_SAMPLES / 3.0)
-            energy -= _BESIDE_SHARE @ _powers(self._beside, frames[likely])
-            alike[likely] = best[:, likely].sum(0) > 0.58 * energy
+            frames = frames[likely]
+            windowed = frames * WINDOW
+            energy = np.vecdot(windowed, windowed) * np.float32(FRAME_SAMPLES / 3.0)
+            energy -= _BESIDE_SHARE @ _powers(self._beside, frames)
+            alike[likely] = best[0, likely] + best[1, likely] > 0.58 * energy
             low, high = groups[:, :, likely].argmax(1)
             pair[likely] = 4 * low + high
         return alike, pair, weaker
@@ -101,5 +103,5 @@ def full_power(peak: Samples, off_hz: Floats) -> Samples:
 
 def sounding_samples(share: Samples) -> Floats:
     """How many samples at one end of a frame hold a tone that has this share of its full amplitude."""
-    filled: Floats = np.interp(share, _PART, _COUNT)
+    filled: Floats = np.interp(share, PART, _COUNT)
     return filled

@@ -23,7 +23,8 @@ _LOWEST_HZ, _HIGHEST_HZ = 30.0, 600.0
 _PASSED_HZ, _STOPPED_HZ = 520.0, 685.0
 """A band with no key in it, whose edge is soft enough to ring no longer than 6 ms."""
 _MOST_TONES = 4
-_ROUNDS = 3
+_ROUNDS = 2
+_ROUGHLY = 2.0
 _MOST_CHANGE = 2.5
 """The strongest of two dial tones' frequencies, seen before and during a key, differs by less than this."""
 _REACHES_SAMPLES = (480.0, 240.0)
@@ -64,10 +65,16 @@ def _goes_on(x: Floats, since: Floats, start: Floats, end: Floats, weaker_peak: 
     loud = np.stack([_loudest(x, before), _loudest(x, during)])
     goes_on: Bools = loud.max(0) <= _MOST_CHANGE * loud.min(0)
     rows = np.flatnonzero(goes_on)
-    if len(rows):
-        left = _without_tones(x[rows], since[rows], end[rows])
-        most = np.minimum(0.5 * weaker_peak, 0.3 * loud)[:, rows]
-        goes_on[rows] = (_loudest(left, before[rows]) < most[0]) & (_loudest(left, during[rows]) < most[1])
+    if not len(rows):
+        return goes_on
+    most = np.minimum(0.5 * weaker_peak, 0.3 * loud)[:, rows]
+    windows = before[rows], during[rows]
+    tones = _Tones(x[rows], since[rows], end[rows])
+    # What is not even roughly explained by the strongest peaks needs no closer look.
+    goes_on[rows] = _explains(tones, windows, _ROUGHLY * most)
+    if goes_on.any():
+        tones.refine()
+        goes_on[rows] &= _explains(tones, windows, most)
     return goes_on
 
 
@@ -86,25 +93,38 @@ def _loudest(x: Floats, window: Floats) -> Floats:
     return loudest
 
 
-def _without_tones(x: Floats, since: Floats, end: Floats) -> Floats:
-    """`x` less its best steady tones: those that stand out, their frequencies refined.
+class _Tones:
+    """The four steady tones that stand out in pieces of sound, `x` [ports, _LENGTH]."""
 
-    Each tone is fitted as (A + B t) exp(i w t); B / A then says how far w is off.
-    """
-    window = _hann(since, end)
-    length = (end - since)[:, None, None]
-    t = _N - ((since + end) / 2.0)[:, None, None]
-    hz = _peaks_hz(np.abs(np.fft.rfft(x * window, _FINE_FFT)))
-    for _ in range(_ROUNDS):
-        columns = _columns(hz, t)
-        amount = _fit(np.concatenate([columns, columns * (t / length)], axis=1), window, x)
-        c, s, ct, st = np.split(amount, 4, axis=1)
-        # c cos - (-s) sin: the phasor is c - i s, its drift (ct - i st) per length.
-        drift = ((ct - 1j * st) / (c - 1j * s + 1e-12)).imag / length[..., 0]
-        hz = hz + np.clip(drift * _RATE_HZ / (2 * np.pi), -10.0, 10.0)
-    columns = _columns(hz, t)
-    left: Floats = x - (_fit(columns, window, x)[:, None, :] @ columns)[:, 0]
-    return left
+    def __init__(self, x: Floats, since: Floats, end: Floats) -> None:
+        self._x = x
+        self._window = _hann(since, end)
+        self._length = (end - since)[:, None, None]
+        self._t = _N - ((since + end) / 2.0)[:, None, None]
+        self._hz = _peaks_hz(np.abs(np.fft.rfft(x * self._window, _FINE_FFT)))
+
+    def refine(self) -> None:
+        """Fit each tone as (A + B t) exp(i w t): B / A then says how far w is off."""
+        for _ in range(_ROUNDS):
+            columns = _columns(self._hz, self._t)
+            columns = np.concatenate([columns, columns * (self._t / self._length)], axis=1)
+            c, s, ct, st = np.split(_fit(columns, self._window, self._x), 4, axis=1)
+            # c cos - (-s) sin: the phasor is c - i s, its drift (ct - i st) per length.
+            drift = ((ct - 1j * st) / (c - 1j * s + 1e-12)).imag / self._length[..., 0]
+            self._hz = self._hz + np.clip(drift * _RATE_HZ / (2 * np.pi), -10.0, 10.0)
+
+    def left(self) -> Floats:
+        """What the tones do not explain."""
+        columns = _columns(self._hz, self._t)
+        left: Floats = self._x - (_fit(columns, self._window, self._x)[:, None, :] @ columns)[:, 0]
+        return left
+
+
+def _explains(tones: _Tones, windows: tuple[Floats, Floats], most: Floats) -> Bools:
+    """Whether in both windows no more than `most` [2, ports] is left of the tones."""
+    left = tones.left()
+    explains: Bools = (_loudest(left, windows[0]) < most[0]) & (_loudest(left, windows[1]) < most[1])
+    return explains
 
 
 def _peaks_hz(power: Floats) -> Floats:
@@ -113,8 +133,7 @@ def _peaks_hz(power: Floats) -> Floats:
     here = power[:, lowest:highest]
     peak = (here > power[:, lowest - 1 : highest - 1]) & (here >= power[:, lowest + 1 : highest + 1])
     order = np.argsort(np.where(peak, here, 0.0), axis=1)[:, -_MOST_TONES:]
-    hz: Floats = (order + lowest) * (_RATE_HZ / _FINE_FFT)
-    return hz
+    return np.asarray((order + lowest) * (_RATE_HZ / _FINE_FFT), float)
 
 
 def _columns(hz: Floats, t: Floats) -> Floats:
@@ -128,5 +147,4 @@ def _fit(columns: Floats, window: Floats, x: Floats) -> Floats:
     gram = weighted @ columns.swapaxes(1, 2)
     k = np.arange(gram.shape[1])
     gram[:, k, k] *= 1.0 + 1e-6
-    amount: Floats = np.linalg.solve(gram, weighted @ x[..., None])[..., 0]
-    return amount
+    return np.asarray(np.linalg.solve(gram, weighted @ x[..., None])[..., 0], float)

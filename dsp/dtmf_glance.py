@@ -13,7 +13,8 @@ The frames beside the full one must hold just as much energy as the edge of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,13 +24,12 @@ from dsp.dtmf_bank import (
     HIGH_HZ,
     LOW_HZ,
     OFF_HZ,
+    PART,
     RESPONSE,
     TONES_OF_PAIR,
     WINDOW,
-    Bools,
     Floats,
     Ints,
-    sounding_samples,
 )
 from dsp.levels import SAMPLE_RATE_HZ, Samples
 
@@ -42,10 +42,11 @@ _MOST_DRIFT_SAMPLES = 1.5
 _MOST_APART = 0.06
 """Amplitudes of the two tones at a rim, as shares of what they become, differ by less than this."""
 _RIM_ERROR = 0.06
-_FULLER = np.float32(1.004)
-_SQUARES = np.concatenate([[0.0], np.cumsum(WINDOW.astype(float) ** 2)])
+_FULLER = 1.004
+_SQUARES = np.cumsum(WINDOW.astype(float) ** 2)
 _ENERGY = float(_SQUARES[-1])
-_FILLED = np.arange(FRAME_SAMPLES + 1.0)
+_RIM_ENERGY: list[float] = [0.0, *(_SQUARES / _ENERGY).tolist()]
+_RIM_AMPLITUDE: list[float] = PART.tolist()
 
 
 def _filters() -> Samples:
@@ -55,71 +56,105 @@ def _filters() -> Samples:
     return filters.T.copy()
 
 
+def _offset_series() -> list[float]:
+    """Frequency off the filter's [Hz] by powers 1, 3, 5 and 7 of Y/X."""
+    turn = 2 * np.pi / SAMPLE_RATE_HZ * OFF_HZ[:, None] * CENTRED
+    ratio: Floats = np.sin(turn) @ (WINDOW * CENTRED / 2.0) / RESPONSE
+    near = np.abs(OFF_HZ) < 50.0
+    odd = ratio[near, None] ** np.array([1, 3, 5, 7])
+    series: list[float] = np.linalg.lstsq(odd, OFF_HZ[near])[0].tolist()
+    return series
+
+
+def _gain_series() -> list[float]:
+    """Power of a tone of peak 1 behind a filter, by even powers of the offset [Hz]."""
+    near = np.abs(OFF_HZ) < 50.0
+    even = OFF_HZ[near, None] ** np.array([0, 2, 4, 6])
+    series: list[float] = np.linalg.lstsq(even, RESPONSE[near] ** 2)[0].tolist()
+    return series
+
+
 _FILTERS = _filters()
-_RATIO: Floats = (
-    np.sin(2 * np.pi / SAMPLE_RATE_HZ * OFF_HZ[:, None] * CENTRED) @ (WINDOW * CENTRED / 2.0) / RESPONSE
-)
-"""Y/X of a tone that is OFF_HZ beside its filter."""
-_GAIN = RESPONSE**2
+_OFFSET = _offset_series()
+_GAIN = _gain_series()
 
 
-@dataclass(frozen=True)
-class Glance:
-    """What four frames tell; all [ports] or [ports, 2].
+class Glance(NamedTuple):
+    """A clean pair: where it sounds, in samples of the four frames, and its two tones.
 
-    `clean`: the full frame and its neighbours hold two steady tones and nothing else. Only
-    then the rest is of use. `start` and `end` are in samples of the four frames.
+    `full`: their power in the frame bank.
     """
 
-    clean: Bools
-    start: Floats
-    end: Floats
-    peak: Floats
-    full: Samples
-    off_hz: Floats
+    start: int
+    end: int
+    peak: tuple[float, float]
+    full: tuple[float, float]
+    off_hz: tuple[float, float]
 
 
-def glance(frames: Samples, power: Samples, pair: Ints) -> Glance | None:
-    """Look for pairs in the newest four frames [ports, 4, 160]; None where nothing is clean.
+def glance(frames: Samples, power: Samples, pair: Ints) -> list[Glance | None]:
+    """Look for pairs in the newest four frames [ports, 4, 160]; None where something disturbs them.
 
-    `power`: what the frame bank has for the tones of the pairs, [4, ports, 2].
+    `power`: what the frame bank has for the tones of the pairs, [ports, 4, 2].
     """
-    rows = np.arange(len(pair))
     windowed = frames * WINDOW
     energy = np.vecdot(windowed, windowed)
-    # The later frame is the full one where the tone begins in the earlier.
-    late = power[3].min(1) > _FULLER * power[2].min(1)
-    late &= power[1].max(1) < _MOST_RESIDUE * power[3].min(1)
-    at = 2 + late
-    here = np.maximum(energy[rows, at], np.float32(1e-6))
-    clean = energy[rows, at - 2] < _MOST_RESIDUE * here
-    if not clean.any():
+    parts = (windowed[:, 2:].reshape(-1, FRAME_SAMPLES) @ _FILTERS).reshape(-1, 2, 4, 8)
+    tones = parts[np.arange(len(pair))[:, None], :, :, TONES_OF_PAIR[pair]]
+    return [_judge(*port) for port in zip(power.tolist(), energy.tolist(), tones.tolist(), strict=True)]
+
+
+def _judge(power: list[list[float]], energy: list[float], tones: list[list[list[float]]]) -> Glance | None:
+    """One port: power [4 frames][2 tones], energy [4], X and Y of [2 tones][last 2 frames]."""
+    # The last frame is the full one where the tone begins in the one before.
+    late = min(power[3]) > _FULLER * min(power[2]) and max(power[1]) < _MOST_RESIDUE * min(power[3])
+    at = 3 if late else 2
+    here = energy[at]
+    if energy[at - 2] >= _MOST_RESIDUE * here:
         return None
-    parts = (windowed[rows, at] @ _FILTERS).reshape(-1, 4, 8)
-    xr, xi, yr, yi = parts[rows[:, None], :, TONES_OF_PAIR[pair]].transpose(2, 0, 1)
-    size = np.maximum(xr * xr + xi * xi, np.float32(1e-6))
-    drift = np.abs(yr * xr + yi * xi).max(1)
-    off_hz = np.interp((yi * xr - yr * xi) / size, _RATIO, OFF_HZ)
-    square = size / np.interp(off_hz, OFF_HZ, _GAIN)
-    clean &= np.abs(1.0 - square.sum(1) * (_ENERGY / 2.0) / here) < _MOST_RESIDUE
-    clean &= drift < _MOST_DRIFT_SAMPLES * size.min(1)
-    full = power[at, rows]
-    beside = np.stack([at - 1, np.minimum(at + 1, FRAMES - 1)])
-    filled, fits = _rims(power[beside, rows] / full, energy[rows, beside] / here)
-    clean &= fits[0] & (fits[1] | late)
-    begin = at * float(FRAME_SAMPLES)
-    end = begin + FRAME_SAMPLES + np.where(late, 0.0, filled[1])
-    return Glance(clean, begin - filled[0], end, np.sqrt(square), full, off_hz)
+    low, high = _steady_tone(tones[0][at - 2]), _steady_tone(tones[1][at - 2])
+    if low is None or high is None:
+        return None
+    if abs(1.0 - (low[0] + high[0]) * (_ENERGY / 2.0) / here) >= _MOST_RESIDUE:
+        return None
+    before = _filled(power[at - 1], power[at], energy[at - 1] / here)
+    after = 0 if late else _filled(power[3], power[at], energy[3] / here)
+    if before is None or after is None:
+        return None
+    begin = at * FRAME_SAMPLES
+    return Glance(
+        begin - before,
+        begin + FRAME_SAMPLES + after,
+        (low[0] ** 0.5, high[0] ** 0.5),
+        (power[at][0], power[at][1]),
+        (low[1], high[1]),
+    )
 
 
-def _rims(share: Samples, energy: Samples) -> tuple[Floats, Bools]:
-    """How many samples of frames beside the full one sound, and whether their energy is just that.
+def _steady_tone(parts: list[float]) -> tuple[float, float] | None:
+    """Square of the peak and offset [Hz] of a tone, from real and imaginary parts of X and Y."""
+    xr, xi, yr, yi = parts
+    size = xr * xr + xi * xi
+    if abs(yr * xr + yi * xi) >= _MOST_DRIFT_SAMPLES * size:
+        return None
+    ratio = (yi * xr - yr * xi) / size
+    square = ratio * ratio
+    a, b, c, d = _OFFSET
+    off_hz = ratio * (a + square * (b + square * (c + square * d)))
+    square = off_hz * off_hz
+    a, b, c, d = _GAIN
+    return size / max(a + square * (b + square * (c + square * d)), 1.0), off_hz
 
-    `share` of the power of both tones [2, ports, 2], and of the energy [2, ports].
+
+def _filled(power: list[float], full: list[float], energy: float) -> int | None:
+    """How many samples of a frame beside the full one sound; None where its energy is not just that.
+
+    `energy` as a share of the full frame's.
     """
-    low, high = np.moveaxis(np.sqrt(share), 2, 0)
-    filled = sounding_samples((low + high) / 2.0)
-    expected = np.interp(filled, _FILLED, _SQUARES) / _ENERGY
-    fits: Bools = np.abs(energy - expected) < _MOST_RESIDUE + _RIM_ERROR * np.maximum(low, high)
-    fits &= np.abs(low - high) < _MOST_APART
-    return filled, fits
+    low, high = (power[0] / full[0]) ** 0.5, (power[1] / full[1]) ** 0.5
+    if abs(low - high) >= _MOST_APART:
+        return None
+    filled = min(bisect(_RIM_AMPLITUDE, (low + high) / 2.0), FRAME_SAMPLES)
+    if abs(energy - _RIM_ENERGY[filled]) >= _MOST_RESIDUE + _RIM_ERROR * max(low, high):
+        return None
+    return filled

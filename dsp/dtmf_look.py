@@ -51,15 +51,14 @@ _BINS, _SHAPE, _CENTRE_HZ = _slices()
 
 def spectrum(history: Samples) -> Spectrum:
     """Spectrum of `history` [ports, HISTORY_SAMPLES], every BIN_HZ."""
-    bins: Spectrum = np.fft.rfft(history, FFT)
-    return bins
+    return np.fft.rfft(history, FFT).astype(np.complex64, copy=False)
 
 
 def envelopes(bins: Spectrum, pair: Ints) -> Spectrum:
     """Complex envelopes of both tones over the history, peak amplitude scale, [ports, 2, STEPS]."""
     rows = np.arange(len(pair))[:, None, None]
-    wave: Spectrum = np.fft.ifft(bins[rows, _BINS[pair]] * _SHAPE[pair])
-    return wave[..., :STEPS]
+    wave = np.fft.ifft(bins[rows, _BINS[pair]] * _SHAPE[pair])
+    return wave[..., :STEPS].astype(np.complex64, copy=False)
 
 
 def plateau(amplitude: Samples) -> Samples:
@@ -98,7 +97,7 @@ def newest_runs(amplitude: Samples, peak: Samples, bridge_samples: float) -> Run
     quiet = _COUNT - np.maximum.accumulate(np.where(on, _COUNT, 0), axis=1)
     long = (quiet > bridge_samples / STEP_SAMPLES) & (last[:, None] >= _COUNT)
     first = np.maximum((long * _COUNT).max(1), on.argmax(1))
-    sounding = (on & (_COUNT > first[:, None])).sum(1)
+    sounding = (on & (first[:, None] < _COUNT)).sum(1)
     holes = last - first + 1 - sounding
     # Where the level crosses a half between a step of the run and its neighbour.
     rows = np.arange(len(level))[:, None]
@@ -109,6 +108,30 @@ def newest_runs(amplitude: Samples, peak: Samples, bridge_samples: float) -> Run
     end = np.minimum(last + part[:, 1].astype(float), STEPS)
     lasts = np.where(sounding > 0, end - start - holes, 0.0)
     return Runs(start * STEP_SAMPLES, end * STEP_SAMPLES, lasts * STEP_SAMPLES, holes)
+
+
+def first_pauses(
+    amplitude: Samples, peak: Floats, heard_until: Floats, pause_samples: float
+) -> tuple[Floats, Bools]:
+    """Follow both tones from where they were last heard [ports].
+
+    Answers, per port, where they were last heard before a pause of the given length, or last
+    of all, and whether there was such a pause; in samples of the history.
+    """
+    level = np.zeros((len(amplitude), STEPS + 1))
+    level[:, :-1] = (amplitude / peak[..., None]).min(1)
+    steps = np.arange(STEPS)
+    here, after = level[:, :-1], level[:, 1:]
+    on = (here > 0.5) & (steps >= heard_until[:, None] // STEP_SAMPLES)
+    part = np.where(after > 0.5, 1.0, (here - 0.5) / np.maximum(here - after, 1e-9))
+    edge = np.minimum((steps + part) * STEP_SAMPLES, HISTORY_SAMPLES)
+    last = np.maximum.accumulate(np.where(on, steps, -1), axis=1)
+    until = np.where(last >= 0, np.take_along_axis(edge, np.maximum(last, 0), axis=1), heard_until[:, None])
+    # The pause as it is at each next step, the last of which is the end of the history.
+    over = (steps + 1.0) * STEP_SAMPLES - until >= pause_samples
+    seen = np.asarray(over.any(1), bool)
+    place = np.where(seen, over.argmax(1), STEPS - 1)
+    return until[np.arange(len(level)), place], seen
 
 
 def insides(amplitude: Samples, peak: Samples, runs: Runs) -> Bools:
@@ -202,17 +225,19 @@ class Rest:
 
 def rest(history: Samples, hz: Samples, inside: Bools, runs: Runs) -> Rest:
     """Fit two tones of these frequencies to each run and describe what they leave."""
-    found = np.empty((6, len(history)), np.float32)
     short = runs.end - runs.start - 2 * _RIM_SAMPLES <= _SHORT_FFT
-    for rows, size in ((np.flatnonzero(short), _SHORT_FFT), (np.flatnonzero(~short), FFT)):
-        if len(rows):
+    if short.all():
+        found = _rest(history, hz, inside, runs, _SHORT_FFT)
+    else:
+        found = np.empty((6, len(history)), np.float32)
+        for rows, size in ((np.flatnonzero(short), _SHORT_FFT), (np.flatnonzero(~short), FFT)):
             found[:, rows] = _rest(history[rows], hz[rows], inside[rows], runs.of(rows), size)
     peak = found[:2].T
     noise = found[2] * (1.0 + (peak.max(1) / peak.min(1)) ** 2) / 2.0
     return Rest(peak, found[2], found[3], found[4], found[5], noise)
 
 
-def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -> tuple[Samples, ...]:
+def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -> Samples:
     begin = runs.start + _RIM_SAMPLES
     length = np.maximum(runs.end - runs.start - 2 * _RIM_SAMPLES, 16.0)
     first = begin.astype(np.intp)
@@ -230,16 +255,17 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
     np.cos(radians, out=waves[:, :2])
     np.sin(radians, out=waves[:, 2:])
     amount = (waves @ left[..., None])[..., 0] * (np.float32(2.0) / weight)[:, None]
-    low_peak, high_peak = np.maximum(np.hypot(amount[:, :2], amount[:, 2:]), np.float32(1e-6)).T
+    peak = np.maximum(np.hypot(amount[:, :2], amount[:, 2:]), np.float32(1e-6))
     left -= (amount[:, None, :] @ waves)[:, 0] * window
     bins = np.fft.rfft(left, size)
     power = bins.real**2 + bins.imag**2
     bass = int(_MOST_BASS_HZ * size / SAMPLE_RATE_HZ)
     above = power[:, bass:]
     residue, loudest = above.sum(1), above.max(1)
+    low_peak, high_peak = peak.T
     weaker = (np.minimum(low_peak, high_peak) * weight / 2.0) ** 2
     tones = (low_peak**2 + high_peak**2) / 2.0 * np.vecdot(window, window)
-    return (
+    found = (
         low_peak,
         high_peak,
         residue * np.float32(2.0 / size) / tones,
@@ -247,6 +273,7 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
         loudest * above.shape[1] / np.maximum(residue, np.float32(1e-9)),
         power[:, 4 * size // FFT : bass].max(1) / weaker,
     )
+    return np.array(found, np.float32)
 
 
 def _open(inside: Bools, runs: Runs, first: Ints, n: Ints) -> Samples:

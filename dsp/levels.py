@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,9 +70,10 @@ def clean(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
     if x.dtype == np.int16:
         return x.astype(np.float32)
     wide = x.astype(np.float32, copy=False)
+    flat = wide.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
-        total = wide.sum()
-    if not np.isfinite(total):
+        total = np.dot(flat, flat)
+    if not math.isfinite(total):
         wide = np.nan_to_num(wide, nan=0.0, posinf=0.0, neginf=0.0)
     return np.clip(wide, -65536.0, 65536.0)
 

@@ -120,6 +120,24 @@ def test_4_the_same_key_after_40_ms_is_pressed_again():
     assert digits(hear([signals.keys("5555**", 40, 40)])[0]) == "5555**"
 
 
+@pytest.mark.parametrize("plan", sorted(PLANS))
+@pytest.mark.parametrize("snr_db", [None, 12])
+def test_4_a_held_key_survives_the_plans_gap_and_ends_at_its_pause_wherever_that_falls(plan, snr_db):
+    rng = np.random.default_rng(41)
+
+    def presses(gap_ms):
+        rows = []
+        for offset in range(0, 160, 4):
+            x = signals.key(signals.ALL_KEYS[offset // 4 % 16], 200 + gap_ms, phase=rng.uniform(0, 6))
+            x[800 : 800 + gap_ms * 8] = 0
+            x = np.concatenate([np.zeros(480 + offset), x])
+            rows.append(x if snr_db is None else x + signals.noise(len(x), -7 - snr_db, rng))
+        return {len(digits(events)) for events in hear(rows, plan)}
+
+    assert presses(PLANS[plan].bridge_pause_ms) == {1}
+    assert presses(PLANS[plan].accept_pause_ms) == {2}
+
+
 def test_4_down_comes_within_60_ms_and_up_carries_the_duration():
     rng = np.random.default_rng(8)
     for _ in range(12):
@@ -276,6 +294,40 @@ def test_ports_are_independent_and_idle_ones_are_forgotten():
     receiver.process(both[:, :480])  # both hear the beginning of a key
     receiver.reset([0])
     assert {e.port for e in receiver.process(both[:, 480:]) if e.phase == "up"} == {1}
+
+
+def test_a_port_hears_among_others_what_it_hears_alone():
+    shapes = [
+        {},
+        {"snr_db": 6},
+        {"snr_db": 14, "low_dbm0": -20},
+        {"on_ms": 130},
+        {"low_dbm0": -18, "high_dbm0": -10},
+    ]
+    rows = [dialled(1, seed, repeat=1, **shape)[0][0] for seed, shape in enumerate(shapes)]
+    rows.append(rows[0] + signals.tone(450, len(rows[0]) / 8, -15)[: len(rows[0])])
+    together = hear(rows)
+    for row, events in zip(rows, together, strict=True):
+        padded = np.pad(row, (0, max(map(len, rows)) - len(row)))
+        assert [e._replace(port=0) for e in events] == hear([padded])[0]
+        assert len(events) >= 30
+
+
+@pytest.mark.parametrize("snr_db", [60, 30, 24, 20])
+def test_undisturbed_keys_are_reported_like_disturbed_ones(snr_db):
+    """Keys decided at a glance and keys that had to be examined differ in nothing that is promised."""
+    rng = np.random.default_rng(21)
+    for off in (-0.018, 0.0, 0.018):
+        lead, on = rng.uniform(40, 60), float(rng.integers(45, 200))
+        x = np.concatenate(
+            [signals.silence(lead), signals.key("6", on, -12, -9, off, off), signals.silence(100)]
+        )
+        down, up = hear([x + signals.noise(len(x), -7.2 - snr_db, rng)])[0]
+        assert (down.digit, up.digit) == ("6", "6")
+        assert abs(up.start_samples - round(lead * 8)) <= 24
+        assert abs(up.duration_samples - on * 8) <= 32
+        assert up.twist_db == pytest.approx(3, abs=0.5)
+        assert up.level_dbm0 == pytest.approx(-10.2, abs=0.3)
 
 
 def test_start_counts_from_the_first_sample_whatever_was_active():
