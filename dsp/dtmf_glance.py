@@ -42,7 +42,6 @@ _MOST_DRIFT_SAMPLES = 1.5
 _MOST_APART = 0.06
 """Amplitudes of the two tones at a rim, as shares of what they become, differ by less than this."""
 _RIM_ERROR = 0.06
-_FULLER = 1.004
 _SQUARES = np.cumsum(WINDOW.astype(float) ** 2)
 _ENERGY = float(_SQUARES[-1])
 _RIM_ENERGY: list[float] = [0.0, *(_SQUARES / _ENERGY).tolist()]
@@ -106,9 +105,17 @@ def glance(frames: Samples, power: Samples, pair: Ints) -> list[Glance | None]:
 
 def _judge(power: list[list[float]], energy: list[float], tones: list[list[list[float]]]) -> Glance | None:
     """One port: power [4 frames][2 tones], energy [4], X and Y of [2 tones][last 2 frames]."""
-    # The last frame is the full one where the tone begins in the one before.
-    late = min(power[3]) > _FULLER * min(power[2]) and max(power[1]) < _MOST_RESIDUE * min(power[3])
-    at = 3 if late else 2
+    # The full frame is the last but one, or the last, whichever holds no edge.
+    for at in (2, 3):
+        seen = _judge_full(at, power, energy, tones)
+        if seen is not None:
+            return seen
+    return None
+
+
+def _judge_full(
+    at: int, power: list[list[float]], energy: list[float], tones: list[list[list[float]]]
+) -> Glance | None:
     here = energy[at]
     if energy[at - 2] >= _MOST_RESIDUE * here:
         return None
@@ -118,7 +125,7 @@ def _judge(power: list[list[float]], energy: list[float], tones: list[list[list[
     if abs(1.0 - (low[0] + high[0]) * (_ENERGY / 2.0) / here) >= _MOST_RESIDUE:
         return None
     before = _filled(power[at - 1], power[at], energy[at - 1] / here)
-    after = 0 if late else _filled(power[3], power[at], energy[3] / here)
+    after = 0 if at == 3 else _filled(power[3], power[at], energy[3] / here)
     if before is None or after is None:
         return None
     begin = at * FRAME_SAMPLES
