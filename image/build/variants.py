@@ -37,17 +37,19 @@ MIGRATIONS = (
 )
 """
 """Behind the product's own; it writes some megabytes, so that a power cut can meet it."""
-SAYS = """[Service]
+SAYS = "/bin/sh -c 'echo \"test: {}\" > /dev/ttyS0'"
+BEGINS = f"""[Unit]
+Before=zongji-control.service
+
+[Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'echo "test: %I" > /dev/ttyS0'
+ExecStart={SAYS.format("control")}
 """
-TELLING = {
-    "control": "[Unit]\nWants=test-says@control.service\nAfter=test-says@control.service\n",
-    "confirm": "[Unit]\nWants=test-says@confirm.service test-says@confirmed.service\n"
-    "After=test-says@confirm.service\nBefore=test-says@confirmed.service\n",
-}
-"""Services of the good one that are told on the serial port, for tests that cut the power there, by a unit of
-its own: control may open no device."""
+"""Tells on the serial port that control is about to start. Control itself may open no device."""
+CONFIRMS = f"""[Service]
+ExecStartPre={SAYS.format("confirm")}
+ExecStartPost={SAYS.format("confirmed")}
+"""
 
 
 def good() -> Path:
@@ -56,9 +58,10 @@ def good() -> Path:
 
 
 def _next(tree: Path) -> None:
-    (tree / "usr/lib/systemd/system/test-says@.service").write_text(SAYS, encoding="utf-8")
-    for name, text in TELLING.items():
-        _drop_in(tree, name, text)
+    units = tree / "usr/lib/systemd/system"
+    (units / "test-begins.service").write_text(BEGINS, encoding="utf-8")
+    _drop_in(tree, "control", "[Unit]\nWants=test-begins.service\n")
+    _drop_in(tree, "confirm", CONFIRMS)
     store = tree / wheels.SITE.lstrip("/") / "appliance/store"
     migrations = store / "migrations.py"
     before, mark, after = migrations.read_text("utf-8").partition("\n\ndef version_of(")

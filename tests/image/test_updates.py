@@ -16,7 +16,7 @@ from tests.image.livebox import PYTHON, Box
 from tests.image.sticks import make_stick
 from tests.image.vm import Vm
 
-KILLS = int(os.environ.get("ZONGJI_KILLS", "10"))
+KILLS = int(os.environ.get("ZONGJI_KILLS", "6"))
 """Power cuts in an update; the long run (make test-image-long) has 100 of them."""
 LONG = KILLS >= 100
 SEED = int(os.environ.get("ZONGJI_SEED", "20261128"))
@@ -205,7 +205,7 @@ def trip(ready, built, make, tmp_path):
     """Kept beside the state "ready" where that is kept."""
     bundle = built.variant("good")
     kept = os.environ.get("ZONGJI_IMAGE_READY")
-    folder = Path(kept) / f"trip-{built.image.stat().st_mtime_ns}" if kept else tmp_path
+    folder = Path(kept) / bundle.stem if kept else tmp_path
     done = folder / "writes.json"
     if done.is_file():
         return Trip(folder / "disk.qcow2", ready.key, **json.loads(done.read_text()))
