@@ -6,7 +6,8 @@ import shlex
 import time
 import zipfile
 
-from tests.image.livebox import PASSWORD, PYTHON, Refused
+from tests.image.calls import begin_call, simulated_office
+from tests.image.livebox import PASSWORD, PYTHON
 from tests.image.vm import PATIENCE_S, VmError
 
 NAME, NUMBER, PIN = "Zhang Weiqiang", "13912345678", "483920"
@@ -27,6 +28,7 @@ import sqlite3
 db = sqlite3.connect("/data/zongji/db/zongji.db")
 print(db.execute("SELECT count(*) FROM customers WHERE name = '{NAME}'").fetchone()[0])
 """
+WEB_SECRET = "od -An -v -tx1 /data/zongji/web-secret.key | tr -d ' \\n'"
 NO_SUPERBLOCK = f"""
 zero() {{ dd if=/dev/zero of={DATA} bs=1M oflag=direct status=none $* 2>/dev/null; }}
 zero count=64
@@ -60,9 +62,7 @@ def secrets(box):
     hashes = "import sqlite3; db = sqlite3.connect('/data/zongji/db/zongji.db');"
     hashes += "print(*[r[0] for q in ('password_hash FROM users', 'pin_hash FROM agents')"
     hashes += " for r in db.execute('SELECT ' + q) if r[0]], sep='\\n')"
-    return (
-        found + python(box, hashes).split() + [box.shell("xxd -p -c 64 /data/zongji/web-secret.key").strip()]
-    )
+    return found + python(box, hashes).split() + [box.shell(WEB_SECRET).strip()]
 
 
 def parts(page):
@@ -131,8 +131,7 @@ def test_10_17_20_a_damaged_database_is_never_defaults_and_no_secret_leaves_the_
 def test_a_box_whose_disk_fails_piece_by_piece_takes_calls_as_itself(ready, tmp_path, figures):
     with ready.resume(tmp_path) as box:
         serial = box.system("status")["serial"]
-        box.system("board.set", board="sim")
-        until(box, "lines", lambda: _lines(box))
+        simulated_office(box)
         until(box, "the plan is kept", lambda: box.shell("cat /config/plan.json 2>/dev/null || true"))
         box.system("time.set", zone="Asia/Urumqi")  # acknowledged, and at once:
         certificate = box.shell("sha256sum < /config/tls/cert.pem")
@@ -154,7 +153,7 @@ def test_a_box_whose_disk_fails_piece_by_piece_takes_calls_as_itself(ready, tmp_
         assert {"config_restored", "data_full"} <= set(status["states"]) and status["serial"] == serial
         assert box.system("time.get")["zone"] == "Asia/Urumqi", "acknowledged just before"
         assert box.shell("sha256sum < /config/tls/cert.pem") == certificate
-        assert len(_lines(box)) > 0
+        begin_call(box)
         found = box.control("status")
         assert found["disk"]["level"] == "alarm" and not found["maintenance"]
         # Nobody may ask for help in vain because there is no room: the bundle is in memory.
@@ -169,7 +168,7 @@ def test_a_box_whose_disk_fails_piece_by_piece_takes_calls_as_itself(ready, tmp_
         box.vm.wait_console("NOTHING IS STORED")
         status = box.system("status")
         assert "data_unreadable" in status["states"] and status["serial"] == serial
-        assert len(_lines(box)) > 0, "with the plan that was kept"
+        begin_call(box)  # with the plan that was kept
         box.pages.wait("/rescue")
         assert box.pages.open("/").status == 503 and box.pages.open("/claim").status == 503
         assert "data disk" in box.control("status")["database"]["problem"]
@@ -185,10 +184,3 @@ def test_a_box_whose_disk_fails_piece_by_piece_takes_calls_as_itself(ready, tmp_
         assert key is None or "rescue" in box.pages.post("/rescue/key", form_at="/rescue", key=key[0])
         # Nothing was made anew on it.
         assert box.shell(f"dd if={DATA} bs=4096 count=16 status=none | tr -d '\\0' | wc -c").strip() == "0"
-
-
-def _lines(box):
-    try:
-        return box.control("snapshot")["lines"]
-    except Refused:  # the engine has just been started
-        return []
