@@ -66,7 +66,7 @@ def until(box, what, look, timeout_s=PATIENCE_S):
 
 def secrets(box):
     """Texts that must never leave the box, as they are on its disk."""
-    found = [PASSWORD, PIN, NUMBER, box.shell("cat /config/recovery-key.txt /data/zongji/recovery-key.txt")]
+    found = [PASSWORD, PIN, NUMBER, box.shell("cat /data/zongji/recovery-key.txt")]
     found[3] = re.search(r"AGE-SECRET-KEY-1[A-Z0-9]+", found[3])[0]
     for key in ("/config/tls/key.pem", "/config/ssh/host_ed25519"):
         found += [line for line in box.shell(f"cat {key}").splitlines() if len(line) > 40]
