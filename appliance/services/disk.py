@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-READ_ONLY = "the disk takes nothing any more: calls go on, but nothing is stored; restart the box"
+from appliance.store.errors import READ_ONLY
 
 
 @dataclass(frozen=True)

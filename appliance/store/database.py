@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from appliance.store.errors import StoreError, speaking_plainly
+from appliance.store.errors import READ_ONLY, StoreError, speaking_plainly
 from appliance.store.library import sqlite_utils
 
 BUSY_TIMEOUT_S = 5.0
@@ -153,6 +154,8 @@ def opening_lock(path: Path) -> Iterator[None]:
             path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(path.parent)
         )
     except OSError as error:
+        if error.errno == errno.EROFS:
+            raise StoreError(READ_ONLY) from error
         raise StoreError(
             f"cannot write in {path.parent}: {error.strerror}; check the folder's owner"
         ) from error

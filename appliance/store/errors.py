@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+READ_ONLY = "the disk takes nothing any more: calls go on, but nothing is stored; restart the box"
 LEAST_BYTES = 256 << 10
 """SQLite cannot work on a disk that has less room."""
 

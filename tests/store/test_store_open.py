@@ -1,5 +1,6 @@
 """Opening the database: never replaced, never half made, never half migrated."""
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -49,6 +50,17 @@ def test_no_database_is_made_where_the_disk_of_the_real_one_is_away(path):
     with pytest.raises(StoreError, match="the data disk cannot be read"):
         open_store(path)
     assert [one.name for one in path.parent.glob("zongji.db*")] == ["zongji.db.lock"]
+
+
+def test_a_disk_that_takes_nothing_is_named(path, monkeypatch):
+    open_store(path).close()
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("appliance.store.database.os.open", refuse)
+    with pytest.raises(StoreError, match="takes nothing any more"):
+        open_store(path)
 
 
 def test_a_full_disk_is_not_taken_for_a_damaged_database(path, monkeypatch):
