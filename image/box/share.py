@@ -35,8 +35,9 @@ ONLY_OURS = (
     f"uid=0,gid=900,forceuid,forcegid,file_mode=0660,dir_mode=0770,soft,cache=none,echo_interval={ECHO_S}"
 )
 
-REFUSED = re.compile(r"STATUS_[A-Z_]+")
-FORBIDDEN = ("STATUS_ACCESS_DENIED", "STATUS_NETWORK_ACCESS_DENIED")
+STATUS = re.compile(r"STATUS_[A-Z_]+")
+NOT_LET_IN = "SessSetup"
+"""In the kernel's log when user and password were refused, not when only the share was."""
 NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EKEYEXPIRED, errno.EKEYREJECTED, errno.EKEYREVOKED)
 SILENT = (
     *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED),
@@ -114,9 +115,9 @@ class KernelLog:
 
 def problem_of(error: OSError, said: str) -> Problem:
     """What a refused mount means; said: the kernel's log, which has the server's own words."""
-    statuses = REFUSED.findall(said)
+    statuses = STATUS.findall(said)
     detail = statuses[-1] if statuses else error.strerror or str(error)
-    if error.errno in NO_RIGHT and not set(statuses).isdisjoint(FORBIDDEN):
+    if error.errno in NO_RIGHT and NOT_LET_IN not in said:
         return Problem("share_forbidden", "the server does not let this user into this share", "user")
     if error.errno in NO_RIGHT:
         return Problem(

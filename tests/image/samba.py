@@ -103,7 +103,10 @@ class Samba:
 
     def __enter__(self) -> "Samba":
         words = ["smbd", "--foreground", "--no-process-group", "-s", str(self._config)]
-        self._server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Of a session of its own: when it ends it signals its whole process group.
+        self._server = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -122,6 +125,10 @@ class Samba:
     def goes_away_after(self, octets: int) -> None:
         """The connection breaks when the box has sent so many bytes over it, and nobody answers any more."""
         (self._folder / "limit").write_text(str(octets))
+
+    def is_gone(self) -> bool:
+        """Has that happened?"""
+        return (self._folder / "gone").exists()
 
     def is_back(self) -> None:
         """It can be reached again."""
