@@ -1,4 +1,4 @@
-"""A Samba server of this machine that a box in QEMU reaches at 10.0.2.4, and that may be cut off."""
+"""A Samba server of this machine that a box in QEMU reaches at 10.0.2.4."""
 
 import getpass
 import signal
@@ -51,21 +51,11 @@ valid users = nobody
 
 RELAY = """
 import os, select, socket, sys
-from pathlib import Path
-folder = Path(sys.argv[1])
-gone, limit = folder / "gone", folder / "limit"
-if gone.exists():
-    sys.exit()
-server = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
-passed = 0
+server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 while True:
     for side in select.select([0, server], [], [])[0]:
         data = os.read(0, 65536) if side == 0 else server.recv(65536)
-        passed += len(data) if side == 0 else 0
-        if not data or gone.exists():
-            sys.exit()
-        if limit.exists() and passed > int(limit.read_text()):
-            gone.touch()
+        if not data:
             sys.exit()
         if side == 0:
             server.sendall(data)
@@ -98,7 +88,7 @@ class Samba:
     @property
     def network(self) -> str:
         """What QEMU's user network has to know."""
-        relay = f"{sys.executable} {self._folder / 'relay.py'} {self._folder} {self.port}"
+        relay = f"{sys.executable} {self._folder / 'relay.py'} {self.port}"
         return f"guestfwd=tcp:{ADDRESS}:445-cmd:{relay}"
 
     def __enter__(self) -> "Samba":
@@ -121,16 +111,3 @@ class Samba:
     def __exit__(self, *raised: object) -> None:
         self._server.send_signal(signal.SIGTERM)
         self._server.wait()
-
-    def goes_away_after(self, octets: int) -> None:
-        """The connection breaks when the box has sent so many bytes over it, and nobody answers any more."""
-        (self._folder / "limit").write_text(str(octets))
-
-    def is_gone(self) -> bool:
-        """Has that happened?"""
-        return (self._folder / "gone").exists()
-
-    def is_back(self) -> None:
-        """It can be reached again."""
-        for name in ("limit", "gone"):
-            (self._folder / name).unlink(missing_ok=True)
