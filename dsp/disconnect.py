@@ -6,7 +6,8 @@ burst had the tone's frequencies and the same level. Dial tone ends a call when
 it comes back after somebody has been heard, and lasts.
 
 Where a country's busy and congestion tone are the same, the reason is busy.
-Where the gap after the third burst is what tells them apart (Spain), it is waited for.
+Where the gap after the third burst is what tells them apart (Spain), it is waited for; when a
+voice hides how long it is, the likelier of the two is the reason.
 
 `at_samples`, and `hangup_s` of a recording, is the moment of this decision;
 `tone_began_samples` is where the tone began.
@@ -63,7 +64,8 @@ class DisconnectDetector:
         self._last_dbm0 = np.full(ports, -99.0, np.float32)
         self._connected = np.zeros(ports, np.bool_)
         self._told = np.zeros(ports, np.bool_)
-        self._undecided = np.zeros(ports, np.bool_)
+        self._undecided: list[tuple[str, int] | None] = [None] * ports
+        """The likelier cause, and where the tone began, while the gap that tells two causes apart goes on."""
 
     def set_country(self, ports: Sequence[int], country: str, learned: LearnedTone | None = None) -> None:
         """These ports belong to a network of this country; `learned` is a disconnect tone of their own.
@@ -84,7 +86,8 @@ class DisconnectDetector:
         self._voice[index] = 0
         self._connected[index] = False
         self._told[index] = False
-        self._undecided[index] = False
+        for port in ports:
+            self._undecided[port] = None
 
     def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> list[Hangup]:
         """Take a block `[P, n]` of samples on the 16-bit scale; hang-ups decided in it, one per call."""
@@ -101,7 +104,7 @@ class DisconnectDetector:
         found = []
         for port in (*frame.changed, *frame.due):
             in_gap = port in frame.due and self.scan.runs[port][-1].kind == OFF
-            if self._told[port] or (in_gap and not self._undecided[port]):
+            if self._told[port] or (in_gap and self._undecided[port] is None):
                 continue
             cause = self._cause(port)
             if cause is not None:
@@ -114,12 +117,14 @@ class DisconnectDetector:
         if runs[-1].kind == 1:
             if runs[-1].ms >= DIAL_MS:
                 return self._dial(port, runs[-1])
-            return self._next_burst(port, runs) if self._undecided[port] else None
+            likely = self._undecided[port]
+            # The call is over whichever of the causes it is: what a voice hides of the gap need not be known.
+            return None if likely is None else self._next_burst(port, runs) or likely
         if len(runs) < 2 or runs[-2].kind != 1 or not self.scan.is_clear(port, runs[-2]):
             return None
         heard = hear(self.scan, port, runs[-2])
         cause = self._ended(port, heard)
-        if cause is not None or self._undecided[port]:
+        if cause is not None or self._undecided[port] is not None:
             return cause
         # With a voice beside it a tone may look more like one of several frequencies than like itself.
         other = self._ending_signature(port, runs[-2])
@@ -130,10 +135,10 @@ class DisconnectDetector:
     def _ended(self, port: int, heard: Heard) -> tuple[str, int] | None:
         if not heard.runs or heard.runs[-1].kind != OFF:
             return None
-        self._undecided[port] = False
+        self._undecided[port] = None
         for tail in (heard.runs[-JUDGED:], without_blip(heard.runs)[-JUDGED:]):
             cause = self._over(port, heard, tail)
-            if cause is not None or self._undecided[port]:
+            if cause is not None or self._undecided[port] is not None:
                 return cause
         return None
 
@@ -176,7 +181,7 @@ class DisconnectDetector:
         if not heard.keeps_frequency(tail, ending):
             return None
         if ended is None and len(set(causes)) > 1 and heard.will_part(list(found)):
-            self._undecided[port] = True
+            self._undecided[port] = causes[0], tail[0].start
             return None
         return causes[0], tail[0].start
 

@@ -144,6 +144,17 @@ def test_05_under_our_own_voice_10_db_weaker(country):
     assert np.mean(in_time) > 0.9
 
 
+def test_05_busy_that_its_gap_alone_tells_from_congestion_is_in_time_under_our_own_voice():
+    """Spain: what the voice hides of the gap that names the cause must not delay the hang-up."""
+    rng = np.random.default_rng(15)
+    cycles = []
+    for _ in range(16):
+        x, at_s, cycle_s = ended_under_voice(tone_table("ES")["busy"], rng, rng.uniform(-25, -8))
+        cycles.append((hangup(x, "ES")["hangup_s"] - at_s - 0.06) / cycle_s)
+    assert min(cycles) > 0 and np.mean(np.array(cycles) <= 3) > 0.9, cycles
+    assert max(cycles) <= 7, cycles
+
+
 @pytest.mark.parametrize("name", ["ringback", "dial"])
 def test_05_ringback_and_dial_tone_under_our_own_voice_are_no_hangup(name):
     rng = np.random.default_rng(18)
