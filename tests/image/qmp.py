@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from collections.abc import Callable
 
 
 class QmpError(Exception):
@@ -12,8 +13,8 @@ class QmpError(Exception):
 class Qmp:
     """A connection to the socket of one QEMU."""
 
-    def __init__(self, path: str, timeout_s: float = 30.0):
-        """Connect, waiting for the socket to appear. Raises QmpError."""
+    def __init__(self, path: str, timeout_s: float = 120.0, ended: Callable[[], bool] = lambda: False):
+        """Connect, waiting for the socket to appear, unless QEMU has `ended`. Raises QmpError."""
         until = time.monotonic() + timeout_s
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         while True:
@@ -21,7 +22,7 @@ class Qmp:
                 self._line.connect(path)
                 break
             except (FileNotFoundError, ConnectionRefusedError) as error:
-                if time.monotonic() > until:
+                if ended() or time.monotonic() > until:
                     raise QmpError(f"QEMU does not open {path}") from error
                 time.sleep(0.02)
         self._rest = b""

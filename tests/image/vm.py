@@ -7,6 +7,7 @@ Waiting is for something to appear; the bounds are guards against a box that han
 
 import ctypes
 import os
+import random
 import re
 import shutil
 import signal
@@ -16,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.image.qmp import Qmp
+from tests.image.qmp import Qmp, QmpError
 
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS.fd")
@@ -43,10 +44,15 @@ def _keep_nice(pid: int) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on; the kernel gives none of these to outgoing connections."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def run(*words: object) -> str:
@@ -137,7 +143,11 @@ class Vm:
         )
         try:
             _keep_nice(self._qemu.pid)
-            self.qmp = Qmp(str(folder / "qmp.sock"))
+            self.qmp = Qmp(str(folder / "qmp.sock"), ended=lambda: self._qemu.poll() is not None)
+        except QmpError as error:
+            said = self._qemu.stderr.read().decode() if self._qemu.poll() is not None else ""
+            self.cut()
+            raise VmError(f"{error} {said}") from error
         except BaseException:
             self.cut()
             raise
