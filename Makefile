@@ -32,10 +32,11 @@ test-image:      ## tests of the boot loader and of the image, which is built wh
 	@$(AS_ROOT) .venv/bin/python -m image.build --quick --if-changed
 	@ZONGJI_IMAGE=1 .venv/bin/python -m pytest tests/image
 
-test-image-long: ## 100 power cuts in an update, and a version that never gets healthy in all its three starts
+test-image-long: ## 100 power cuts in an update, a version that never gets healthy in all its three starts, more of recovery
 	@./setup.sh test-image
 	@$(AS_ROOT) .venv/bin/python -m image.build --quick --if-changed
 	@ZONGJI_IMAGE=1 ZONGJI_KILLS=100 .venv/bin/python -m pytest tests/image/test_updates.py -k "test_01 or never_gets_healthy"
+	@ZONGJI_IMAGE=1 ZONGJI_LONG=1 .venv/bin/python -m pytest tests/image/test_recovery.py
 
 image:           ## what is flashed: disk image, update bundle, recovery stick, in build/image/out (as root)
 	@./setup.sh image

@@ -114,6 +114,7 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
 
 def _carry_out(box: Box, chosen: Action, order: dict[str, Any], tell: Tell) -> dict[str, Any]:
     options = order.get("options") or {}
+    print(f"Zongji: {order['action']} is being carried out", flush=True)
     for number in range(int(order["step"]), len(chosen.steps)):
         chosen.steps[number](box, options, tell)
         order = order | {"step": number + 1}
