@@ -196,9 +196,9 @@ class Engine:
         """
         events = self._events
         self.shelf.take(events)
-        self._read(events)
+        waited_s = self._read(events)
         watch = self.stopwatch
-        watch.start(self.samples)
+        watch.start(self.samples, waited_s)
         self.samples += BLOCK
         self._follow_wall_clock()
         for port in self.table.ports:
@@ -233,15 +233,20 @@ class Engine:
         self._keep_house()
         watch.stop()
 
-    def _read(self, events: list[core.Event]) -> None:
+    def _read(self, events: list[core.Event]) -> float:
+        """Take a block of every card; how long the leader's was waited for."""
+        waited_s = 0.0
         for card, board in enumerate(self.boards):
             if card in self.shelf.lost:
                 continue
+            begin_s = time.perf_counter()
             try:
                 tick = board.read()
             except Exception as error:
                 self._card_failed(card, error)
                 continue
+            if board.leads:
+                waited_s = time.perf_counter() - begin_s
             if tick.lost:
                 log.warning("card %s: %d samples lost", board.id, tick.lost)
                 if board.leads:
@@ -255,6 +260,7 @@ class Engine:
             if self._without_cards is None:
                 raise CardsLost("no card is left: check the cards and start the engine again")
             self.stopwatch.skip(self._without_cards())
+        return waited_s
 
     def _note_lines(self, events: list[core.Event]) -> None:
         """Let the line care learn from what the core is about to be told."""

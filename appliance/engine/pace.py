@@ -36,6 +36,8 @@ TELL_EVERY_S = 10.0
 BEHIND_S = 2 * TICK_S
 FAR_BEHIND_S = 5.0
 """No card keeps so much sound: whoever is further behind has lost it, whether a card says so or not."""
+WAITED_S = TICK_S / 4
+"""A block that lies ready is read in less."""
 COLLECT_EVERY_S = 300.0
 SWITCH_INTERVAL_S = 0.0005
 """A helper thread holds the interpreter no longer than this before the tick gets it back."""
@@ -86,8 +88,8 @@ class Stopwatch:
             self.dropped += round(samples / RATE_HZ / TICK_S)
             self._beat_s += samples / RATE_HZ
 
-    def start(self, samples: int) -> None:
-        """The block that begins at `samples` has arrived."""
+    def start(self, samples: int, waited_s: float = 0.0) -> None:
+        """The block that begins at `samples` has arrived; so long it was waited for."""
         self._begin_s = now_s = time.perf_counter()
         self._marks.clear()
         self._marks.append(("events", now_s))
@@ -95,7 +97,9 @@ class Stopwatch:
         if self._beat_s is None:
             self._beat_s = now_s - expected_s
         self._beat_s = min(self._beat_s + DRIFT_PER_TICK_S, now_s - expected_s)
-        if self.beats and (gone_s := now_s - expected_s - self._beat_s) > FAR_BEHIND_S:
+        gone_s = now_s - expected_s - self._beat_s
+        # Who had to wait has nothing left to work off: the sound in between is gone, told or not.
+        if self.beats and gone_s > (TICK_S if waited_s > WAITED_S else FAR_BEHIND_S):
             self.skip(round(gone_s * RATE_HZ))
         self._due_s = self._beat_s + expected_s
 

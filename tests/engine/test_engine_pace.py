@@ -25,10 +25,10 @@ def clock(monkeypatch):
     return clock
 
 
-def tick(watch, clock, n, begins_s, hear_s=0.001):
+def tick(watch, clock, n, begins_s, hear_s=0.001, waited_s=0.0):
     """Tick `n` whose block is read `begins_s` after its beat."""
     clock.now_s = 100.0 + n * 0.02 + begins_s
-    watch.start(n * 160)
+    watch.start(n * 160, waited_s)
     watch.mark("hear")
     clock.now_s += hear_s
     watch.mark("mix")
@@ -187,3 +187,16 @@ def test_late_ticks_of_long_ago_are_not_among_those_of_lately(clock, monkeypatch
     lately = watch.report()["lately"]
     assert (lately["late"], lately["latest_ms"]) == (0, 0.0) and 50 <= lately["ticks"] <= 100
     assert watch.report()["late"] == late
+
+
+def test_a_block_that_was_waited_for_shows_that_nothing_is_left_to_work_off(clock):
+    """A card may lose sound without a word: the engine must not think itself behind for ever."""
+    watch = started(clock)
+    for n in range(1, 20):
+        tick(watch, clock, n, 2.0)
+        assert watch.behind, "blocks lie ready: they are to be worked off"
+    tick(watch, clock, 20, 2.0, waited_s=0.01)
+    assert watch.dropped == 100
+    for n in range(21, 50):
+        tick(watch, clock, n, 2.0)
+        assert not watch.behind
