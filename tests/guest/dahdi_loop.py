@@ -20,7 +20,7 @@ from board.api import PortKind
 from board.dahdi import DahdiBoard, DahdiSettings, ioctls
 from board.dahdi.kernel import LinuxKernel
 from board.dahdi.spans import ZONE, Control
-from tests.guest.guest import modprobe
+from tests.guest.modules import modprobe
 
 LINE, PHONE = 0, 1
 EXCHANGE, TELEPHONE = 3, 4

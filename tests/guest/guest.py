@@ -1,7 +1,7 @@
 """A small QEMU machine with Debian's kernel and a copy of what it needs of this machine's files.
 
 `Guest` boots it and runs test bodies in it; `in_guest` makes a test of a function
-whose body runs there; `modprobe` is for those bodies.
+whose body runs there.
 
 The processor is emulated (TCG, never KVM), so it works where no virtualisation is
 allowed. Its clock counts instructions, a nanosecond each (`-icount`), and jumps to
@@ -177,9 +177,3 @@ def in_guest(timeout_s=60.0):
         return test
 
     return wrap
-
-
-def modprobe(module, *options):
-    """In the guest: load a kernel module of the guest's tree with what it needs."""
-    done = subprocess.run(["modprobe", module, *options], stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 0, f"modprobe {module}: {done.stderr}"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.guest import in_guest, modprobe
+from tests.guest.guest import in_guest
 from tests.guest.kernel_tree import REPOSITORY
+from tests.guest.modules import modprobe
 
 MARK = REPOSITORY / "build" / "written-in-the-guest"
 

@@ -26,8 +26,9 @@ from board.linecard.reference.device import Device
 from board.linecard.serialline import SerialLine
 from board.linecard.sound import Sound
 from board.registry import open_board
-from tests.guest.guest import in_guest, modprobe
+from tests.guest.guest import in_guest
 from tests.guest.kernel_tree import REPOSITORY
+from tests.guest.modules import modprobe
 
 sys.path.append(str(REPOSITORY / "tests" / "board" / "linecard"))
 from loopboard import DelayMeter, LoopBoard

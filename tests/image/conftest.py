@@ -48,6 +48,11 @@ class Ready:
     disk: Path
     key: Path
 
+    @property
+    def code(self) -> str:
+        """The code that claimed it."""
+        return (self.disk.parent / "code").read_text()
+
     def resume(self, folder: Path, **how) -> Box:
         """Such a box, going on from where it was saved; what it does stays in `folder`."""
         disk = Path(shutil.copy2(self.disk, folder / "disk.qcow2"))
@@ -96,13 +101,14 @@ def ready(built, figures, tmp_path_factory):
         box.vm.wait_console("Zongji: starting system A")
         figures["boot loader, first start, s"] = round(box.vm.elapsed_s(), 1)
         figures["first start to taking calls, s"] = round(box.wait_takes_calls(), 1)
-        box.claim()
+        code = box.claim()
         box.open_support(folder)
         box.wait_confirmed("A")  # then the first start is over
         box.shell("sync")
         figures["memory in use, idle, MB"] = int(box.shell("free -m | awk '/^Mem/{print $2-$7}'"))
         figures["systemd"] = box.shell("systemd-analyze").splitlines()[0]
         box.vm.save("ready")
+    (folder / "code").write_text(code)
     (folder / "stamp").write_text(stamp)
     return Ready(disk, folder / "support")
 

@@ -4,9 +4,13 @@ There is no back door in the image: the shell is remote support, switched on thr
 with a key that the tests make.
 """
 
+import base64
+import io
 import json
 import re
 import shlex
+import subprocess
+import tarfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +18,8 @@ from pathlib import Path
 from tests.image.pages import Pages
 from tests.image.vm import PATIENCE_S, Vm, VmError, run
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+INSIDE = "/run/inside"
 PASSWORD = "correct horse battery"
 TAKES_CALLS = r"State     takes calls"
 PYTHON = "/usr/lib/zongji/venv/bin/python"
@@ -55,7 +61,24 @@ class Box:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self.vm.cut()
+        try:
+            if raised[0] is not None:
+                self.tell()
+        finally:
+            self.vm.cut()
+
+    def tell(self) -> None:
+        """What there is to see of a box on which a test has failed."""
+        print(self.vm.log()[-3000:])
+        if self.key is not None:
+            try:
+                print(
+                    self.shell(
+                        "journalctl -b -n 200 -o short-monotonic --no-pager", timeout_s=60, check=False
+                    )
+                )
+            except subprocess.TimeoutExpired:
+                print("remote support does not answer")
 
     # --- first minutes ------------------------------------------------------------------
 
@@ -64,13 +87,14 @@ class Box:
         self.vm.wait_console(TAKES_CALLS)
         return self.vm.elapsed_s()
 
-    def claim(self) -> None:
-        """Make the administrator with the code that the console shows."""
+    def claim(self) -> str:
+        """Make the administrator with the code that the console shows; the code."""
         code = self.vm.wait_console(r"Claim code (\d+)")[1]
         self.pages.wait("/claim")
         page = self.pages.claim(code, PASSWORD)
         assert page.status == 200, page
         assert page.url.startswith("/admin"), page.url
+        return code
 
     def sign_in(self) -> None:
         """As the administrator, after a start."""
@@ -103,6 +127,20 @@ class Box:
             if time.monotonic() > until:
                 raise VmError(f"remote support does not come back\n{self.vm.log()[-3000:]}")
             time.sleep(0.5)
+
+    def bring(self, *files: str) -> None:
+        """Put files of the repository on the box, for `python`; gone with the next start."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for file in files:
+                archive.add(REPOSITORY / file, file)
+        text = base64.b64encode(packed.getvalue()).decode()
+        self.shell(f"mkdir -p {INSIDE} && echo {text} | base64 -d | tar xz -C {INSIDE}")
+
+    def python(self, module: str, *words: str, timeout_s: float = PATIENCE_S) -> str:
+        """Run a module that was brought, with the box's own Python; what it printed."""
+        run_ = f"cd {INSIDE} && ZONGJI_HOME=/data/zongji {PYTHON} -m {shlex.join([module, *words])}"
+        return self.shell(run_, timeout_s)
 
     def _call(self, socket: str, method: str, params: dict) -> object:
         wish = json.dumps([socket, method, params])

@@ -1,6 +1,7 @@
 """A person at the box's pages: HTTPS, cookies, forms with their hidden token."""
 
 import html
+import html.parser
 import http.cookiejar
 import json
 import re
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+from collections.abc import Mapping
 
 from tests.image.vm import PATIENCE_S, Vm, VmError
 
@@ -30,11 +32,48 @@ def _page(content: bytes) -> Page:
     return page
 
 
+class _Form(html.parser.HTMLParser):
+    """The fields of the form in a page's content that sends to the page itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.fields: dict[str, object] = {}
+        self._inside, self._select = False, ""
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        name = given.get("name", "")
+        if tag == "form":
+            self._inside = given.get("method") == "post" and not given.get("action")
+        elif not self._inside or (not name and tag != "option"):
+            return
+        elif tag == "input" and given.get("type") in ("checkbox", "radio"):
+            if "checked" in given:
+                value = given.get("value", "on")
+                self.fields[name] = [*self.fields[name], value] if name in self.fields else [value]
+        elif tag == "input":
+            self.fields[name] = given.get("value") or ""
+        elif tag == "textarea":
+            self.fields[name] = ""
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and ("selected" in given or self._select not in self.fields):
+            self.fields[self._select] = given.get("value") or ""
+
+    def handle_endtag(self, tag):
+        if tag == "form":
+            self._inside = False
+        elif tag == "select":
+            self._select = ""
+
+
 class Pages:
     """A browser without scripts."""
 
-    def __init__(self, vm: Vm):
-        self._base = f"https://127.0.0.1:{vm.https_port}"
+    def __init__(self, vm: Vm, port: int = 0):
+        """port: of this machine, when it is not the usual one."""
+        self.port = port or vm.https_port
+        self._base = f"https://127.0.0.1:{self.port}"
         trust = ssl.create_default_context()
         trust.check_hostname = False
         trust.verify_mode = ssl.CERT_NONE  # the certificate is the box's own, made at its first start
@@ -44,10 +83,13 @@ class Pages:
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
         )
 
-    def open(self, path: str, data: bytes | None = None, kind: str = "", timeout_s: float = 90.0) -> Page:
-        """A page, also one that reports an error."""
+    def open(
+        self, path: str, data: bytes | None = None, kind: str = "", timeout_s: float = 90.0, **headers: str
+    ) -> Page:
+        """A page, also one that reports an error. headers: further ones, `_` for `-`."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(
-            self._base + path, data, {"Referer": self._base + path, "Accept": "text/html"}
+            self._base + path, data, {"Referer": self._base + path, "Accept": "text/html", **more}
         )
         if kind:
             request.add_header("Content-Type", kind)
@@ -103,9 +145,37 @@ class Pages:
         data = b"".join([*parts, f"--{mark}--\r\n".encode()])
         return self.open(path, data, f"multipart/form-data; boundary={mark}", timeout_s=PATIENCE_S)
 
-    def json(self, path: str) -> object:
+    def fill_in(self, path: str, **changes: object) -> Page:
+        """Send the form of a page as it is, but for `changes`; True ticks a box, None or False does not."""
+        form = _Form()
+        form.feed(self.open(path))
+        fields = {**form.fields, **changes}
+        sent = {k: "on" if v is True else v for k, v in fields.items() if v is not None and v is not False}
+        data = urllib.parse.urlencode(sent, doseq=True).encode()
+        return self.open(path, data, "application/x-www-form-urlencoded")
+
+    def json(self, path: str) -> dict:
         """An answer of the programs' interface."""
         return json.loads(self.open(path))
+
+    def send(self, path: str, form_at: str, **fields) -> dict:
+        """What a page's script sends, and the answer."""
+        token = self.token(form_at)
+        page = self.open(path, json.dumps(fields).encode(), "application/json", X_CSRFToken=token)
+        assert page.status == 200, page
+        return json.loads(page)
+
+    def fetch(self, path: str, **headers: str) -> tuple[bytes, Mapping[str, str]]:
+        """A file as it is, and what was said of it."""
+        with self._opener.open(
+            urllib.request.Request(self._base + path, headers=headers), timeout=90
+        ) as answer:
+            return answer.read(), answer.headers
+
+    def certificate(self) -> bytes:
+        """The certificate that the box shows, in its binary form."""
+        text = ssl.get_server_certificate(("127.0.0.1", self.port), timeout=90)
+        return ssl.PEM_cert_to_DER_cert(text)
 
     def claim(self, code: str, password: str, username: str = "admin") -> Page:
         """Become the administrator."""

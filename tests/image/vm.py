@@ -128,7 +128,7 @@ class Vm:
             ports = f"hostfwd=tcp:127.0.0.1:{self.https_port}-:443,hostfwd=tcp:127.0.0.1:{self.http_port}-:80"
             ports += f",hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
             ports += f",{neighbours}" if neighbours else ""
-            words += ["-nic", f"user,model=virtio-net-pci,restrict=on,{ports}"]
+            words += ["-nic", f"user,id=net0,model=virtio-net-pci,restrict=on,{ports}"]
         if snapshot:
             words += ["-loadvm", snapshot]
         self.began = time.monotonic()
@@ -242,6 +242,12 @@ class Vm:
         """Wait until the box has switched itself off."""
         self._qemu.wait(timeout_s)
 
+    def forward(self, address: str, port: int) -> int:
+        """A port of this machine that leads to a port of another address of the box."""
+        here = free_port()
+        self.qmp.monitor(f"hostfwd_add net0 tcp:127.0.0.1:{here}-{address}:{port}")
+        return here
+
     def plug_stick(self, image: Path, name: str = "stick1") -> None:
         """Put a USB stick in."""
         kind = "qcow2" if image.suffix == ".qcow2" else "raw"
@@ -252,6 +258,19 @@ class Vm:
             file={"driver": "file", "filename": str(image)},
         )
         self.qmp.command("device_add", driver="usb-storage", id=name, drive=f"node-{name}", bus="xhci.0")
+
+    def plug_usb(self, driver: str, name: str, socket_: Path) -> None:
+        """Put in a USB device that is served at a Unix socket of this machine."""
+        address = {"type": "unix", "data": {"path": str(socket_)}}
+        backend = {"type": "socket", "data": {"addr": address, "server": False}}
+        self.qmp.command("chardev-add", id=f"line-{name}", backend=backend)
+        self.qmp.command("device_add", driver=driver, id=name, chardev=f"line-{name}", bus="xhci.0")
+
+    def pull_usb(self, name: str) -> None:
+        """Pull out what `plug_usb` has put in."""
+        self.pull(name)
+        self.qmp.wait_event("DEVICE_DELETED")
+        self.qmp.command("chardev-remove", id=f"line-{name}")
 
     def pull(self, name: str = "stick1") -> None:
         """Pull a device out."""

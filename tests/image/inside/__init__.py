@@ -1,0 +1,1 @@
+"""Programs of the tests that run on the box, with its own Python and the product's own packages."""
