@@ -187,7 +187,8 @@ def device_bytes(device: Path) -> int:
 
 
 def write_result(box: Box, result: Mapping[str, Any]) -> None:
-    """recovery-result.json and .txt on the stick, where there is one that can be written."""
+    """recovery-result.json and .txt on the stick, where there is one that can be written; it may be pulled
+    then."""
     if box.stick is None:
         return
     text = "".join(f"{key}: {value}\n" for key, value in result.items())
@@ -197,6 +198,7 @@ def write_result(box: Box, result: Mapping[str, Any]) -> None:
             (json.dumps(result, ensure_ascii=False, indent=1) + "\n").encode(),
         )
         files.write(box.stick / "recovery-result.txt", text.encode())
+        os.sync()  # what was copied there, too
     except OSError as error:
         print(f"Zongji: the result cannot be written to the stick: {error}", flush=True)
 

@@ -21,7 +21,8 @@ def write(path: Path, data: bytes, mode: int = 0o644) -> None:
         file.write(data)
         file.flush()
         os.fsync(handle)
-    half.replace(path)
+        half.replace(path)
+        os.fsync(handle)  # on FAT the new name has the file's length only now
     sync_folder(path.parent)
 
 
