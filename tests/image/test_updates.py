@@ -51,6 +51,12 @@ def wait_job(box: Box, *states: str) -> dict:
     return job
 
 
+def restart_daemon(box: Box) -> None:
+    """Start the system daemon anew; it opens remote support anew, which ends our session."""
+    box.shell("systemctl restart zongji-system", check=False)
+    box.wait_shell()
+
+
 def block(box: Box, number: str) -> None:
     """Put a number on the blacklist, on its page."""
     page = box.pages.post(
@@ -118,9 +124,10 @@ def test_06_07_09_updates_wait_for_calls_touch_no_recording_and_lead_back_with_c
         wait_job(box, "installing")
         box.shell(f"until [ $({RAUC}) != 0 ]; do sleep 0.1; done; kill -STOP $({RAUC})")  # time to dial
         begin_call(box)
-        box.shell(f"kill -CONT $({RAUC}); systemctl restart zongji-system")
+        box.shell(f"kill -CONT $({RAUC})")
+        restart_daemon(box)
         wait_job(box, "waiting_reboot")
-        box.shell("systemctl restart zongji-system")
+        restart_daemon(box)
         assert wait_job(box, "waiting_reboot")["version"] == NEWER
         assert outcomes(box) == [(NEWER, "installed")]
         box.shell(f"mkdir -p {RECORDINGS} && head -c 3000000 /dev/urandom > {RECORDINGS}/kept.wav && sync")
