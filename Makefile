@@ -1,5 +1,5 @@
 # Everything starts here; see README.md.
-.PHONY: help setup setup-test setup-bench run test check test-guest test-image test-image-long image bench bench-long dsp-report screenshots lock clean
+.PHONY: help setup setup-test setup-bench run test check test-guest test-image test-image-long image bench bench-long bench-image dsp-report screenshots lock clean
 
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -37,6 +37,10 @@ test-image-long: ## 100 power cuts in an update, a version that never gets healt
 	@$(AS_ROOT) .venv/bin/python -m image.build --quick --if-changed
 	@ZONGJI_IMAGE=1 ZONGJI_KILLS=100 .venv/bin/python -m pytest tests/image/test_updates.py -k "test_01 or never_gets_healthy"
 	@ZONGJI_IMAGE=1 ZONGJI_LONG=1 .venv/bin/python -m pytest tests/image/test_recovery.py
+
+bench-image:     ## figures of the image that `make image` has built, in QEMU
+	@./setup.sh test-image
+	@nice .venv/bin/python -m tests.image.bench
 
 image:           ## what is flashed: disk image, update bundle, recovery stick, in build/image/out (as root)
 	@./setup.sh image

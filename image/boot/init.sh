@@ -31,19 +31,23 @@ for word in $(cat /proc/cmdline); do
 done
 [ -n "$root" ] || give_up "no root= was given"
 
+# Drivers of the devices whose modalias has this in it.
 load_drivers() {
     # shellcheck disable=SC2046 -- one word for each device
-    modprobe -a -q -b $(find /sys/devices -name modalias -exec cat {} + 2>/dev/null | sort -u) 2>/dev/null
+    modprobe -a -q -b $(find /sys/devices -name modalias -exec cat {} + 2>/dev/null | sort -u | grep -E "$1") 2>/dev/null
 }
 
-modprobe -a -q squashfs ext4
+modprobe -a -q squashfs crc32c_generic ext4
 device=
 tries=0
 while [ $tries -lt 300 ]; do
-    load_drivers
+    # First what PCI calls storage and what appears behind it (and checksums by the processor); then all.
+    case $tries in
+        0 | 1) load_drivers 'bc01|^virtio:|^cpu:' ;;
+        *) load_drivers . ; usleep 100000 ;;
+    esac
     device=$(/bin/findfs "$root" 2>/dev/null) && break
     tries=$((tries + 1))
-    usleep 100000
 done
 [ -n "$device" ] || give_up "the disk with $root is not there"
 

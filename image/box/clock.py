@@ -88,19 +88,18 @@ def last_known(places: Places) -> float:
     return max(seen, EARLIEST_S) if seen < LATEST_S else EARLIEST_S
 
 
-def at_boot(places: Places) -> list[str]:
-    """Zone and servers, and the lower bound for a clock that has lost its battery; returns named states."""
+def at_boot(places: Places) -> None:
+    """Zone and servers, and the lower bound for a clock that has lost its battery. Raises OSError."""
     apply(places, settings(places))
     known, now = last_known(places), time.time()
     files.write_json(
         places.run / "clock.json", {"unset": now < known, "set_back_to": known if now < known else 0}
     )
     if now >= known:
-        return []
+        return
     log.warning("the clock stood before the last known time: it goes on from there until it is set")
     if str(places.root) == "/":
         time.clock_settime(time.CLOCK_REALTIME, known)
-    return ["clock_unset"]
 
 
 def save(places: Places, synced: bool) -> None:

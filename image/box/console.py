@@ -17,7 +17,7 @@ from image.box import netapply
 from image.box.places import Places
 
 EVERY_S = 3.0
-AWAY_EVERY_S = 1.0
+STARTING_EVERY_S = 1.0
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 STATES = {
     "clock_unset": "The clock has never been set: set the time on the page Time.",
@@ -113,12 +113,13 @@ def run(places: Places, out: TextIO, pause: Callable[[float], None], rounds: int
     shown = ""
     screen = not _serial()
     while rounds is None or rounds > 0:
-        text = page(look(places))
+        fact = look(places)
+        text = page(fact)
         if text != shown:
             shown = text
             out.write((CLEAR if screen else "\r\n") + text.replace("\n", "\r\n"))
             out.flush()
-        pause(EVERY_S)
+        pause(EVERY_S if fact["status"] else STARTING_EVERY_S)
         rounds = None if rounds is None else rounds - 1
 
 

@@ -1,7 +1,8 @@
 """The box's disk: grows the data partition at first boot, checks, mends and mounts config, data and ESP.
 
-Runs once, early, before anything else wants /data. Nothing is ever formatted but a data partition that
-bears the image's own blank mark and a config partition that cannot be read (its copy on data is put back).
+Runs once, early, before anything else wants /data; puts clock and time zone right, too. Nothing is ever
+formatted but a data partition that bears the image's own blank mark and a config partition that cannot be
+read (its copy on data is put back).
 Whatever the disk does, the box takes calls: what cannot be mounted is a small folder in memory instead.
 What was found stands in /run/zongji/disk.json:
 
@@ -23,7 +24,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from image.box import clock
 from image.box.configcopy import IDENTITY, ConfigCopy
+from image.box.places import Places
 
 BOOT_ENV = Path("/run/zongji/boot.env")
 REPORT = Path("/run/zongji/disk.json")
@@ -452,6 +455,8 @@ def start() -> int:
             # A disk that takes nothing any more must not keep the engine from being started anew.
             mount_run()
         bind(BINDS.read_text(encoding="utf-8"), report)
+    with noting(report, "clock and time zone cannot be set"):
+        clock.at_boot(Places())  # before the engine and control look at it
     report.write(REPORT)
     print(f"disk: config {report.config}, data {report.data}, {time.monotonic() - began:.1f} s", flush=True)
     return 0 if DATA.is_mount() and CONFIG.is_mount() else 1

@@ -41,6 +41,7 @@ def system() -> Path:
         RECIPES / "build" / "initramfs.py",
         initramfs.INIT,
         RECIPES / "build" / "wheels.py",
+        RECIPES / "build" / "trimmed.txt",
     )
     key = digest(base.name, kernel.name, *recipe)
 

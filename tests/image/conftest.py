@@ -77,6 +77,11 @@ def figures(request):
 @pytest.fixture(scope="session")
 def built():
     """The image of the last `make image`."""
+    return built_image()
+
+
+def built_image() -> Built:
+    """The same, for programs that are no tests."""
     out = REPOSITORY / "build" / "image" / "out"
     image = next(out.glob("zongji-*-amd64.img"), None)
     assert image is not None, "there is no image: run `make test-image`, which builds it"

@@ -28,6 +28,7 @@ class Programs:
         "mount",
         "umount",
         "busctl",
+        "udevadm",
     )
 
     def __init__(self, folder):

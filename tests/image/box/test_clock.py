@@ -22,6 +22,12 @@ def at(monkeypatch):
     return to
 
 
+def boot(places):
+    """What zongji-disk and zongji-network-apply do."""
+    clock.at_boot(places)
+    boot_settings.run(places)
+
+
 @pytest.fixture
 def keeper(places, programs, at):
     programs.says("chronyc", NOT_SYNCED)
@@ -34,7 +40,7 @@ def test_a_clock_that_lost_its_battery_is_named_and_goes_on_from_the_last_known_
 ):
     clock.save(places, True)
     at(wrong)
-    boot_settings.run(places)
+    boot(places)
     assert files.read_json(places.run / "clock.json") == {"unset": True, "set_back_to": NOW}
     assert "clock_unset" in files.read_json(places.run / "boot-states.json")["states"]
     programs.says("chronyc", NOT_SYNCED)
@@ -46,7 +52,7 @@ def test_a_clock_that_lost_its_battery_is_named_and_goes_on_from_the_last_known_
 def test_a_clock_that_is_right_is_left_alone(places, programs, at):
     clock.save(places, True)
     at(NOW + 5)
-    boot_settings.run(places)
+    boot(places)
     assert files.read_json(places.run / "boot-states.json") == {"states": []}
 
 
@@ -63,7 +69,7 @@ def test_a_bound_that_was_wrong_goes_down_by_a_time_server_only(places, at):
 @pytest.mark.parametrize("text", ["{", '{"time": "x"}', '{"time": 1e99}', "[]"])
 def test_a_damaged_bound_is_no_obstacle(places, programs, at, text):
     (places.system / "clock.json").write_text(text)
-    boot_settings.run(places)
+    boot(places)
     assert clock.last_known(places) == clock.EARLIEST_S
 
 
@@ -89,7 +95,7 @@ def test_a_new_zone_is_used_and_its_readers_are_started_anew(keeper, places, pro
     assert state["zone"] == "Europe/Berlin"
     assert (places.run / "localtime").readlink().as_posix() == "/usr/share/zoneinfo/Europe/Berlin"
     assert "systemctl restart --no-block zongji-control.service zongji-web.service" in programs.calls
-    boot_settings.run(places)
+    boot(places)
     assert (places.run / "localtime").readlink().name == "Berlin"
 
 

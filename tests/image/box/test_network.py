@@ -288,3 +288,14 @@ def test_a_socket_that_was_taken_out_is_named_and_dhcp_is_used(places, programs)
         "front-desk",
         "network_socket_gone",
     )
+
+
+def test_a_socket_that_udev_has_not_named_yet_is_waited_for(places, programs):
+    files.write_json(places.network, STATIC | {"interface": "enp3s0"})
+    named = places.interfaces / "enp3s0"
+    script = programs.folder / "udevadm"
+    script.write_text(f'#!/bin/sh\nmkdir -p "{named}/device"\necho 1 > "{named}/type"\n')
+    script.chmod(0o755)
+    boot_settings.run(places)
+    assert "Address=192.168.7.9/24" in in_use(places)
+    assert files.read_json(places.run / "boot-states.json")["states"] == []
