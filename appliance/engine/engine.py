@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 RATE_HZ = api.SAMPLE_RATE_HZ
 BLOCK = api.BLOCK_SAMPLES
 LIVE_EVERY_S = 0.2
+LIVE_BEHIND_S = 2.0
+"""An engine that is behind may tell the live state so much later: people see it still."""
 HEALTH_EVERY_S = 1.0
 RETRY_RECORDS_EVERY_S = 30.0
 WALL_STEP_S = 0.25
@@ -399,7 +401,7 @@ class Engine:
             self.notice(*later, "error")
         if self.recorder.problems:
             self._tell_recording_problems()
-        if self._live_changed and now >= self._live_due_s and not self.stopwatch.behind:
+        if self._live_changed and now >= self._live_due_s + self.stopwatch.behind * LIVE_BEHIND_S:
             self._live_due_s = now + LIVE_EVERY_S
             self._live_changed = False
             self._publish_live()

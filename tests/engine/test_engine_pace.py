@@ -6,8 +6,10 @@ import os
 import threading
 
 import pytest
+from engine_box import Box
 
 from appliance.engine import pace
+from appliance.engine.engine import LIVE_BEHIND_S
 
 
 class Clock:
@@ -200,3 +202,18 @@ def test_a_block_that_was_waited_for_shows_that_nothing_is_left_to_work_off(cloc
     for n in range(21, 50):
         tick(watch, clock, n, 2.0)
         assert not watch.behind
+
+
+def test_the_live_state_is_told_by_an_engine_that_stays_behind_too(tmp_path, monkeypatch):
+    box = Box(tmp_path)
+    try:
+        box.run(1.0)
+        told = len(box.of("live"))
+        monkeypatch.setattr(pace.Stopwatch, "behind", property(lambda watch: True))
+        box.phone("801").lift()
+        box.run(LIVE_BEHIND_S / 2)
+        assert len(box.of("live")) == told, "what can wait waits"
+        box.until(lambda: len(box.of("live")) > told, LIVE_BEHIND_S)
+        assert box.of("live")[-1]["phones"][0]["state"] == "dialling"
+    finally:
+        box.close()
