@@ -34,12 +34,21 @@ class ConfigCopy:
         """Is the copy what the configuration is now? Raises OSError."""
         return self.copy.is_dir() and _contents(self.config) == _contents(self.copy)
 
+    @property
+    def _old(self) -> Path:
+        return self.copy.with_name("config-copy.old")
+
+    def settle(self) -> None:
+        """Where the power went between the two renames of `renew` the old copy serves. Raises OSError."""
+        if self._old.exists() and not self.copy.exists():
+            self._old.rename(self.copy)
+
     def renew(self) -> None:
         """Copy all of it. Raises OSError; the old copy is there then."""
-        fresh = self.copy.with_name("config-copy.new")
-        old = self.copy.with_name("config-copy.old")
-        if old.exists() and not self.copy.exists():
-            old.rename(self.copy)  # the power went between the two renames below
+        self.settle()
+        if self.usable and not (self.config / IDENTITY).exists():
+            raise OSError("the configuration is not whole: its copy stays as it is")
+        fresh, old = self.copy.with_name("config-copy.new"), self._old
         for left in (fresh, old):
             if left.exists():
                 shutil.rmtree(left)
@@ -69,7 +78,8 @@ class ConfigCopy:
 
     def put_back_missing(self) -> bool:
         """Files that a repair of the file system has lost or emptied; was there one? Raises OSError."""
-        lost = [name for name in _contents(self.copy) if not _has_content(self.config / name)]
+        copied = _contents(self.copy)
+        lost = [name for name, content in copied.items() if content and not _has_content(self.config / name)]
         for name in lost:
             source, target = self.copy / name, self.config / name
             info = source.stat()

@@ -2,7 +2,7 @@
 
 Runs once, early, before anything else wants /data; puts clock and time zone right, too. Nothing is ever
 formatted but a data partition that bears the image's own blank mark and a config partition that cannot be
-read (its copy on data is put back).
+read (its copy on data is put back; where data is not there either, nothing is formatted).
 Whatever the disk does, the box takes calls: what cannot be mounted is a small folder in memory instead.
 What was found stands in /run/zongji/disk.json:
 
@@ -297,7 +297,8 @@ def data_in_memory(report: Report) -> None:
 
 
 def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> None:
-    """Check and mount config. One that cannot be read is made anew, from its copy on data if there is one."""
+    """Check and mount config. One that cannot be read is made anew, from its copy on data if there is one.
+    Raises DiskError, OSError; then config is not mounted."""
     device = parts.get("config")
     if device is None:
         raise DiskError("this disk has no config partition")
@@ -309,6 +310,9 @@ def mount_config(parts: dict[str, Path], report: Report, data_there: bool) -> No
         if not copied and _mounts(device):
             report.note(f"the config partition is damaged; there is no copy, so it is used as it is. {error}")
             return
+        if not data_there:
+            # The next start may find the copy: a new box made now would take its place then.
+            raise
         report.note(f"the config partition cannot be read and is made anew. {error}")
         run("mkfs.ext4", "-q", "-F", "-L", "config", device)
         mount(device, "config")
@@ -324,10 +328,14 @@ def _complete_config(report: Report) -> None:
     copy = config_copy()
     if not copy.usable:
         return
-    if not (CONFIG / IDENTITY).exists():
-        copy.put_back()
-    elif report.config != "repaired" or not copy.put_back_missing():
-        return
+    try:
+        if not (CONFIG / IDENTITY).exists():
+            copy.put_back()
+        elif report.config != "repaired" or not copy.put_back_missing():
+            return
+    except OSError:
+        run("umount", CONFIG)  # it is not the whole of it
+        raise
     report.config = "restored"
     report.note("the configuration was put back from its copy")
 
@@ -337,8 +345,12 @@ def config_in_memory(report: Report, data_there: bool) -> None:
     Raises DiskError, OSError."""
     mount_memory(CONFIG)
     report.config = "memory"
-    if data_there and config_copy().usable:
-        config_copy().put_back()
+    if not data_there or not config_copy().usable:
+        report.note(
+            "there is no copy of the configuration: the box has its defaults until the disk is mended"
+        )
+        return
+    config_copy().put_back()
     report.note("the configuration is in memory, from its copy on data")
 
 
@@ -435,6 +447,9 @@ def start() -> int:
     if not data_there:
         with noting(report, "not even a folder in memory can be had for data"):
             data_in_memory(report)
+    else:
+        with noting(report, "the copy of the configuration cannot be used"):
+            config_copy().settle()
     with noting(report, "the config partition cannot be used"):
         mount_config(parts, report, data_there)
     if not CONFIG.is_mount():

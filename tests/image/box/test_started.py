@@ -229,7 +229,12 @@ def test_a_config_without_a_copy_is_made_anew_only_when_it_cannot_be_mounted(box
 
     ran.clear()
     monkeypatch.setattr(disk, "run", run)
-    disk.mount_config({"config": box}, report, False)
+    with pytest.raises(disk.DiskError):
+        disk.mount_config({"config": box}, report, False)
+    assert ran == ["mount"], "while data is not there nobody knows whether there is a copy"
+    shutil.rmtree(disk.CONFIG_COPY)
+    ran.clear()
+    disk.mount_config({"config": box}, report, True)
     assert ran == ["mount", "mkfs.ext4", "mount"] and report.config == "lost"
 
 
@@ -257,6 +262,8 @@ def boots(box, monkeypatch):
             if device in bad or (kind == "tmpfs" and "tmpfs" in bad):
                 raise disk.DiskError(f"{device}: bad superblock")
             mounted[target] = device
+        elif command[0] == "umount":
+            del mounted[command[-1]]
         elif command[0] == "mkfs.ext4" and str(command[-1]) in bad:
             raise disk.DiskError("no space of any kind")
         return ""
@@ -310,6 +317,50 @@ def test_a_box_without_a_config_partition_works_from_its_copy(boots):
     assert boot("cfg", "dat", "tmpfs")[0] == 1
 
 
+@pytest.fixture
+def emptied(boots):
+    """A box whose config partition has been emptied, not its copy; what was in it."""
+    boot, _ = boots
+    boot()
+    whole = {"identity.json": '{"serial": "ZJ-ABCDE-FGHJK"}', "network.json": "mine"}
+    for name, text in whole.items():
+        (disk.CONFIG / name).write_text(text)
+    disk.config_copy().renew()
+    for name in whole:
+        (disk.CONFIG / name).unlink()
+    return whole
+
+
+def texts(folder, names):
+    return {name: (folder / name).read_text() for name in names}
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_copy_that_cannot_be_put_back_stays_and_serves_from_memory(boots, emptied, monkeypatch, fails):
+    boot, mounted = boots
+    real, tried = configcopy.ConfigCopy.put_back, []
+
+    def put_back(copy):
+        tried.append(copy)
+        if len(tried) <= fails:
+            (disk.CONFIG / "network.json").write_text("mi")
+            raise OSError("no space left on device")
+        real(copy)
+
+    monkeypatch.setattr(configcopy.ConfigCopy, "put_back", put_back)
+    status, told = boot()
+    assert (status, told["config"], mounted[disk.CONFIG]) == (0, "memory", "tmpfs")
+    assert texts(disk.CONFIG_COPY, emptied) == emptied
+    assert fails == 2 or texts(disk.CONFIG, emptied) == emptied
+
+
+def test_the_old_copy_serves_where_the_power_went_between_the_renames(boots, emptied):
+    boot, _ = boots
+    disk.CONFIG_COPY.rename(disk.CONFIG_COPY.with_name("config-copy.old"))
+    assert boot()[1]["config"] == "restored"
+    assert texts(disk.CONFIG, emptied) == texts(disk.CONFIG_COPY, emptied) == emptied
+
+
 def test_a_box_whose_database_is_gone_does_not_begin_anew(boots):
     boot, _ = boots
     boot()
@@ -344,6 +395,11 @@ def test_what_a_repair_has_lost_comes_back_from_the_copy(box, monkeypatch):
     disk.mount_config({"config": box}, report, True)
     assert report.config == "restored" and kept() == ALL
     assert (disk.CONFIG / "network.json").read_text() == "1"
+    (disk.CONFIG / "empty").touch()
+    disk.config_copy().renew()
+    report = disk.Report()
+    disk.mount_config({"config": box}, report, True)
+    assert report.config == "repaired", "a file that was always empty is not lost"
 
 
 def test_an_old_copy_brings_back_no_order_and_no_opened_support(box):
