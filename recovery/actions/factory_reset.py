@@ -39,7 +39,7 @@ def wipe_data(box: Box, options: Options, tell: Tell) -> None:
     """Everything on the data partition. The database goes last: as long as it is there, nothing is
     half new."""
     unreadable = _unreadable(box)
-    if unreadable is not None:
+    if unreadable is not None and not _keeps(options):
         tell("deleting", 0)
         status, text = box.run("mkfs.ext4", "-q", "-F", "-L", "data", "-m", "1", str(unreadable))
         if status:

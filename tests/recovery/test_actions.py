@@ -247,6 +247,21 @@ def test_a_data_partition_that_cannot_be_read_is_made_anew_only_when_recordings_
         runner.run(box, "factory_reset", {"keep_recordings": False}, quiet)
 
 
+def test_a_reset_that_was_cut_off_does_not_delete_recordings_that_were_to_stay(box):
+    with pytest.raises(PowerCut):
+        runner.run(box, "factory_reset", {"keep_recordings": True}, cut_at_once)
+    made, box.data = [], None
+    box.run = lambda *command, **more: (made.append(command), (0, ""))[1]
+    with pytest.raises(Refused) as refused:
+        runner.resume(box, quiet)
+    assert refused.value.code == "no_data" and not made
+    assert runner.pending(box), "it goes on when the partition can be read again"
+
+
+def cut_at_once(step, percent):
+    raise PowerCut
+
+
 # -------------------------------------------------------------- somebody else's disk
 def disk_image(path, sectors):
     head = bytearray(os.urandom(1 << 20) * (sectors >> 11))
