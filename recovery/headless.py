@@ -41,7 +41,10 @@ def check(box: Box, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         raise Refused("bad_order", f"{NAME} needs action (a text) and options (a group)")
     runner.action(name)
     if name == "write_image":
-        return name, options  # its plan wants the disk's serial number
+        # A model is no name: there are thousands of it. Whether there is such a disk its plan looks.
+        if str(options.get("disk_serial") or "").strip() in {disk.model.strip() for disk in box.disks}:
+            raise Refused("disk_not_named", f"{NAME} names a model; name the disk by its serial number")
+        return name, options
     serial = order.get("serial")
     if not isinstance(serial, str) or not serial.strip():
         raise Refused("serial_missing", f"{NAME} does not say which box: add its serial number as serial")

@@ -11,7 +11,7 @@ from recovery.box import Disk
 from recovery.words import PROBLEMS
 
 from .conftest import SERIAL, quiet
-from .test_actions import recordings, tree
+from .test_actions import disk_image, recordings, tree
 
 
 def order(box, **more):
@@ -77,6 +77,15 @@ def test_a_stick_that_nobody_thought_of_does_not_take_the_menu_away(box):
     box.disks = (Disk(device, 64 << 30, "WD Blue", "WD-777"),)
     order(box, action="write_image", options={"disk_serial": "WD-777"})
     assert headless.run(box, quiet)["code"] == "failed"
+
+
+def test_a_stick_that_names_a_model_erases_no_box_that_has_such_a_disk(box):
+    before = bytes(1 << 20)
+    box.disk.path.write_bytes(before)
+    disk_image(box.stick / "zongji.img.gz", 1 << 11)
+    order(box, action="write_image", options={"disk_serial": box.disk.model, "erase": True})
+    assert headless.run(box, quiet)["code"] == "disk_not_named"
+    assert box.disk.path.read_bytes() == before
 
 
 def test_a_machine_without_a_box_is_not_touched(box):
