@@ -19,7 +19,7 @@ class Choice:
     serial: bool = False
 
 
-_ASKS = {"restore": ("file", "key"), "write_image": ("disk", "erase")}
+_ASKS = {"restore": ("file", "key", "unsealed"), "write_image": ("disk", "erase")}
 CHOICES = tuple(
     Choice(
         key,
@@ -30,17 +30,17 @@ CHOICES = tuple(
     )
     for key in ACTIONS
 )
-OPTION = {"file": "file", "key": "key", "disk": "disk_serial", "erase": "erase"}
-"""What is asked -> name of the option."""
-ERASE = "erase"
-"""Typed by whoever wants a disk erased that has the product and its data."""
+OPTION = {"disk": "disk_serial"}
+"""What is asked -> name of the option, where that differs."""
+AS_A_WORD = ("erase", "unsealed")
+"""Asked and typed: erase a disk that has the product and its data, take a backup without a seal."""
 
 
 def with_answers(choice: Choice, answers: dict[str, str]) -> Options:
     """The options with what was typed; empty answers are left out."""
-    typed: Options = {
-        OPTION[ask]: answers[ask].strip() for ask in choice.asks if answers.get(ask, "").strip()
-    }
-    if "erase" in typed:
-        typed["erase"] = typed["erase"].lower() == ERASE
-    return {**choice.options, **typed}
+    typed = {ask: answers[ask].strip() for ask in choice.asks if answers.get(ask, "").strip()}
+    options: Options = {OPTION.get(ask, ask): text for ask, text in typed.items()}
+    for word in AS_A_WORD:
+        if word in options:
+            options[word] = options[word].lower() == word
+    return {**choice.options, **options}

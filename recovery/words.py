@@ -29,6 +29,10 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "If it has this product and its data may go, type erase; else Enter",
         "zh": "如该磁盘已有本产品且数据可删除，请输入 erase，否则回车",
     },
+    "unsealed": {
+        "en": "If it has no seal and you know where it comes from, type unsealed; else Enter",
+        "zh": "如备份没有封印且来源可靠，请输入 unsealed，否则回车",
+    },
     "fresh": {
         "en": "The disk of this box is new; its first start gives it a serial number.",
         "zh": "本机磁盘是新的，首次启动后才有编号。",

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from appliance.services import backup_file
 from image.box import bootstate, certificate
 from image.box.places import Places
 from recovery import runner, tls
@@ -144,6 +145,18 @@ def test_a_disk_that_has_the_product_is_erased_only_at_a_word_of_its_own(desk, b
     assert "Not done: this disk has this product" in talk(desk, number_of("write_image"), "S123", "yes")
     assert not any(box.disk.path.read_bytes())
     assert "This will: erase" in talk(desk, number_of("write_image"), "S123", "Erase", "no")
+
+
+def test_a_backup_without_a_seal_is_restored_only_at_a_word_of_its_own(desk, box, home, backup_on_stick):
+    magic = backup_file.MAGIC
+    content = backup_on_stick.read_bytes()
+    # As an older version made it: no seal, the header padded to its full length.
+    text = content[len(magic) : len(magic) + backup_file.TEXT_BYTES].ljust(backup_file.HEADER_BYTES - 1)
+    age = content[len(magic) + backup_file.HEADER_BYTES :]
+    backup_on_stick.write_bytes(backup_file.UNSEALED + text + b"\n" + age)
+    asked = (number_of("restore"), backup_on_stick.name, "")
+    assert "has no seal" in talk(desk, *asked, "yes", "yes") and company(home) == "changed since"
+    assert "Done." in talk(desk, *asked, "unsealed", "yes") and company(home) == "Blue Bay"
 
 
 def test_a_reset_of_a_box_without_a_serial_number_wants_a_word_too(desk, box):
