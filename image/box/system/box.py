@@ -71,9 +71,16 @@ class Whole:
             "options": options,
             "at": time.time(),
         }
-        files.write_json(self._places.config / "order.json", order, 0o600)
+        path = self._places.config / "order.json"
+        files.write_json(path, order, 0o600)
         bootstate.order_recovery()
-        return self._down("reboot")
+        try:
+            return self._down("reboot")
+        except Problem:
+            # It was refused: a restart for another reason, weeks later, must not carry it out.
+            bootstate.clear_recovery()
+            files.remove(path)
+            raise
 
     def log_tail(self, params: ask.Params) -> dict[str, Any]:
         """The last lines of the journal: {"lines": [{"at", "unit", "priority", "text"}]}."""

@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from image.box import disk, files
@@ -33,15 +34,17 @@ class Keeper:
         self._lock = threading.Lock()
 
     def tick(self) -> None:
-        """Now and then. Raises OSError."""
+        """Now and then. Raises OSError, ValueError, when all has been tried."""
         if time.monotonic() - self._looked_s < EVERY_S:
             return
         self._looked_s = time.monotonic()
-        if self._data_is_there():
-            self._keep(self._places.home / "plan.json.good", self._places.config / "plan.json")
-            self._keep(self._places.home / "recovery-key.txt", self._places.config / "recovery-key.txt")
-            disk.keep_room(self._places.data)
-        self.renew()
+        home, config = self._places.home, self._places.config
+        with ExitStack() as doing:  # the last comes first; one that fails keeps no other from its turn
+            doing.callback(self.renew)
+            if self._data_is_there():
+                doing.callback(disk.keep_room, self._places.data)
+                doing.callback(self._keep, home / "recovery-key.txt", config / "recovery-key.txt")
+                doing.callback(self._keep, home / "plan.json.good", config / "plan.json")
 
     def renew(self) -> None:
         """Renew the copy of the configuration if it has changed. Raises OSError."""

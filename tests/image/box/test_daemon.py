@@ -184,6 +184,19 @@ def test_recovery_is_ordered_with_the_serial_number(serve, places, programs, mon
     assert ordered and programs.calls[-1] == "systemctl --no-block reboot"
 
 
+def test_an_order_for_recovery_is_taken_back_when_the_box_does_not_restart(
+    serve, places, programs, monkeypatch
+):
+    state = []
+    monkeypatch.setattr(bootstate, "order_recovery", lambda: state.append("ordered"))
+    monkeypatch.setattr(bootstate, "clear_recovery", lambda: state.append("cleared"))
+    programs.says("systemctl", "no", 1)
+    with pytest.raises(CallFailed) as refused:
+        serve().call("recovery.order", action="reinstall")
+    assert refused.value.code == "not_down"
+    assert state == ["ordered", "cleared"] and not (places.config / "order.json").exists()
+
+
 def test_the_log_is_read_line_by_line(serve, programs):
     programs.says(
         "journalctl",
@@ -253,6 +266,15 @@ def test_root_reads_no_other_file_for_the_product(places, source, tmp_path):
     with pytest.raises(OSError):
         Keeper(places, None).tick()
     assert not list(places.config.iterdir())
+
+
+def test_a_plan_that_cannot_be_kept_keeps_nothing_else_from_being_kept(daemon, places):
+    (places.home / "plan.json.good").write_text('{"lines": [')
+    (places.home / "recovery-key.txt").write_text("AGE-SECRET-KEY-1")
+    daemon.tick()
+    assert not (places.config / "plan.json").exists()
+    assert (places.system / "config-copy" / "recovery-key.txt").exists()
+    assert (places.system / "reserve").exists()
 
 
 def test_a_box_that_works_from_memory_keeps_what_it_has(places):
