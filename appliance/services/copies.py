@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.services import backup, backup_file
+from appliance.services import backup, backup_file, budget
 from appliance.services.backup import Backup, Step, quiet
 from appliance.services.backup_errors import BackupError
 from appliance.store import fallback
@@ -157,7 +157,10 @@ def copy(path: Path, place: Place, step: Step = quiet) -> Path:
     except OSError as error:
         _drop(half)
         raise place.failed(error) from error
-    backup.note_copy(path, place.name)
+    try:
+        backup.note_copy(path, place.name)
+    except OSError as error:
+        raise BackupError("disk", f"the copy of {path.name} cannot be noted: {error.strerror}") from error
     return target
 
 
@@ -189,6 +192,7 @@ def fetch(place: Place, name: str, target: Path, step: Step = quiet) -> None:
     source = find(place, name)
     try:
         size = source.stat().st_size
+        budget.require(target.parent, size, "the copy")
         with target.open("wb") as file:
 
             def write(chunk: bytes) -> None:

@@ -29,6 +29,9 @@ class Daemon:
     def ask(self, method):
         return {}
 
+    def status(self):
+        return {}, ""
+
     def mount(self, name):
         return None
 
@@ -157,6 +160,28 @@ def test_a_copy_that_fails_is_told_and_tried_again_an_hour_later(shared, daemon,
     shared.pass_time(400)
     assert problem(shared) is None and len(there()) == 1
     assert "backup_share" not in {one["id"] for one in shared.request("checks")["result"]["findings"]}
+
+
+def test_a_copy_that_the_box_cannot_note_is_not_made_anew_every_five_minutes(shared, daemon, monkeypatch):
+    def full(path, where):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("appliance.services.copies.backup.note_copy", full)
+    shared.pass_time(1000)
+    assert problem(shared)["code"] == "disk"
+    opened = len(daemon.calls)
+    shared.pass_time(1000)
+    assert len(daemon.calls) == opened
+
+
+def test_a_file_from_a_share_never_takes_the_room_of_calls(shared, there, home, monkeypatch):
+    assert finished(shared, "backup_make", share=True)["problem"] is None
+    (name,) = there()
+    monkeypatch.setattr("appliance.services.budget.room_bytes", lambda *_: 4000)
+    job = finished(shared, "restore_prepare", name=name, share=True)
+    assert job["problem"]["code"] == "no_space" and not list(home.uploads.iterdir())
+    monkeypatch.setattr("appliance.services.copies._pour", lambda *_: pytest.fail("it was copied"))
+    finished(shared, "restore_prepare", name=name, share=True)
 
 
 def test_trying_a_mended_share_copies_what_is_due_at_once(shared, daemon, there):
