@@ -229,6 +229,7 @@ AUDIT = {
     "settings changed": _l("Settings changed"),
     "backup made": _l("Backup made"),
     "backup deleted": _l("Backup deleted"),
+    "share for backups changed": _l("Network share for backups changed"),
     "backup downloaded": _l("Backup downloaded"),
     "backup restored": _l("Backup restored"),
     "recovery key shown": _l("Recovery key shown"),

@@ -120,3 +120,13 @@ def test_codes_of_the_core_have_words():
 
     assert set(labels.END_REASON) == END_REASONS
     assert set(labels.DESK_ERROR) >= ERRORS
+
+
+def test_what_the_pages_note_in_the_log_has_words():
+    from webui import labels
+
+    noted = set()
+    for path in HERE.rglob("*.py"):
+        noted |= set(re.findall(r'audit\.note\(\s*"([^"]+)"', path.read_text(encoding="utf-8")))
+    assert len(noted) > 20
+    assert noted - set(labels.AUDIT) == set()
