@@ -27,10 +27,11 @@ test-guest:      ## tests against real kernel modules, in a QEMU guest (Debian's
 	@./setup.sh guest
 	@ZONGJI_GUEST=1 nice .venv/bin/python -m pytest tests/guest
 
-test-image:      ## tests of the boot loader and of the image, which is built when it is not there, in QEMU
+test-image: TESTS = tests/image
+test-image:      ## tests of the boot loader and of the image, which is built when it is not there, in QEMU (TESTS=files for some)
 	@./setup.sh test-image
 	@$(AS_ROOT) .venv/bin/python -m image.build --quick --if-changed
-	@ZONGJI_IMAGE=1 .venv/bin/python -m pytest tests/image
+	@ZONGJI_IMAGE=1 .venv/bin/python -m pytest $(TESTS)
 
 test-image-long: ## 100 power cuts in an update, a version that never gets healthy in all its three starts, more of recovery
 	@./setup.sh test-image
