@@ -104,7 +104,8 @@ class LineMeters:
             with np.errstate(over="ignore", invalid="ignore"):
                 power = _powers(block)
             if not np.isfinite(power).all():
-                np.nan_to_num(block, copy=False, nan=0.0, posinf=32767.0, neginf=-32768.0)
+                np.nan_to_num(block, copy=False, nan=0.0)
+                np.clip(block, -32768.0, 32767.0, out=block)
                 power = _powers(block)
             powers[frames] = power.T
         peak = np.abs(self._x).max(axis=1)

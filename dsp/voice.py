@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.levels import RMS_AT_0_DBM0
+from dsp.levels import RMS_AT_0_DBM0, clean
 
 FRAME = 160
 HANG_FRAMES = 10
@@ -66,7 +66,7 @@ class VoiceActivity:
             with np.errstate(over="ignore", invalid="ignore"):
                 squares = np.vecdot(part, part)
             if not np.isfinite(squares).all():
-                part = np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0)
+                part = clean(part)
                 squares = np.vecdot(part, part)
             total = part @ _ONES[:n]
             if active is not None:

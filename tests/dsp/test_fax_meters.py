@@ -75,11 +75,12 @@ def test_08_echo_return_loss_and_clipping():
 
 def test_09_meters_take_any_block_and_bad_samples():
     x = S.white(1, -20)[None, :].copy()
-    x[0, 10] = np.nan
+    x[0, 10:13] = np.nan, 1e20, -np.inf
     whole, pieces = LineMeters(1), LineMeters(1)
     whole.process(x)
     assert sum(pieces.process(x[:, at : at + 99]) for at in range(0, 8000, 99)) == 1
     assert pieces.level_dbm0 == pytest.approx(whole.level_dbm0) and np.isfinite(whole.level_dbm0).all()
+    assert whole.clipped[0] == 2 and np.isfinite([whole.peak_dbm0[0], whole.hum_50_dbm0[0]]).all()
     pieces.reset([0])
     assert pieces.level_dbm0[0] == -100
 

@@ -52,3 +52,19 @@ def test_04_block_length_does_not_matter_and_bad_samples_pass():
     for at in range(0, 4800, 77):
         b.process(x[:, at : at + 77])
     assert (a.voice == b.voice).all() and a.level_dbm0 == pytest.approx(b.level_dbm0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -3e38, 1e20])
+@pytest.mark.parametrize("active", [None, np.array([True, True]), np.array([False, True])])
+def test_05_a_sample_that_no_sound_has_makes_no_port_deaf(bad, active):
+    rng = np.random.default_rng(2)
+    detector = VoiceActivity(2)
+    x = rng.normal(0, 1000, (2, 160)).astype(np.float32)
+    x[0, 7] = bad
+    detector.process(x, active)
+    for _ in range(100):
+        detector.process(np.zeros((2, 160), np.float32))
+    assert not detector.voice.any() and (detector.floor_dbm0 < -70).all()
+    for loud in rng.uniform(0, 3000, 20):
+        detector.process(rng.normal(0, loud, (2, 160)))
+    assert detector.voice.all()
