@@ -147,6 +147,7 @@ class DtmfReceiver:
         """Forget everything heard on these ports."""
         self._store[ports] = 0.0
         self._partial[ports] = 0.0
+        self._powers[ports] = 0.0
         self._waiting[ports] = False
         self._down[ports] = False
         self._heard_until[ports] = self._frames * FRAME_SAMPLES

@@ -32,7 +32,6 @@ OFF_HZ: Floats = np.arange(-70.0, 71.0)
 RESPONSE: Floats = np.cos(2 * np.pi / SAMPLE_RATE_HZ * OFF_HZ[:, None] * CENTRED) @ (WINDOW / 2.0)
 """Amplitude behind a filter of a tone of peak 1 that is OFF_HZ beside it."""
 PART: Floats = np.concatenate([[0.0], np.cumsum(WINDOW, dtype=float) / WINDOW.sum(dtype=float)])
-
 """What a tone that fills so many samples at one end of a frame passes, as a share of the whole."""
 _COUNT = np.arange(FRAME_SAMPLES + 1.0)
 

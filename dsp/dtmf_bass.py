@@ -34,7 +34,7 @@ _REACHES_SAMPLES = (480.0, 240.0)
 def _low_pass() -> Floats:
     hz = np.arange(_FFT // 2 + 1) * SAMPLE_RATE_HZ / FFT
     slope = np.clip((hz - _PASSED_HZ) / (_STOPPED_HZ - _PASSED_HZ), 0.0, 1.0)
-    shape: Floats = np.cos(np.pi / 2 * slope) ** 2 / _DOWN
+    shape: Floats = np.cos(np.pi / 2 * slope) ** 2 / _DOWN**0.5
     return shape
 
 
@@ -47,7 +47,7 @@ def is_steady(bins: Spectrum, runs: Runs, weaker_peak: Floats) -> Bools:
     `bins` is the spectrum of the history, `runs` where the keys sound, `weaker_peak` the
     amplitude of their weaker tone.
     """
-    x = np.fft.irfft(bins[:, : _FFT // 2 + 1] * _LOW_PASS, _FFT)[:, :_LENGTH]
+    x = np.fft.irfft(bins[:, : _FFT // 2 + 1] * _LOW_PASS, _FFT, norm="ortho")[:, :_LENGTH]
     start, end = runs.start / _DOWN, (runs.end - 16.0) / _DOWN
     steady = np.zeros(len(x), bool)
     for reach in _REACHES_SAMPLES:

@@ -6,11 +6,13 @@ Each is asked for one pair of tones per port. An axis of two is always low tone,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsp.dtmf_bank import PAIR_HZ, Bools, Floats, Ints
+from dsp.fft import forward
 from dsp.levels import SAMPLE_RATE_HZ, Samples
 
 HISTORY_SAMPLES = 960
@@ -43,22 +45,24 @@ def _slices() -> tuple[Ints, Samples, Samples]:
     bins: Ints = centre[..., None] + np.fft.fftfreq(_SLICE, 1.0 / _SLICE).astype(np.intp)
     away_hz = np.abs(bins * BIN_HZ - PAIR_HZ[..., None])
     shape = np.where(away_hz < _HALF_WIDTH_HZ, np.cos(np.pi / 2 * away_hz / _HALF_WIDTH_HZ) ** 2, 0.0)
-    return bins, (shape * 2.0 / STEP_SAMPLES).astype(np.float32), (centre * BIN_HZ).astype(np.float32)
+    return bins, (shape * 2.0 / STEP_SAMPLES**0.5).astype(np.float32), (centre * BIN_HZ).astype(np.float32)
 
 
 _BINS, _SHAPE, _CENTRE_HZ = _slices()
 
 
 def spectrum(history: Samples) -> Spectrum:
-    """Spectrum of `history` [ports, HISTORY_SAMPLES], every BIN_HZ."""
-    return np.fft.rfft(history, FFT).astype(np.complex64, copy=False)
+    """Spectrum of `history` [ports, HISTORY_SAMPLES], every BIN_HZ, scaled as `dsp.fft` does."""
+    padded = np.zeros((len(history), FFT), np.float32)
+    padded[:, :HISTORY_SAMPLES] = history
+    return forward(padded)
 
 
 def envelopes(bins: Spectrum, pair: Ints) -> Spectrum:
     """Complex envelopes of both tones over the history, peak amplitude scale, [ports, 2, STEPS]."""
     rows = np.arange(len(pair))[:, None, None]
-    wave = np.fft.ifft(bins[rows, _BINS[pair]] * _SHAPE[pair])
-    return wave[..., :STEPS].astype(np.complex64, copy=False)
+    wave = np.fft.ifft(bins[rows, _BINS[pair]] * _SHAPE[pair], norm="ortho")
+    return cast(Spectrum, wave[..., :STEPS])
 
 
 def plateau(amplitude: Samples) -> Samples:
@@ -257,18 +261,18 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
     amount = (waves @ left[..., None])[..., 0] * (np.float32(2.0) / weight)[:, None]
     peak = np.maximum(np.hypot(amount[:, :2], amount[:, 2:]), np.float32(1e-6))
     left -= (amount[:, None, :] @ waves)[:, 0] * window
-    bins = np.fft.rfft(left, size)
+    bins = forward(left)
     power = bins.real**2 + bins.imag**2
     bass = int(_MOST_BASS_HZ * size / SAMPLE_RATE_HZ)
     above = power[:, bass:]
     residue, loudest = above.sum(1), above.max(1)
     low_peak, high_peak = peak.T
-    weaker = (np.minimum(low_peak, high_peak) * weight / 2.0) ** 2
+    weaker = (np.minimum(low_peak, high_peak) * weight / 2.0) ** 2 / np.float32(size)
     tones = (low_peak**2 + high_peak**2) / 2.0 * np.vecdot(window, window)
     found = (
         low_peak,
         high_peak,
-        residue * np.float32(2.0 / size) / tones,
+        residue * np.float32(2.0) / tones,
         loudest / weaker,
         loudest * above.shape[1] / np.maximum(residue, np.float32(1e-9)),
         power[:, 4 * size // FFT : bass].max(1) / weaker,
