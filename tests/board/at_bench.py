@@ -56,6 +56,11 @@ class BenchWire(SerialWire):
         self._link.host_wrote += taken
         return taken
 
+    def close(self):
+        # What the kernel still carries would be thrown away when the port is closed: no loss of the pty's.
+        self._device.take()
+        super().close()
+
 
 class BenchTime:
     """Virtual seconds; the devices live in the time that passes."""
@@ -126,14 +131,17 @@ class PtyDevice:
     def next_due(self):
         return self._todo[0][0] if self._todo else float("inf")
 
+    def take(self):
+        """Everything that the host has written is received."""
+        while not self.link.gone and self.link.host_wrote > self.link.device_read:
+            assert select.select([self.master], [], [], PATIENCE_MS / 1000)[0], "pty lost bytes"
+            data = os.read(self.master, 65536)
+            self.link.device_read += len(data)
+            self.received(data)
+
     def run(self, now):
         self.now = now
-        if not self.link.gone:
-            while self.link.host_wrote > self.link.device_read:
-                assert select.select([self.master], [], [], PATIENCE_MS / 1000)[0], "pty lost bytes"
-                data = os.read(self.master, 65536)
-                self.link.device_read += len(data)
-                self.received(data)
+        self.take()
         while self._todo and self._todo[0][0] <= now + 1e-9:
             heapq.heappop(self._todo)[2]()
         self.flush()

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import socket
 import ssl
 import threading
@@ -196,7 +197,9 @@ def test_the_menu_comes_up_on_a_real_terminal(desk):
     with os.fdopen(outside, "r+b", buffering=0) as screen:
         screen.write(b"l\n\x04")  # one line typed, then the terminal is hung up
         menu_on(desk, Path(os.ttyname(inside)), None)
-        told = screen.read(1 << 16)
+        told = b""
+        while SERIAL.encode() not in told and select.select([screen], [], [], 10.0)[0]:
+            told += screen.read(1 << 16)
         os.close(inside)
     assert SERIAL.encode() in told and desk.retry_in_s() is None
 
