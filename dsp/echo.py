@@ -103,8 +103,13 @@ UNFAITHFUL = np.float32(0.3)
 """How far from 1 the part of the echo that is found in the near signal (0.3 s mean) is on another path."""
 LITTLE_GAIN = np.float32(0.2)
 """Residual over near above which a path that was learned deserves suspicion."""
-UNFAITHFUL_TIMES = 4
-"""Looks in a row, one every `NARROW_EVERY` ticks, after which the path counts as another."""
+CHANCE = np.float32(4.0)
+"""How far the difference is over the power that any near end adds to it by chance."""
+UNFAITHFUL_LOOKS = 4
+"""Looks in a row, one every `NARROW_EVERY` ticks, after which the path counts as another.
+
+One at which the difference may be chance counts for less.
+"""
 DATA_OVER_RMS = rms_from_dbm0(-36.0)
 DATA_OVER_TICKS = 13
 """A data call is over after 250 ms under this level in both directions (G.168 §7, G.165)."""
@@ -139,13 +144,14 @@ class EchoCanceller:
         self._mean_near = np.zeros(ports, np.float32)
         self._mean_residual = np.zeros(ports, np.float32)
         self._last_echo = np.zeros(ports, np.float32)
-        self._found = np.ones(
-            ports, np.float32
-        )  # of the echo, in the near signal; loud blocks count as soft ones
+        # Of the echo, in the near signal; loud blocks count as soft ones.
+        self._found = np.ones(ports, np.float32)
         self._expected = np.ones(ports, np.float32)
-        self._unfaithful = np.zeros(ports, np.int32)
+        self._chance = np.zeros(ports, np.float32)  # power of what the near end may add to found by chance
+        self._unfaithful = np.zeros(ports, np.float32)
         self._useless = np.zeros(ports, np.int32)  # ticks for which the filter has made things worse
         self._narrow = np.zeros(ports, np.int32)  # looks in a row at which the far signal was a tone
+        self._learned = np.zeros(ports, bool)
         self._rest = ResidualSuppressor(ports)
         self._enabled = np.ones(ports, bool)
         self._waited = np.zeros(ports, np.float32)  # ticks since a port last learned
@@ -171,6 +177,8 @@ class EchoCanceller:
             self._last_echo,
             self._useless,
             self._unfaithful,
+            self._chance,
+            self._learned,
             self._narrow,
             self._waited,
             self._unsolved,
@@ -253,7 +261,10 @@ class EchoCanceller:
         for mean, power in ((self._mean_near, near_power), (self._mean_residual, residual_power)):
             mean[pick] += MEAN_POWER_STEP * (power - mean[pick])
         useless = self._mean_residual[pick] > WORSE * self._mean_near[pick]
-        unlearned = self._rest.leak_db[pick] > LEARNED_LEAK_DB
+        # Somebody who speaks for long drives the usual residual up: what was learned once, counts as learned.
+        learned = self._learned[pick] | (self._rest.leak_db[pick] < LEARNED_LEAK_DB)
+        self._learned[pick] = learned
+        unlearned = ~learned
         # A filter that has not learned and hardly helps is more likely made of what the near end says.
         helpless = unlearned & (self._mean_residual[pick] > HELPLESS * self._mean_near[pick])
         worse = useless | helpless | (residual_power > np.where(unlearned, 1.0, WORSE_AT_ONCE) * near_power)
@@ -424,23 +435,26 @@ class EchoCanceller:
 
         The estimated echo is found in the near signal once, whoever speaks besides. On a path that
         is like the old one, but is another, it is found less (or more), and little is taken away.
+        A near end much louder than the echo is a little like it by chance, the more the louder it is.
         """
         # <near, estimate> follows from the three powers.
         together = np.float32(0.5) * (near_power + estimate_power - residual_power)
         loud = estimate_power > FAR_SILENT_RMS**2
         per = np.float32(FAITH_STEP) * loud / (near_power + np.float32(100.0))
         heard = estimate_power * per
-        found, expected = self._found[pick], self._expected[pick]
         keep = 1 - FAITH_STEP * loud
-        found = found * keep + together * per
-        expected = expected * keep + heard
-        self._found[pick], self._expected[pick] = found, expected
-        doubtful = np.abs(found - expected) > UNFAITHFUL * expected
+        found = self._found[pick] * keep + together * per
+        expected = self._expected[pick] * keep + heard
+        chance = self._chance[pick] * np.square(keep) + near_power * heard * per
+        self._found[pick], self._expected[pick], self._chance[pick] = found, expected, chance
+        off = np.abs(found - expected)
+        doubtful = loud & self._learned[pick] & (off > UNFAITHFUL * expected)
         doubtful &= self._mean_residual[pick] > LITTLE_GAIN * self._mean_near[pick]
-        doubtful &= loud & (self._rest.leak_db[pick] < LEARNED_LEAK_DB)
+        odds = np.minimum(np.square(off) / (CHANCE * chance + np.float32(1e-12)), 1)
         unfaithful = self._unfaithful[pick]
-        self._unfaithful[pick] = np.where(loud, np.where(doubtful, unfaithful + 1, 0), unfaithful)
-        suspect = self._unfaithful[pick] >= UNFAITHFUL_TIMES
+        more = np.where(doubtful, unfaithful + np.square(odds), 0)
+        self._unfaithful[pick] = np.where(loud, more, unfaithful)
+        suspect = self._unfaithful[pick] >= UNFAITHFUL_LOOKS
         if suspect.any():
             self._start_again(rows[suspect])
 
@@ -452,6 +466,7 @@ class EchoCanceller:
         self._useless[rows] = 0
         self._unfaithful[rows] = 0
         self._found[rows] = self._expected[rows]
+        self._learned[rows] = False
         self._rest.leak_db[rows] = 0
         self._mean_residual[rows] = self._mean_near[rows]
 

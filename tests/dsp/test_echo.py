@@ -94,14 +94,20 @@ def test_2c_a_changed_path_is_learned_again(line):
     assert by_second[:, 7:].mean() >= 30
 
 
-def test_3_double_talk_leaves_echo_down_and_speech_alone(line):
-    after = in_boxes(line.sent, line.double)
+@pytest.fixture(scope="module", params=[1, 21, 32])
+def talkers(request, line):
+    """Three groups; in two of them somebody much louder than the echo is a little like it for a moment."""
+    return line if request.param == 1 else Line(request.param)
+
+
+def test_3_double_talk_leaves_echo_down_and_speech_alone(talkers):
+    after = in_boxes(talkers.sent, talkers.double)
     cut = slice(DOUBLE_TALK_S * RATE, None)
     # Whatever differs from the talker alone, echo left over or speech damaged, counts as error.
-    error_db = lines.gain_db(line.echo[:, cut], (after - line.talk)[:, cut])
+    error_db = lines.gain_db(talkers.echo[:, cut], (after - talkers.talk)[:, cut])
     assert error_db.min() >= 6
     assert error_db.mean() >= 18
-    level_db = lines.gain_db(line.talk[:, cut], after[:, cut])
+    level_db = lines.gain_db(talkers.talk[:, cut], after[:, cut])
     assert np.abs(level_db).max() <= 0.3
 
 
