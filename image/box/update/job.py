@@ -129,7 +129,7 @@ class Job:
         try:
             if self.downgrade_consent:
                 files.write(consent, found.version.encode())
-            self._install(path)
+            self._install(path, slot)
         except Problem:
             history.forget(self.places)
             raise
@@ -151,15 +151,21 @@ class Job:
 
     def _go_on(self, left: str) -> None:
         if left == "installing":
-            # RAUC's own service writes, whether or not anybody looks on.
-            self._until_rauc_is_idle()
             expected = history.pending(self.places) or {}
             slot = str(expected.get("slot", ""))
-            if self.ways.next_slot() != slot:
+            try:
+                self._look_on(slot)
+            except Problem:
                 history.forget(self.places)
-                raise history.interrupted(spoilt=self.ways.spoilt())
+                raise
             self._written(str(expected.get("version", "")), slot)
         self._leave()
+
+    def _look_on(self, slot: str) -> None:
+        """RAUC's own service writes, whether or not its client is there. Raises Problem when it did not."""
+        self._until_rauc_is_idle()
+        if self.ways.next_slot() != slot:
+            raise history.interrupted(spoilt=self.ways.spoilt())
 
     @staticmethod
     def _until_rauc_is_idle() -> None:
@@ -184,7 +190,7 @@ class Job:
                 return False
         return not self._stop.is_set()
 
-    def _install(self, path: Path) -> None:
+    def _install(self, path: Path, slot: str) -> None:
         last, errors, refused = "", [], None
         with commands.start(("rauc", "install", str(path))) as process:
             assert process.stdout is not None
@@ -197,6 +203,10 @@ class Job:
                     refused = HOOK.search(last) or refused
                     errors += [last] if "error" in last.lower() or "fail" in last.lower() else []
             status = process.wait()
+        if status < 0:
+            # A signal has ended the client alone, for want of memory, say.
+            self._look_on(slot)
+            return
         if status and refused:
             raise Problem(refused[1], refused[2])
         if status:

@@ -63,6 +63,10 @@ def test_an_engine_that_cannot_stay_up_ends_in_a_reboot():
     assert unit("zongji-engine.service")["Unit"]["StartLimitAction"] == "reboot"
 
 
+def test_what_the_system_daemon_waits_for_is_not_ended_before_it():
+    assert unit("zongji-system.service")["Service"]["KillMode"] == "mixed"
+
+
 def test_nothing_is_listened_on_but_what_the_firewall_lets_in():
     ports = {
         line

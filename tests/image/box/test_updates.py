@@ -218,6 +218,23 @@ def test_a_failing_installation_names_its_reason_and_expects_nothing(places, pro
     assert "nothing was changed" not in state["problem"]["message"]
 
 
+@pytest.mark.parametrize(("next_slot", "end"), [("B", "rebooting"), ("A", "failed")])
+def test_what_raucs_service_writes_counts_when_its_client_was_killed(
+    places, programs, box, bring, next_slot, end
+):
+    source = bring()
+    program = programs.folder / "rauc"
+    program.write_text(program.read_text().replace("exit 0", "kill -TERM $$"))
+    programs.says("busctl", 's "idle"')
+    box.next_slot, box.spoilt = next_slot, True
+    state = install(places, box, source)
+    assert state["state"] == end
+    if end == "failed":
+        assert state["problem"]["code"] == "interrupted_writing" and history.pending(places) is None
+    else:
+        assert outcomes(places) == ["installed"] and history.pending(places)["written"]
+
+
 def test_what_the_bundles_own_check_refuses_is_named(places, programs, box, bring, maker):
     source = bring()
     words = "LastError: Bundle rejected: Hook returned: no_slot: /dev/zongji/rootfs-b is missing"
