@@ -145,6 +145,11 @@ PROBLEM: dict[str, Any] = {
         "The connection to the share was lost in the middle. Nothing that looks like a whole backup was "
         "left there."
     ),
+    "share_silent": _l(
+        "The server of the share did not answer for %(detail)s seconds, so this was given up. Check that it "
+        "is switched on and the network works, then try again. Nothing that looks like a whole backup was "
+        "left there."
+    ),
     "busy": _l("Something else is being done. Wait until it has ended."),
     "unknown_repair": _l("The box does not know this repair. Reload the page."),
 }

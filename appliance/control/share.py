@@ -20,6 +20,7 @@ from appliance.control.effects import Message
 from appliance.control.gate import Gate
 from appliance.paths import Home
 from appliance.services import backup, backup_key, copies
+from appliance.services.apart import Apart, Lost
 from appliance.services.backup_errors import BackupError
 from appliance.store import StoreError
 
@@ -41,6 +42,7 @@ class Share:
         self._gate = gate
         self._system = system
         self._clock = wall_clock
+        self._apart = Apart()
         self._tried: Message | None = None
         self._problem: Message | None = None
         self._listed: list[Message] | None = None
@@ -143,7 +145,7 @@ class Share:
         self._tried = None
         try:
             with self.opened() as place:
-                free = copies.probe(place)
+                free = self._apart.run("probe", place)
         except BackupError as error:
             self._tried = {"at": self._clock(), "free": 0, "problem": error.as_dict()}
             raise
@@ -155,19 +157,23 @@ class Share:
         self._listed = None
         own = backup_key.load(self._home)
         with self.opened() as place:
-            self._listed = copies.listed(place, own.public if own else "")
+            self._listed = self._apart.run("listed", place, own_key=own.public if own else "")
 
     def copy(self, path: Path, step: backup.Step) -> None:
         """Copy a backup there. Raises BackupError."""
         with self.opened() as place:
-            copies.copy(path, place, step)
+            self._apart.run("copy", place, step, path=str(path))
 
     def fetch(self, name: str, step: backup.Step) -> Path:
         """Bring a backup from there to the folder of uploads. Raises BackupError, OSError."""
         target = self._home.uploads / name
         self._home.uploads.mkdir(mode=0o770, exist_ok=True)
         with self.opened() as place:
-            copies.fetch(place, name, target, step)
+            try:
+                self._apart.run("fetch", place, step, name=name, target=str(target))
+            except Lost:
+                target.unlink(missing_ok=True)
+                raise
         return target
 
     # -------------------------------------------------------------------- daily
@@ -188,7 +194,8 @@ class Share:
         """Copy the daily backup there; what goes wrong is in `problem`."""
         try:
             with self.opened() as place:
-                copies.copy_daily(made, place, keep, int(self.setting("keep")), step)
+                most = int(self.setting("keep"))
+                self._apart.run("copy_daily", place, step, path=str(made.path), keep=keep, most=most)
             self._problem = None
         except BackupError as error:
             log.error("copying the daily backup to the share: %s", error)

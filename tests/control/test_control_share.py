@@ -1,6 +1,8 @@
 """Backups on a share of the network, with a folder in place of what the system daemon mounts."""
 
 import errno
+import os
+import sys
 import time
 
 import pytest
@@ -8,7 +10,8 @@ from test_control_care import DAY_S, finished, state
 
 from appliance.client import CallFailed
 from appliance.paths import Home
-from appliance.services import backup, backup_key, copies
+from appliance.services import apart, backup, backup_key, copies
+from appliance.services.apart import Apart
 from appliance.store import open_store
 
 MORNING = time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
@@ -66,6 +69,17 @@ def shared(make_desk, store, daemon):
     care._clock = lambda: MORNING
     assert desk.request("share_password", client=7, password=PASSWORD)["result"] == {}
     return desk
+
+
+@pytest.fixture
+def here(shared, monkeypatch):
+    """What is done on the share is done in this process, where a test can put its hands in."""
+
+    def run(what, place, step=backup.quiet, **words):
+        return apart.WORK[what](place, words, step)
+
+    monkeypatch.setattr(shared.control._care._share._apart, "run", run)
+    return shared
 
 
 @pytest.fixture
@@ -162,7 +176,9 @@ def test_a_copy_that_fails_is_told_and_tried_again_an_hour_later(shared, daemon,
     assert "backup_share" not in {one["id"] for one in shared.request("checks")["result"]["findings"]}
 
 
-def test_a_copy_that_the_box_cannot_note_is_not_made_anew_every_five_minutes(shared, daemon, monkeypatch):
+def test_a_copy_that_the_box_cannot_note_is_not_made_anew_every_five_minutes(
+    here, shared, daemon, monkeypatch
+):
     def full(path, where):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -174,7 +190,7 @@ def test_a_copy_that_the_box_cannot_note_is_not_made_anew_every_five_minutes(sha
     assert len(daemon.calls) == opened
 
 
-def test_a_file_from_a_share_never_takes_the_room_of_calls(shared, there, home, monkeypatch):
+def test_a_file_from_a_share_never_takes_the_room_of_calls(here, shared, there, home, monkeypatch):
     assert finished(shared, "backup_make", share=True)["problem"] is None
     (name,) = there()
     monkeypatch.setattr("appliance.services.budget.room_bytes", lambda *_: 4000)
@@ -236,7 +252,9 @@ def test_backups_there_are_listed_and_restored(shared, there, home):
         (errno.EIO, "share_gone"),
     ],
 )
-def test_what_fails_in_the_middle_is_named_and_let_go_of(shared, daemon, there, monkeypatch, number, code):
+def test_what_fails_in_the_middle_is_named_and_let_go_of(
+    here, shared, daemon, there, monkeypatch, number, code
+):
     finished(shared, "backup_make")
     name = state(shared)["backups"][0]["name"]
 
@@ -251,7 +269,9 @@ def test_what_fails_in_the_middle_is_named_and_let_go_of(shared, daemon, there, 
     assert there() == [name]
 
 
-def test_half_a_copy_that_a_lost_connection_left_is_removed_by_the_next(shared, daemon, there, monkeypatch):
+def test_half_a_copy_that_a_lost_connection_left_is_removed_by_the_next(
+    here, shared, daemon, there, monkeypatch
+):
     finished(shared, "backup_make")
     name = state(shared)["backups"][0]["name"]
 
@@ -269,3 +289,111 @@ def test_half_a_copy_that_a_lost_connection_left_is_removed_by_the_next(shared, 
     (daemon.mount_point / "office" / "zongji" / other).touch()
     finished(shared, "backup_copy", name=name, share=True)
     assert there() == sorted([name, other])
+
+
+PROCESS = """
+import signal, sys
+from pathlib import Path
+from appliance.services import apart, copies
+
+def wait_for_ever(*_):
+    Path(sys.argv[1]).write_text(str(os.getpid()))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        signal.pause()
+
+os = copies.os
+{patch}
+apart.main()
+"""
+
+
+@pytest.fixture
+def process_that(tmp_path, monkeypatch):
+    """process_that(patch) → what works on the share in a process with `patch` done in it. No time passes
+    until it waits for ever (`number` is written), then all of it at once."""
+    script, number = tmp_path / "process.py", tmp_path / "number"
+    select = apart.select.select
+
+    def looking(sources, into, beside, timeout_s):
+        assert timeout_s == apart.QUIET_S
+        while not number.exists():
+            if found := select(sources, into, beside, 0.02)[0]:
+                return found, [], []
+        return select(sources, into, beside, 0)
+
+    monkeypatch.setattr(apart.select, "select", looking)
+
+    def make(patch):
+        script.write_text(PROCESS.format(patch=patch))
+        return Apart((sys.executable, str(script), str(number)))
+
+    make.number = number
+    return make
+
+
+STUCK = {
+    "written": "os.fsync = wait_for_ever",
+    "read back": "copies._same = wait_for_ever",
+    "looked at": "copies.shutil.disk_usage = wait_for_ever",
+}
+
+
+@pytest.mark.parametrize("when", STUCK)
+def test_a_server_that_vanishes_in_the_middle_ends_the_copy_and_whoever_waits_for_it(
+    shared, daemon, there, process_that, monkeypatch, when
+):
+    assert finished(shared, "backup_make")["problem"] is None
+    name = state(shared)["backups"][0]["name"]
+    with monkeypatch.context() as patch:
+        patch.setattr(shared.control._care._share, "_apart", process_that(STUCK[when]))
+        told = finished(shared, "backup_copy", name=name, share=True)["problem"]
+    assert (told["code"], told["detail"]) == ("share_silent", "75")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(process_that.number.read_text()), 0)
+    assert not daemon.mounted
+    process_that.number.unlink()
+    assert finished(shared, "backup_copy", name=name, share=True)["problem"] is None
+    assert there() == [name], "what was left half is gone"
+
+
+def test_a_server_that_vanishes_while_a_backup_is_fetched_leaves_no_half_of_it(
+    shared, there, home, process_that, monkeypatch
+):
+    assert finished(shared, "backup_make", share=True)["problem"] is None
+    (name,) = there()
+    patch = "pour = copies._pour\ncopies._pour = lambda *words: (pour(*words), wait_for_ever())"
+    monkeypatch.setattr(shared.control._care._share, "_apart", process_that(patch))
+    assert finished(shared, "restore_prepare", name=name, share=True)["problem"]["code"] == "share_silent"
+    assert process_that.number.exists() and not list(home.uploads.iterdir())
+
+
+def test_the_daily_copy_to_a_server_that_vanishes_is_told_and_tried_again(
+    shared, daemon, there, process_that, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(shared.control._care._share, "_apart", process_that(STUCK["written"]))
+        shared.pass_time(1000)
+    assert problem(shared)["code"] == "share_silent" and not daemon.mounted
+    process_that.number.unlink()
+    shared.control._care._clock = lambda: MORNING + 3700
+    shared.pass_time(400)
+    assert problem(shared) is None and len(there()) == 1
+
+
+def test_a_process_that_dies_is_an_error_not_a_wait(shared, daemon, process_that, monkeypatch):
+    working = process_that("os.fsync = lambda _: os._exit(3)")
+    monkeypatch.setattr(shared.control._care._share, "_apart", working)
+    assert finished(shared, "share_try")["problem"]["code"] == "failed"
+    assert not daemon.mounted
+
+
+def test_silence_is_measured_by_the_clock_and_from_the_last_byte_on(daemon):
+    place = copies.Place("share", "//nas/x", daemon.mount_point)
+    talks = 'import time\nprint(\'{"step": ["copying", 1, 9]}\', flush=True)\ntime.sleep(600)'
+    told = []
+    with pytest.raises(apart.Lost, match=r"//nas/x has not answered for 0\.5 s") as caught:
+        Apart((sys.executable, "-c", talks), 0.5).run("probe", place, lambda *step: told.append(step))
+    assert caught.value.code == "share_silent"
+    assert told in ([], [("copying", 1, 9)]), "a slow machine may not have come so far"

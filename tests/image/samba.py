@@ -1,6 +1,7 @@
-"""A Samba server of this machine that a box in QEMU reaches at 10.0.2.4."""
+"""A Samba server of this machine that a box in QEMU reaches at 10.0.2.4, and that may fall silent."""
 
 import getpass
+import os
 import signal
 import socket
 import subprocess
@@ -108,6 +109,15 @@ class Samba:
                     raise VmError(f"smbd does not run: {said}") from None
                 time.sleep(0.1)
 
+    def falls_silent(self) -> None:
+        """From now on nobody gets an answer, though connections stay."""
+        os.killpg(self._server.pid, signal.SIGSTOP)
+
+    def answers_again(self) -> None:
+        """Silence is over."""
+        os.killpg(self._server.pid, signal.SIGCONT)
+
     def __exit__(self, *raised: object) -> None:
+        self.answers_again()
         self._server.send_signal(signal.SIGTERM)
         self._server.wait()

@@ -35,8 +35,18 @@ def box(ready, samba, tmp_path_factory):
 
 def done(box, path: str, **fields) -> dict:
     """Ask the page for a job and wait for its end: what it leaves on the page."""
+    begin(box, path, **fields)
+    return ended(box)
+
+
+def begin(box, path: str, **fields) -> None:
+    """Ask the page for a job."""
     page = box.pages.post(path, form_at="/admin/backups/", **fields)
     assert page.status == 200, page
+
+
+def ended(box) -> dict:
+    """Wait for the end of the job: what it leaves on the page."""
     until = time.monotonic() + PATIENCE_S
     while not (job := box.pages.json("/admin/backups/state")["job"])["ended"]:
         if time.monotonic() > until:
@@ -107,3 +117,31 @@ def test_what_is_wrong_with_a_share_is_named(box):
     assert tried(box, share__server="10.0.2.77") == "share_unreachable"
     assert tried(box, share__name="small") == ""
     assert done(box, "/admin/backups/make", to="share")["problem"]["code"] == "share_full"
+
+
+def test_a_server_that_falls_silent_in_the_middle_ends_the_copy_with_a_name(box, samba):
+    folder = samba.files / "silent"
+    assert tried(box, share__folder="silent") == ""
+    box.shell(
+        "mkdir -p /data/zongji/recordings/2026/11/28 && head -c 16000000 /dev/urandom "
+        "> /data/zongji/recordings/2026/11/28/long.wav"
+    )
+    starts = "systemctl show -P NRestarts zongji-engine zongji-control zongji-web zongji-system"
+    before = box.shell(starts)
+    begin(box, "/admin/backups/make", to="share", recordings="on")
+    until = time.monotonic() + PATIENCE_S
+    while not any(half.stat().st_size for half in folder.glob("*.part")):
+        assert time.monotonic() < until, "the copy was not begun"
+        time.sleep(0.05)
+    samba.falls_silent()
+    try:
+        assert ended(box)["problem"]["code"] in ("share_silent", "share_gone")
+    finally:
+        samba.answers_again()
+    assert not list(folder.glob("*.zjb")), "nothing there looks like a whole backup"
+    assert box.shell("grep -c cifs /proc/mounts || true").strip() == "0"
+    assert box.shell(starts) == before
+    # Once it answers the copy is made, and what was left half is gone.
+    name = box.control("backups")["backups"][0]["name"]
+    assert done(box, f"/admin/backups/{name}/copy", to="share")["problem"] is None
+    assert [one.name for one in folder.iterdir()] == [name]
