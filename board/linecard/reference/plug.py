@@ -2,6 +2,7 @@
 
 The socket is what tests/board/linecard/ioplug/pcm_zongji.c speaks: first a line
 `capture|playback CHANNELS RATE PERIOD BUFFER`, then interleaved 16-bit frames; on
+a capture connection the host says with a byte that it listens (1) or no more (0), on
 a playback connection the card answers each piece it has played with its length in
 frames (32 bits), all ones when it had nothing to play and has stopped.
 """
@@ -41,6 +42,8 @@ class Stream:
         self.channels = 0
         self.queue = bytearray()
         self.playing = False
+        self.listening = False
+        """Capture: the host takes what is sent."""
         self.closed = False
         self._unsent = b""
 
@@ -66,6 +69,9 @@ class Stream:
             self.queue[:] = rest
         elif not self.direction and len(self.queue) > _MOST_GREETING:
             self.closed = True
+        if self.direction == "capture" and self.queue:
+            self.listening = bool(self.queue[-1])
+            self.queue.clear()
 
     def send(self, data: bytes) -> None:
         """Send, or drop what the other side has no room for, as a USB device does; whole pieces only."""

@@ -50,15 +50,34 @@ class LockedCard(PluggedCard):
         waited = 0
         while not stop():
             self.serve()
-            playback = [stream for stream in self._streams if stream.direction == "playback"]
-            # While the host plays, it alone moves time on, however slowly this machine lets it.
-            patience = 20000 if self.streaming and any(stream.playing for stream in playback) else 20
-            if waited > patience or any(len(stream.queue) >= stream.channels * 320 for stream in playback):
+            if self._host_is_ready() or waited > (ASTRAY if self._host_moves_time() else UNHEARD):
                 self.step()
                 waited = 0
             else:
                 waited += 1
                 select.select(self._watched(), [], [], 0.001)
+
+    def _of(self, direction):
+        return [stream for stream in self._streams if stream.direction == direction]
+
+    def _host_is_ready(self):
+        """It listens, and has written what is to be played next."""
+        listens = all(stream.listening for stream in self._of("capture"))
+        return listens and any(len(one.queue) >= one.channels * 320 for one in self._of("playback"))
+
+    def _host_moves_time(self):
+        """It does so from when it opens the sound until it has nothing more to play, however slowly this
+        machine lets it: a card that went on alone while the host starts would run dry."""
+        if not self.streaming or not self._streams:
+            return False
+        starting = not all(stream.listening for stream in self._of("capture"))
+        return starting or any(stream.playing or stream.queue for stream in self._of("playback"))
+
+
+ASTRAY = 20000
+"""Turns of the card after which a host that had to go on is stuck: time goes on, and the test fails."""
+UNHEARD = 20
+"""Turns for a block while there is no host to wait for."""
 
 
 class Rig:

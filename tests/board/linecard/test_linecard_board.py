@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from board.door import Door
 from board.linecard import LinecardBoard
 from board.linecard import messages as msg
 from board.linecard.serialline import SerialLine
+from board.linecard.sound import PRIME
 from board.linecard.update import FirmwareUpdate, Progress
 from board.registry import open_board
 from dsp.callerid_send import display_samples, send_plan
@@ -184,22 +184,21 @@ def test_a_block_too_many_before_the_card_is_left_out_again(rigs, open_card):
 def test_a_device_that_answers_xrun_for_ever_is_lost_at_once(rigs, open_card):
     rig = rigs(lines=1, phones=1, pcm="stuck 1", hasty=True)
     board = open_card(rig)
-    began_s = time.monotonic()
+    began_s = rig.now_s()
     with pytest.raises(BoardError, match=r"overruns for ever.*pulled out or is broken"):
-        for _ in range(5):
-            board.read()
-    assert time.monotonic() - began_s < 0.5
+        board.read()
+    assert rig.now_s() - began_s <= PRIME * 0.02, "no time but that of the silence played at the start"
 
 
 def test_a_device_that_stops_giving_samples_is_lost_after_a_second(rigs, open_card):
     rig = rigs(lines=1, phones=1, hasty=True)
     host = Host(open_card(rig))
     host.run(0.2)
+    began_s = rig.now_s()
     rig.card.streaming = False
-    began_s = time.monotonic()
-    with pytest.raises(BoardError, match="no samples"):
+    with pytest.raises(BoardError, match="has given no samples for 1 s"):
         host.run(0.4)
-    assert 0.5 < time.monotonic() - began_s < 2.0
+    assert rig.now_s() - began_s >= 1.0
 
 
 def test_a_period_of_another_size_is_refused(rigs):
@@ -227,10 +226,9 @@ def test_a_card_pulled_out_is_lost_and_comes_back_with_the_same_names(rigs, open
     host.run(0.2)
     names = [port.name for port in host.board.ports]
     rig.act(rig.card.unplug)
-    began_s = time.monotonic()
-    with pytest.raises(BoardError, match=r"lost|no samples"):
+    # At once: not after a second without samples.
+    with pytest.raises(BoardError, match="was lost"):
         host.run(1.0)
-    assert time.monotonic() - began_s < 0.5, "the tick must not hang on a card that was pulled out"
     host.board.close()
     rig.act(rig.card.plug)
     again = Host(open_card(rig))

@@ -3,7 +3,8 @@
  *   pcm.NAME { type zongji  path "/dir/sound.sock" }
  *
  * After "DIRECTION CHANNELS RATE PERIOD BUFFER\n" from here, a capture socket
- * carries interleaved 16-bit frames to us, a playback socket carries them to the
+ * carries interleaved 16-bit frames to us and, back, one byte whenever the program
+ * starts (1) or stops (0) listening; a playback socket carries them to the
  * card and, back, one 32-bit count for every piece the card has played (all ones:
  * the card had nothing to play and has stopped). The card's pace is the clock.
  * What the kernel has queued in the socket is what a real card has in its buffer.
@@ -127,19 +128,27 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
     return frames;
 }
 
+static int tell_listening(struct card *card, char listening)
+{
+    if (card->io.stream == SND_PCM_STREAM_CAPTURE && send(card->fd, &listening, 1, MSG_NOSIGNAL) != 1)
+        return gone(card);
+    return 0;
+}
+
 static int on_start(snd_pcm_ioplug_t *io)
 {
     struct card *card = io->private_data;
     if (io->stream == SND_PCM_STREAM_CAPTURE && forget_queued(card))
         return gone(card);
     card->running = 1;
-    return 0;
+    return tell_listening(card, 1);
 }
 
 static int on_stop(snd_pcm_ioplug_t *io)
 {
-    ((struct card *)io->private_data)->running = 0;
-    return 0;
+    struct card *card = io->private_data;
+    card->running = 0;
+    return tell_listening(card, 0);
 }
 
 static int on_prepare(snd_pcm_ioplug_t *io)
