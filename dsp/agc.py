@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.levels import OVERLOAD_DBM0, SAMPLE_RATE_HZ, SILENCE_DBM0, clean
-from dsp.linescan import HOP, Framer
+from dsp.linescan import HOP, WINDOW
 from dsp.tonality import tonal
-from dsp.voice import ABOVE_FLOOR_DB, QUIETEST_DBM0, VoiceActivity
+from dsp.voice import LEAST_POWER, VoiceActivity
 
 TARGET_DBM0 = OVERLOAD_DBM0 + 3.01 - 26.0
 LOWEST_DB = -12.0
@@ -47,7 +47,9 @@ TOP_FALL = 10.0 ** (-0.3 / 10.0)
 MEMORY_FRAMES = 50
 """Frames of speech (1 s of talking) over which its power is averaged; fewer at the beginning."""
 
-_RAMP = (np.arange(1, HOP + 1) / HOP).astype(np.float32)
+_RAMP = np.stack([np.ones(HOP), np.arange(1, HOP + 1) / HOP]).astype(np.float32)
+"""Times a gain and its change."""
+_FACTOR = np.float32(np.log(10.0) / 20.0)
 
 Array = NDArray[np.float32]
 
@@ -91,20 +93,23 @@ class Agc:
         self.fixed_db: Array = np.zeros(ports, np.float32)
         self.speech_dbm0: Array = np.full(ports, np.nan, np.float32)
         self._automatic = np.ones(ports, np.bool_)
+        self._all_automatic = True
         self._voice = VoiceActivity(ports)
-        self._framer = Framer(ports)
+        self._window: Array = np.zeros((ports, WINDOW), np.float32)
+        """Two frames, that tones are looked for in when the second is whole."""
+        self._place = WINDOW - HOP
         self._power = np.zeros(ports)  # of speech, before the fixed gain, over that of 0 dBm0
         self._top = np.zeros(ports)  # the loudest frame of speech of late, likewise
         self._heard = np.zeros(ports, np.int32)  # frames of speech, up to MEMORY_FRAMES
         self._tone = np.zeros(ports, np.bool_)  # in the last window that was looked at
-        self._odd = False
         self._run = np.zeros(ports, np.int32)  # loud frames in a row that were no tone
         self._loudest_dbm0: Array = np.full(ports, SILENCE_DBM0, np.float32)  # of late
-        self._last_dbm0: Array = np.full(ports, SILENCE_DBM0, np.float32)  # level of the frame before
+        self._last: Array = np.full(ports, LEAST_POWER, np.float32)  # power of the frame before
         self._active = np.ones(ports, np.bool_)  # active during the whole frame so far
-        self._now: Array = np.ones(ports, np.float32)  # factor at the start of this frame
-        self._next: Array = np.ones(ports, np.float32)  # and at its end
+        # The factor at the start of this frame, and how much more it is at its end.
+        self._gains: Array = np.stack([np.ones(ports), np.zeros(ports)], axis=1).astype(np.float32)
         self._held_db = np.zeros(ports)  # what the limiter takes away at the last sample
+        self._holding = False
         self._fill = 0
 
     def reset(self, ports: Sequence[int]) -> None:
@@ -114,13 +119,14 @@ class Agc:
         """
         index = np.asarray(ports, np.intp)
         self._voice.reset(ports)
-        self._framer.reset(index)
+        self._window[index] = 0.0
         self.gain_db[index] = 0.0
         self.speech_dbm0[index] = np.nan
         self._loudest_dbm0[index] = SILENCE_DBM0
         for state in (self._power, self._top, self._heard, self._run, self._held_db, self._tone):
             state[index] = 0
-        self._now[index] = self._next[index] = _factor(self.fixed_db[index])
+        self._gains[index, 0] = _factor(self.fixed_db[index])
+        self._gains[index, 1] = 0.0
 
     def set_fixed(self, ports: Sequence[int], gain_db: float) -> None:
         """Fixed gain of these ports in dB, reached over the next whole 20 ms."""
@@ -132,6 +138,7 @@ class Agc:
     def set_automatic(self, ports: Sequence[int], on: bool) -> None:
         """Switch the automatic gain of these ports; off, it returns to 0 dB at its usual pace."""
         self._automatic[list(ports)] = on
+        self._all_automatic = bool(self._automatic.all())
 
     def process(
         self, x: NDArray[np.float32] | NDArray[np.int16], active: NDArray[np.bool_] | None = None
@@ -144,75 +151,68 @@ class Agc:
         """
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"a block must be [{self.ports}, n], not {list(x.shape)}")
-        out = clean(x)
+        x = clean(x)
+        out = np.empty(x.shape, np.float32)
         start = 0
-        while start < out.shape[1]:
-            if active is not None:
+        while start < x.shape[1]:
+            stop = min(start + HOP - self._fill, x.shape[1])
+            part = x[:, start:stop]
+            window = self._window[:, self._place : self._place + stop - start]
+            self._place += stop - start
+            if active is None:
+                window[:] = part
+            else:
                 self._active &= active
-            stop, whole = self._framer.push(out, active, start)
-            part = out[:, start:stop]
-            self._voice.process(part, active)
-            self._amplify(part)
+                np.multiply(part, active[:, None], out=window)
+            self._voice.process_clean(part, active)
+            self._amplify(part, out[:, start:stop])
             start = stop
-            if whole:
+            if not self._fill:
                 self._decide()
-                self._framer.step()
                 self._active[:] = True
         return out
 
-    def _amplify(self, part: Array) -> None:
-        """Apply the ramp of this frame, and the limiter, in place."""
+    def _amplify(self, part: Array, out: Array) -> None:
+        """Apply the ramp of this frame, and the limiter."""
         n = part.shape[1]
-        place = _RAMP[self._fill : self._fill + n]
+        np.multiply(part, self._gains @ _RAMP[:, self._fill : self._fill + n], out=out)
         self._fill = (self._fill + n) % HOP
-        change = self._next - self._now
-        part *= self._now[:, None]
-        moving = np.flatnonzero(change)
-        if moving.size:
-            ramp = (change[moving] / self._now[moving])[:, None] * place
-            ramp += 1.0
-            if moving.size == self.ports:
-                part *= ramp
-            else:
-                part[moving] *= ramp
-        if not self._fill:
-            self._now[:] = self._next
-        holding = self._held_db > 0.0
-        if part.max(initial=0.0) <= LIMIT and part.min(initial=0.0) >= -LIMIT and not holding.any():
+        if not self._holding and out.max() <= LIMIT and out.min() >= -LIMIT:
             return
-        size = np.maximum(part.max(axis=1), -part.min(axis=1))
-        rows = np.flatnonzero((size > LIMIT) | holding)
+        size = np.maximum(out.max(axis=1), -out.min(axis=1))
+        rows = np.flatnonzero((size > LIMIT) | (self._held_db > 0.0))
         # Each peak asks for its reduction, which then fades along a straight line in dB:
         # held[n] = max over k <= n of (asked[k] - fading * (n - k)), a running maximum.
         fading = LIMITER_RELEASE_DB * np.arange(n + 1)
         asked = np.empty((rows.size, n + 1))
         asked[:, 0] = self._held_db[rows]
-        asked[:, 1:] = 20.0 * np.log10(np.maximum(np.abs(part[rows]), LIMIT) / LIMIT)
+        asked[:, 1:] = 20.0 * np.log10(np.maximum(np.abs(out[rows]), LIMIT) / LIMIT)
         held = np.maximum.accumulate(asked + fading, axis=1) - fading
-        part[rows] *= _factor(-held[:, 1:])
+        out[rows] *= _factor(-held[:, 1:])
         self._held_db[rows] = np.where(held[:, -1] > 1e-9, held[:, -1], 0.0)
+        self._holding = bool(self._held_db.any())
 
     def _decide(self) -> None:
         """The gains of the next frame, from the frame that is now whole."""
         voice = self._voice
-        level_dbm0 = voice.level_dbm0
-        loud = voice.voice & self._active & (level_dbm0 > QUIETEST_DBM0)
-        loud &= level_dbm0 > voice.floor_dbm0 + ABOVE_FLOOR_DB
-        heard_dbm0 = np.where(self._active, level_dbm0, SILENCE_DBM0)
-        np.maximum(self._loudest_dbm0 - LOUDEST_FALL_DB, heard_dbm0, out=self._loudest_dbm0)
-        loud &= level_dbm0 > self._loudest_dbm0 - UNDER_LOUDEST_DB
-        # A window is two frames long: every second one sees all of the sound.
-        self._odd = not self._odd
-        if self._odd:
+        level_dbm0, loudest_dbm0 = voice.level_dbm0, self._loudest_dbm0
+        loud = voice.voice & voice.loud
+        loud &= self._active
+        loudest_dbm0 -= LOUDEST_FALL_DB
+        np.maximum(loudest_dbm0, level_dbm0, out=loudest_dbm0)
+        loud &= level_dbm0 > loudest_dbm0 - UNDER_LOUDEST_DB
+        if self._place == WINDOW:
+            self._place = 0
             self._tone[:] = False
             rows = np.flatnonzero(loud)
-            self._tone[rows] = tonal(self._framer.window[rows])
-        loud &= ~self._tone
-        self._run[:] = np.where(loud, self._run + 1, 0)
+            self._tone[rows] = tonal(self._window[rows])
+        np.greater(loud, self._tone, out=loud)
+        self._run += 1
+        self._run *= loud
         sure = np.flatnonzero(self._run > EDGE_FRAMES + 1)  # what is judged is the frame before this one
         if sure.size:
             heard = np.minimum(self._heard[sure] + 1, MEMORY_FRAMES)
-            power = 10.0 ** (self._last_dbm0[sure] / 10.0)
+            power = self._last[sure]
             # After somebody loud the mean would sink for many seconds; it is never above the top of late.
             top = np.maximum(self._top[sure] * TOP_FALL, power)
             mean = self._power[sure]
@@ -222,19 +222,23 @@ class Agc:
             self.speech_dbm0[sure] = speech_dbm0
             wanted = self.target_dbm0 - speech_dbm0
             wanted = np.minimum(np.maximum(wanted, self.lowest_db), self.highest_db)
-            automatic = self._automatic[sure]
-            self._move(sure[automatic], wanted[automatic])
-        self._last_dbm0[:] = level_dbm0
-        leaving = np.flatnonzero(~self._automatic & (self.gain_db != 0.0))
-        if leaving.size:
-            self._move(leaving, np.zeros(leaving.size))
-        self._next[:] = _factor(self.fixed_db + self.gain_db)
+            if not self._all_automatic:
+                automatic = self._automatic[sure]
+                sure, wanted = sure[automatic], wanted[automatic]
+            self._move(sure, wanted)
+        self._last[:] = voice.power
+        if not self._all_automatic:
+            leaving = np.flatnonzero(~self._automatic & (self.gain_db != 0.0))
+            self._move(leaving, np.zeros(leaving.size, np.float32))
+        now, change = self._gains.T
+        now += change
+        np.subtract(_factor(self.fixed_db + self.gain_db), now, out=change)
 
-    def _move(self, ports: NDArray[np.intp], wanted_db: NDArray[np.float64]) -> None:
+    def _move(self, ports: NDArray[np.intp], wanted_db: NDArray[np.floating]) -> None:
         step_db = wanted_db - self.gain_db[ports]
         self.gain_db[ports] += np.minimum(np.maximum(step_db, -self._down), self._up)
 
 
 def _factor(gain_db: NDArray[np.floating]) -> Array:
-    factor: Array = (10.0 ** (gain_db / 20.0)).astype(np.float32)
+    factor: Array = np.exp(gain_db * _FACTOR).astype(np.float32, copy=False)
     return factor

@@ -102,7 +102,7 @@ _MOST_BASS = 0.25
 _LEAST_SPREAD = 0.2
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
-_STORE_SAMPLES = HISTORY_SAMPLES + 8 * FRAME_SAMPLES
+_STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
 _HELD = 0.9
 _BACK = 0.2
 """A tone that was gone is back in a frame that holds this share of its amplitude."""
@@ -121,14 +121,16 @@ class DtmfReceiver:
         self._least_samples = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
         self._pause_samples = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
         self._least_peak = peak_from_dbm0(self.plan.lowest_dbm0 - 2.0)
-        # The newest samples end at `_newest`; when the store is full they move to its beginning.
-        self._store = np.zeros((ports, _STORE_SAMPLES), np.float32)
-        self._newest = HISTORY_SAMPLES
+        # A ring of frames: frame number n is at n modulo its size.
+        self._store = np.zeros((_STORE_FRAMES, ports, FRAME_SAMPLES), np.float32)
         self._partial = np.zeros((ports, FRAME_SAMPLES), np.float32)
         self._filled = 0
         self._frames = 0
-        self._powers = np.zeros((ports, FRAMES, 8), np.float32)
+        # Of the last frames, each [8, ports].
+        self._powers = [np.zeros((8, ports), np.float32) for _ in range(FRAMES)]
         self._active = np.ones(ports, bool)
+        self._active_bytes = self._active.tobytes()
+        self._everywhere = True
         # The pair to examine and how strong it was, told by the frame before.
         self._pair = np.zeros(ports, np.intp)
         self._waiting = np.zeros(ports, bool)
@@ -145,9 +147,10 @@ class DtmfReceiver:
 
     def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
         """Forget everything heard on these ports."""
-        self._store[ports] = 0.0
+        self._store[:, ports] = 0.0
         self._partial[ports] = 0.0
-        self._powers[ports] = 0.0
+        for power in self._powers:
+            power[:, ports] = 0.0
         self._waiting[ports] = False
         self._down[ports] = False
         self._heard_until[ports] = self._frames * FRAME_SAMPLES
@@ -162,12 +165,9 @@ class DtmfReceiver:
         """
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"samples must be [{self.ports}, n], not {list(x.shape)}")
-        now_active = np.ones(self.ports, bool) if active is None else np.asarray(active, bool)
-        if (now_active != self._active).any():
-            self.reset(self._active & ~now_active)
-            self._active = now_active.copy()
+        self._take_active(np.ones(self.ports, bool) if active is None else np.asarray(active, bool))
         events: list[DtmfEvent] = []
-        if not now_active.any():
+        if not (self._everywhere or self._active.any()):
             self._skip(x.shape[1])
             return events
         done = 0
@@ -186,6 +186,14 @@ class DtmfReceiver:
                 events += self._slab(self._partial, 1)
         return events
 
+    def _take_active(self, active: Bools) -> None:
+        """Forget the ports that are not active any more."""
+        now = active.tobytes()  # compared more cheaply than the arrays
+        if now != self._active_bytes:
+            self.reset(self._active & ~active)
+            self._active, self._active_bytes = active.copy(), now
+            self._everywhere = bool(active.all())
+
     def _skip(self, n: int) -> None:
         self._frames += (self._filled + n) // FRAME_SAMPLES
         self._filled = (self._filled + n) % FRAME_SAMPLES
@@ -196,7 +204,7 @@ class DtmfReceiver:
         frames = slab.reshape(-1, FRAME_SAMPLES)
         power = self._bank.powers(frames)
         alike, pair, strength = self._bank.pairs(frames, power)
-        if not self._active.all():
+        if not self._everywhere:
             alike &= np.repeat(self._active, count)
         if count == 1:
             self._remember(slab)
@@ -208,17 +216,22 @@ class DtmfReceiver:
         return events
 
     def _remember(self, frame: Samples) -> None:
-        if self._newest == _STORE_SAMPLES:
-            self._store[:, :HISTORY_SAMPLES] = self._store[:, -HISTORY_SAMPLES:]
-            self._newest = HISTORY_SAMPLES
-        self._store[:, self._newest : self._newest + FRAME_SAMPLES] = frame
-        self._newest += FRAME_SAMPLES
+        self._store[self._frames % _STORE_FRAMES] = frame
         self._frames += 1
+
+    def _newest(self, ports: Ints, frames: int = _STORE_FRAMES) -> Samples:
+        """The last frames of some ports, [ports, frames, FRAME_SAMPLES]."""
+        places = np.arange(self._frames - frames, self._frames) % _STORE_FRAMES
+        newest: Samples = self._store[places, ports[:, None]]
+        return newest
+
+    def _history(self, ports: Ints) -> Samples:
+        """The last 120 ms of some ports, [ports, HISTORY_SAMPLES]."""
+        return self._newest(ports).reshape(-1, HISTORY_SAMPLES)
 
     def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
         """Decide what the newest frame has made certain."""
-        self._powers[:, :-1] = self._powers[:, 1:]
-        self._powers[:, -1] = power.T
+        self._powers = [*self._powers[1:], power]
         events = self._follow(power) if self._down.any() else []
         waiting = self._waiting
         if not (alike.any() or waiting.any()):
@@ -237,14 +250,14 @@ class DtmfReceiver:
     def _glance(self, ports: Ints, events: list[DtmfEvent]) -> Ints:
         """Report the keys that went down undisturbed; answer the ports that need to be examined."""
         pair = self._pair[ports]
-        frames = self._store[ports, self._newest - FRAMES * FRAME_SAMPLES : self._newest]
-        power = self._powers[ports[:, None], :, TONES_OF_PAIR[pair]].swapaxes(1, 2)
+        tones = TONES_OF_PAIR[pair]
+        power = np.stack([one[tones, ports[:, None]] for one in self._powers], axis=1)
         origin = (self._frames - FRAMES) * FRAME_SAMPLES
         unclear, found, press = [], [], []
         for port, which, seen in zip(
             ports.tolist(),
             pair.tolist(),
-            glance(frames.reshape(-1, FRAMES, FRAME_SAMPLES), power, pair),
+            glance(self._newest(ports, FRAMES), power, pair),
             strict=True,
         ):
             if seen is None or not self._is_undisturbed_key(seen, which, origin - self._heard_until[port]):
@@ -323,7 +336,7 @@ class DtmfReceiver:
         asked = ports[now - self._end[ports] >= self._pause_samples]
         if not len(asked):
             return asked
-        bins = look.spectrum(self._store[asked, self._newest - HISTORY_SAMPLES : self._newest])
+        bins = look.spectrum(self._history(asked))
         amplitude = np.abs(look.envelopes(bins, self._down_pair[asked]))
         origin = now - HISTORY_SAMPLES
         until, over = look.first_pauses(
@@ -334,7 +347,7 @@ class DtmfReceiver:
 
     def _examine(self, ports: Ints) -> list[DtmfEvent]:
         """Report the keys that went down on ports where a pair was seen."""
-        history = self._store[ports, self._newest - HISTORY_SAMPLES : self._newest]
+        history = self._history(ports)
         pair = self._pair[ports]
         origin = self._frames * FRAME_SAMPLES - HISTORY_SAMPLES
         bins = look.spectrum(history)

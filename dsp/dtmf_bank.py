@@ -22,8 +22,8 @@ PAIR_HZ: Floats = np.array(LOW_HZ + HIGH_HZ)[TONES_OF_PAIR]
 
 _BESIDE_HZ = (0.0, 50.0, 100.0, 150.0, 300.0, 350.0, 400.0, 450.0, 500.0, 550.0)
 """Offset, hum and dial tone: loud, but nothing to do with keys."""
-_BESIDE_SHARE = np.array([1.0 / 3.0] + [1.0 / 1.5] * 9, np.float32)
-"""What each of these filters counts, so that together they count a tone between two of them once."""
+_BESIDE_SHARE = np.array(2 * ([1.0 / 3.0] + 9 * [1.0 / 1.5]), np.float32)
+"""What either part of each of these filters counts, so that a tone between two of them counts once."""
 _N = np.arange(FRAME_SAMPLES)
 WINDOW = (0.5 - 0.5 * np.cos(2 * np.pi * (_N + 0.5) / FRAME_SAMPLES)).astype(np.float32)
 CENTRED: Floats = np.arange(FRAME_SAMPLES, dtype=float) - (FRAME_SAMPLES - 1) / 2.0
@@ -54,11 +54,15 @@ class FrameBank:
         self._tones = _filters(LOW_HZ + HIGH_HZ)
         self._beside = _filters(_BESIDE_HZ)
         # Half of the amplitude, because the edge of a tone may lie in the frame.
-        self._least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
+        least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
+        self._least = np.float32(17.0 * least)
 
     def powers(self, frames: Samples) -> Samples:
         """What each of the eight filters passes of each of `frames` [n, 160]: its power, [8, n]."""
-        return _powers(self._tones, frames)
+        parts = self._tones @ frames.T
+        parts *= parts
+        power: Samples = parts[:8] + parts[8:]
+        return power
 
     def pairs(self, frames: Samples, power: Samples) -> tuple[Bools, Ints, Samples]:
         """Which of `frames` [n, 160] may hold a pair, which pair, and its weaker power; each [n].
@@ -68,30 +72,28 @@ class FrameBank:
         """
         groups = power.reshape(2, 4, -1)
         best = np.maximum.reduce(groups, axis=1)
-        weaker: Samples = np.minimum(best[0], best[1])
+        weaker: Samples = np.minimum(*best)
+        both = np.add(*best)
+        # Neither tone has 16 times the power of the other: both together less than 17 times the weaker one's.
+        alike: Bools = 17.0 * weaker > np.maximum(both, self._least)
         single = np.add.reduce(groups, axis=1) < 1.5 * best
-        alike: Bools = (weaker > self._least) & single[0] & single[1]
-        alike &= np.maximum(best[0], best[1]) < 16.0 * weaker
-        pair: Ints = np.zeros(len(frames), np.intp)
+        alike &= single[0]
+        alike &= single[1]
         likely = alike.nonzero()[0]
+        pair: Ints = np.zeros(len(frames), np.intp)
         if len(likely):
-            frames = frames[likely]
-            windowed = frames * WINDOW
-            energy = np.vecdot(windowed, windowed) * np.float32(FRAME_SAMPLES / 3.0)
-            energy -= _BESIDE_SHARE @ _powers(self._beside, frames)
-            alike[likely] = best[0, likely] + best[1, likely] > 0.58 * energy
-            low, high = groups[:, :, likely].argmax(1)
-            pair[likely] = 4 * low + high
+            some = frames[likely]
+            windowed = some * WINDOW
+            parts = self._beside @ some.T
+            parts *= parts
+            energy = np.vecdot(windowed, windowed) * np.float32(FRAME_SAMPLES / 3.0) - _BESIDE_SHARE @ parts
+            held = both[likely] > 0.58 * energy
+            alike[likely] = held
+            likely = likely[held]
+            if len(likely):
+                low, high = groups[:, :, likely].argmax(1)
+                pair[likely] = 4 * low + high
         return alike, pair, weaker
-
-
-def _powers(bank: Samples, frames: Samples) -> Samples:
-    """What each filter of a bank [2 * filters, 160] passes of each frame: its power, [filters, frames]."""
-    parts = bank @ frames.T
-    parts *= parts
-    half = len(parts) // 2
-    power: Samples = parts[:half] + parts[half:]
-    return power
 
 
 def full_power(peak: Samples, off_hz: Floats) -> Samples:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +17,8 @@ RMS_AT_0_DBM0 = PEAK_AT_0_DBM0 / 2.0**0.5
 SILENCE_DBM0 = -100.0
 """What `rms_dbm0` and `peak_dbm0` answer for silence, and their lower limit."""
 
+MOST_SAMPLE = 65536.0
+"""What is beyond no converter can have sent; a sum of signals may well pass the 16-bit range."""
 _SILENCE_POWER = np.float32(10.0 ** (SILENCE_DBM0 / 10.0))
 
 Samples = NDArray[np.float32]
@@ -65,17 +65,25 @@ def rms_dbm0(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
     return np.maximum(level, np.float32(SILENCE_DBM0))
 
 
-def clean(x: NDArray[np.float32] | NDArray[np.int16]) -> Samples:
-    """float32 samples with what is not finite, or far out of range, taken out."""
-    if x.dtype == np.int16:
-        return x.astype(np.float32)
+def power(x: NDArray[np.float32]) -> Samples:
+    """Mean power of each row of `[ports, samples]` over that of 0 dBm0, float32 `[ports]`.
+
+    Of sound that is in range: nothing is done about samples that are not.
+    """
+    found: Samples = np.vecdot(x, x)
+    found *= np.float32(1.0 / (x.shape[1] * RMS_AT_0_DBM0**2))
+    return found
+
+
+def clean(x: NDArray[np.generic]) -> Samples:
+    """float32 samples with what is not finite, or far out of range, taken out; `x` itself if nothing is."""
     wide = x.astype(np.float32, copy=False)
-    flat = wide.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.dot(flat, flat)
-    if not math.isfinite(total):
+    if x.dtype == np.int16 or not x.size:
+        return wide
+    if not (wide.max() <= MOST_SAMPLE and wide.min() >= -MOST_SAMPLE):  # also when it is not a number
         wide = np.nan_to_num(wide, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(wide, -65536.0, 65536.0)
+        return np.clip(wide, -MOST_SAMPLE, MOST_SAMPLE)
+    return wide
 
 
 def _decibels(value: float, reference: float) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.countries import Step, Tone, ToneTable, tone_table
-from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
+from dsp.levels import MOST_SAMPLE, RMS_AT_0_DBM0, SAMPLE_RATE_HZ
 
 HOP = 160
 """Samples from one frame to the next (20 ms)."""
@@ -26,8 +26,6 @@ WINDOW = 320
 """Samples that a frame looks at (40 ms): 25 Hz resolution at 10 ms edge accuracy."""
 SPARE_HOPS = 15
 """The window moves through a longer buffer, so that it is copied back only once in 16 frames."""
-MOST_SAMPLE = 65536.0
-"""What is beyond no converter can have sent; a sum of signals may well pass the 16-bit range."""
 TOLERANCE = 0.022
 """Frequency tolerance of a tone: E.180 allows an exchange ±1 %, old ones do worse."""
 

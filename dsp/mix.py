@@ -73,6 +73,13 @@ class Mixer:
         """Who hears anybody, who is heard by anybody, and their part of the matrix in force."""
         self._ears, self._mouths = _concerned(self._now)
         self._part: Array = self._now[np.ix_(self._ears, self._mouths)]
+        # In plain calls every ear hears one mouth: which, and how loudly.
+        heard = self._part != 0.0
+        self._plain = bool(len(heard) and (heard.sum(axis=1) == 1).all())
+        if self._plain:
+            self._mouth_of_ear = self._mouths[heard.argmax(axis=1)]
+            self._gain_of_ear: Array = self._part.sum(axis=1, keepdims=True)
+            self._as_it_is = bool((self._gain_of_ear == 1.0).all())
 
     def set_matrix(self, matrix: NDArray[np.floating]) -> None:
         """Who hears whom from the next block on: `[out, in]`, amplitude factors."""
@@ -125,16 +132,29 @@ class Mixer:
         if self._changed:
             ears, total = self._fade_over(x)
         else:
-            ears, total = self._ears, self._part @ _clean(x[self._mouths])
-        np.clip(total, -LIMIT - 1, LIMIT, out=total)
+            ears, total = self._ears, self._hear(x)
+        if not (total.max(initial=0.0) <= LIMIT and total.min(initial=0.0) >= -LIMIT - 1):  # or not a number
+            np.nan_to_num(total, copy=False, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
+            np.clip(total, -LIMIT - 1, LIMIT, out=total)
         if out is None:
-            out = np.zeros((self.ports, n), np.float32)
+            out = np.empty((self.ports, n), np.float32)
+        elif np.issubdtype(out.dtype, np.integer):
+            np.rint(total, out=total)
+        if len(ears) == self.ports:
+            out[:] = total
         else:
-            if np.issubdtype(out.dtype, np.integer):
-                np.rint(total, out=total)
             out[:] = 0
-        out[ears] = total
+            out[ears] = total
         return out
+
+    def _hear(self, x: NDArray[np.generic]) -> Array:
+        """What the ears hear while nothing changes."""
+        if not self._plain:
+            return self._part @ _clean(x[self._mouths])
+        total: Array = x[self._mouth_of_ear].astype(np.float32, copy=False)
+        if not self._as_it_is:
+            total *= self._gain_of_ear
+        return total
 
     def _fade_over(self, x: NDArray[np.generic]) -> tuple[NDArray[np.intp], Array]:
         """The block in which the matrix gives way to the new one: whom it concerns, what they hear."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MARGIN_DB = 3.0
-FALL_DB = 1.0
-"""Per 20 ms: what was sent may return so much later."""
-QUIET_DBM0 = -50.0
+MARGIN = 10 ** (-3.0 / 10)
+"""Factor of power (3 dB): what is weaker than this share of what was sent may be its echo."""
+FALL = 10 ** (-1.0 / 10)
+"""Factor of power per 20 ms (1 dB): what was sent may return so much later."""
+QUIET = 10 ** (-50.0 / 10)
+"""-50 dBm0: what was sent more quietly makes no echo."""
 
 Float = NDArray[np.float32]
 
@@ -21,14 +23,17 @@ class OwnEcho:
     """Tells echo from voices on all ports at once, 20 ms at a time."""
 
     def __init__(self, ports: int) -> None:
-        self._sent_dbm0: Float = np.full(ports, -99.0, np.float32)
+        self._sent: Float = np.zeros(ports, np.float32)
 
     def reset(self, ports: NDArray[np.intp]) -> None:
         """A new call begins on these ports."""
-        self._sent_dbm0[ports] = -99.0
+        self._sent[ports] = 0.0
 
-    def process(self, heard_dbm0: Float, sent_dbm0: Float) -> NDArray[np.bool_]:
-        """Levels `[ports]` of what was received and sent in 20 ms; whether the first may be an echo."""
-        np.maximum(sent_dbm0, self._sent_dbm0 - FALL_DB, out=self._sent_dbm0)
-        echo: NDArray[np.bool_] = (self._sent_dbm0 > QUIET_DBM0) & (heard_dbm0 < self._sent_dbm0 - MARGIN_DB)
+    def process(self, heard: Float, sent: Float) -> NDArray[np.bool_]:
+        """Powers `[ports]` of what was received and sent in 20 ms, over that of 0 dBm0 (`dsp.levels.power`);
+        whether the first may be an echo."""
+        self._sent *= FALL
+        np.maximum(sent, self._sent, out=self._sent)
+        echo: NDArray[np.bool_] = self._sent * MARGIN > heard
+        echo &= self._sent > QUIET
         return echo

@@ -104,11 +104,15 @@ class ProgressDetector:
             events += self.process_frame(frame)
         return events
 
-    def process_frame(self, frame: Frame) -> list[ToneEvent]:
-        """The same, from a frame of a scan that several detectors share."""
+    def process_frame(self, frame: Frame, wanted: NDArray[np.bool_] | None = None) -> list[ToneEvent]:
+        """The same, from a frame of a scan that several detectors share.
+
+        wanted: ports to look at. Whoever begins to look at a port resets it.
+        """
         events: list[ToneEvent] = []
         for port in (*frame.changed, *frame.due):
-            self._judge(port, frame, events)
+            if wanted is None or wanted[port]:
+                self._judge(port, frame, events)
         return events
 
     def _judge(self, port: int, frame: Frame, events: list[ToneEvent]) -> None:

@@ -21,6 +21,7 @@ SIDE_BINS = 2
 TONE_SHARE = 0.97
 """So much of the power above `LOWEST_HZ` must lie in the two strongest lines (15 dB over the noise)."""
 LEAST_DBM0 = -46.0
+_NEAR = np.arange(-SIDE_BINS, SIDE_BINS + 1)
 
 Array = NDArray[np.float32]
 
@@ -34,17 +35,17 @@ def tonal(window: Array) -> NDArray[np.bool_]:
     if rows == 0:
         return np.zeros(0, np.bool_)
     hann, scale = _hann(samples)
-    spectrum = forward(window * hann)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    power[:, : int(LOWEST_HZ * samples / SAMPLE_RATE_HZ) + 1] = 0.0
+    parts = forward(window * hann).view(np.float32)
+    parts *= parts
+    lowest = int(LOWEST_HZ * samples / SAMPLE_RATE_HZ) + 1
+    # Nothing beside the band, so that there is something beside every line.
+    power = np.zeros((rows, samples // 2 + 1 - lowest + 2 * SIDE_BINS), np.float32)
+    np.add(parts[:, 2 * lowest :: 2], parts[:, 2 * lowest + 1 :: 2], out=power[:, SIDE_BINS:-SIDE_BINS])
     total = power.sum(axis=1)
-    lines = np.zeros(rows, power.dtype)
-    near = np.arange(-SIDE_BINS, SIDE_BINS + 1)
     every = np.arange(rows)[:, None]
+    lines = np.zeros(rows, np.float32)
     for _ in range(2):
-        bins = power.argmax(axis=1)[:, None] + near
-        # beyond the edges nothing counts (again): bin 0 is empty
-        bins[(bins < 0) | (bins >= power.shape[1])] = 0
+        bins = power.argmax(axis=1)[:, None] + _NEAR
         lines += power[every, bins].sum(axis=1)
         power[every, bins] = 0.0
     least = RMS_AT_0_DBM0**2 * 10 ** (LEAST_DBM0 / 10)

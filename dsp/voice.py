@@ -21,6 +21,10 @@ HANG_FRAMES = 10
 ABOVE_FLOOR_DB = 9.0
 QUIETEST_DBM0 = -52.0
 
+LEAST_POWER = np.float32(1e-3 / RMS_AT_0_DBM0**2)
+"""What silence counts as: -114 dBm0."""
+_SQUARE = np.float32(1.0 / (FRAME * RMS_AT_0_DBM0**2))
+_MEAN_SQUARE = np.float32(1.0 / (FRAME * RMS_AT_0_DBM0) ** 2)
 _ONES = np.ones(FRAME, np.float32)
 
 Array = NDArray[np.float32]
@@ -29,18 +33,23 @@ Array = NDArray[np.float32]
 class VoiceActivity:
     """Voice activity of all ports at once.
 
-    After `process`, `voice[p]` says whether port p is speaking, `level_dbm0[p]`
-    the level of its last frame and `floor_dbm0[p]` its noise floor.
+    After `process`, `voice[p]` says whether port p is speaking, `loud[p]` whether its last frame stood
+    out of the noise, `power[p]` its power over that of 0 dBm0, `level_dbm0[p]` the same in dB, and
+    `floor_dbm0[p]` the port's noise floor.
     """
 
     def __init__(self, ports: int) -> None:
         self.ports = ports
         self.voice = np.zeros(ports, np.bool_)
+        self.loud = np.zeros(ports, np.bool_)
+        self.power: Array = np.full(ports, LEAST_POWER, np.float32)
         self.level_dbm0: Array = np.full(ports, -99.0, np.float32)
         self.floor_dbm0: Array = np.full(ports, -60.0, np.float32)
         self._slow: Array = np.full(ports, -99.0, np.float32)
         self._moves: Array = np.zeros(ports, np.float32)
-        self._hang = np.zeros(ports, np.int32)
+        self._until = np.zeros(ports, np.int64)
+        """Frame before which a port counts as speaking."""
+        self._number = 0
         self._sum: Array = np.zeros(ports, np.float32)
         self._mean: Array = np.zeros(ports, np.float32)
         self._fill = 0
@@ -49,54 +58,71 @@ class VoiceActivity:
         """Forget what these ports sounded like."""
         index = list(ports)
         self.voice[index] = False
+        self.loud[index] = False
+        self.power[index] = LEAST_POWER
         self.level_dbm0[index] = -99.0
         self.floor_dbm0[index] = -60.0
         self._slow[index] = -99.0
         self._moves[index] = 0.0
-        self._hang[index] = 0
+        self._until[index] = 0
         self._sum[index] = 0.0
         self._mean[index] = 0.0
 
     def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
         """Take a block `[P, n]`; returns `voice` as of its last whole 20 ms frame."""
+        return self.process_clean(clean(x), active)
+
+    def process_clean(self, x: Array, active: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """The same for samples that `dsp.levels.clean` has seen."""
         start = 0
         while start < x.shape[1]:
             n = min(FRAME - self._fill, x.shape[1] - start)
-            part = x[:, start : start + n].astype(np.float32, copy=False)
-            with np.errstate(over="ignore", invalid="ignore"):
-                squares = np.vecdot(part, part)
-            if not np.isfinite(squares).all():
-                part = clean(part)
-                squares = np.vecdot(part, part)
+            part = x[:, start : start + n]
+            squares = np.vecdot(part, part)
             total = part @ _ONES[:n]
             if active is not None:
                 squares *= active
                 total *= active
-            self._sum += squares
-            self._mean += total
             self._fill += n
             start += n
-            if self._fill == FRAME:
-                self._frame()
-                self._fill = 0
+            if n < FRAME:
+                self._sum += squares
+                self._mean += total
+                if self._fill < FRAME:
+                    break
+                squares, total = self._sum, self._mean
+            self._frame(squares, total)
+            self._fill = 0
+            if n < FRAME:
                 self._sum[:] = 0.0
                 self._mean[:] = 0.0
         return self.voice
 
-    def _frame(self) -> None:
-        mean = self._mean / FRAME
-        power = np.maximum(self._sum / FRAME - mean * mean, 1e-3)
-        level = 10 * np.log10(power / np.float32(RMS_AT_0_DBM0**2))
-        step = level - self.floor_dbm0
-        step *= np.where(step < 0, np.float32(0.5), np.float32(0.01))
-        self.floor_dbm0 += step
-        np.minimum(np.maximum(self.floor_dbm0, -75.0), -30.0, out=self.floor_dbm0)
-        np.copyto(self._slow, level, where=self._slow < -90.0)
-        change = np.abs(level - self._slow)
-        self._slow += 0.4 * (level - self._slow)
-        self._moves += 0.1 * (np.minimum(change, 12.0) - self._moves)
-        loud = (level > self.floor_dbm0 + ABOVE_FLOOR_DB) & (level > QUIETEST_DBM0)
-        speech = loud & (self._moves > 1.0)
-        self._hang[:] = np.where(speech, HANG_FRAMES, np.maximum(self._hang - 1, 0))
-        np.greater(self._hang, 0, out=self.voice)
-        self.level_dbm0[:] = level
+    def _frame(self, squares: Array, total: Array) -> None:
+        """Judge a whole frame by the sum of its squares and that of its samples; both are used up."""
+        total *= total
+        total *= _MEAN_SQUARE
+        squares *= _SQUARE
+        squares -= total
+        power = np.maximum(squares, LEAST_POWER, out=self.power)
+        level = np.log10(power, out=self.level_dbm0)
+        level *= 10.0
+        floor = self.floor_dbm0
+        step = level - floor
+        step *= np.where(step < 0.0, np.float32(0.5), np.float32(0.01))
+        floor += step
+        np.maximum(floor, -75.0, out=floor)
+        np.minimum(floor, -30.0, out=floor)
+        slow, moves = self._slow, self._moves
+        np.copyto(slow, level, where=slow < -90.0)
+        change = level - slow
+        slow += 0.4 * change
+        np.abs(change, out=change)
+        np.minimum(change, 12.0, out=change)
+        change -= moves
+        change *= 0.1
+        moves += change
+        loud = np.greater(level, np.maximum(floor + ABOVE_FLOOR_DB, QUIETEST_DBM0), out=self.loud)
+        np.copyto(self._until, self._number + HANG_FRAMES, where=loud & (moves > 1.0))
+        np.greater(self._until, self._number, out=self.voice)
+        self._number += 1

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.levels import TICK_SAMPLES, rms_from_dbm0
+from appliance.engine.powers import Powers
 from dsp.silence import SilenceGuard
 
 TICKS_PER_S = 50
 LOUD_DBM0 = -38.0
 """Louder is somebody, whoever it is; weaker may be noise, hum or somebody far away."""
-LOUD_ENERGY = rms_from_dbm0(LOUD_DBM0) ** 2 * TICK_SAMPLES
+LOUD_POWER = 10 ** (LOUD_DBM0 / 10)
 LOOK_AFTER_S = 5.0
 
 Float = NDArray[np.float32]
@@ -57,26 +57,23 @@ class DeadAir:
         self._told[:] = False
         self._guard = SilenceGuard(len(self._quiet), max(1.0, after_s - LOOK_AFTER_S)) if after_s else None
 
-    def process(self, heard: Float, said: Float, lines: NDArray[np.bool_]) -> list[Silence]:
-        """What has changed. heard, said: float32 [rows, 160]; lines: rows of lines in a conversation."""
+    def process(self, heard: Float, said: Float, powers: Powers, lines: NDArray[np.bool_]) -> list[Silence]:
+        """What has changed. heard, said: float32 [rows, 160], and their powers; lines: rows of lines in a
+        conversation."""
         out = []
         if self._taken_back.any():
             out += [Silence(row, False, 0.0) for row in np.flatnonzero(self._taken_back & lines).tolist()]
             self._taken_back[:] = False
         if self._guard is None:
             return out
-        self._quiet[~lines] = 0
-        self._told &= lines
-        rows = np.flatnonzero(lines)
-        if not rows.size:
-            return out
-        quiet = self._quiet[rows] + 1
-        for sound in (heard[rows], said[rows]):
-            quiet[np.vecdot(sound, sound) > LOUD_ENERGY] = 0
-        self._quiet[rows] = quiet
-        for row in np.flatnonzero(self._told & (self._quiet == 0)).tolist():
-            self._told[row] = False
-            out.append(Silence(row, False, 0.0))
+        loud = np.maximum(powers.heard, powers.said) > LOUD_POWER
+        self._quiet += 1
+        self._quiet *= np.greater(lines, loud)
+        if self._told.any():
+            self._told &= lines
+            for row in np.flatnonzero(self._told & loud).tolist():
+                self._told[row] = False
+                out.append(Silence(row, False, 0.0))
         look = self._quiet > LOOK_AFTER_S * TICKS_PER_S
         if not look.any():
             return out

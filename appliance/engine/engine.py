@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from appliance.core import actions as act
 from appliance.core import events as core
@@ -35,6 +34,7 @@ from appliance.engine.messages import Messages
 from appliance.engine.pace import Stopwatch
 from appliance.engine.players import Players
 from appliance.engine.ports import Port, PortTable
+from appliance.engine.powers import Powers
 from appliance.engine.prompts import PromptStore
 from appliance.engine.recorder import Recorder
 from appliance.engine.shelf import OnLost, Shelf
@@ -139,10 +139,13 @@ class Engine:
         self._out = np.zeros((rows, BLOCK), np.int16)
         lines = [port.row for port in self.table.ports if port.is_line]
         self._line_rows = np.array(lines, np.intp)
+        self._lines = [self.table.ports[row] for row in lines]
         self._echo = EchoCanceller(len(lines) + spare_ports)
         self._echo_blocks = np.zeros((2, self._echo.ports, BLOCK), np.float32)
         self._echo_active = np.zeros(self._echo.ports, np.bool_)
         self._lines_up = np.zeros(len(lines), np.bool_)
+        self._talking = np.zeros(rows, np.bool_)
+        """Rows of lines in a conversation; a caller on hold hears music and is in none."""
         self.modems = np.zeros(rows, np.bool_)
         """Rows whose far side has asked that no echo be cancelled (2100 Hz with phase reversals, V.25)."""
         self._files = Worker("files", threaded)
@@ -215,22 +218,24 @@ class Engine:
         watch.mark("care")
         events += self.care.tick(self.samples, self._heard, self._said, self.hands.bridged)
         watch.mark("echo")
+        self._follow_lines()
         self._cancel_echo()
         watch.mark("hear")
+        powers = Powers.of(self._heard, self._said)
         heard = self.hearing.listen(self._heard, self._said, self.players.dialling)
         self.hands.heard(heard)
         events += heard
         self._note_lines(events)
-        for row, silent, quiet_s in self.dead_air.process(self._heard, self._said, self._talking()):
+        for row, silent, quiet_s in self.dead_air.process(self._heard, self._said, powers, self._talking):
             events.append(core.LineSilent(self.table.ports[row].name, silent, quiet_s))
         watch.mark("core")
         self._step(events)
         watch.mark("mix")
-        self._speak(events)
+        self._speak(powers, events)
         self._write()
         watch.mark("record")
         self.recorder.tap(self._levelled, self._said)
-        self.tones.tap(self._heard, self._line_rows[self._lines_up])
+        self.tones.tap(self._heard, powers.heard, self._line_rows[self._lines_up])
         watch.mark("rest")
         self._keep_house()
         watch.stop()
@@ -313,6 +318,7 @@ class Engine:
         """The table has these rows more."""
         lines = [port.row for port in self.table.ports[rows] if port.is_line]
         self._line_rows = np.concatenate([self._line_rows, np.array(lines, np.intp)])
+        self._lines += [self.table.ports[row] for row in lines]
         self.tones.added(self.table.ports[rows])
 
     @property
@@ -338,8 +344,8 @@ class Engine:
             if self.table.held and self.table.held - self.switch.busy_ports():
                 self._events += self._use(self._plan)
 
-    def _speak(self, events: list[core.Event]) -> None:
-        self._levelled = self.levelling.process(self._heard, self._said, self.hands.bridged)
+    def _speak(self, powers: Powers, events: list[core.Event]) -> None:
+        self._levelled = self.levelling.process(self._heard, powers, self.hands.bridged)
         self.mixer.process(self._levelled, out=self._said)
         self.players.add_to(self._said)
         self.hands.displays.add_to(self._said, self.samples)
@@ -353,6 +359,11 @@ class Engine:
             else:
                 events.append(core.PlayFinished(name, finished.token, finished.error))
 
+    def _follow_lines(self) -> None:
+        """Which lines are off hook, and which of them are in a conversation."""
+        self._lines_up = np.array([port.in_use for port in self._lines], np.bool_)
+        self._talking[self._line_rows] = self._lines_up & self.hands.bridged[self._line_rows]
+
     def _cancel_echo(self) -> None:
         """Take our own prompts and music out of what the lines bring back: keys are heard through them.
 
@@ -361,20 +372,13 @@ class Engine:
         The first thing to go when the engine is behind: keys are mostly heard without it.
         """
         rows, count = self._line_rows, len(self._line_rows)
-        self._lines_up = np.array([self.table.ports[row].in_use for row in rows], np.bool_)
         active = self._echo_active
-        active[:count] = self._lines_up & ~self.hands.bridged[rows] & ~self.modems[rows]
+        np.greater(self._lines_up, (self.hands.bridged | self.modems)[rows], out=active[:count])
         if active.any() and not self.stopwatch.shed_now():
             far, near = self._echo_blocks
             far[:count] = self._said[rows]
             near[:count] = self._heard[rows]
             self._heard[rows] = self._echo.process(far, near, active)[:count]
-
-    def _talking(self) -> NDArray[np.bool_]:
-        """Rows of lines in a conversation; a caller on hold hears music and is in none."""
-        lines = np.zeros(self.rows, np.bool_)
-        lines[self._line_rows] = self._lines_up & self.hands.bridged[self._line_rows]
-        return lines
 
     def _write(self) -> None:
         for card, board in enumerate(self.boards):

@@ -16,7 +16,7 @@ from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
 from dsp.dtmf import DtmfReceiver
 from dsp.fax import FaxDetector
-from dsp.levels import rms_dbm0
+from dsp.levels import power
 from dsp.linescan import Frame, LearnedTone
 from dsp.ownecho import OwnEcho
 from dsp.progress import ProgressDetector, ToneEvent
@@ -31,6 +31,8 @@ VOICE_REPORT_FRAMES = 10
 Float = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
+NEED_TONES = frozenset(("progress", "answer"))
+"""Who is watched for one of these is looked at for the network's tones."""
 CUES = {"dialtone": "dialtone"}
 """How the core calls what ended a call; every other reason is a disconnect tone."""
 
@@ -112,7 +114,7 @@ class Hearing:
         was, port.watch = port.watch, wanted
         if "disconnect" in wanted and "disconnect" not in was:
             self._disconnect.connected([port.row])
-        if "progress" in wanted and "progress" not in was:
+        if "progress" in wanted - was or (NEED_TONES & wanted and not NEED_TONES & was):
             self._progress.reset([port.row])
             self._said[port.row] = ""
             self._spoken[port.row] = 0
@@ -132,7 +134,7 @@ class Hearing:
         usable = bool(port.name) and not port.gone
         self._keys[row] = usable and "keys" in watch and "keys" not in port.info.can
         self._tones[row] = usable and not watch.isdisjoint(("progress", "disconnect", "answer"))
-        self._talk[row] = usable and not watch.isdisjoint(("progress", "answer"))
+        self._talk[row] = usable and not watch.isdisjoint(NEED_TONES)
         idle_line = port.is_line and port.line is not None and port.line.inbound and not port.in_use
         reported = "callerid" in port.info.can
         self._ids[row] = usable and not reported and (idle_line or "callerid" in watch)
@@ -175,7 +177,7 @@ class Hearing:
             np.greater(self._talk, dialling, out=self._open_talk)
             voice = self._voice.process(heard, self._open_talk)
         for frame in self._progress.scan.process(heard, self._open):
-            events = self._progress.process_frame(frame)
+            events = self._progress.process_frame(frame, self._talk)
             for event in events:
                 port = self._ports[event.port]
                 self._in_tone[event.port] = event.phase == "start"
@@ -201,7 +203,7 @@ class Hearing:
     def _hear_answers(
         self, frame: Frame, events: list[ToneEvent], sent: Float, out: list[core.Event]
     ) -> None:
-        echo = self._own.process(frame.level_dbm0, rms_dbm0(sent))
+        echo = self._own.process(10.0 ** (frame.level_dbm0 / 10.0), power(sent))
         for answer in self._answer.process_frame(frame, events, echo):
             port = self._ports[answer.port]
             if "answer" in port.watch and not port.answered_by_reversal:

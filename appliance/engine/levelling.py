@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from appliance.core.plan import Plan, SoundPlan
 from appliance.engine.ports import Port
+from appliance.engine.powers import Powers
 from dsp.agc import Agc
-from dsp.levels import rms_dbm0
 from dsp.ownecho import OwnEcho
 
 Float = NDArray[np.float32]
@@ -62,11 +62,11 @@ class Levelling:
         at = np.flatnonzero(self._rows == row)
         return float(self._agc.gain_db[at[0]]) if self._agc is not None and at.size else 0.0
 
-    def process(self, heard: Float, said: Float, bridged: Bools) -> Float:
+    def process(self, heard: Float, powers: Powers, bridged: Bools) -> Float:
         """What the others shall hear of each port: float32 [rows, samples] on the 16-bit scale.
 
-        heard: what the ports say; said: what was said to them in the block before; bridged: rows in a
-        conversation. Returns `heard` itself where there is nothing to do.
+        heard: what the ports say; powers: of it, and of what was said to them in the block before;
+        bridged: rows in a conversation. Returns `heard` itself where there is nothing to do.
         """
         if not bridged.any():
             if self._wanted is not None:
@@ -75,13 +75,14 @@ class Levelling:
         if self._agc is None:
             return heard
         rows = self._rows
-        active = bridged[rows] & ~self._plain[rows]
-        if not active.any():
+        active = np.greater(bridged, self._plain)[rows]
+        count = np.count_nonzero(active)
+        if not count:
             return heard
-        part = heard[rows]
-        learns = active & ~self._echo.process(rms_dbm0(part), rms_dbm0(said[rows]))
-        levelled = self._agc.process(part, learns)
-        if len(rows) == len(heard) and active.all():
+        learns = np.greater(active, self._echo.process(powers.heard[rows], powers.said[rows]))
+        everything = len(rows) == len(heard)
+        levelled = self._agc.process(heard if everything else heard[rows], learns)
+        if everything and count == len(rows):
             return levelled
         if self._out.shape != heard.shape:
             self._out = np.zeros_like(heard)

@@ -65,10 +65,10 @@ class LineTones:
         """A call begins on this line."""
         self._tails.restart(port.row)
 
-    def tap(self, heard: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
-        """What the lines (`rows`) that are off hook say: float32 [rows of the matrix, 160]."""
+    def tap(self, heard: NDArray[np.float32], power: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        """What the lines (`rows`) that are off hook say: see `Tails.tap`."""
         if rows.size:
-            self._tails.tap(heard, rows)
+            self._tails.tap(heard, power, rows)
 
     def call_ended(self, port: Port, record: dict[str, Any]) -> None:
         """A call on this line is over: its end is looked at, by and by."""

@@ -89,8 +89,6 @@ class Recorder:
         self._active = np.empty(0, np.intp)
         self._rows = np.empty(0, np.intp)
         self._muted = np.empty(0, np.intp)
-        self._mix = np.zeros((rows, BLOCK), np.float32)
-        self._other = np.zeros((rows, BLOCK), np.float32)
 
     # ------------------------------------------------------------ tick thread
     @property
@@ -152,10 +150,8 @@ class Recorder:
         count = self._active.size
         if not count:
             return
-        mix, other = self._mix[:count], self._other[:count]
-        np.take(heard, self._rows, axis=0, out=mix)
-        np.take(said, self._rows, axis=0, out=other)
-        np.add(mix, other, out=mix)
+        mix = heard[self._rows]
+        mix += said[self._rows]
         np.clip(mix, -32768.0, 32767.0, out=mix)
         if self._muted.size:
             mix[self._muted] = 0.0

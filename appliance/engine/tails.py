@@ -16,8 +16,8 @@ TAIL_BLOCKS = 750
 """15 s."""
 SILENCE_BLOCKS = 150
 """3 s of silence are kept, the rest is not."""
-SILENCE_POWER = 50.0**2 * BLOCK
-"""Of a block: about -50 dBm0."""
+SILENCE_POWER = 10 ** (-50.0 / 10)
+"""-50 dBm0."""
 
 
 class Tails:
@@ -32,15 +32,15 @@ class Tails:
         """A call begins on this row."""
         self._count[row] = self._quiet[row] = 0
 
-    def tap(self, heard: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
-        """Take a block of these rows. heard: float32 [rows of the matrix, 160] on the 16-bit scale."""
-        part = heard[rows]
-        silent = np.vecdot(part, part) < SILENCE_POWER
-        quiet = np.where(silent, self._quiet[rows] + 1, 0)
-        self._quiet[rows] = quiet
-        kept = quiet <= SILENCE_BLOCKS
+    def tap(self, heard: NDArray[np.float32], power: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        """Take a block of these rows. heard: float32 [rows of the matrix, 160] on the 16-bit scale; power:
+        of all rows, over that of 0 dBm0."""
+        self._quiet += 1
+        self._quiet *= power < SILENCE_POWER
+        kept = self._quiet[rows] <= SILENCE_BLOCKS
         if not kept.all():
-            rows, part = rows[kept], part[kept]
+            rows = rows[kept]
+        part = heard[rows]
         np.clip(part, -32768.0, 32767.0, out=part)
         self._blocks[rows, self._count[rows] % TAIL_BLOCKS] = part.astype(np.int16)
         self._count[rows] += 1

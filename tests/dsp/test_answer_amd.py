@@ -6,7 +6,7 @@ import pytest
 from dsp.amd import MachineDetector, amd
 from dsp.answer import AnswerDetector, answer
 from dsp.countries import tone_table
-from dsp.levels import rms_dbm0
+from dsp.levels import power
 from dsp.ownecho import OwnEcho
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import SPEECH, recordings
@@ -118,9 +118,9 @@ def heard_with(own, far, x):
     heard = (x + far + back)[None, :].astype(np.float32)
     found = []
     for at in range(0, heard.shape[1] - 159, 160):
-        sent = rms_dbm0(own[None, at : at + 160].astype(np.float32))
+        sent = power(own[None, at : at + 160].astype(np.float32))
         for frame in detector.scan.process(heard[:, at : at + 160]):
-            found += detector.process_frame(frame, echo=mine.process(frame.level_dbm0, sent))
+            found += detector.process_frame(frame, echo=mine.process(10 ** (frame.level_dbm0 / 10), sent))
     return [(a.by, a.answered_samples / 8000) for a in found]
 
 

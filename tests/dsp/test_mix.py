@@ -117,3 +117,17 @@ def test_11_ports_that_take_no_part_change_nothing_for_the_others():
             among.process(x, out)
             assert out[place] == pytest.approx(alone.process(x[place]), abs=0.01)
             assert not np.delete(out, place, axis=0).any()
+
+
+@pytest.mark.parametrize("more", [0.0, 0.5])
+def test_plain_calls_are_what_the_matrix_says_with_any_gain_and_bad_samples_do_no_harm(more):
+    mixer = Mixer(4)
+    mixer.set_matrix(conference((0, 1), 4) + conference((2, 3), 4) * -0.5)
+    mixer.set_pair(0, 3, more)  # with it somebody hears two
+    x = np.random.default_rng(3).normal(0, 9000, (4, 160)).astype(np.float32)
+    mixer.process(x)
+    assert mixer.process(x) == pytest.approx(np.clip(mixer.matrix @ x, -32768, 32767), abs=0.01)
+    x[1, 7], x[2, 8] = np.nan, np.inf
+    out = mixer.process(x)
+    assert np.isfinite(out).all() and out[0, 7] == pytest.approx(more * x[3, 7], abs=0.01)
+    assert out[3, 8] < -16000 and np.abs(out).max() <= 32768

@@ -246,3 +246,11 @@ def test_a_word_at_the_start_of_a_recording_is_no_busy():
     word = speech[np.flatnonzero(np.abs(speech) > 500)[0] :][:2800]
     x = np.concatenate([word, S.silence(0.35), national("CN", "busy", 5)])
     assert names(S.a_law(x), "CN")[0] == "voice"
+
+
+def test_16_ports_that_nobody_asks_about_are_not_looked_at():
+    x = np.stack([national("CN", "busy", 4)] * 2).astype(np.float32)
+    detector = ProgressDetector(2, "CN")
+    wanted = np.array([False, True])
+    found = [e for frame in detector.scan.process(x) for e in detector.process_frame(frame, wanted)]
+    assert [(e.port, e.tone) for e in found] == [(1, "busy")]

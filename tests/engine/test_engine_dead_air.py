@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from appliance.engine.deadair import DeadAir
+from appliance.engine.powers import Powers
 from tests.engine.engine_box import speech
 
 LINES = np.array([True, False])
@@ -17,7 +18,7 @@ def run(air, seconds, heard=QUIET, said=QUIET * 0, lines=LINES):
     for tick in range(round(seconds * 50)):
         a = heard(tick) if callable(heard) else heard
         b = said(tick) if callable(said) else said
-        found += [(tick / 50, row, silent) for row, silent, _ in air.process(a, b, lines)]
+        found += [(tick / 50, row, silent) for row, silent, _ in air.process(a, b, Powers.of(a, b), lines)]
     return found
 
 

@@ -6,6 +6,7 @@ import pytest
 from appliance.core.plan import Plan
 from appliance.engine.levelling import Levelling
 from appliance.engine.ports import Port
+from appliance.engine.powers import Powers
 from board.api import PortInfo, PortKind
 from tests.engine.engine_box import Box, plan_data, speech
 
@@ -84,6 +85,10 @@ def test_an_agent_who_speaks_alone_does_not_turn_up_the_callers_silence(tmp_path
     box.close()
 
 
+def process(levelling, heard, said, bridged):
+    return levelling.process(heard, Powers.of(heard, said), bridged)
+
+
 def levelling(rows=2):
     found = Levelling(rows)
     box_plan = Plan.from_dict(plan_data(1, 1))
@@ -101,29 +106,29 @@ def test_without_a_conversation_nothing_is_touched_and_a_fax_never_is():
     quiet = np.zeros((2, 160), np.float32)
     found = levelling()
     blocks = (SPOKEN.astype(np.float32) * 0.15)[: 8000 * 6].reshape(-1, 160)
-    assert found.process(quiet, quiet, nobody) is quiet
+    assert process(found, quiet, quiet, nobody) is quiet
     for block in blocks:
-        found.process(np.stack([block, block]), quiet, both)
+        process(found, np.stack([block, block]), quiet, both)
     assert found.gain_db(0) > 2 and found.gain_db(1) == 0.0
     found.leave_alone(0)
     heard = np.stack([blocks[0], blocks[0]])
-    assert found.process(heard, quiet, both) is heard and found.gain_db(0) == 0.0
+    assert process(found, heard, quiet, both) is heard and found.gain_db(0) == 0.0
     found.restart(0)
-    assert found.process(heard, quiet, both) is not heard
+    assert process(found, heard, quiet, both) is not heard
 
 
 def test_new_limits_wait_until_nobody_talks():
     both, nobody = np.ones(2, np.bool_), np.zeros(2, np.bool_)
     quiet = np.zeros((2, 160), np.float32)
     found = levelling()
-    found.process(quiet, quiet, nobody)
+    process(found, quiet, quiet, nobody)
     for block in (SPOKEN.astype(np.float32) * 0.15)[: 8000 * 6].reshape(-1, 160):
-        found.process(np.stack([block, block]), quiet, both)
+        process(found, np.stack([block, block]), quiet, both)
     before = found.gain_db(0)
     found.use([], Plan.from_dict(plan_data(1, 1, sound={"most_gain_db": 1.0})))
-    found.process(quiet, quiet, both)
+    process(found, quiet, quiet, both)
     assert found.gain_db(0) == before
-    found.process(quiet, quiet, nobody)
+    process(found, quiet, quiet, nobody)
     assert found.gain_db(0) == 0.0
 
 
@@ -132,10 +137,10 @@ def test_a_wish_that_is_taken_back_during_a_conversation_is_forgotten():
     port.name = "L1"
     levelling, silence, talking = Levelling(1), np.zeros((1, 160), np.float32), np.ones(1, np.bool_)
     levelling.use([port], Plan.from_dict(straight()))
-    levelling.process(silence, silence, ~talking)
+    process(levelling, silence, silence, ~talking)
     for automatic in (False, True):  # while somebody talks
         levelling.use([port], Plan.from_dict(straight(automatic)))
-    levelling.process(silence, silence, ~talking)
+    process(levelling, silence, silence, ~talking)
     for block in (SPOKEN[: 8000 * 10] * np.float32(0.15)).reshape(-1, 1, 160):
-        levelling.process(block, silence, talking)
+        process(levelling, block, silence, talking)
     assert levelling.gain_db(0) > 3

@@ -15,6 +15,7 @@ from appliance.engine.tonehelper import ToneHelper, main
 from appliance.engine.worker import Worker
 from board.api import PortInfo, PortKind
 from dsp.learn import Ending, Observation, ToneLearner, ending
+from dsp.levels import power
 from tests.dsp import signals_progress as S
 from tests.engine.engine_box import Box, plan_data, speech
 
@@ -36,10 +37,10 @@ def test_a_tail_holds_the_last_of_the_call_without_the_silence():
     rows = np.array([1])
     for block in range(TAIL_BLOCKS + 100):
         heard[1] = 1000 + block
-        tails.tap(heard, rows)
+        tails.tap(heard, power(heard), rows)
     heard[1] = 0
     for _ in range(2000):
-        tails.tap(heard, rows)
+        tails.tap(heard, power(heard), rows)
     kept = tails.of(1).reshape(-1, 160)[:, 0]
     assert len(kept) == TAIL_BLOCKS and (kept[-150:] == 0).all(), "three seconds of the silence"
     assert kept[-151] == 1000 + TAIL_BLOCKS + 99 and kept[0] == 1000 + 250
@@ -71,7 +72,8 @@ class Lines:
         self.says = Ending(tone, lasted_s, False)
         self.tones.restart(self.ports[row])
         for _ in range(200):
-            self.tones.tap(np.full((len(self.ports), 160), 1000, np.float32), np.array([row]))
+            heard = np.full((len(self.ports), 160), 1000, np.float32)
+            self.tones.tap(heard, power(heard), np.array([row]))
         record = {"direction": "in", "caller_number": caller, "cue": cue}
         record["answered_at"] = 1.0 if answered else None
         self.tones.call_ended(self.ports[row], record)
