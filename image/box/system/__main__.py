@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 from appliance import notify
@@ -23,6 +24,26 @@ LONGEST_TICK_S = 120.0
 """A tick runs programs, each with its own limit; one that takes longer than this is hung."""
 
 
+class Ticker(threading.Thread):
+    """Does one thing once a second, until told to stop."""
+
+    def __init__(self, name: str, tick: Callable[[], None], stopping: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self._tick = tick
+        self._stopping = stopping
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            self._began = time.monotonic()
+            self._tick()
+            self._stopping.wait(TICK_S)
+
+    def works(self) -> bool:
+        """Neither dead nor hung."""
+        return self.is_alive() and time.monotonic() - self._began < LONGEST_TICK_S
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     set_up("system")
@@ -36,21 +57,17 @@ def main() -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, stop)
     daemon.start()
-    began = [time.monotonic()]
-
-    def work() -> None:
-        while not stopping.is_set():
-            began[0] = time.monotonic()
-            daemon.tick()
-            stopping.wait(TICK_S)
-
-    worker = threading.Thread(target=work, name="tick", daemon=True)
-    worker.start()
+    tickers = [
+        Ticker("network", daemon.tick_network, stopping),
+        Ticker("tick", daemon.tick, stopping),
+    ]
+    for ticker in tickers:
+        ticker.start()
     threading.Thread(target=server.serve, name="server", daemon=True).start()
     notify.ready("listening")
     watchdog = notify.Watchdog()
     while not stopping.wait(TICK_S):
-        if worker.is_alive() and time.monotonic() - began[0] < LONGEST_TICK_S:
+        if all(ticker.works() for ticker in tickers):
             watchdog.beat()
     notify.stopping()
     server.close()

@@ -57,8 +57,8 @@ class Daemon:
         self._methods: dict[str, tuple[threading.Lock, Method]] = {}
         for methods in (
             {"status": self.status},
+            {"network.get": self.network.get},
             {
-                "network.get": self.network.get,
                 "network.apply": self.network.apply,
                 "network.confirm": self.network.confirm,
                 "network.revert": self.network.revert,
@@ -109,10 +109,13 @@ class Daemon:
         for what in (self.ssh.start, self._settle, self.updates.start):
             self._carefully(what)
 
-    def tick(self) -> None:
-        """Once a second: what is due by time."""
+    def tick_network(self) -> None:
+        """Once a second, apart from all else that may take its time: who is cut off waits for it."""
         with self._changing_network:
             self._carefully(self.network.tick)
+
+    def tick(self) -> None:
+        """Once a second: what else is due by time."""
         with self._changing_ssh:
             self._carefully(self.ssh.tick)
         self._carefully(self._time.tick)

@@ -42,7 +42,7 @@ class Invalid(Problem):
 
 
 class Network:
-    """The box's network settings. One request at a time."""
+    """The box's network settings. One change at a time; `get` and `trial` may come at any time."""
 
     def __init__(self, places: Places, clock: Callable[[], float] = since_boot) -> None:
         self._places = places
@@ -66,13 +66,14 @@ class Network:
 
     def trial(self) -> dict[str, Any] | None:
         """{"settings", "begins_in_s", "left_s"} while settings wait to be confirmed."""
-        if self._trial is None:
+        trial = self._trial
+        if trial is None:
             return None
         now = self._clock()
-        begins_in = 0.0 if self._trial["in_use"] else max(0.0, float(self._trial["begins"]) - now)
-        left = begins_in + TRIAL_S if begins_in else max(0.0, float(self._trial["until"]) - now)
+        begins_in = 0.0 if trial["in_use"] else max(0.0, float(trial["begins"]) - now)
+        left = begins_in + TRIAL_S if begins_in else max(0.0, float(trial["until"]) - now)
         return {
-            "settings": self._trial["settings"],
+            "settings": trial["settings"],
             "begins_in_s": round(begins_in, 1),
             "left_s": round(left, 1),
         }

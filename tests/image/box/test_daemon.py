@@ -10,9 +10,11 @@ import pytest
 
 from appliance.client import CallFailed, ControlClient, PeerAway
 from image.box import bootstate
+from image.box.netsettings import DEFAULT
 from image.box.system import server as server_module
 from image.box.system.daemon import Daemon
 from image.box.system.keeper import Keeper
+from image.box.system.network import SHOWN_S
 from image.box.system.server import Server
 
 from .conftest import kernel_addresses
@@ -248,6 +250,29 @@ def test_a_change_of_the_configuration_is_in_its_copy_when_it_is_acknowledged(da
     assert copied.read_bytes() == places.clock_settings.read_bytes()
     daemon.handle("time.set", {"zone": "Asia/Shanghai"})
     assert copied.read_bytes() == places.clock_settings.read_bytes()
+
+
+def test_a_trial_of_network_settings_waits_for_nobody_who_only_looks(daemon, programs, clock, tmp_path):
+    looking, seen = tmp_path / "looking", tmp_path / "seen"
+    for fifo in (looking, seen):
+        os.mkfifo(fifo)
+    daemon.handle("network.apply", {"settings": DEFAULT | {"hostname": "front-desk"}})
+    ip = programs.folder / "ip"
+    ip.write_text(f"#!/bin/sh\necho > {looking}\ncat {seen}\necho []\n")
+    page = threading.Thread(target=daemon.handle, args=("network.get", {}))
+    page.start()
+    looking.read_text()
+    clock.now += SHOWN_S + 1
+    changing = threading.Thread(target=daemon.tick_network)
+    changing.start()
+    changing.join(20)
+    held_up = changing.is_alive()
+    programs.says("ip", "[]")
+    seen.write_text("")
+    for one in (page, changing):
+        one.join(20)
+    assert not held_up
+    assert "networkctl reload" in programs.calls
 
 
 def test_plan_and_recovery_key_are_kept_for_a_start_without_the_data_disk(daemon, places):
