@@ -8,6 +8,7 @@ QEMU asks over usbredir (protocol 0.7, little-endian) what it would ask of a dev
 The device is a CDC-ACM modem with the numbers of a USR5637; what it says is `tests/board/modem`'s emulator.
 """
 
+import contextlib
 import heapq
 import selectors
 import socket
@@ -108,7 +109,7 @@ class UsbPlug(threading.Thread):
                     line, _ = self._listener.accept()
                 except TimeoutError:
                     continue
-                with line:
+                with line, contextlib.suppress(ConnectionError):  # that is how being pulled out looks
                     self._serve(line)
         except BaseException as error:  # shown by close()
             self.problem = error

@@ -34,6 +34,7 @@ class Ticker(threading.Thread):
         self._began = time.monotonic()
 
     def run(self) -> None:
+        """The thread."""
         while not self._stopping.is_set():
             self._began = time.monotonic()
             self._tick()
