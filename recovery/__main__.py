@@ -14,7 +14,6 @@ from pathlib import Path
 from image.box import certificate, door
 from image.box.places import Places
 from recovery import tls
-from recovery.choices import CHOICES
 from recovery.desk import Desk
 from recovery.find import find
 from recovery.menu import Menu
@@ -96,7 +95,7 @@ def look(desk: Desk) -> None:
     if desk.retry_in_s() == 0.0:
         print("Zongji: nobody is here: the box tries its systems again", flush=True)
         desk.wait_again()
-        restart(desk, "timeout")
+        restart(desk)
 
 
 def begin(desk: Desk) -> None:
@@ -109,15 +108,15 @@ def begin(desk: Desk) -> None:
     if ordered is not None:
         print(f"Zongji: {ordered['action']}: {ordered['code']}: {ordered['text']}", flush=True)
     if ordered is not None and ordered["ok"]:
-        restart(desk, "order")
+        restart(desk)
     else:
         obey_stick(desk)
 
 
-def restart(desk: Desk, source: str) -> None:
+def restart(desk: Desk) -> None:
     """Start the box again; what hinders it is told."""
     try:
-        desk.do(next(choice for choice in CHOICES if choice.key == "restart"), {}, source)
+        desk.restart()
     except Refused as refused:
         print(f"Zongji: {refused.text}", flush=True)
 
@@ -133,7 +132,7 @@ def obey_stick(desk: Desk) -> None:
         return
     print(f"Zongji: {result['action']}: {result['code']}: {result['text']}", flush=True)
     if result["ok"] and result["action"] not in ("restart", "write_image"):
-        restart(desk, "stick")
+        restart(desk)
 
 
 def page_of(desk: Desk) -> Places | None:

@@ -123,6 +123,11 @@ class Box:
                 return str(found["serial"])
         return ""
 
+    @property
+    def nameless(self) -> str:
+        """Why there is no serial number; the key of its words."""
+        return "fresh" if self.fresh else "no_serial" if self.disk is not None else "no_box"
+
 
 def run(
     *command: str,

@@ -136,6 +136,20 @@ class Desk:
             self.result = before
         return found
 
+    def restart(self) -> None:
+        """Start the box again without being asked. What was done before stays the last result, on the stick
+        too. Raises Refused when something else is being done, or the box does not restart."""
+        last = self.result
+
+        def again() -> Result | None:
+            for step in runner.action("restart").steps:
+                step(self.box, {}, self.tell)
+            return last
+
+        found = self._one(again, "restart", "")
+        if found is not None and found is not last:
+            raise Refused(found["code"], found["text"])
+
     def _one(self, work: Callable[[], Result | None], name: str, source: str) -> Result | None:
         with self._lock:
             if self.busy:

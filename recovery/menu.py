@@ -40,7 +40,7 @@ class Menu:
         if serial:
             lines.append(f"  {say('serial', self.language)}: {serial}")
         else:
-            lines.append(f"  {say('fresh' if self._desk.box.fresh else 'no_box', self.language)}")
+            lines.append(f"  {say(self._desk.box.nameless, self.language)}")
         self._shown = self._state()
         addresses, busy = self._shown
         if addresses:

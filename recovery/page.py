@@ -54,7 +54,7 @@ class Page:
         other = "".join(
             f' <a href="/?lang={code}">{html.escape(name)}</a>' for code, name in LANGUAGES.items()
         )
-        serial = html.escape(self._desk.box.serial) or word("fresh" if self._desk.box.fresh else "no_box")
+        serial = html.escape(self._desk.box.serial) or word(self._desk.box.nameless)
         body = f"<h1>{word('title')}</h1><p>{word('serial')}: <b>{serial}</b>{other}</p>"
         body += f'<p class="bad" role="alert">{html.escape(note)}</p>' if note else ""
         if not self.known(token):

@@ -8,6 +8,10 @@ WORDS: dict[str, dict[str, str]] = {
     "title": {"en": "Zongji recovery", "zh": "总机 恢复系统"},
     "serial": {"en": "This box", "zh": "本机编号"},
     "no_box": {"en": "There is no disk of this product in this machine.", "zh": "本机没有本产品的磁盘。"},
+    "no_serial": {
+        "en": "This box has no serial number that could be read.",
+        "zh": "读不到本机编号。",
+    },
     "page_at": {"en": "Page on the network", "zh": "网络页面"},
     "code": {"en": "Presence code for the page", "zh": "网页所需的现场码"},
     "choose": {"en": "Type a number and press Enter", "zh": "输入数字后按回车"},

@@ -197,10 +197,15 @@ class Vm:
             time.sleep(0.1)
 
     def type(self, text: str) -> None:
-        """Type on the serial console."""
+        """Type on the serial console, and wait until the box has taken it all."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(PATIENCE_S)
             line.connect(str(self._serial))
             line.sendall(text.encode())
+            # The port takes a few letters at a time; what a closed line still holds QEMU throws away.
+            line.shutdown(socket.SHUT_WR)
+            while line.recv(4096):
+                pass
 
     def hold_key(self, key: str, until: str, timeout_s: float = PATIENCE_S) -> None:
         """Keep pressing a key of the keyboard (QEMU's name of it) until `until` is on the console."""

@@ -206,7 +206,7 @@ def test_the_menu_comes_up_on_a_real_terminal(desk):
 
 def test_what_fails_while_looking_is_told_and_the_box_still_starts_by_itself(desk, clock, box, monkeypatch):
     clock.now = RETRY_S + 1
-    monkeypatch.setattr(runner, "run", lambda *_: 1 / 0)
+    monkeypatch.setattr(box, "run", lambda *_: 1 / 0)
     look(desk)
     assert desk.result["code"] == "failed" and "ZeroDivisionError" in desk.result["text"]
     assert desk.retry_in_s() == RETRY_S
@@ -224,8 +224,25 @@ def test_an_order_on_a_stick_is_obeyed_whoever_sees_the_stick_first(desk, box):
     assert (stick / "recovery.json").exists(), "something else is being done"
     desk.step = None
     look(desk)
-    assert json.loads((stick / "recovery-result.json").read_text())["code"] == "done"
     assert ("systemctl", "--no-block", "reboot") in box.ran and not desk.busy
+    told = json.loads((stick / "recovery-result.json").read_text())
+    assert (told["action"], told["code"]) == ("reinstall", "done"), "not the restart that followed"
+    assert desk.result["action"] == "reinstall"
+
+
+def test_a_box_that_does_not_restart_after_an_order_says_so(desk, box, monkeypatch, capsys):
+    (box.stick / "recovery.json").write_text(json.dumps({"action": "reinstall", "serial": SERIAL}))
+    monkeypatch.setattr(box, "run", lambda *_: (1, "no"))
+    look(desk)
+    assert "reinstall: done" in (said := capsys.readouterr().out) and "does not restart: no" in said
+    assert json.loads((box.stick / "recovery-result.json").read_text())["code"] == "not_down"
+
+
+def test_a_box_without_a_serial_number_is_not_taken_for_a_machine_without_one(desk, box):
+    (box.config / "identity.json").unlink()
+    assert WORDS["no_serial"]["en"] in talk(desk)
+    box.disk = None
+    assert WORDS["no_box"]["en"] in talk(desk)
 
 
 def test_an_order_for_what_is_on_a_stick_waits_for_the_stick(desk, box, home, backup_on_stick):
