@@ -9,7 +9,7 @@ import pytest
 from board import tty
 from board.door import Door
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Gate:

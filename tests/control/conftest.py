@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from control_bench import FLOW, SOCKETS, Desk, FakeEngine
+from control_bench import FLOW, PATIENCE_S, SOCKETS, Desk, FakeEngine
 
 from appliance.control.control import Control
 from appliance.paths import Home
@@ -120,5 +120,5 @@ def start_control(home):
     for process in running:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(PATIENCE_S)
         process.stdout.close()

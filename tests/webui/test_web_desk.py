@@ -11,6 +11,7 @@ from webui.hub import Hub, Message
 from webui.views.events import newest, stream
 
 from . import demo
+from .fakes import PATIENCE_S
 
 
 def test_a_wish_reaches_the_core_as_this_agent(sign_in, control):
@@ -50,7 +51,7 @@ def popped(app, control, agent, call):
     with hub.listen() as mailbox:
         control.push("pop", {"agent": agent, "call": call, "number": "13812345678"})
         while not hub.handled(agent, call):
-            mailbox.get(timeout=30)
+            mailbox.get(timeout=PATIENCE_S)
 
 
 def test_notes_of_others_calls_are_neither_read_nor_written(app, sign_in, box_store, control):
@@ -159,7 +160,7 @@ def start_reading(app, control, role, agent, until):
     control.wait_for_subscriber()
     reader = Reader(app, role, agent, until)
     reader.start()
-    assert reader.opened.wait(5)
+    assert reader.opened.wait(PATIENCE_S)
     return reader
 
 
@@ -173,8 +174,8 @@ def test_a_pop_brings_the_customer_and_the_past(app, box_store, control, home):
         {"agent": "1001", "call": "x", "number": "+86 138-1234-5678", "queue": "sales", "customer": None},
     )
     control.push("notice", {"level": "info", "code": "done"})
-    reader.join(5)
-    other.join(5)
+    reader.join(PATIENCE_S)
+    other.join(PATIENCE_S)
     pop = dict(events_of(reader.text))["pop"]
     assert pop["customer"]["id"] == ids[0]
     assert [r["id"] for r in pop["history"]] == ["demo-000", "demo-005"]
@@ -187,10 +188,10 @@ def test_a_page_opened_late_sees_the_call_that_rings(app, box_store, control):
     control.wait_for_subscriber()
     with hub.listen() as mailbox:
         control.push("pop", {"agent": "1001", "call": "x", "number": "1"})
-        while mailbox.get(timeout=5).topic != "pop":
+        while mailbox.get(timeout=PATIENCE_S).topic != "pop":
             pass
     reader = start_reading(app, control, "agent", "1001", "pop")
-    reader.join(5)
+    reader.join(PATIENCE_S)
     assert dict(events_of(reader.text))["pop"]["call"] == "x"
 
 
@@ -208,14 +209,14 @@ def test_a_card_stays_for_the_wrap_up_only(app, control):
         control.push("pop_end", {"agent": "1001", "call": "x", "why": "ended"})
         control.push("live", agent_is("wrap_up"))
         control.push("notice", {})
-        while mailbox.get(timeout=5).topic != "notice":
+        while mailbox.get(timeout=PATIENCE_S).topic != "notice":
             pass
         assert hub.pop_of("1001")["call"] == "x"
         control.push("live", agent_is("ready"))
         control.push("pop", {"agent": "1002", "call": "y"})
         control.push("pop_end", {"agent": "1002", "call": "y", "why": "no_answer"})
         control.push("notice", {})
-        while mailbox.get(timeout=5).topic != "notice":
+        while mailbox.get(timeout=PATIENCE_S).topic != "notice":
             pass
     assert hub.pop_of("1001") is None
     assert hub.pop_of("1002") is None, "a call that went elsewhere leaves no card"
@@ -229,7 +230,7 @@ def test_a_broken_database_does_not_hold_the_pop_up(app, box_store, control, mon
     )
     reader = start_reading(app, control, "agent", "1001", "pop")
     control.push("pop", {"agent": "1001", "call": "x", "number": "13812345678", "contacts": [{"id": "old"}]})
-    reader.join(5)
+    reader.join(PATIENCE_S)
     pop = dict(events_of(reader.text))["pop"]
     assert pop["number"] == "13812345678" and pop["customer"] is None and pop["history"] == [{"id": "old"}]
 
@@ -241,15 +242,15 @@ def test_control_going_and_coming_is_told(app, control, home, monkeypatch):
     control.wait_for_subscriber()
     with hub.listen() as mailbox:
         control.close()
-        while mailbox.get(timeout=5).topic != "away":
+        while mailbox.get(timeout=PATIENCE_S).topic != "away":
             pass
         assert not hub.connected
         from .fakes import FakeControl
 
         back = FakeControl(home.control_socket, demo.live())
-        while mailbox.get(timeout=5).topic != "back":
+        while mailbox.get(timeout=PATIENCE_S).topic != "back":
             pass
-        while mailbox.get(timeout=5).topic != "live":
+        while mailbox.get(timeout=PATIENCE_S).topic != "live":
             pass
         back.close()
     assert hub.snapshot["agents"]
@@ -275,7 +276,7 @@ def test_only_the_newest_state_is_sent():
 def test_streams_end_when_the_server_stops(app, control):
     reader = start_reading(app, control, "admin", "", "never")
     app.extensions["box"].hub.close()
-    reader.join(5)
+    reader.join(PATIENCE_S)
     assert not reader.is_alive()
 
 
@@ -285,5 +286,5 @@ def test_messages_are_told_to_those_who_may_read_them(app, box_store, control, r
     reader = start_reading(app, control, role, "1001", "event: call")
     control.push("message", {"id": "in-1", "peer": "10086", "direction": "in"})
     control.push("call", {"id": "c1"})
-    reader.join(5)
+    reader.join(PATIENCE_S)
     assert ("message" in [topic for topic, _ in events_of(reader.text)]) == told

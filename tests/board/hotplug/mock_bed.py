@@ -13,7 +13,7 @@ from gi.repository import UMockdev  # noqa: E402
 from board.hotplug import Inventory  # noqa: E402
 from board.hotplug.udev import Monitor  # noqa: E402
 
-SILENCE_S = 10.0
+SILENCE_S = 60.0
 """So long the next expected event may take."""
 
 

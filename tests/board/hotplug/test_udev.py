@@ -20,7 +20,7 @@ def steps():
     """What was seen in each step of mock_udev.py."""
     script = HERE / "mock_udev.py"
     command = ["umockdev-wrapper", "/usr/bin/python3", script, ROOT, sysconfig.get_path("purelib"), HERE]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return {one["step"]: one["changes"] for one in map(json.loads, done.stdout.splitlines())}
 

@@ -21,7 +21,7 @@ def play(scene):
     """What was seen in each step of a scene of mock_cards.py."""
     folders = (ROOT, sysconfig.get_path("purelib"), HERE, BOARD, BOARD / "modem", BOARD / "cellular")
     command = ["umockdev-wrapper", "/usr/bin/python3", HERE / "mock_cards.py", scene, *folders]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return {one.pop("step"): one for one in map(json.loads, done.stdout.splitlines())}
 

@@ -344,7 +344,7 @@ def test_a_control_port_that_is_held_in_closing_does_not_hold_the_sound(rigs):
             raise BoardError("control port was lost: Input/output error")
 
         def held():
-            assert through.wait(10.0)
+            assert through.wait(60.0)
             close()
 
         line.read, line.close = lost, held
@@ -352,9 +352,9 @@ def test_a_control_port_that_is_held_in_closing_does_not_hold_the_sound(rigs):
         host.run(6)
         assert door.busy and not [event for event in host.events if isinstance(event, api.PortBack)]
         through.set()
-        assert door.wait(10.0)
+        assert door.wait(60.0)
         host.run(0.1)
-        assert door.wait(10.0)
+        assert door.wait(60.0)
         host.until(api.PortBack, 1)
         health = board.health()
         assert (health["overruns"], health["underruns"], health["control"]) == (0, 0, "up")
