@@ -250,8 +250,7 @@ class DtmfReceiver:
     def _glance(self, ports: Ints, events: list[DtmfEvent]) -> Ints:
         """Report the keys that went down undisturbed; answer the ports that need to be examined."""
         pair = self._pair[ports]
-        tones = TONES_OF_PAIR[pair]
-        power = np.stack([one[tones, ports[:, None]] for one in self._powers], axis=1)
+        power = np.array(self._powers)[:, TONES_OF_PAIR[pair], ports[:, None]].swapaxes(0, 1)
         origin = (self._frames - FRAMES) * FRAME_SAMPLES
         unclear, found, press = [], [], []
         for port, which, seen in zip(
@@ -298,12 +297,19 @@ class DtmfReceiver:
         """Report the keys that went up: their pause is over."""
         ports = np.flatnonzero(self._down)
         both = power[TONES_OF_PAIR[self._down_pair[ports]], ports[:, None]]
-        share = np.sqrt((both / self._full[ports]).min(1))
+        both /= self._full[ports]
+        share = np.sqrt(np.minimum(*both.T))
         clean = self._clean[ports]
-        gone = self._follow_clean(ports[clean], share[clean])
-        others = ports[~clean]
-        if len(others):
-            gone = np.concatenate([gone, self._follow_disturbed(others, share[~clean])])
+        count = np.count_nonzero(clean)
+        if count == len(ports):
+            gone = self._follow_clean(ports, share)
+        elif not count:
+            gone = self._follow_disturbed(ports, share)
+        else:
+            clean_gone = self._follow_clean(ports[clean], share[clean])
+            gone = np.concatenate([clean_gone, self._follow_disturbed(ports[~clean], share[~clean])])
+        if not len(gone):
+            return []
         self._down[gone] = False
         self._waiting[gone] = False
         self._heard_until[gone] = self._end[gone]
@@ -361,63 +367,62 @@ class DtmfReceiver:
             return []
         inside = look.insides(amplitude[rows], peak[rows], runs.of(rows))
         course = look.course(wave[rows], amplitude[rows], inside, pair[rows])
-        likely = np.flatnonzero(self._is_even(course, pair[rows]))
+        likely = np.flatnonzero(self._is_even(course))
         if not len(likely):
             return []
         rows, inside, course = rows[likely], inside[likely], course.of(likely)
-        rest = look.rest(history[rows], course.hz, inside, runs.of(rows))
-        lead = look.leads(amplitude[rows], rest.peak, runs.of(rows))
-        bass = rest.bass_peak > np.minimum(_MOST_BASS, 0.08 + 0.2 * rest.noise)
-        key = self._are_keys(course, rest, lead, pair[rows])
-        key &= ~(bass & (rest.residue > 0.03) & (rest.residue_crest > 12.0))
-        asked = np.flatnonzero(key & bass)
+        rests = look.rest(history[rows], course.hz, inside, runs.of(rows))
+        key, bass = self._are_keys(rows, amplitude, runs, course, rests)
+        peak = np.array([rest.peak for rest in rests])
+        asked = np.flatnonzero(bass)
         if len(asked):
-            key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), rest.peak[asked].min(1))
+            key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), peak[asked].min(1))
         found, rows = np.flatnonzero(key), rows[key]
         if not len(found):
             return []
-        full = bank.full_power(rest.peak[found], course.hz[found] - PAIR_HZ[pair[rows]])
+        peak = peak[found]
+        full = bank.full_power(peak, course.hz[found] - PAIR_HZ[pair[rows]])
         start, end = origin + runs.start[rows], origin + runs.end[rows]
         self._clean[ports[rows]] = False
-        return self._press(ports[rows], pair[rows], start, end, rest.peak[found], full)
+        return self._press(ports[rows], pair[rows], start, end, peak, full)
 
     def _deviation(self, spread: float) -> float:
         """The largest deviation of a key; `spread`: how far from what must be accepted to the middle."""
         return self.plan.accept_deviation + spread * (self._middle_deviation - self.plan.accept_deviation)
 
-    def _is_even(self, course: look.Course, pair: Ints) -> Bools:
+    def _is_even(self, course: look.Course) -> Bools:
         """Whether both tones are near their frequencies and go on evenly enough for any key."""
-        verdict: Bools = np.abs(course.hz / PAIR_HZ[pair] - 1.0).max(1) < self._deviation(1.0)
+        verdict: Bools = course.off < self._deviation(1.0)
         verdict &= (course.wobble_rad < 0.3) & (course.unevenness < 0.26)
         return verdict
 
-    def _are_keys(self, course: look.Course, rest: look.Rest, lead: Samples, pair: Ints) -> Bools:
-        """Whether what two tones leave of a run may be what a line adds to a key, [ports]."""
-        off = np.abs(course.hz / PAIR_HZ[pair] - 1.0).max(1)
-        columns = (course.wobble_rad, course.unevenness, rest.residue, rest.residue_peak)
-        more = (rest.residue_crest, rest.noise, lead, off, *rest.peak.T)
-        rows = zip(*(column.tolist() for column in columns + more), strict=True)
-        return np.array([self._is_key(*row) for row in rows], bool)
+    def _are_keys(
+        self, rows: Ints, amplitude: Samples, runs: look.Runs, course: look.Course, rests: list[look.Rest]
+    ) -> tuple[Bools, Bools]:
+        """Whether what two tones leave of a run may be what a line adds to a key, and, where it may, whether
+        there is bass beside it; both [ports]."""
+        key, bass = [], []
+        columns = (rows, course.wobble_rad, course.unevenness, course.off)
+        for rest, row, wobble_rad, unevenness, off in zip(
+            rests, *(column.tolist() for column in columns), strict=True
+        ):
+            lead = look.lead(amplitude[row], float(runs.start[row]), rest.peak)
+            may_be = self._is_key(rest, wobble_rad, unevenness, lead, off)
+            has_bass = rest.bass_peak > min(_MOST_BASS, 0.08 + 0.2 * rest.noise)
+            may_be &= not (has_bass and rest.residue > 0.03 and rest.residue_crest > 12.0)
+            key.append(may_be)
+            bass.append(may_be and has_bass)
+        return np.array(key, bool), np.array(bass, bool)
 
-    def _is_key(
-        self,
-        wobble_rad: float,
-        unevenness: float,
-        residue: float,
-        residue_peak: float,
-        residue_crest: float,
-        noise_power: float,
-        lead: float,
-        off: float,
-        low_peak: float,
-        high_peak: float,
-    ) -> bool:
-        if residue > 0.42 or residue_peak > 0.25 or min(low_peak, high_peak) < self._least_peak:
+    def _is_key(self, rest: look.Rest, wobble_rad: float, unevenness: float, lead: float, off: float) -> bool:
+        residue, residue_crest = rest.residue, rest.residue_crest
+        low_peak, high_peak = rest.peak
+        if residue > 0.42 or rest.residue_peak > 0.25 or min(low_peak, high_peak) < self._least_peak:
             return False
         # Noise moves amplitude and phase of the weaker tone as far as it is loud. A residue
         # that moves them less is made of steady tones; one that moves them more is none of
         # noise; one that stands out of its spectrum is a harmonic.
-        noise = math.sqrt(noise_power)
+        noise = math.sqrt(rest.noise)
         least_stir, most_stir = sorted((wobble_rad, unevenness))
         lifeless = least_stir < 0.025 * noise or math.hypot(least_stir, most_stir) < 0.09 * noise
         if lifeless and residue > 0.004 and residue_crest < 14.0:

@@ -96,7 +96,7 @@ class FrameBank:
         return alike, pair, weaker
 
 
-def full_power(peak: Samples, off_hz: Floats) -> Samples:
+def full_power(peak: Floats | Samples, off_hz: Floats) -> Samples:
     """Power in its filter of a tone that fills a frame, `off_hz` beside the filter's frequency."""
     full: Samples = (peak * np.interp(off_hz, OFF_HZ, RESPONSE)).astype(np.float32) ** 2
     return full

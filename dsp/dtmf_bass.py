@@ -27,8 +27,10 @@ _ROUNDS = 2
 _ROUGHLY = 2.0
 _MOST_CHANGE = 2.5
 """The strongest of two dial tones' frequencies, seen before and during a key, differs by less than this."""
-_REACHES_SAMPLES = (480.0, 240.0)
+_REACHES = np.array([[480.0], [240.0]]) / _DOWN
 """A dial tone that began shortly before the key is judged by what there was of it."""
+_BINS = tuple(int(hz * _FFT / _RATE_HZ) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
+"""Where the tones are in the spectrum of a window."""
 
 
 def _low_pass() -> Floats:
@@ -49,47 +51,49 @@ def is_steady(bins: Spectrum, runs: Runs, weaker_peak: Floats) -> Bools:
     """
     x = np.fft.irfft(bins[:, : _FFT // 2 + 1] * _LOW_PASS, _FFT, norm="ortho")[:, :_LENGTH]
     start, end = runs.start / _DOWN, (runs.end - 16.0) / _DOWN
+    # All reaches of all ports at once.
+    since = np.maximum(start - _REACHES, 0.0)
+    reach, port = np.nonzero((start - since >= 40.0) & (end - start > 20.0))
     steady = np.zeros(len(x), bool)
-    for reach in _REACHES_SAMPLES:
-        since = np.maximum(start - reach / _DOWN, 0.0)
-        rows = np.flatnonzero(~steady & (start - since >= 40.0) & (end - start > 20.0))
-        if len(rows):
-            steady[rows] = _goes_on(x[rows], since[rows], start[rows], end[rows], weaker_peak[rows])
+    if len(port):
+        goes_on = _goes_on(x[port], since[reach, port], start[port], end[port], weaker_peak[port])
+        steady[port[goes_on]] = True
     return steady
 
 
 def _goes_on(x: Floats, since: Floats, start: Floats, end: Floats, weaker_peak: Floats) -> Bools:
     heard = (since[:, None] <= _N) & (end[:, None] >= _N)
-    x = (x - (x * heard).sum(1, keepdims=True) / heard.sum(1, keepdims=True)) * heard
-    before, during = _hann(since, start - 6.0), _hann(start + 6.0, end)
-    loud = np.stack([_loudest(x, before), _loudest(x, during)])
+    x = (x - (np.vecdot(x, heard) / heard.sum(1))[:, None]) * heard
+    # Before the key and during it.
+    windows = _hann(np.stack([since, start + 6.0]), np.stack([start - 6.0, end]))
+    loud = _loudest(x, windows)
     goes_on: Bools = loud.max(0) <= _MOST_CHANGE * loud.min(0)
     rows = np.flatnonzero(goes_on)
     if not len(rows):
         return goes_on
-    most = np.minimum(0.5 * weaker_peak, 0.3 * loud)[:, rows]
-    windows = before[rows], during[rows]
+    most = np.minimum(0.5 * weaker_peak[rows], 0.3 * loud[:, rows])
+    windows = windows[:, rows]
     tones = _Tones(x[rows], since[rows], end[rows])
     # What is not even roughly explained by the strongest peaks needs no closer look.
-    goes_on[rows] = _explains(tones, windows, _ROUGHLY * most)
-    if goes_on.any():
+    roughly = (_loudest(tones.left(), windows) < _ROUGHLY * most).all(0)
+    if roughly.any():
         tones.refine()
-        goes_on[rows] &= _explains(tones, windows, most)
+        roughly &= (_loudest(tones.left(), windows) < most).all(0)
+    goes_on[rows] = roughly
     return goes_on
 
 
 def _hann(since: Floats, until: Floats) -> Floats:
-    """A window between these places, [ports, _LENGTH]."""
-    place = (_N - since[:, None]) / np.maximum(until - since, 1.0)[:, None]
-    window: Floats = 0.5 - 0.5 * np.cos(2 * np.pi * np.clip(place, 0.0, 1.0))
+    """A window between these places, [..., _LENGTH]."""
+    turn = (_N - since[..., None]) * (2 * np.pi / np.maximum(until - since, 1.0))[..., None]
+    window: Floats = 0.5 - 0.5 * np.cos(np.minimum(np.maximum(turn, 0.0), 2 * np.pi))
     return window
 
 
-def _loudest(x: Floats, window: Floats) -> Floats:
-    """Amplitude of the strongest tone between 30 and 600 Hz in a window, [ports]."""
-    power = np.abs(np.fft.rfft(x * window, _FFT))
-    lowest, highest = (int(hz * _FFT / _RATE_HZ) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
-    loudest: Floats = power[:, lowest:highest].max(1) * 2.0 / np.maximum(window.sum(1), 1e-9)
+def _loudest(x: Floats, windows: Floats) -> Floats:
+    """Amplitude of the strongest tone between 30 and 600 Hz in each window [windows, ports, _LENGTH]."""
+    bins = np.fft.rfft(x * windows, _FFT)[..., slice(*_BINS)]
+    loudest: Floats = np.abs(bins).max(-1) * 2.0 / np.maximum(windows.sum(-1), 1e-9)
     return loudest
 
 
@@ -116,15 +120,8 @@ class _Tones:
     def left(self) -> Floats:
         """What the tones do not explain."""
         columns = _columns(self._hz, self._t)
-        left: Floats = self._x - (_fit(columns, self._window, self._x)[:, None, :] @ columns)[:, 0]
+        left: Floats = self._x - np.vecmat(_fit(columns, self._window, self._x), columns)
         return left
-
-
-def _explains(tones: _Tones, windows: tuple[Floats, Floats], most: Floats) -> Bools:
-    """Whether in both windows no more than `most` [2, ports] is left of the tones."""
-    left = tones.left()
-    explains: Bools = (_loudest(left, windows[0]) < most[0]) & (_loudest(left, windows[1]) < most[1])
-    return explains
 
 
 def _peaks_hz(power: Floats) -> Floats:
@@ -137,8 +134,13 @@ def _peaks_hz(power: Floats) -> Floats:
 
 
 def _columns(hz: Floats, t: Floats) -> Floats:
+    """Cosines, then sines: [ports, 2 * tones, _LENGTH]."""
     radians = hz[..., None] * (2 * np.pi / _RATE_HZ) * t
-    return np.concatenate([np.cos(radians), np.sin(radians)], axis=1)
+    count = radians.shape[1]
+    columns = np.empty((len(t), 2 * count, _LENGTH))
+    np.cos(radians, out=columns[:, :count])
+    np.sin(radians, out=columns[:, count:])
+    return columns
 
 
 def _fit(columns: Floats, window: Floats, x: Floats) -> Floats:
@@ -147,4 +149,4 @@ def _fit(columns: Floats, window: Floats, x: Floats) -> Floats:
     gram = weighted @ columns.swapaxes(1, 2)
     k = np.arange(gram.shape[1])
     gram[:, k, k] *= 1.0 + 1e-6
-    return np.asarray(np.linalg.solve(gram, weighted @ x[..., None])[..., 0], float)
+    return np.asarray(np.linalg.solve(gram, np.matvec(weighted, x)[..., None])[..., 0], float)

@@ -5,8 +5,9 @@ Each is asked for one pair of tones per port. An axis of two is always low tone,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +28,15 @@ _SLICE = FFT // STEP_SAMPLES
 _HALF_WIDTH_HZ = 200.0
 _STEP = np.arange(STEPS, dtype=np.float32)
 _PLACE = _STEP * STEP_SAMPLES
-_COUNT = np.arange(1, STEPS + 1, dtype=np.int16)
+_EIGHTHS = np.full(8, 1 / 8, np.float32)
 _EDGE_SAMPLES = 40.0
 """So far from an edge a filter no longer smears it."""
-_LEAD_STEPS = np.arange(-7, -3)
-_BOTH = np.array([[0], [1]])
-_OUTWARD = np.array([-1, 1])
 _RIM_SAMPLES = 24.0
 """So far from the edges of a run its samples are counted."""
 _SHORT_FFT = 512
+_WHOLE_N = np.arange(FFT)
+_N = _WHOLE_N.astype(np.float32)
+_ONES = np.ones(FFT, np.float32)
 _MOST_BASS_HZ = 600.0
 
 
@@ -67,8 +68,9 @@ def envelopes(bins: Spectrum, pair: Ints) -> Spectrum:
 
 def plateau(amplitude: Samples) -> Samples:
     """Mean of the 16 loudest ms of the last 60 ms, [ports, 2]."""
-    recent = np.sort(amplitude[..., -30:], axis=-1)
-    loud: Samples = np.maximum(recent[..., -8:].mean(-1), np.float32(1e-6))
+    recent = amplitude[..., -30:].copy()
+    recent.sort()
+    loud: Samples = np.maximum(np.vecdot(recent[..., -8:], _EIGHTHS), np.float32(1e-6))
     return loud
 
 
@@ -82,7 +84,7 @@ class Runs:
     start: Floats
     end: Floats
     sounding: Floats
-    holes: Ints
+    holes: Floats
 
     def of(self, rows: Ints) -> Runs:
         """Only these ports."""
@@ -91,27 +93,40 @@ class Runs:
 
 def newest_runs(amplitude: Samples, peak: Samples, bridge_samples: float) -> Runs:
     """The last stretch where both tones are over half of their peak [ports, 2], bridging short gaps."""
-    level = np.zeros((len(amplitude), STEPS + 2), np.float32)
-    inner = level[:, 1:-1]
-    share = amplitude * (np.float32(1.0) / peak)[..., None]
-    np.minimum(share[:, 0], share[:, 1], out=inner)
-    on = inner > 0.5
-    last = STEPS - 1 - on[:, ::-1].argmax(1)
-    # Length of the silence that ends at each step; the run begins after the last long one before its end.
-    quiet = _COUNT - np.maximum.accumulate(np.where(on, _COUNT, 0), axis=1)
-    long = (quiet > bridge_samples / STEP_SAMPLES) & (last[:, None] >= _COUNT)
-    first = np.maximum((long * _COUNT).max(1), on.argmax(1))
-    sounding = (on & (first[:, None] < _COUNT)).sum(1)
-    holes = last - first + 1 - sounding
+    most_silent = bridge_samples / STEP_SAMPLES
+    runs = [_newest_run(level, most_silent) for level in _levels(amplitude, peak)]
+    start, end, sounding, holes = np.array(runs).T
+    return Runs(start * STEP_SAMPLES, end * STEP_SAMPLES, sounding * STEP_SAMPLES, holes)
+
+
+def _levels(amplitude: Samples, peak: Samples | Floats) -> list[list[float]]:
+    """For each port and step the share of its peak that the weaker tone has."""
+    share = amplitude / peak[..., None]
+    levels: list[list[float]] = np.minimum(share[:, 0], share[:, 1]).tolist()
+    return levels
+
+
+def _newest_run(level: list[float], most_silent: float) -> tuple[float, float, float, int]:
+    """Start, end, what of it sounds, and the silent steps inside: all in steps."""
+    last = STEPS - 1
+    while level[last] <= 0.5:
+        last -= 1
+        if last < 0:
+            return 0.0, 0.0, 0.0, 0
+    first, silent, holes = last, 0, 0
+    for step in range(last - 1, -1, -1):
+        if level[step] > 0.5:
+            first, holes, silent = step, holes + silent, 0
+        else:
+            silent += 1
+            if silent > most_silent:
+                break
     # Where the level crosses a half between a step of the run and its neighbour.
-    rows = np.arange(len(level))[:, None]
-    edges = np.stack([first + 1, last + 1], axis=1)
-    loud, beside = level[rows, edges], level[rows, edges + _OUTWARD]
-    part = (loud - 0.5) / np.maximum(loud - beside, np.float32(1e-9))
-    start = first - part[:, 0].astype(float)
-    end = np.minimum(last + part[:, 1].astype(float), STEPS)
-    lasts = np.where(sounding > 0, end - start - holes, 0.0)
-    return Runs(start * STEP_SAMPLES, end * STEP_SAMPLES, lasts * STEP_SAMPLES, holes)
+    before = level[first - 1] if first else 0.0
+    after = level[last + 1] if last + 1 < STEPS else 0.0
+    start = first - (level[first] - 0.5) / max(level[first] - before, 1e-9)
+    end = min(last + (level[last] - 0.5) / max(level[last] - after, 1e-9), STEPS)
+    return start, end, end - start - holes, holes
 
 
 def first_pauses(
@@ -122,20 +137,21 @@ def first_pauses(
     Answers, per port, where they were last heard before a pause of the given length, or last
     of all, and whether there was such a pause; in samples of the history.
     """
-    level = np.zeros((len(amplitude), STEPS + 1))
-    level[:, :-1] = (amplitude / peak[..., None]).min(1)
-    steps = np.arange(STEPS)
-    here, after = level[:, :-1], level[:, 1:]
-    on = (here > 0.5) & (steps >= heard_until[:, None] // STEP_SAMPLES)
-    part = np.where(after > 0.5, 1.0, (here - 0.5) / np.maximum(here - after, 1e-9))
-    edge = np.minimum((steps + part) * STEP_SAMPLES, HISTORY_SAMPLES)
-    last = np.maximum.accumulate(np.where(on, steps, -1), axis=1)
-    until = np.where(last >= 0, np.take_along_axis(edge, np.maximum(last, 0), axis=1), heard_until[:, None])
-    # The pause as it is at each next step, the last of which is the end of the history.
-    over = (steps + 1.0) * STEP_SAMPLES - until >= pause_samples
-    seen = np.asarray(over.any(1), bool)
-    place = np.where(seen, over.argmax(1), STEPS - 1)
-    return until[np.arange(len(level)), place], seen
+    levels = zip(_levels(amplitude, peak), heard_until.tolist(), strict=True)
+    until, seen = zip(*(_first_pause(level, since, pause_samples) for level, since in levels), strict=True)
+    return np.array(until), np.array(seen)
+
+
+def _first_pause(level: list[float], until: float, pause_samples: float) -> tuple[float, bool]:
+    begin = until // STEP_SAMPLES
+    for step, here in enumerate(level):
+        if here > 0.5 and step >= begin:
+            after = level[step + 1] if step + 1 < STEPS else 0.0
+            part = 1.0 if after > 0.5 else (here - 0.5) / max(here - after, 1e-9)
+            until = min((step + part) * STEP_SAMPLES, HISTORY_SAMPLES)
+        if (step + 1) * STEP_SAMPLES - until >= pause_samples:
+            return until, True
+    return until, False
 
 
 def insides(amplitude: Samples, peak: Samples, runs: Runs) -> Bools:
@@ -155,15 +171,20 @@ def insides(amplitude: Samples, peak: Samples, runs: Runs) -> Bools:
 
 @dataclass(frozen=True)
 class Course:
-    """How the two tones of a run go on: frequencies, the worse rms phase error and unevenness."""
+    """How the two tones of a run go on; all [ports].
+
+    `hz`: their frequencies [ports, 2]; `off`: how far the worse one is from its own, as a share of it;
+    then the worse rms phase error and unevenness.
+    """
 
     hz: Samples
+    off: Floats
     wobble_rad: Samples
     unevenness: Samples
 
     def of(self, rows: Ints) -> Course:
         """Only these ports."""
-        return Course(self.hz[rows], self.wobble_rad[rows], self.unevenness[rows])
+        return Course(self.hz[rows], self.off[rows], self.wobble_rad[rows], self.unevenness[rows])
 
 
 def course(wave: Spectrum, amplitude: Samples, inside: Bools, pair: Ints) -> Course:
@@ -188,7 +209,9 @@ def course(wave: Spectrum, amplitude: Samples, inside: Bools, pair: Ints) -> Cou
     wobble = np.sqrt(np.vecdot(weight * error, error) / total)
     per_turn = SAMPLE_RATE_HZ / STEP_SAMPLES / (2 * np.pi)
     hz = (turn + slope) * np.float32(per_turn) + _CENTRE_HZ[pair]
-    return Course(hz, wobble.max(1), (spread / mean).max(1))
+    off = np.abs(hz / PAIR_HZ[pair] - 1.0)
+    spread /= mean
+    return Course(hz, np.maximum(*off.T), np.maximum(*wobble.T), np.maximum(*spread.T))
 
 
 def _phasor(radians: Samples) -> Spectrum:
@@ -198,86 +221,94 @@ def _phasor(radians: Samples) -> Spectrum:
     return out
 
 
-def leads(amplitude: Samples, peak: Samples, runs: Runs) -> Samples:
-    """Mean amplitude from 16 to 7 ms before each run, relative to the tone's, of the louder tone, [ports].
+class Rest(NamedTuple):
+    """What is left of a run without its two tones. Powers are relative to the weaker tone's.
+
+    `peak` is that of the tones; `noise` what `residue` would be if both were as weak as the weaker.
+    """
+
+    peak: tuple[float, float]
+    residue: float
+    residue_peak: float
+    residue_crest: float
+    bass_peak: float
+    noise: float
+
+
+def lead(amplitude: Samples, start: float, peak: tuple[float, float]) -> float:
+    """Mean amplitude from 16 to 7 ms before a run, relative to the tone's, of the louder tone; of one port.
 
     0 when that was not heard.
     """
-    first = np.floor(runs.start / STEP_SAMPLES).astype(np.intp)
-    at = np.maximum(first[:, None] + _LEAD_STEPS, 0)
-    rows = np.arange(len(at))[:, None, None]
-    mean = amplitude[rows, _BOTH, at[:, None]].mean(-1) / peak
-    lead: Samples = np.where(runs.start < 160.0, np.float32(0.0), mean.max(1))
-    return lead
+    if start < 160.0:
+        return 0.0
+    first = int(start / STEP_SAMPLES)
+    before: list[list[float]] = amplitude[:, first - 7 : first - 3].tolist()
+    return max(sum(tone) / len(tone) / high for tone, high in zip(before, peak, strict=True))
 
 
-@dataclass(frozen=True)
-class Rest:
-    """What is left of a run without its two tones; all [ports]. Powers are relative to the weaker tone's.
-
-    `peak` is that of the tones, [ports, 2]; `noise` what `residue` would be if both were as
-    weak as the weaker.
-    """
-
-    peak: Samples
-    residue: Samples
-    residue_peak: Samples
-    residue_crest: Samples
-    bass_peak: Samples
-    noise: Samples
-
-
-def rest(history: Samples, hz: Samples, inside: Bools, runs: Runs) -> Rest:
+def rest(history: Samples, hz: Samples, inside: Bools, runs: Runs) -> list[Rest]:
     """Fit two tones of these frequencies to each run and describe what they leave."""
     short = runs.end - runs.start - 2 * _RIM_SAMPLES <= _SHORT_FFT
     if short.all():
-        found = _rest(history, hz, inside, runs, _SHORT_FFT)
-    else:
-        found = np.empty((6, len(history)), np.float32)
-        for rows, size in ((np.flatnonzero(short), _SHORT_FFT), (np.flatnonzero(~short), FFT)):
-            found[:, rows] = _rest(history[rows], hz[rows], inside[rows], runs.of(rows), size)
-    peak = found[:2].T
-    noise = found[2] * (1.0 + (peak.max(1) / peak.min(1)) ** 2) / 2.0
-    return Rest(peak, found[2], found[3], found[4], found[5], noise)
+        return _rest(history, hz, inside, runs, _SHORT_FFT)
+    found: list[Rest | None] = [None] * len(history)
+    for rows, size in ((np.flatnonzero(short), _SHORT_FFT), (np.flatnonzero(~short), FFT)):
+        some = _rest(history[rows], hz[rows], inside[rows], runs.of(rows), size)
+        for row, one in zip(rows.tolist(), some, strict=True):
+            found[row] = one
+    return [one for one in found if one is not None]
 
 
-def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -> Samples:
+def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -> list[Rest]:
     begin = runs.start + _RIM_SAMPLES
     length = np.maximum(runs.end - runs.start - 2 * _RIM_SAMPLES, 16.0)
     first = begin.astype(np.intp)
-    n = np.arange(size)
-    place = np.clip((n + (first - begin)[:, None]) / length[:, None], 0.0, 1.0).astype(np.float32)
-    window = np.float32(0.5) - np.float32(0.5) * np.cos(np.float32(2 * np.pi) * place)
+    place = _N[:size] / length[:, None].astype(np.float32)
+    place += ((first - begin) / length).astype(np.float32)[:, None]
+    np.maximum(place, 0.0, out=place)
+    np.minimum(place, 1.0, out=place)
+    place *= np.float32(2 * np.pi)
+    window = np.cos(place, out=place)
+    window *= -0.5
+    window += 0.5
     if runs.holes.any():
-        window *= _open(inside, runs, first, n)
-    weight = np.maximum(window.sum(1), np.float32(1.0))
+        window *= _open(inside, runs, first, np.arange(size))
+    weight = np.maximum(np.vecdot(window, _ONES[:size]), np.float32(1.0))
     # Beyond the history there is no run either: whatever is read there counts nothing.
-    at = (np.arange(len(history)) * HISTORY_SAMPLES + first)[:, None] + n
-    left = history.reshape(-1).take(at, mode="clip") * window
+    at = (np.arange(len(history)) * HISTORY_SAMPLES + first)[:, None] + _WHOLE_N[:size]
+    left = history.reshape(-1).take(at, mode="clip")
+    left *= window
     waves = np.empty((len(history), 4, size), np.float32)
-    radians = (hz * np.float32(2 * np.pi / SAMPLE_RATE_HZ))[..., None] * n.astype(np.float32)
+    radians = (hz * np.float32(2 * np.pi / SAMPLE_RATE_HZ))[..., None] * _N[:size]
     np.cos(radians, out=waves[:, :2])
     np.sin(radians, out=waves[:, 2:])
-    amount = (waves @ left[..., None])[..., 0] * (np.float32(2.0) / weight)[:, None]
-    peak = np.maximum(np.hypot(amount[:, :2], amount[:, 2:]), np.float32(1e-6))
-    left -= (amount[:, None, :] @ waves)[:, 0] * window
-    bins = forward(left)
-    power = bins.real**2 + bins.imag**2
+    amount = np.vecdot(waves, left[:, None])
+    amount *= (np.float32(2.0) / weight)[:, None]
+    window_power = np.vecdot(window, window)
+    window *= np.vecmat(amount, waves)
+    left -= window
+    parts = forward(left).view(np.float32)
+    parts *= parts
+    power = parts[:, ::2] + parts[:, 1::2]
     bass = int(_MOST_BASS_HZ * size / SAMPLE_RATE_HZ)
     above = power[:, bass:]
-    residue, loudest = above.sum(1), above.max(1)
-    low_peak, high_peak = peak.T
-    weaker = (np.minimum(low_peak, high_peak) * weight / 2.0) ** 2 / np.float32(size)
-    tones = (low_peak**2 + high_peak**2) / 2.0 * np.vecdot(window, window)
-    found = (
-        low_peak,
-        high_peak,
-        residue * np.float32(2.0) / tones,
-        loudest / weaker,
-        loudest * above.shape[1] / np.maximum(residue, np.float32(1e-9)),
-        power[:, 4 * size // FFT : bass].max(1) / weaker,
-    )
-    return np.array(found, np.float32)
+    columns = (weight, window_power, above.sum(1), above.max(1), power[:, 4 * size // FFT : bass].max(1))
+    rows = zip(amount.tolist(), *(column.tolist() for column in columns), strict=True)
+    return [_rest_of(row, above.shape[1], size) for row in rows]
+
+
+def _rest_of(row: tuple[list[float], float, float, float, float, float], bins: int, size: int) -> Rest:
+    """From the amounts of the four waves, weight and power of the window, and what is left: all of it, its
+    loudest bin, and the loudest under 600 Hz."""
+    amount, weight, window_power, left, loudest, bass = row
+    low = max(math.hypot(amount[0], amount[2]), 1e-6)
+    high = max(math.hypot(amount[1], amount[3]), 1e-6)
+    weaker = (min(low, high) * weight / 2.0) ** 2 / size
+    residue = left * 4.0 / ((low**2 + high**2) * window_power)
+    crest = loudest * bins / max(left, 1e-9)
+    noise = residue * (1.0 + (max(low, high) / min(low, high)) ** 2) / 2.0
+    return Rest((low, high), residue, loudest / weaker, crest, bass / weaker, noise)
 
 
 def _open(inside: Bools, runs: Runs, first: Ints, n: Ints) -> Samples:
