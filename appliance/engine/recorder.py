@@ -228,6 +228,8 @@ class Recorder:
                             "recording_s": seconds,
                             "ended_at": written_at,
                         }
+                    else:
+                        self._remove_empty(path)
             except OSError as error:
                 log.warning("recording named by %s could not be mended: %s", marker.name, reason_text(error))
         return mended
@@ -287,6 +289,15 @@ class Recorder:
             tape.seconds = tape.file.data_bytes / 2 / wavfile.RATE_HZ
         tape.file.close()
         tape.file = None
+        if not tape.seconds:
+            self._remove_empty(self._root / tape.relative)
+
+    def _remove_empty(self, path: Path) -> None:
+        """A file without a sound is no recording, and no record names it."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("the empty recording %s could not be removed: %s", path, reason_text(error))
 
     def _fail(self, tape: _Tape, reason: str) -> None:
         """The rest of this recording is lost; what has been written stays playable."""

@@ -87,6 +87,21 @@ def test_what_came_after_the_calls_end_is_not_kept_whether_it_was_written_or_not
     tap(recorder, 10, 100, 0)
     recorder.stop("b", 5.0)
     assert recorder.describe("b", True) == {"recording": "", "recording_s": 0.0}
+    assert list(path.parent.iterdir()) == [path], "an empty file is no recording"
+
+
+def test_a_call_that_ends_before_its_first_block_leaves_no_file(home):
+    recorder = make(home)
+    recorder.start("a", 0, NOON)
+    recorder.stop("a")
+    assert recorder.describe("a", True) == {"recording": "", "recording_s": 0.0}
+    assert not list(home.recordings.rglob("*.wav")) and not recorder.problems
+
+
+def test_a_power_cut_before_the_first_block_leaves_no_file_and_no_name(home):
+    make(home).start("a", 0, NOON)
+    assert make(home).repair() == {"a": {}}
+    assert not list(home.recordings.rglob("*.wav"))
 
 
 def test_a_recording_that_broke_off_loses_no_more_than_it_has(home, monkeypatch):
