@@ -1,6 +1,8 @@
 """The copy of /config that is kept on /data: who the box is, its network, its keys.
 
 It is renewed at every start and after every change. The new copy is complete before the old one goes.
+A box that cannot use its config partition changes the copy alone. A mark beside it says so until the
+partition has what the copy has: one that comes back is the older of the two, whatever its files are dated.
 """
 
 from __future__ import annotations
@@ -37,6 +39,28 @@ class ConfigCopy:
     @property
     def _old(self) -> Path:
         return self.copy.with_name("config-copy.old")
+
+    @property
+    def _mark(self) -> Path:
+        return self.copy.with_name("config-copy.ahead")
+
+    @property
+    def ahead(self) -> bool:
+        """Has the copy gone on without the configuration?"""
+        return self._mark.exists()
+
+    def go_ahead(self) -> None:
+        """It does so from now on. Raises OSError."""
+        files.write(self._mark, b"")
+
+    def catch_up(self) -> None:
+        """The configuration becomes what its copy is, and has nothing that the copy leaves out. Where the
+        power goes meanwhile the next start does it again. Raises OSError."""
+        for entry in self.config.iterdir():
+            if entry.name != "lost+found" and not os.path.lexists(self.copy / entry.name):
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        self.put_back()
+        files.remove(self._mark)
 
     def settle(self) -> None:
         """Where the power went between the two renames of `renew` the old copy serves. Raises OSError."""

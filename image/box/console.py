@@ -26,6 +26,8 @@ STATES = {
     "config_restored": "The config partition was damaged and restored from its copy.",
     "data_repaired": "The data partition was damaged and has been repaired.",
     "config_memory": "The config partition cannot be used: its copy serves. Have the disk replaced.",
+    "config_defaults": "The config partition cannot be used, nor a copy of it: the box has its defaults."
+    " Have the disk replaced.",
     "data_unreadable": "The data partition cannot be read. Calls go on from memory, NOTHING IS STORED."
     " Restart; if this stays, start recovery or replace the disk.",
     "data_missing": "The data partition is missing. Calls go on from memory, NOTHING IS STORED."

@@ -6,7 +6,7 @@ read (its copy on data is put back; where data is not there either, nothing is f
 Whatever the disk does, the box takes calls: what cannot be mounted is a small folder in memory instead.
 What was found stands in /run/zongji/disk.json:
 
-    {"config": "ok|repaired|restored|lost|memory", "data": "ok|new|repaired|unreadable|missing",
+    {"config": "ok|repaired|restored|lost|memory|defaults", "data": "ok|new|repaired|unreadable|missing",
      "full": false, "notes": [...]}
 """
 
@@ -274,7 +274,7 @@ def mount_data(parts: dict[str, Path], report: Report) -> bool:
         mount(device, "data")
     except DiskError as error:
         report.data = "unreadable"
-        report.note(f"the data partition cannot be read; nothing was changed on it. {error}")
+        report.note(f"the data partition cannot be read; it is not made anew. {error}")
         return False
     if report.data != "new":
         report.data = state
@@ -329,7 +329,9 @@ def _complete_config(report: Report) -> None:
     if not copy.usable:
         return
     try:
-        if not (CONFIG / IDENTITY).exists():
+        if copy.ahead:
+            copy.catch_up()
+        elif not (CONFIG / IDENTITY).exists():
             copy.put_back()
         elif report.config != "repaired" or not copy.put_back_missing():
             return
@@ -344,13 +346,15 @@ def config_in_memory(report: Report, data_there: bool) -> None:
     """No config partition can be used: its copy on data serves, and is renewed by every change.
     Raises DiskError, OSError."""
     mount_memory(CONFIG)
-    report.config = "memory"
+    report.config = "defaults"
     if not data_there or not config_copy().usable:
         report.note(
             "there is no copy of the configuration: the box has its defaults until the disk is mended"
         )
         return
     config_copy().put_back()
+    config_copy().go_ahead()
+    report.config = "memory"
     report.note("the configuration is in memory, from its copy on data")
 
 

@@ -138,7 +138,11 @@ SICK = {
 
 @pytest.mark.parametrize(
     ("states", "said"),
-    [("data_missing", "The data partition"), ("config_memory", "cannot be used; their copy serves")],
+    [
+        ("data_missing", "The data partition"),
+        ("config_memory", "cannot be used; their copy serves"),
+        ("config_defaults", "nor is there a copy that can"),
+    ],
 )
 def test_partitions_that_are_not_there_are_told(states, said):
     found = checks.run(replace(HEALTHY, system={"states": [states]}))

@@ -20,6 +20,13 @@ def look(facts: Facts) -> Finding | None:
             "The partition with the box's own settings cannot be used; their copy serves.",
             "Everything works, but the disk should be replaced.",
         )
+    if "config_defaults" in states:
+        return Finding(
+            WARNING,
+            "The partition with the box's own settings cannot be used, nor is there a copy that can; the box "
+            "has its defaults.",
+            "Restart the box once. If it stays so, the disk should be replaced.",
+        )
     if "config_lost" in states:
         return Finding(
             WARNING,

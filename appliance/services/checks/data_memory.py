@@ -13,6 +13,6 @@ def look(facts: Facts) -> Finding | None:
     return Finding(
         ERROR,
         "The data partition cannot be read: calls go on with the last settings, but nothing is stored.",
-        "Nothing was changed on it. Restart the box; if this stays, replace the disk and restore a backup in "
+        "It was not made anew. Restart the box; if this stays, replace the disk and restore a backup in "
         "the recovery system, or reset the box there, which makes the partition anew.",
     )

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Method = Callable[[ask.Params], dict[str, Any]]
 
 DATA_TROUBLE = ("repaired", "unreadable", "missing")
-CONFIG_TROUBLE = ("restored", "lost", "memory")
+CONFIG_TROUBLE = ("restored", "lost", "memory", "defaults")
 CHANGES_CONFIG = ("network.confirm", "certificate.renew", "time.set", "board.set", "ssh.enable")
 """Their answer comes when the copy of the configuration has the change too."""
 SLOT_BYTES = 480_000_000

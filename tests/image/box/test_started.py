@@ -317,6 +317,61 @@ def test_a_box_without_a_config_partition_works_from_its_copy(boots):
     assert boot("cfg", "dat", "tmpfs")[0] == 1
 
 
+def test_a_box_without_config_partition_and_copy_does_not_speak_of_a_copy(boots):
+    boot, _ = boots
+    for bad in (("cfg",), ("cfg", "dat")):
+        status, told = boot(*bad)
+        assert (status, told["config"]) == (0, "defaults")
+        assert any("there is no copy of the configuration" in note for note in told["notes"])
+
+
+@pytest.fixture
+def came_back_old(boots):
+    """A box whose config partition failed for one start, in which settings were changed; its boot()."""
+    boot, _ = boots
+    boot()
+    whole_box()
+    partition = disk.CONFIG.with_name("partition")
+    shutil.copytree(disk.CONFIG, partition)
+    for name in ("permission.json", "gone.json"):
+        (partition / name).write_text("old")
+    (partition / "lost+found").mkdir()
+    shutil.rmtree(disk.CONFIG)
+    disk.CONFIG.mkdir()
+    assert boot("cfg")[1]["config"] == "memory"
+    (disk.CONFIG / "network.json").write_text("newer")
+    disk.config_copy().renew()
+    shutil.rmtree(disk.CONFIG)
+    partition.rename(disk.CONFIG)
+    return boot
+
+
+def test_a_config_partition_that_comes_back_gets_what_was_changed_without_it(came_back_old):
+    assert came_back_old()[1]["config"] == "restored"
+    assert (disk.CONFIG / "network.json").read_text() == "newer"
+    assert kept() == ALL | {"lost+found", "machine-id"}
+    (disk.CONFIG / "network.json").write_text("newest")
+    assert came_back_old()[1]["config"] == "ok"
+    assert (disk.CONFIG / "network.json").read_text() == "newest", "from then on it is the newer one again"
+
+
+@pytest.mark.parametrize("cut_in", ["copytree", "copy_owners", "identity"])
+def test_a_power_cut_while_it_gets_that_is_made_good(came_back_old, monkeypatch, cut_in):
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_, **__):
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        place = {"copytree": (configcopy.shutil, "copytree"), "copy_owners": (configcopy, "_copy_owners")}
+        patch.setattr(*place.get(cut_in, (configcopy.files, "write")), cut)
+        with pytest.raises(PowerCut):
+            came_back_old()
+    assert came_back_old()[1]["config"] == "restored"
+    assert (disk.CONFIG / "network.json").read_text() == "newer"
+
+
 @pytest.fixture
 def emptied(boots):
     """A box whose config partition has been emptied, not its copy; what was in it."""
@@ -349,7 +404,8 @@ def test_a_copy_that_cannot_be_put_back_stays_and_serves_from_memory(boots, empt
 
     monkeypatch.setattr(configcopy.ConfigCopy, "put_back", put_back)
     status, told = boot()
-    assert (status, told["config"], mounted[disk.CONFIG]) == (0, "memory", "tmpfs")
+    serves = {1: "memory", 2: "defaults"}[fails]
+    assert (status, told["config"], mounted[disk.CONFIG]) == (0, serves, "tmpfs")
     assert texts(disk.CONFIG_COPY, emptied) == emptied
     assert fails == 2 or texts(disk.CONFIG, emptied) == emptied
 
