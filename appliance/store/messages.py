@@ -43,6 +43,8 @@ class Messages:
         self._database = database
         self._numbering = numbering
         self._clock = clock
+        self.unfinished: Callable[[], None] | None = None
+        """Finishes a restore: before that nobody knows what has gone out, and nothing is sent."""
 
     # ---------------------------------------------------------- from the engine
     def save(self, name: str, told: Mapping[str, Any], final: bool) -> dict[str, Any]:
@@ -137,7 +139,8 @@ class Messages:
 
     # ------------------------------------------------------------------ sending
     def write(self, number: str, text: str, who: str, line: str = "") -> dict[str, Any]:
-        """A message to be sent, on the disk when this returns. Returns it with `dial`; raises InvalidRow.
+        """A message to be sent, on the disk when this returns. Returns it with `dial`; raises InvalidRow,
+        StoreError.
         line: id of the line to send by, "" for the one that the other side wrote to last, or any."""
         problems = []
         dial = self._numbering().normalise(number) if looks_like_number(number) else ""
@@ -147,6 +150,7 @@ class Messages:
             problems.append(f"a message must have from 1 to {MAX_CHARS} characters")
         if problems:
             raise InvalidRow(problems)
+        self._finish_restore()
         with self._database.write():
             port = self._database.one("SELECT port FROM lines WHERE id = ?", [line])
             port = port or self._database.one(
@@ -163,7 +167,9 @@ class Messages:
             return self._for_engine(name)
 
     def write_again(self, name: str, who: str) -> dict[str, Any]:
-        """Send a message that failed once more, as a new one. Raises NotFound, InvalidRow."""
+        """Send a message that failed once more, as a new one. Raises NotFound, InvalidRow,
+        StoreError."""
+        self._finish_restore()
         with self._database.write():
             old = self._database.one("SELECT * FROM messages WHERE id = ? AND direction = 'out'", [name])
             if old is None:
@@ -175,9 +181,15 @@ class Messages:
             return new
 
     def unsent(self) -> list[dict[str, Any]]:
-        """Messages whose fate is not known, oldest first, as the engine wants them."""
+        """Messages whose fate is not known, oldest first, as the engine wants them. Raises StoreError."""
+        self._finish_restore()
         rows = self._database.read("SELECT id FROM messages WHERE state = 'queued' ORDER BY at, id")
         return [self._for_engine(row["id"]) for row in rows]
+
+    def _finish_restore(self) -> None:
+        if self.unfinished is not None:
+            self.unfinished()
+            self.unfinished = None
 
     def settle_restored(self) -> None:
         """After a backup was restored: what it calls queued may have gone out long ago. A person decides."""

@@ -203,10 +203,22 @@ class Store:
         done.refused += self.message_copies.carry_over_messages(self.messages).refused
         return done
 
-    def restored(self) -> None:
-        """This database is a backup's: take over what came since, and send nothing that has gone out."""
+    def finish_restore(self, path: Path) -> None:
+        """Where the database `path` is a backup's: take over what came since, and send nothing that has gone
+        out. Under its `opening_lock`. Raises StoreError, OSError; then nothing is sent before it is done."""
+        mark = path.with_name(CARRY_OVER)
+        if not mark.exists():
+            return
+        self.messages.unfinished = lambda: self._finish_later(path)
         self._carry()
         self.messages.settle_restored()
+        mark.unlink()
+        self.messages.unfinished = None
+
+    def _finish_later(self, path: Path) -> None:
+        """Another program may have done it meanwhile."""
+        with opening_lock(path):
+            self.finish_restore(path)
 
     def carry_over(self, now: float) -> None:
         """In an older program's time: take over what the newer one stored meanwhile, from the JSON copies."""
@@ -328,10 +340,7 @@ def _take_over(store: Store, path: Path, schema: int, now: float) -> None:
     if store.fallback is not None:
         store.carry_over(now)
         return
-    restored = path.with_name(CARRY_OVER)
-    if restored.exists():
-        store.restored()
-        restored.unlink()
+    store.finish_restore(path)
     for state in fallback.trials(path):
         if state.own_schema >= schema:
             continue

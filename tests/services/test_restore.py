@@ -12,6 +12,7 @@ from appliance.cli.main import main
 from appliance.services import backup, backup_file, backup_key, restore
 from appliance.services.backup_errors import BackupError
 from appliance.store import open_store
+from appliance.store.errors import StoreFull
 from appliance.store.migrations import MIGRATIONS
 
 from .conftest import record
@@ -74,6 +75,39 @@ def test_short_messages_since_the_backup_come_back_and_none_goes_out_twice(home,
     assert states["thank you"] == ("received", False)
     assert states["on our way"] == ("sent", False), "it was queued in the backup and went out since"
     assert states["too late"] == ("failed", True), "nobody can tell, so a person decides"
+    store = open_store(home.database)
+    assert store.messages.unsent() == []
+    store.close()
+
+
+@pytest.mark.parametrize("room", ["never", "later", "after another program"])
+def test_after_a_restore_on_a_full_disk_nothing_goes_out_before_it_is_finished(
+    home, key, changed, monkeypatch, room
+):
+    restore.prepare(home, changed, key)
+    restore.commit(home)
+
+    def full(*_):
+        raise StoreFull("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("appliance.store.messages.Messages.settle_restored", full)
+        store = open_store(home.database)
+        assert store.calls.get("c1"), "what has nothing to do with messages goes on"
+        for forbidden in (store.messages.unsent, lambda: store.messages.write("13800138000", "new", "boss")):
+            with pytest.raises(StoreFull):
+                forbidden()
+    if room == "after another program":
+        other = open_store(home.database)
+        other.messages.write("13800138000", "new", "boss")
+        other.close()
+        assert [row["text"] for row in store.messages.unsent()] == ["new"], "settled once, not twice"
+    if room != "never":
+        assert {row["text"] for row in store.messages.unsent()} <= {"new"}
+        store.close()
+        assert dict(messages(home))["too late"] == ("failed", True)
+        return
+    store.close()
     store = open_store(home.database)
     assert store.messages.unsent() == []
     store.close()
