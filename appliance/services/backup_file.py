@@ -44,6 +44,8 @@ TEXT_BYTES = HEADER_BYTES - SEAL_DIGITS - 1
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 256 << 20
 CHUNK = 1 << 20
+LATEST_S = 253_402_300_800
+"""Unix seconds of the year 10000: later ones are no date."""
 
 Progress = Callable[[int], None]
 """Told how many bytes of content have gone through so far."""
@@ -241,17 +243,29 @@ def read_header(path: Path) -> Header:
         sealed = head.startswith(MAGIC)
         text = head[len(MAGIC) : len(MAGIC) + TEXT_BYTES] if sealed else head[len(MAGIC) :]
         header = Header(**json.loads(text), sealed=sealed)
-        whole = [isinstance(header.total_bytes, int), isinstance(header.schema, int)]
-        whole += [isinstance(header.key, str), isinstance(header.made_at, int | float)]
-        if not all(whole):
-            raise ValueError("a field has another type")
-    except (ValueError, TypeError) as error:
+        _check(header)
+    except (ValueError, TypeError, RecursionError) as error:
         raise BackupError("tampered", _tampered(path.name, f"its header: {error}")) from error
     if size < header.total_bytes or not header.total_bytes:
         raise BackupError("truncated", _truncated(path.name))
     if size > header.total_bytes:
         raise BackupError("tampered", _tampered(path.name, "it is longer than it was"))
     return header
+
+
+def _check(header: Header) -> None:
+    """Anybody may have written it. Raises ValueError, with the field, where this program would not."""
+    for name, value in asdict(header).items():
+        if name == "made_at":
+            fits = type(value) in (int, float) and 0 <= value < LATEST_S  # not a number is neither
+        elif name in ("recordings", "automatic", "sealed"):
+            fits = type(value) is bool
+        elif name in ("schema", "files", "content_bytes", "total_bytes"):
+            fits = type(value) is int and 0 <= value < 1 << 63
+        else:
+            fits = type(value) is str and (value.isprintable() or not value)
+        if not fits:
+            raise ValueError(f"{name} is {str(value)[:40]!r}")
 
 
 def _truncated(name: str) -> str:
@@ -286,7 +300,7 @@ def read(path: Path, key: BackupKey, take: Callable[[str, IO[bytes]], None], pro
                 if content is None or manifest is not None or info.name in seen or not _safe(info.name):
                     raise BackupError("tampered", _tampered(path.name, f"member {info.name!r}"))
                 if info.name == MANIFEST and info.size <= MAX_MANIFEST_BYTES:
-                    manifest = json.loads(content.read())
+                    manifest = _manifest(path, content)
                     continue
                 done += info.size
                 if done > header.content_bytes:
@@ -306,6 +320,18 @@ def read(path: Path, key: BackupKey, take: Callable[[str, IO[bytes]], None], pro
     if header.sealed:
         _prove_seal(path, seal)
     return header
+
+
+def _manifest(path: Path, content: IO[bytes]) -> dict[str, Any]:
+    """Raises BackupError("tampered")."""
+    try:
+        found = json.loads(content.read())
+        if isinstance(found, dict):
+            return found
+        reason = "it is no object"
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+    raise BackupError("tampered", _tampered(path.name, f"its manifest: {reason}"))
 
 
 def _prove_seal(path: Path, seal: hmac.HMAC) -> None:

@@ -118,7 +118,7 @@ def test_something_appended_is_found(make, key):
     assert code_of(backup.verify, path, key) == "tampered"
 
 
-def forged(public, names, manifest=False, sealed=True, content_bytes=None):
+def forged(public, names, manifest=False, sealed=True, content_bytes=None, text=None):
     """A backup with these members by somebody who has the public key alone."""
     header = backup_file.Header(NOW, "0.1.0", 3, "box", public, False, False)
     told = {name: value for name, value in asdict(header).items() if name != "sealed"}
@@ -128,7 +128,7 @@ def forged(public, names, manifest=False, sealed=True, content_bytes=None):
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w:gz") as tar:
         content = [(name, b"evi") for name in names]
-        for name, data in [*content, (backup_file.MANIFEST, json.dumps(about).encode())][
+        for name, data in [*content, (backup_file.MANIFEST, text or json.dumps(about).encode())][
             : None if manifest else -1
         ]:
             info = tarfile.TarInfo(name)
@@ -142,6 +142,13 @@ def forged(public, names, manifest=False, sealed=True, content_bytes=None):
         text = json.dumps(told).encode().ljust(backup_file.TEXT_BYTES) + guessed
         return backup_file.MAGIC + text + b"\n" + body
     return backup_file.UNSEALED + json.dumps(told).encode().ljust(backup_file.HEADER_BYTES - 1) + b"\n" + body
+
+
+@pytest.mark.parametrize("text", [b"[]", b"{", b"[" * 100_000, b"\xff"])
+def test_a_manifest_that_is_none_is_refused(tmp_path, key, text):
+    path = tmp_path / "x.zjb"
+    path.write_bytes(forged(key.public, ["db/zongji.db"], manifest=True, text=text))
+    assert code_of(backup.verify, path, key) == "tampered"
 
 
 def test_who_has_the_public_key_alone_can_make_no_backup_that_is_taken(tmp_path, key):
