@@ -39,8 +39,8 @@ Float = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 Rows = NDArray[np.intp]
 
-HISTORY_BLOCKS = 32
-"""The far signal is kept this much longer than needed, so that it is moved once in 32 ticks."""
+HISTORY_BLOCKS = 8
+"""The far signal is kept this much longer than needed, so that it is moved once in 8 ticks."""
 PRE_WHITENING = np.float32(0.9)
 FORGETTING = np.float32(0.985)
 """Per block that is learned from: a memory of 1.3 s of talking, 5 s once converged."""
@@ -75,7 +75,7 @@ SHARPENING_PORTS = 16
 STEPS = 3
 SHARPENING_STEPS = 2
 """How many conjugate directions are gone each time: when some ports are not converged, and when all are."""
-MOSTLY = 0.9
+MOSTLY = 0.8
 """Share of the ports above which all are transformed."""
 LOUDEST_POWER = 32768.0**2
 FAR_SILENT_RMS = rms_from_dbm0(-50.0)
@@ -134,7 +134,8 @@ class EchoCanceller:
         self._whitened = np.square(np.abs(self._whitener))
         self._far = np.zeros((ports, self._fft + HISTORY_BLOCKS * BLOCK_SAMPLES + 1), np.float32)
         self._end = self._fft + 1
-        self._far_energy = np.zeros((ports, self._fft // BLOCK_SAMPLES + 1), np.float32)
+        self._far_energy = np.zeros((self._fft // BLOCK_SAMPLES + 1, ports), np.float32)
+        self._far_total = np.zeros(ports, np.float32)
         self._last_residual = np.zeros((ports, 1), np.float32)
         self._filter = np.zeros((ports, bins), np.complex64)
         self._power = np.zeros((ports, bins), np.float32)  # spectrum of R
@@ -153,6 +154,9 @@ class EchoCanceller:
         self._narrow = np.zeros(ports, np.int32)  # looks in a row at which the far signal was a tone
         self._learned = np.zeros(ports, bool)
         self._rest = ResidualSuppressor(ports)
+        self._all = np.arange(ports)
+        self._audible = np.zeros(ports, bool)  # something was sent of late that may come back
+        self._doubted = False  # some filter has made things worse
         self._enabled = np.ones(ports, bool)
         self._waited = np.zeros(ports, np.float32)  # ticks since a port last learned
         self._unsolved = np.zeros(ports, np.float32)  # blocks learned since the filter last moved
@@ -166,7 +170,6 @@ class EchoCanceller:
         """Forget everything learned on these ports, and cancel on them."""
         for state in (
             self._far,
-            self._far_energy,
             self._last_residual,
             self._filter,
             self._power,
@@ -185,6 +188,7 @@ class EchoCanceller:
             self._data_quiet,
         ):
             state[ports] = 0
+        self._far_energy[:, ports] = 0
         self._descent[ports] = np.inf
         self._found[ports] = self._expected[ports] = 1
         self._rest.reset(ports)
@@ -221,85 +225,104 @@ class EchoCanceller:
             raise ValueError(
                 f"blocks must be [{self.ports}, {BLOCK_SAMPLES}], not {far.shape} and {near.shape}"
             )
-        far, far_power = _sane(far)
-        near, near_power = _sane(near)
+        far, near, far_power, near_power = _sane(far, near)
         self._tick += 1
         self._append(far, far_power)
+        self._far_total = self._far_energy.sum(0)
+        audible = self._far_total > len(self._far_energy) * FAR_SILENT_RMS**2
+        audible &= self._enabled
         if self._data_quiet.any():
             self._follow_data_calls(far_power, near_power)
-        audible = self._far_energy.sum(1) > self._far_energy.shape[1] * FAR_SILENT_RMS**2
-        audible &= self._enabled
-        audible &= self._data_quiet == 0
+            audible &= self._data_quiet == 0
         if active is not None:
             audible &= active
-        rows = np.flatnonzero(audible)
-        if rows.size < self.ports:
-            quiet = np.flatnonzero(~audible)
-            self._last_echo[quiet] = 0
+        # What follows is reckoned for all ports, which costs less than to pick some; on the quiet ones it has
+        # no effect.
+        left_alone = ~audible
+        quiet = np.flatnonzero(left_alone)
+        if quiet.size:
             self._unfaithful[quiet] = 0
             self._rest.pass_unchanged(quiet, near_power)
-        if rows.size == 0:
+        if quiet.size == self.ports:
+            self._last_echo[:] = 0
             return near
-        out = near.copy()
-        everything = rows.size == self.ports
-        pick = slice(None) if everything else rows
-        near, near_power = near[pick], near_power[pick]
-        spectrum, lanes, echo = self._estimate(rows)
+        self._audible = audible
+        spectrum, lanes, echo = self._estimate(audible, self.ports - quiet.size)
         residual = near - echo
         residual_power = _power(residual)
         estimate_power = _power(echo)
         # An echo that has just ended still rings in the hybrid.
-        echo_power = np.maximum(estimate_power, np.float32(0.3) * self._last_echo[pick])
-        self._last_echo[pick] = echo_power
-        ratio_db = 10 * np.log10((residual_power + np.float32(1.0)) / (echo_power + np.float32(1.0)))
+        echo_power = np.maximum(estimate_power, np.float32(0.3) * self._last_echo)
+        np.multiply(echo_power, audible, out=self._last_echo)
+        ratio_db = np.log10((residual_power + np.float32(1.0)) / (echo_power + np.float32(1.0)))
+        ratio_db *= 10
+        leak_db = self._rest.leak_db
         if self._tick % NARROW_EVERY == 0:
-            self._narrow[pick] = (self._narrow[pick] + 1) * self._is_narrow(spectrum)[lanes]
-        self._learn(rows, lanes, spectrum, residual, ratio_db)
+            narrow = self._is_narrow(spectrum)[lanes]
+            np.copyto(self._narrow, (self._narrow + 1) * narrow, where=audible)
+        self._learn(lanes, spectrum, residual, ratio_db)
         # A filter that makes things worse (the line was switched) is left out until it has learned again:
         # on the mean of 0.2 s, or at once where it is much worse or has learned little yet. In double-talk a
         # single block may well grow a little louder.
-        for mean, power in ((self._mean_near, near_power), (self._mean_residual, residual_power)):
-            mean[pick] += MEAN_POWER_STEP * (power - mean[pick])
-        useless = self._mean_residual[pick] > WORSE * self._mean_near[pick]
+        mean_near, mean_residual = self._mean_near, self._mean_residual
+        step = MEAN_POWER_STEP * audible
+        mean_near += step * (near_power - mean_near)
+        mean_residual += step * (residual_power - mean_residual)
+        useless = mean_residual > WORSE * mean_near
+        useless &= audible
         # Somebody who speaks for long drives the usual residual up: what was learned once, counts as learned.
-        learned = self._learned[pick] | (self._rest.leak_db[pick] < LEARNED_LEAK_DB)
-        self._learned[pick] = learned
-        unlearned = ~learned
+        learned = self._learned
+        learned |= leak_db < LEARNED_LEAK_DB
+        left_alone |= residual_power > np.where(learned, WORSE_AT_ONCE, np.float32(1.0)) * near_power
+        left_alone |= useless
         # A filter that has not learned and hardly helps is more likely made of what the near end says.
-        helpless = unlearned & (self._mean_residual[pick] > HELPLESS * self._mean_near[pick])
-        worse = useless | helpless | (residual_power > np.where(unlearned, 1.0, WORSE_AT_ONCE) * near_power)
-        if worse.any():
-            np.copyto(residual, near, where=worse[:, None])
-            ratio_db[worse] = 0
+        left_alone |= np.greater(mean_residual > HELPLESS * mean_near, learned)
+        rows = np.flatnonzero(left_alone)
+        if rows.size:
+            residual[rows] = near[rows]
+            ratio_db[rows] = 0
+            ratio_db[quiet] = leak_db[quiet]
         # Near-end speech that happens to be like the echo does this for a moment, another path for long.
-        self._useless[pick] = np.maximum(self._useless[pick] + np.where(useless, 1, -1), 0)
-        changed = self._useless[pick] >= np.where(unlearned, LOST_TICKS, CHANGED_TICKS)
-        if changed.any():
-            self._start_again(rows[changed])
+        if self._doubted or useless.any():
+            self._count_useless(useless)
         if self._tick % NARROW_EVERY:
-            self._doubt(rows, pick, near_power, estimate_power, residual_power)
-        out[pick] = self._rest.process(pick, residual, ratio_db, worse, self._narrow[pick] > 0)
-        return out
+            self._doubt(near_power, estimate_power, residual_power)
+        return self._rest.process(residual, ratio_db, rows, self._narrow)
 
-    def _estimate(self, rows: Rows) -> tuple[Spectra, Rows, Float]:
-        """What comes back of the newest block at the ports `rows`.
+    def _count_useless(self, useless: NDArray[np.bool_]) -> None:
+        """Learn paths anew whose filter has made things worse for long."""
+        counts = np.maximum(self._useless + np.where(useless, 1, -1), 0)
+        np.copyto(self._useless, counts, where=self._audible)
+        changed = self._useless >= np.where(self._learned, CHANGED_TICKS, LOST_TICKS)
+        changed &= self._audible
+        if changed.any():
+            self._start_again(np.flatnonzero(changed))
+        self._doubted = bool(self._useless.any())
 
-        Before it: spectra of far-end histories, and where in them those of the ports are.
+    def _estimate(self, audible: NDArray[np.bool_], count: int) -> tuple[Spectra, Rows, Float]:
+        """What comes back of the newest block at every port.
+
+        Before it: spectra of far-end histories, and where in them that of each port is. Those of ports that
+        are not `audible` (all but `count`) may be anything, and nothing comes back there or very little.
         """
         history = self._far[:, self._end - self._fft : self._end]
-        count = rows.size
         if count >= MOSTLY * self.ports:
             # Nearly all: what the others cost is less than picking the rows.
             spectrum, product, wave = self._spectrum, self._product, self._wave
             forward(history, spectrum)
             np.multiply(spectrum, self._filter, out=product)
             backward(product, self._fft, wave)
-            return spectrum, rows, wave[rows, -BLOCK_SAMPLES:]
+            return spectrum, self._all, wave[:, -BLOCK_SAMPLES:]
+        rows = np.flatnonzero(audible)
         spectrum, product = self._spectrum[:count], self._product[:count]
         forward(history[rows], spectrum)
         np.multiply(spectrum, self._filter[rows], out=product)
         wave = backward(product, self._fft, self._wave[:count])
-        return spectrum, np.arange(count), wave[:, -BLOCK_SAMPLES:]
+        lanes = np.zeros(self.ports, np.intp)
+        lanes[rows] = np.arange(count)
+        echo = np.zeros((self.ports, BLOCK_SAMPLES), np.float32)
+        echo[rows] = wave[:, -BLOCK_SAMPLES:]
+        return spectrum, lanes, echo
 
     def _append(self, far: Float, power: Float) -> None:
         """Take the new block into the far-end history."""
@@ -309,38 +332,41 @@ class EchoCanceller:
             self._end = kept
         self._far[:, self._end : self._end + BLOCK_SAMPLES] = far
         self._end += BLOCK_SAMPLES
-        self._far_energy[:, self._tick % self._far_energy.shape[1]] = power
+        self._far_energy[self._tick % len(self._far_energy)] = power
 
-    def _learn(self, rows: Rows, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
+    def _learn(self, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
         """Add this block's normal equations for the ports whose turn it is, and solve a little.
 
-        lanes: where in `spectrum` the ports `rows` are.
+        lanes: where in `spectrum` each port is.
         """
-        self._waited[rows] += 1
-        leak_db = self._rest.leak_db[rows]
-        unconverged = int(np.count_nonzero(leak_db > CONVERGED_LEAK_DB))
-        turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, rows.size)
+        audible = self._audible
+        self._waited += audible
+        leak_db = self._rest.leak_db
+        speaking = int(np.count_nonzero(audible))
+        unconverged = int(np.count_nonzero((leak_db > CONVERGED_LEAK_DB) & audible))
+        turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, speaking)
+        turn &= audible
         if turn.any():
-            waited = self._waited[rows]
+            waited = self._waited
             # A sound that leaves more than usual, but less than a near-end talker would, is a new one.
             novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
             turn &= novel | (leak_db > CONVERGED_LEAK_DB) | (waited >= CONVERGED_EVERY)
             most = min(max(unconverged, REFRESHING_PORTS), LEARNING_PORTS)
-            chosen = _most_urgent(turn, waited * (leak_db + 40.0), most)
-            if chosen.size:
-                learning = rows[chosen]
+            learning = _most_urgent(turn, waited * (leak_db + 40.0), most)
+            if learning.size:
                 self._waited[learning] = 0
                 self._unsolved[learning] += 1
-                self._add_equations(learning, spectrum[lanes[chosen]], residual[chosen], novel[chosen])
-        turn = leak_db > self._turn_db(SOLVING_TURN, unconverged, rows.size)
+                self._add_equations(learning, spectrum[lanes[learning]], residual[learning], novel[learning])
+        turn = leak_db > self._turn_db(SOLVING_TURN, unconverged, speaking)
+        turn &= audible
         if turn.any():
-            unsolved = self._unsolved[rows]
+            unsolved = self._unsolved
             turn &= unsolved > 0
             most = min(max(unconverged, SHARPENING_PORTS), SOLVING_PORTS)
-            due = rows[_most_urgent(turn, unsolved * (leak_db + 40.0), most)]
+            due = _most_urgent(turn, unsolved * (leak_db + 40.0), most)
             if due.size:
                 self._unsolved[due] = 0
-                self._solve(due, STEPS if unconverged >= FEW * rows.size else SHARPENING_STEPS)
+                self._solve(due, STEPS if unconverged >= FEW * speaking else SHARPENING_STEPS)
 
     def _turn_db(self, turn: int, unconverged: int, speaking: int) -> float:
         """Only ports with more residual than this are looked at now: few, large calls cost least."""
@@ -352,11 +378,13 @@ class EchoCanceller:
 
     def _is_narrow(self, spectrum: Spectra) -> NDArray[np.bool_]:
         """Whether the far signal is one or two tones, which teach the path at their frequencies alone."""
-        power = np.square(spectrum.real)
-        power += np.square(spectrum.imag)
+        parts = spectrum.view(np.float32)
+        parts = parts * parts
+        power = parts[:, ::2] + parts[:, 1::2]
         power *= self._whitened
         # The number of bins over which the power is spread.
-        spread = np.square(power.sum(1)) / (np.vecdot(power, power) + np.float32(1e-9))
+        total = power.sum(1)
+        spread = total * total / (np.vecdot(power, power) + np.float32(1e-9))
         narrow: NDArray[np.bool_] = spread < NARROW_BINS
         return narrow
 
@@ -374,16 +402,17 @@ class EchoCanceller:
         weight = (_power(white) + WEIGHT_FLOOR) ** WEIGHT_POWER
         weight[novel] *= NOVEL_WEIGHT
         narrow = self._narrow[rows]
-        weight[narrow > 0] *= VOWEL_WEIGHT
-        weight[narrow >= NARROW_TIMES] = NARROW_WEIGHT
+        if narrow.any():
+            weight[narrow > 0] *= VOWEL_WEIGHT
+            weight[narrow >= NARROW_TIMES] = NARROW_WEIGHT
         # Whitening the spectrum of the far history is right for all but its first sample, which no lag below
         # `taps` reaches.
         far = spectrum * self._whitener
         power = np.square(far.real) + np.square(far.imag)
         # R is that of the block, or of the whole history where that is louder: what is in the residual may be
         # the echo of either.
-        energy = self._far_energy[rows]
-        share = energy[:, self._tick % energy.shape[1]] / (energy.sum(1) + np.float32(1e-9))
+        newest = self._far_energy[self._tick % len(self._far_energy)]
+        share = newest[rows] / (self._far_total[rows] + np.float32(1e-9))
         power *= (weight * np.maximum(share, np.float32(n / fft)))[:, None]
         power += FORGETTING * self._power[rows]
         self._power[rows] = power
@@ -428,9 +457,7 @@ class EchoCanceller:
         self._gradient[rows] = gradient
         self._direction[rows], self._descent[rows] = direction, descent
 
-    def _doubt(
-        self, rows: Rows, pick: slice | Rows, near_power: Float, estimate_power: Float, residual_power: Float
-    ) -> None:
+    def _doubt(self, near_power: Float, estimate_power: Float, residual_power: Float) -> None:
         """Tell a path that has become another from a near end that speaks, and learn it as a new one.
 
         The estimated echo is found in the near signal once, whoever speaks besides. On a path that
@@ -440,23 +467,32 @@ class EchoCanceller:
         # <near, estimate> follows from the three powers.
         together = np.float32(0.5) * (near_power + estimate_power - residual_power)
         loud = estimate_power > FAR_SILENT_RMS**2
-        per = np.float32(FAITH_STEP) * loud / (near_power + np.float32(100.0))
+        loud &= self._audible
+        per = FAITH_STEP * loud / (near_power + np.float32(100.0))
         heard = estimate_power * per
         keep = 1 - FAITH_STEP * loud
-        found = self._found[pick] * keep + together * per
-        expected = self._expected[pick] * keep + heard
-        chance = self._chance[pick] * np.square(keep) + near_power * heard * per
-        self._found[pick], self._expected[pick], self._chance[pick] = found, expected, chance
+        found, expected, chance = self._found, self._expected, self._chance
+        found *= keep
+        found += together * per
+        expected *= keep
+        expected += heard
+        chance *= keep * keep
+        chance += near_power * heard * per
         off = np.abs(found - expected)
-        doubtful = loud & self._learned[pick] & (off > UNFAITHFUL * expected)
-        doubtful &= self._mean_residual[pick] > LITTLE_GAIN * self._mean_near[pick]
+        doubtful = off > UNFAITHFUL * expected
+        doubtful &= loud
+        doubtful &= self._learned
+        doubtful &= self._mean_residual > LITTLE_GAIN * self._mean_near
+        if not doubtful.any():
+            self._unfaithful[loud] = 0
+            return
         odds = np.minimum(np.square(off) / (CHANCE * chance + np.float32(1e-12)), 1)
-        unfaithful = self._unfaithful[pick]
-        more = np.where(doubtful, unfaithful + np.square(odds), 0)
-        self._unfaithful[pick] = np.where(loud, more, unfaithful)
-        suspect = self._unfaithful[pick] >= UNFAITHFUL_LOOKS
+        more = np.where(doubtful, self._unfaithful + np.square(odds), 0)
+        np.copyto(self._unfaithful, more, where=loud)
+        suspect = self._unfaithful >= UNFAITHFUL_LOOKS
+        suspect &= loud
         if suspect.any():
-            self._start_again(rows[suspect])
+            self._start_again(np.flatnonzero(suspect))
 
     def _start_again(self, rows: Rows) -> None:
         """The path is another one now: what was learned of it only delays learning the new one."""
@@ -490,15 +526,17 @@ def _power(x: Float) -> Float:
     return power
 
 
-def _sane(x: Float) -> tuple[Float, Float]:
-    """The block as float32 without what cannot be sound, and the power of each row."""
-    x = x.astype(np.float32, copy=False)
+def _sane(far: Float, near: Float) -> tuple[Float, Float, Float, Float]:
+    """The blocks as float32 without what cannot be sound, and the powers of their rows."""
+    far, near = far.astype(np.float32, copy=False), near.astype(np.float32, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        power = _power(x)
-    if not power.max(initial=0) <= LOUDEST_POWER:  # also when it is not a number
-        x = np.clip(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), -32768.0, 32767.0)
-        power = _power(x)
-    return x, power
+        far_power, near_power = _power(far), _power(near)
+    if not np.maximum(far_power, near_power).max(initial=0) <= LOUDEST_POWER:  # also when it is not a number
+        far, near = (
+            np.clip(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), -32768.0, 32767.0) for x in (far, near)
+        )
+        far_power, near_power = _power(far), _power(near)
+    return far, near, far_power, near_power
 
 
 def _most_urgent(wanted: NDArray[np.bool_], urgency: Float, count: int) -> Rows:

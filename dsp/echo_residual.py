@@ -44,8 +44,8 @@ class ResidualSuppressor:
     def __init__(self, ports: int) -> None:
         self.leak_db = np.zeros(ports, np.float32)
         """The usual level of the residual under the echo: 0 before anything is learned."""
-        self._talk = np.zeros(ports, np.int32)  # ticks to go until near-end speech counts as over
-        self._gain = np.ones(ports, np.float32)
+        self._talk_until = np.zeros(ports, np.int64)  # the tick in which near-end speech counts as over
+        self._gains = np.ones((ports, 2), np.float32)  # before and in this tick
         self._noise_power = np.full(ports, NOISE_AT_START, np.float32)
         self._tick = 0
         samples = ports * BLOCK_SAMPLES + (1 << 14)
@@ -57,65 +57,59 @@ class ResidualSuppressor:
     def reset(self, ports: Rows | list[int]) -> None:
         """Forget these ports."""
         self.leak_db[ports] = 0
-        self._talk[ports] = 0
-        self._gain[ports] = 1
+        self._talk_until[ports] = 0
+        self._gains[ports] = 1
         self._noise_power[ports] = NOISE_AT_START
 
-    def process(
-        self,
-        pick: slice | Rows,
-        residual: Float,
-        ratio_db: Float,
-        worse: NDArray[np.bool_],
-        narrow: NDArray[np.bool_],
-    ) -> Float:
+    def process(self, residual: Float, ratio_db: Float, alone: Rows, narrow: NDArray[np.int32]) -> Float:
         """Turn down what is left of the echo where nothing else is there; fill with the line's own noise.
 
-        pick: the rows of these ports. residual: float32 [rows, 160], changed in place. ratio_db: its power
-        over that of the echo taken away. worse: there the near end is given as it is. narrow: there
-        the far end is a tone.
+        residual: float32 [ports, 160], changed in place. ratio_db: its power over that of the echo taken
+        away; where we are not speaking, the leak. alone: ports whose near end is passed as it is. narrow: not
+        0 where the far end is a tone.
         """
         self._tick += 1
-        noise_power, leak_db, gain = self._noise_power[pick], self.leak_db[pick], self._gain[pick]
+        leak_db, gain = self.leak_db, self._gains[:, 1]
         # The leak is the usual level of the residual under the echo. It is followed quickly when it falls,
         # slowly when it rises, and hardly where the residual is so loud that somebody must be speaking.
-        over_db = ratio_db - leak_db
-        up_db = np.where(over_db > SPEECH_OVER_LEAK_DB, SPEECH_LEAK_UP_DB, LEAK_UP_DB)
-        step_db = np.where(over_db < 0, LEAK_DOWN * over_db, np.minimum(over_db, up_db))
-        before_db, leak_db = leak_db, np.minimum(np.maximum(leak_db + step_db, LOWEST_LEAK_DB), 0)
+        step_db = ratio_db - leak_db
+        up_db = np.where(step_db > SPEECH_OVER_LEAK_DB, SPEECH_LEAK_UP_DB, LEAK_UP_DB)
+        # A tenth of the way down; upwards all of it, but not more than that.
+        np.minimum(np.maximum(step_db, LEAK_DOWN * step_db), up_db, out=step_db)
+        before_db = leak_db.copy() if narrow.any() else None
+        leak_db += step_db
+        np.maximum(leak_db, LOWEST_LEAK_DB, out=leak_db)
+        np.minimum(leak_db, 0, out=leak_db)
         # How well a tone is cancelled says nothing about speech.
-        if narrow.any():
-            np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow)
-        self.leak_db[pick] = leak_db
+        if before_db is not None:
+            np.maximum(leak_db, np.minimum(before_db, NARROW_LEAK_DB), out=leak_db, where=narrow > 0)
         # Between words only echo as loud as it ought to be is turned down. Where nobody has spoken for a
         # while, so is what lies well under the echo: a sound that the filter has not met yet.
-        talk = self._talk[pick]
-        talk = np.where(
-            ratio_db > np.maximum(leak_db + SPEECH_OVER_LEAK_DB, TALK_DB), HANGOVER_TICKS, talk - 1
-        )
-        np.maximum(talk, 0, out=talk)
-        self._talk[pick] = talk
-        usual_db = leak_db + SUPPRESSION_MARGIN_DB
-        expected_db = np.where(talk > 0, usual_db, np.maximum(usual_db, HIDDEN_DB))
-        kept = 1 - np.exp((expected_db - ratio_db) * LOG_OF_DB)
+        talks = ratio_db > np.maximum(leak_db + SPEECH_OVER_LEAK_DB, TALK_DB)
+        np.copyto(self._talk_until, self._tick + HANGOVER_TICKS, where=talks)
+        expected_db = leak_db + SUPPRESSION_MARGIN_DB
+        np.maximum(expected_db, HIDDEN_DB, out=expected_db, where=self._talk_until <= self._tick)
+        expected_db -= ratio_db
+        expected_db *= LOG_OF_DB
+        kept = 1 - np.exp(expected_db, out=expected_db)
         wanted = np.sqrt(np.maximum(kept, SUPPRESSION_FLOOR**2))
-        wanted[worse] = 1
-        target = np.where(wanted > gain, wanted, 0.5 * (gain + wanted)).astype(np.float32)
-        residual *= np.stack([gain, target], axis=1) @ self._fades
-        self._gain[pick] = target
+        wanted[alone] = 1
+        target = np.maximum(wanted, np.float32(0.5) * (gain + wanted))
+        self._gains[:, 0] = gain
+        self._gains[:, 1] = target
+        residual *= self._gains @ self._fades
         begin = (self._tick * 7919) % (self._hiss.size - residual.size)
         hiss = self._hiss[begin : begin + residual.size].reshape(residual.shape)
-        residual += np.sqrt(noise_power * np.maximum(1 - target * target, 0))[:, None] * hiss
+        level = np.sqrt(self._noise_power * np.maximum(1 - target * target, 0))
+        residual += level[:, None] * hiss
         return residual
 
     def pass_unchanged(self, quiet: Rows, near_power: Float) -> None:
         """Ports on which we are not speaking: follow the noise of their lines, fast down, slowly up."""
-        self._gain[quiet] = 1
-        self._talk[quiet] = HANGOVER_TICKS  # whoever speaks while we do not may well go on
+        self._gains[quiet] = 1
+        # Whoever speaks while we do not may well go on.
+        self._talk_until[quiet] = self._tick + HANGOVER_TICKS
         power, floor = near_power[quiet], self._noise_power[quiet]
-        floor = np.where(
-            power < floor,
-            floor + np.float32(0.2) * (power - floor),
-            np.minimum(floor * NOISE_FLOOR_RISE, power),
-        )
+        fallen = np.maximum(power, floor + np.float32(0.2) * (power - floor))
+        floor = np.minimum(fallen, floor * NOISE_FLOOR_RISE)
         self._noise_power[quiet] = np.minimum(np.maximum(floor, 1e-2), NOISE_AT_MOST)
