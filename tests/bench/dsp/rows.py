@@ -55,6 +55,19 @@ class Findings:
         self.rows.append(row)
         print(line(row), flush=True)
 
+    def add_against(self, what, peer, most, how, ours, measure):
+        """A cost as a multiple of a peer's in the same run.
+
+        most: the multiple that was wanted, and `how` that came about.
+        """
+        target = f"≤ {most:g} times ({how})"
+        try:
+            times = ours / max(measure(), 1e-6)
+        except Missing as error:
+            self.add(what, target, f"not measured: {error} is not installed", None)
+            return
+        self.add(f"{what}, against {peer} in the same run", target, f"{times:.2f} times", times <= most)
+
 
 def verdict(row):
     return {True: "met", False: "NOT MET", None: "-"}[row.met]
