@@ -59,9 +59,14 @@ def sata(disk: Path, serial: str = "SATA-77") -> tuple[str, ...]:
     return (*drive, "-device", f"ide-hd,drive=other,bus=ahci.0,serial={serial}")
 
 
+def number_of(key: str) -> int:
+    """What is typed for a line of the menu."""
+    return [one.key for one in CHOICES].index(key) + 1
+
+
 def choose(vm: Vm, key: str, *answers: str) -> str:
     """Type a choice of the menu and what it asks for; what it said at the end."""
-    vm.type(f"{[one.key for one in CHOICES].index(key) + 1}\r")
+    vm.type(f"{number_of(key)}\r")
     for answer in answers:
         vm.wait_console(r"\n  [^\n]+: $")
         vm.type(f"{answer}\r")

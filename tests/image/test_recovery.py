@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.image.jobs import done
 from tests.image.livebox import PASSWORD, PYTHON, Box
 from tests.image.recovering import (
     MENU,
@@ -20,6 +21,7 @@ from tests.image.recovering import (
     choose,
     fetch,
     files_at,
+    number_of,
     order_file,
     order_stick,
     recovery_stick,
@@ -58,9 +60,28 @@ chown -R 902:900 /data/zongji/recordings
 sync"""
 
 
+CHANGE = f"""setpriv --reuid=902 --regid=900 --clear-groups {PYTHON} - <<'END'
+from pathlib import Path
+from appliance.store import open_store
+open_store(Path("/data/zongji/db/zongji.db")).settings.set("company", "another", "test")
+END"""
+
+
 def rows(box: Box) -> str:
     """Hash of users and settings."""
     return box.shell(ROWS).strip()
+
+
+def obeyed(disk: Path, stick: Path, action: str, code: str = "done") -> None:
+    """Recovery by the key r, a stick with an order put in; until the box restarts, or has refused."""
+    with Box(Vm(disk, network=False)) as box:
+        box.vm.hold_key("r", r"Zongji: starting recovery \(key\)")
+        box.vm.plug_stick(stick)
+        box.vm.wait_console(f"Zongji: {action}: {code}:")
+        if code == "done":
+            box.vm.wait_reset()
+    said = result(stick)
+    assert (said["action"], said["code"]) == (action, code)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +141,6 @@ def test_15_an_ordered_reinstall_is_finished_after_a_cut_and_keeps_all_data(fill
         assert box.system("status")["serial"] == serial
 
 
-@long_run
 def test_the_recovery_stick_by_menu_and_page(filled, ready, built, tmp_path):
     """Started by EFI: what is done there, what is refused, and a new password that signs in."""
     disk, (_, recordings, serial), _ = filled
@@ -159,7 +179,7 @@ def test_the_recovery_stick_by_menu_and_page(filled, ready, built, tmp_path):
         assert "Not done: this box is" in choose(vm, "factory_reset_all", "ZJ-OTHER-BOX22")
         assert serial in page.do("factory_reset_all", serial="yes")
         new = re.search(r"Done\. admin (\S+)", choose(vm, "reset_password", "yes"))[1]
-        vm.type("11\r")
+        vm.type(f"{number_of('restart')}\r")
         vm.wait_console(r"Type yes[^\n]*: $")
         vm.type("yes\r")
         vm.wait_reset()
@@ -182,7 +202,6 @@ def test_the_recovery_stick_by_menu_and_page(filled, ready, built, tmp_path):
         assert box.hashes("/data/zongji/recordings") == recordings
 
 
-@long_run
 def test_16_17_without_anybody_there_a_box_is_reset_and_its_backup_restored(filled, ready, tmp_path):
     """The key r, no network; two sticks that name the box. The backup was made by the box itself."""
     disk, (rows_before, _, serial), backup = filled
@@ -192,23 +211,12 @@ def test_16_17_without_anybody_there_a_box_is_reset_and_its_backup_restored(fill
     )
     backup = Path(shutil.copy2(backup, tmp_path / "backup.img"))
     run("mcopy", "-i", backup, order_file(tmp_path, action="restore", serial=serial), "::")
-    with Box(Vm(disk, network=False)) as box:
-        vm = box.vm
-        vm.hold_key("r", r"Zongji: starting recovery \(key\)")
-        vm.plug_stick(empty)
-        vm.wait_console("Zongji: factory_reset: done: done")
-        vm.wait_reset()
-        vm.pull()
-        vm.hold_key("r", r"Zongji: starting recovery \(key\)")
-        vm.plug_stick(backup, "stick2")
-        vm.wait_console("Zongji: restore: done: done")
-        vm.wait_reset()
-        vm.wait_console("Zongji: starting system A")
     for stick, name in ((empty, "factory_reset"), (backup, "restore")):
-        said = result(stick)
-        assert (said["action"], said["code"], said["serial"]) == (name, "done", serial)
+        obeyed(disk, stick, name)
+        assert result(stick)["serial"] == serial
         assert "recovery.json.done" in run("mdir", "-b", "-i", stick, "::")
     with Box(Vm(disk), ready.key) as box:
+        box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()
         box.sign_in()
         box.open_support(ready.key.parent)
@@ -216,43 +224,73 @@ def test_16_17_without_anybody_there_a_box_is_reset_and_its_backup_restored(fill
         assert box.hashes("/data/zongji/recordings").strip() == ""
 
 
-# ------------------------------------------------------------------ the long run
+def has_all(box: Box, held: tuple[str, str, str]) -> bool:
+    """Users, settings, recordings and serial number are those of before."""
+    return (rows(box), box.hashes("/data/zongji/recordings"), box.system("status")["serial"]) == held
+
+
 def takes_calls(disk: Path, ready, held: tuple[str, str, str]) -> tuple[str, str]:
     """The box starts from its own disk and has all that it had; its version and its system."""
     with Box(Vm(disk), ready.key) as box:
         slot = box.vm.wait_console("Zongji: starting system ([AB])")[1]
         box.wait_takes_calls()
         box.sign_in()
-        assert (rows(box), box.hashes("/data/zongji/recordings"), box.system("status")["serial"]) == held
+        assert has_all(box, held)
         return box.version(), slot
 
 
-def obeyed(disk: Path, stick: Path, code: str = "done") -> None:
-    """Recovery by the key r, an order on a stick, and the power goes when it is done."""
+@long_run
+def test_two_systems_that_fail_end_in_recovery_which_installs_a_newer_one_that_takes_the_old_backup(
+    filled, ready, built, tmp_path
+):
+    disk, held, _ = filled
+    disk = Path(shutil.copy2(disk, tmp_path / "disk.qcow2"))
+    with Box(Vm(disk, snapshot="filled"), ready.key) as box:
+        box.shell(
+            "for slot in a b; do echo wrong | dd of=/dev/zongji/rootfs-$slot conv=notrunc status=none; done; "
+            "/usr/lib/zongji/bootstate set-primary B; sync"
+        )
+    order = {"action": "install", "serial": held[2]}
+    stick = order_stick(tmp_path / "good.img", built.variant("good"), size_mb=512, **order)
     with Box(Vm(disk, network=False)) as box:
-        box.vm.hold_key("r", r"Zongji: starting recovery \(key\)")
+        for system in "BA":
+            box.vm.wait_console(f"Zongji: system {system} cannot be loaded")
+        box.vm.wait_console(r"Zongji: starting recovery \(exhausted\)")
         box.vm.plug_stick(stick)
-        box.vm.wait_console(f"Zongji: [a-z_]+: {code}:")
-        if code == "done":
-            box.vm.wait_reset()
-    assert result(stick)["code"] == code
+        box.vm.wait_console("Zongji: install: done:")
+        box.vm.wait_reset()
+    assert result(stick)["action"] == "install"
+    with Box(Vm(disk), ready.key) as box:
+        box.vm.wait_console("Zongji: starting system B")
+        box.wait_takes_calls()
+        box.sign_in()
+        assert box.version() == NEWER
+        assert has_all(box, held)
+        schema = box.control("status")["versions"]["schema"]
+        box.shell(CHANGE)
+        assert rows(box) != held[0]
+        backup = min(box.control("backups")["backups"], key=lambda one: one["made_at"])
+        assert backup["version"] == built.version
+        assert done(box, "/admin/backups/prepare", source=f"box:{backup['name']}")["problem"] is None
+        assert done(box, "/admin/backups/commit")["problem"] is None
+        box.sign_in()
+        status = box.control("status")
+        assert status["database"]["ok"] and status["versions"]["schema"] == schema, status
+        assert rows(box) == held[0] and box.version() == NEWER
 
 
 @long_run
-def test_a_bundle_is_installed_by_rauc_and_a_foreign_one_refused(filled, ready, built, tmp_path):
+def test_a_foreign_bundle_is_refused_and_the_recovery_stick_brings_its_own(filled, ready, built, tmp_path):
     disk, held, _ = filled
     disk = overlay(disk, tmp_path / "disk.qcow2")
-    for name, code in (("foreign", "bad_bundle"), ("good", "done")):
-        order = {"action": "install", "serial": held[2], "options": {}}
-        obeyed(disk, order_stick(tmp_path / f"{name}.img", built.variant(name), size_mb=512, **order), code)
-    assert takes_calls(disk, ready, held) == (NEWER, "B")
-    # The same from the recovery stick, which brings its bundle along: the box's own version, into A.
-    order = order_file(tmp_path, action="install", serial=held[2], options={})
-    stick = recovery_stick(built, tmp_path / "stick.img", order)
+    order = {"action": "install", "serial": held[2], "options": {}}
+    foreign = order_stick(tmp_path / "foreign.img", built.variant("foreign"), size_mb=512, **order)
+    obeyed(disk, foreign, "install", "bad_bundle")
+    stick = recovery_stick(built, tmp_path / "stick.img", order_file(tmp_path, **order))
     with Box(Vm(disk, stick=stick, network=False)) as box:
         box.vm.wait_console("Zongji: install: done: done")
         box.vm.wait_reset()
-    assert takes_calls(disk, ready, held) == (built.version, "A")
+    assert takes_calls(disk, ready, held) == (built.version, "B")
 
 
 @long_run

@@ -1,6 +1,9 @@
-"""What makes the box restart itself: a kernel that hangs."""
+"""What makes the box restart itself: a kernel that hangs, an engine that does not stay up."""
 
-from tests.image.livebox import Box
+import html
+
+from tests.image.livebox import PYTHON, Box
+from tests.image.test_updates import LAST_TRY, NEWER, source, wait_stick
 
 HANG = """
 echo -1 > /proc/sys/kernel/sched_rt_runtime_us
@@ -8,6 +11,12 @@ for core in $(seq $(nproc)); do chrt -f 99 sh -c 'while :; do :; done' & done
 wait
 """
 """Nothing of lower rank gets a core any more, the first process neither."""
+DIES = """
+while :; do
+  pid=$(systemctl show -P MainPID zongji-engine)
+  [ "$pid" = 0 ] || kill -KILL "$pid"
+done
+"""
 
 
 def run_alone(box: Box, script: str, *how: str) -> None:
@@ -23,3 +32,44 @@ def test_a_kernel_that_hangs_is_restarted_by_the_watchdog(ready, tmp_path, figur
         figures["a kernel that hangs: restarted after, s"] = round(box.vm.elapsed_s() - began - 2)
         box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()
+
+
+def test_an_engine_that_does_not_stay_up_restarts_the_box_and_costs_a_try(ready, tmp_path):
+    with ready.resume(tmp_path) as box:
+        run_alone(box, DIES)
+        box.vm.wait_reset()
+        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)")[1] == "1/3"
+        box.vm.wait_console("Zongji: starting system A")
+    with ready.start(tmp_path) as box:
+        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)")[1] == "1/2"
+        box.wait_takes_calls()
+        box.wait_confirmed("A")
+        assert "A=confirmed,3" in box.shell("/usr/lib/zongji/bootstate show")
+
+
+def test_after_the_last_try_of_a_system_whose_engine_dies_the_other_one_starts(
+    ready, built, make, tmp_path, figures
+):
+    """The engine of this version never gets ready, so that nothing confirms it meanwhile."""
+    bundle = built.variant("silent")
+    with ready.resume(tmp_path) as box:
+        wait_stick(box, make(bundle))
+        box.system("update.install", source=source(bundle))
+        box.vm.wait_reset()
+    with ready.start(tmp_path) as box:
+        box.vm.wait_console("Zongji: starting system B")
+        box.wait_shell()
+        box.shell(f'{PYTHON} -c "{LAST_TRY}"')
+        began = box.vm.elapsed_s()
+        run_alone(box, DIES)
+        box.vm.wait_reset()
+        figures["an engine that dies at once: the box restarts after, s"] = round(box.vm.elapsed_s() - began)
+    with ready.start(tmp_path) as box:
+        box.vm.wait_console("Zongji: starting system A")
+        box.wait_takes_calls()
+        box.sign_in()
+        found = box.system("status")["fell_back"]
+        assert (found["version"], found["reason"]) == (NEWER, "stopped_without_a_word")
+        assert any("zongji-engine" in line for line in found["log"])
+        page = html.unescape(box.pages.open("/admin/updates/"))
+        assert NEWER in page and all(line in page for line in found["log"])

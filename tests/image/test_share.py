@@ -8,8 +8,9 @@ import pytest
 from appliance.paths import Home
 from appliance.services import backup, backup_key
 from appliance.store import open_store
+from tests.image.jobs import begin, done, ended
 from tests.image.samba import ADDRESS, PASSWORD, USER, Samba
-from tests.image.vm import PATIENCE_S, VmError
+from tests.image.vm import PATIENCE_S
 
 SHARE = {
     "share.server": ADDRESS,
@@ -31,28 +32,6 @@ def samba(tmp_path_factory):
 def box(ready, samba, tmp_path_factory):
     with ready.resume(tmp_path_factory.mktemp("box"), neighbours=samba.network) as box:
         yield box
-
-
-def done(box, path: str, **fields) -> dict:
-    """Ask the page for a job and wait for its end: what it leaves on the page."""
-    begin(box, path, **fields)
-    return ended(box)
-
-
-def begin(box, path: str, **fields) -> None:
-    """Ask the page for a job."""
-    page = box.pages.post(path, form_at="/admin/backups/", **fields)
-    assert page.status == 200, page
-
-
-def ended(box) -> dict:
-    """Wait for the end of the job: what it leaves on the page."""
-    until = time.monotonic() + PATIENCE_S
-    while not (job := box.pages.json("/admin/backups/state")["job"])["ended"]:
-        if time.monotonic() > until:
-            raise VmError(f"it does not end: {job}")
-        time.sleep(0.5)
-    return job
 
 
 def tried(box, **other) -> str:
