@@ -31,7 +31,7 @@ def _tell(state: str, patience_s: float = 0.0) -> bool:
 
 def ready(status: str = "", patience_s: float = 5.0) -> bool:
     """The process does its work from now on; `status` is one line for `systemctl status`. False: it could not
-    be told, ask again."""
+    be told, and systemd will end the process: who has a loop lets `Watchdog.ready` tell it."""
     return _tell("READY=1" + (f"\nSTATUS={status}" if status else ""), patience_s)
 
 
@@ -59,14 +59,22 @@ class Watchdog:
         wanted = timeout_s() if timeout is None else timeout
         self._every_s = wanted / BEATS_IN_TIMEOUT if wanted else None
         self._due_s = 0.0
+        self._untold: str | None = None
+        """The status that `ready` has to be told with."""
 
     @property
     def every_s(self) -> float | None:
         """Time between two signs; None when nobody waits for them."""
         return self._every_s
 
+    def ready(self, status: str) -> None:
+        """The process does its work from now on. What systemd does not take at once the next `beat`s tell."""
+        self._untold = None if ready(status, patience_s=0.0) else status
+
     def beat(self) -> None:
         """The loop has come round."""
+        if self._untold is not None:
+            self.ready(self._untold)
         if self._every_s is None:
             return
         now_s = time.monotonic()

@@ -47,7 +47,7 @@ class PageWorker(ThreadWorker):  # type: ignore[misc]
         """Serve."""
         os.environ.update(self.wsgi.extensions["supervisor"])
         self._watchdog = notify.Watchdog()
-        notify.ready("serving pages")
+        self._watchdog.ready("serving pages")
         super().run()
 
     def notify(self) -> None:

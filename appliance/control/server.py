@@ -26,6 +26,8 @@ RECONNECT_S = 0.5
 READ_BYTES = 1 << 16
 MAX_UNREAD_BYTES = 8 << 20
 """A client that lets this much pile up is disconnected; it may come back."""
+UNWATCHED_S = 10.0
+"""Between signs of life for which nobody waits."""
 
 
 class AlreadyRunning(Exception):
@@ -77,9 +79,8 @@ class Server:
         server = await asyncio.start_unix_server(self._serve, sock=listener, limit=READ_BYTES)
         link = asyncio.create_task(self._engine_link())
         clock = asyncio.create_task(self._clock())
-        alive = asyncio.create_task(_signs_of_life())
+        alive = asyncio.create_task(_signs_of_life(f"listening on {self._home.control_socket.name}"))
         stopped = asyncio.create_task(self._stopping.wait())
-        notify.ready(f"listening on {self._home.control_socket.name}")
         try:
             done, _ = await asyncio.wait({link, clock, alive, stopped}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopped}:
@@ -196,14 +197,13 @@ class Server:
         self._carry_out(self._control.done(work, value, failed, time.monotonic()))
 
 
-async def _signs_of_life() -> None:
-    """Tells systemd that the event loop turns, as often as it wants to hear it."""
+async def _signs_of_life(status: str) -> None:
+    """Tells systemd that the event loop serves, and that it turns, as often as it wants to hear it."""
     watchdog = notify.Watchdog()
-    if watchdog.every_s is None:
-        await asyncio.Event().wait()
-    while watchdog.every_s is not None:
+    watchdog.ready(status)
+    while True:
         watchdog.beat()
-        await asyncio.sleep(watchdog.every_s / 2)
+        await asyncio.sleep((watchdog.every_s or UNWATCHED_S) / 2)
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

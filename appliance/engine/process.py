@@ -250,12 +250,13 @@ class Process:
 
     def _loop(self, rubbish: pace.Rubbish, realtime: pace.RealTime) -> None:
         engine, gate = self.engine, self._gate
-        watchdog, told = notify.Watchdog(), False
+        watchdog, first = notify.Watchdog(), True
         while not self._stop:
             engine.run_tick()
             watchdog.beat()
-            if not told:
-                told = notify.ready(f"{len(engine.table)} ports", patience_s=0.0)
+            if first:
+                watchdog.ready(f"{len(engine.table)} ports")
+                first = False
             if gate is not None:
                 gate.tick()
             if engine.stopwatch.ticks % pace.WINDOW == 0:

@@ -109,7 +109,10 @@ def main() -> None:
     from appliance import notify
 
     server = serve(socket.socket(fileno=3), certificate.fingerprint(Places()))
-    notify.ready("serving port 80")
+    if not notify.ready("serving port 80"):
+        raise SystemExit(
+            "systemd could not be told that port 80 is served: the next visitor starts this anew"
+        )
     server.serve_forever()
 
 

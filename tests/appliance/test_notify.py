@@ -34,6 +34,18 @@ def test_a_systemd_that_does_not_read_holds_nobody_up(deaf):
     assert deaf.recv(100) == b"READY=1\nSTATUS=64 ports"
 
 
+def test_readiness_that_systemd_did_not_take_is_told_by_the_next_signs_of_life(deaf):
+    watchdog = notify.Watchdog(timeout=1000.0)
+    watchdog.ready("64 ports")
+    watchdog.beat()
+    while _waiting(deaf):
+        assert deaf.recv(100) == b"WATCHDOG=1"
+    for _ in range(3):
+        watchdog.beat()
+    assert deaf.recv(100) == b"READY=1\nSTATUS=64 ports"
+    assert not _waiting(deaf), "once"
+
+
 def _waiting(listener):
     listener.setblocking(False)
     try:

@@ -65,8 +65,8 @@ def main() -> None:
     for ticker in tickers:
         ticker.start()
     threading.Thread(target=server.serve, name="server", daemon=True).start()
-    notify.ready("listening")
     watchdog = notify.Watchdog()
+    watchdog.ready("listening")
     while not stopping.wait(TICK_S):
         if all(ticker.works() for ticker in tickers):
             watchdog.beat()
