@@ -24,8 +24,8 @@ SQUASHFS_MAGIC = b"hsqs"
 CHUNK = 4 << 20
 CONTROL_UID, GROUP = 902, 900
 
-Tell = Callable[[str, int], None]
-"""Told (step, percent)."""
+Tell = Callable[[str, int | None], None]
+"""Told a step and how far it is, in percent; or, without percents, a last word to whoever stands there."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Desk:
         self.step: tuple[str, int] | None = None
         self.result: dict[str, Any] | None = None
         self.told = ""
-        """The last thing that an action has said, such as a new password."""
+        """The last word of what was done last, such as a new password."""
         self.seen: Path | None = None
         """The stick that was last asked for an order."""
         self._wrong = 0
@@ -81,9 +81,12 @@ class Desk:
         """Is something being done?"""
         return self.step is not None
 
-    def tell(self, step: str, percent: int) -> None:
-        """Progress of the action."""
-        self.step, self.told = (step, percent), step
+    def tell(self, text: str, percent: int | None) -> None:
+        """Progress of the action, or its last word."""
+        if percent is None:
+            self.told = text
+        else:
+            self.step = (text, percent)
 
     def look_again(self) -> None:
         """A stick may have been put in."""
@@ -154,7 +157,7 @@ class Desk:
         with self._lock:
             if self.busy:
                 raise Refused("busy", "something else is being done; wait until it has ended")
-            self.step = ("begin", 0)
+            self.step, self.told = ("begin", 0), ""
         try:
             self.result = work()
         except Exception as problem:  # a defect in one action must not take the others away

@@ -104,7 +104,7 @@ class Menu:
         except Refused as refused:
             result = {"ok": False, "code": refused.code, "text": refused.text}
         if result["ok"]:
-            self._say(f"  {say('done', self.language)} {self._desk.told}")
+            self._say(f"  {say('done', self.language)} {self._desk.told}".rstrip())
         else:
             why = problem(result["code"], result["text"], self.language)
             self._say(f"  {say('not_done', self.language)}: {why}")

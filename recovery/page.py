@@ -78,7 +78,7 @@ class Page:
         if result is None:
             return ""
         if result["ok"]:
-            text = f"{say('done', language)} {self._desk.told}"
+            text = f"{say('done', language)} {self._desk.told}".rstrip()
         else:
             text = problem(result["code"], result["text"], language)
         kind = "good" if result["ok"] else "bad"
@@ -141,7 +141,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The page, or its state for programs."""
         if self.path.startswith("/state"):
-            # How far, not what: steps may tell a password.
+            # How far, not what: anybody in the network may ask this.
             step = self.desk.step
             state = {"serial": self.desk.box.serial, "stick": self.desk.box.stick is not None}
             state |= {"busy": step is not None, "percent": (step or ("", 0))[1]}

@@ -17,7 +17,7 @@ def plan(box: Box, options: Options) -> str:
 def reset(box: Box, options: Options, tell: Tell) -> None:
     """The product makes and stores it; it is told once."""
     words = ["reset-password"] + (["--user", str(options["user"])] if options.get("user") else [])
-    tell(product(box, *words).strip().splitlines()[-1], 100)
+    tell(product(box, *words).strip().splitlines()[-1], None)
 
 
 ACTION = Action(plan, (reset,), needs_box=False)

@@ -82,8 +82,15 @@ def test_nothing_is_done_without_yes(desk, box):
     before = system_of(box.slot("A"))
     assert "This will: write system A" in talk(desk, number_of("reinstall"), "no")
     assert system_of(box.slot("A")) == before
-    assert "Done." in talk(desk, number_of("reinstall"), "yes")
+    assert "  Done.\n" in talk(desk, number_of("reinstall"), "yes"), "without the name of its last step"
     assert system_of(box.slot("A")) == system_of(box.system)
+
+
+def test_a_new_password_is_the_last_word_until_something_else_is_done(desk, home):
+    said = talk(desk, number_of("reset_password"), "yes")
+    _, name, password = re.search(r"(Done\.) (\S+) (\S+)\n", said).groups()
+    assert desk.told == f"{name} {password}"
+    assert password not in talk(desk, number_of("reinstall"), "yes") and not desk.told
 
 
 def test_a_reset_wants_the_boxs_serial_number(desk, box):
@@ -340,7 +347,7 @@ def test_with_the_code_an_action_is_done(browser, desk, box):
         if one.name == "action":
             one.join(30)
     assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
-    assert "Done." in browser("GET", "/?lang=en", cookie=cookie)[1]
+    assert "Done.<" in browser("GET", "/?lang=en", cookie=cookie)[1]
 
 
 def test_guessing_the_code_is_slow(browser, desk, clock):
