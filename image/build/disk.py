@@ -47,6 +47,34 @@ ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 BASIC_DATA = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
 SLOT = "512M"
 
+BOOT = """  hdimage {{
+    partition-table-type = "gpt"
+    align = 1M
+  }}
+  partition mbr {{
+    in-partition-table = false
+    offset = 0
+    size = 440
+    image = "boot.bin"
+  }}
+  partition bios {{
+    partition-type-uuid = "{bios}"
+    offset = 1M
+    size = 1M
+    image = "core.bin"
+  }}
+  partition {prefix}esp {{
+    partition-type-uuid = "{esp}"
+    image = "esp.vfat"
+  }}
+  partition {prefix}recovery {{
+    partition-type-uuid = "{linux}"
+    size = {slot}
+    image = "rootfs.squashfs"
+  }}
+"""
+"""What makes both of them start."""
+
 DISK = """
 image esp.vfat {{
   vfat {{
@@ -76,32 +104,7 @@ image data.ext4 {{
   size = 64M
 }}
 image {name} {{
-  hdimage {{
-    partition-table-type = "gpt"
-    align = 1M
-  }}
-  partition mbr {{
-    in-partition-table = false
-    offset = 0
-    size = 440
-    image = "boot.bin"
-  }}
-  partition bios {{
-    partition-type-uuid = "{bios}"
-    offset = 1M
-    size = 1M
-    image = "core.bin"
-  }}
-  partition esp {{
-    partition-type-uuid = "{esp}"
-    image = "esp.vfat"
-  }}
-  partition recovery {{
-    partition-type-uuid = "{linux}"
-    size = {slot}
-    image = "rootfs.squashfs"
-  }}
-  partition rootfs-a {{
+{boot}  partition rootfs-a {{
     partition-type-uuid = "{linux}"
     size = {slot}
     image = "rootfs.squashfs"
@@ -142,32 +145,7 @@ image files.vfat {{
   size = {files}
 }}
 image {name} {{
-  hdimage {{
-    partition-table-type = "gpt"
-    align = 1M
-  }}
-  partition mbr {{
-    in-partition-table = false
-    offset = 0
-    size = 440
-    image = "boot.bin"
-  }}
-  partition bios {{
-    partition-type-uuid = "{bios}"
-    offset = 1M
-    size = 1M
-    image = "core.bin"
-  }}
-  partition stick-esp {{
-    partition-type-uuid = "{esp}"
-    image = "esp.vfat"
-  }}
-  partition stick-recovery {{
-    partition-type-uuid = "{linux}"
-    size = {slot}
-    image = "rootfs.squashfs"
-  }}
-  partition ZONGJI {{
+{boot}  partition ZONGJI {{
     partition-type-uuid = "{basic}"
     image = "files.vfat"
   }}
@@ -228,7 +206,7 @@ def disk_image(squashfs: Path, target: Path, state: bootstate.State = bootstate.
     """The image for the box's disk."""
     inputs = _inputs(squashfs, "grub.cfg")
     state_files(inputs, state)
-    config = DISK.format(name=target.name, bios=BIOS_BOOT, esp=ESP, linux=LINUX, slot=SLOT, blank=BLANK)
+    config = DISK.format(name=target.name, boot=_boot(), linux=LINUX, slot=SLOT, blank=BLANK)
     _genimage(config, inputs, target)
 
 
@@ -241,16 +219,14 @@ def stick_image(squashfs: Path, bundle: Path, target: Path) -> None:
     (inputs / bundle.name).symlink_to(bundle)
     size = f"{bundle.stat().st_size // 2**20 + 320}M"
     config = STICK.format(
-        name=target.name,
-        bios=BIOS_BOOT,
-        esp=ESP,
-        linux=LINUX,
-        basic=BASIC_DATA,
-        slot=SLOT,
-        bundle=bundle.name,
-        files=size,
+        name=target.name, boot=_boot("stick-"), basic=BASIC_DATA, bundle=bundle.name, files=size
     )
     _genimage(config, inputs, target)
+
+
+def _boot(prefix: str = "") -> str:
+    """prefix: of the partitions' names."""
+    return BOOT.format(prefix=prefix, bios=BIOS_BOOT, esp=ESP, linux=LINUX, slot=SLOT)
 
 
 def _inputs(squashfs: Path, grub_config: str) -> Path:
