@@ -50,6 +50,8 @@ def _setting(
     return Setting(key, section, field, {"zh": zh[0], "en": en[0]}, {"zh": zh[1], "en": en[1]}, unit)
 
 
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_FOLDER = r"(?!\.)[^\\/:*?\"<>|]+"
 _DIGITS = r"[0-9]{1,20}"
 
 SETTINGS: dict[str, Setting] = {
@@ -324,7 +326,7 @@ SETTINGS: dict[str, Setting] = {
             "text",
             "",
             high=253,
-            pattern=r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?",
+            pattern=_HOST,
             meaning="a name or an IPv4 address, without slashes",
             zh=("服务器", "NAS 或 Windows 电脑的名称或地址，例如 nas 或 192.168.1.20"),
             en=("Server", "Name or address of the NAS or Windows computer, such as nas or 192.168.1.20"),
@@ -344,7 +346,7 @@ SETTINGS: dict[str, Setting] = {
             "text",
             "zongji-backups",
             high=200,
-            pattern=r"(?!\.)[^\\/:*?\"<>|]+(/(?!\.)[^\\/:*?\"<>|]+)*",
+            pattern=f"{_FOLDER}(/{_FOLDER})*",
             meaning="a folder, such as office/zongji",
             zh=("文件夹", "共享中的文件夹，没有则新建；例如 office/zongji"),
             en=("Folder", "In the share, made where it is missing; such as office/zongji"),
@@ -364,7 +366,7 @@ SETTINGS: dict[str, Setting] = {
             "text",
             "",
             high=100,
-            pattern=r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?",
+            pattern=_HOST,
             meaning="the name of a domain or work group",
             zh=("域", "Windows 域或工作组，通常留空"),
             en=("Domain", "Windows domain or work group; mostly empty"),

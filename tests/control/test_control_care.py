@@ -12,6 +12,7 @@ from appliance.services import backup, restore
 from appliance.store import open_store
 
 DAY_S = 86400.0
+MORNING = time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
 
 
 def state(desk):
@@ -95,7 +96,7 @@ def test_a_wrong_key_is_named_and_nothing_is_made_ready(desk):
 
 def test_the_daily_backup_is_made_once_a_day_and_old_ones_go(desk, store, home):
     store.settings.set("backup.keep", 2, "me")
-    hour = time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
+    hour = MORNING
     for day in range(4):
         desk.control._wall_clock = desk.control._care._clock = lambda day=day: hour + day * DAY_S
         desk.pass_time(1000)
@@ -110,22 +111,33 @@ def test_a_daily_backup_that_fails_is_told(desk, home, monkeypatch, kind):
         raise kind("there is not enough room")
 
     monkeypatch.setattr(backup, "make", refuse)
-    desk.control._care._clock = lambda: time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
+    desk.control._care._clock = lambda: MORNING
     desk.pass_time(400)
     found = {one["id"]: one for one in desk.request("checks")["result"]["findings"]}
     assert found["backup_failed"]["params"]["problem"] == "there is not enough room"
 
 
-def test_the_daily_backup_goes_to_a_stick_that_is_there(make_desk, home, tmp_path, monkeypatch):
-    stick = tmp_path / "usb" / "KINGSTON"
-    stick.mkdir(parents=True)
-    desk = make_desk()
-    system = desk.control._care._system
-    system._sticks = stick.parent
-    rows = {"sticks": [{"name": "KINGSTON", "writable": True}, {"name": "FULL", "writable": False}]}
-    monkeypatch.setattr(system, "ask", lambda method: rows if method == "usb.list" else {})
-    desk.control._care._clock = lambda: time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
-    desk.pass_time(400)
+@pytest.fixture
+def with_sticks(make_desk, tmp_path, monkeypatch):
+    """with_sticks(there, NAME=writable, …) → (desk after its daily backup, folder of the stick `there`)."""
+
+    def make(there, **writable):
+        stick = tmp_path / "usb" / there
+        stick.mkdir(parents=True)
+        desk = make_desk()
+        system = desk.control._care._system
+        system._sticks = stick.parent
+        rows = {"sticks": [{"name": name, "writable": can} for name, can in writable.items()]}
+        monkeypatch.setattr(system, "ask", lambda method: rows if method == "usb.list" else {})
+        desk.control._care._clock = lambda: MORNING
+        desk.pass_time(400)
+        return desk, stick
+
+    return make
+
+
+def test_the_daily_backup_goes_to_a_stick_that_is_there(with_sticks):
+    desk, stick = with_sticks("KINGSTON", KINGSTON=True, FULL=False)
     (copy,) = (stick / "zongji-backups").glob("*.zjb")
     assert state(desk)["backups"][0]["copies"] == ["KINGSTON"]
     assert state(desk)["sticks"][0]["backups"][0]["name"] == copy.name
@@ -133,16 +145,8 @@ def test_the_daily_backup_goes_to_a_stick_that_is_there(make_desk, home, tmp_pat
     assert job["problem"] is None and state(desk)["restore"]["step"] == "ready"
 
 
-def test_a_stick_that_fails_leaves_the_next_its_copy(make_desk, home, tmp_path, monkeypatch):
-    good = tmp_path / "usb" / "GOOD"
-    good.mkdir(parents=True)
-    desk = make_desk()
-    system = desk.control._care._system
-    system._sticks = good.parent
-    rows = {"sticks": [{"name": "GONE", "writable": True}, {"name": "GOOD", "writable": True}]}
-    monkeypatch.setattr(system, "ask", lambda method: rows if method == "usb.list" else {})
-    desk.control._care._clock = lambda: time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
-    desk.pass_time(400)
+def test_a_stick_that_fails_leaves_the_next_its_copy(with_sticks):
+    desk, good = with_sticks("GOOD", GONE=True, GOOD=True)
     assert len(list((good / "zongji-backups").glob("*.zjb"))) == 1
     assert state(desk)["daily_problem"]["code"] == "stick_gone"
 

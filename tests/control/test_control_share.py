@@ -3,10 +3,9 @@
 import errno
 import os
 import sys
-import time
 
 import pytest
-from test_control_care import DAY_S, finished, state
+from test_control_care import DAY_S, MORNING, finished, state
 
 from appliance.client import CallFailed
 from appliance.paths import Home
@@ -14,7 +13,6 @@ from appliance.services import apart, backup, backup_key, copies
 from appliance.services.apart import Apart
 from appliance.store import open_store
 
-MORNING = time.mktime((2027, 1, 15, 4, 0, 0, 0, 0, -1))
 NAME = "//nas/backup/office/zongji"
 PASSWORD = "a,b c"
 
