@@ -325,9 +325,9 @@ def _failed(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     assert isinstance(event, api.CommandFailed)
     # The call that needed it cannot go on; the port itself may be tried again.
     what = port.commands.pop(event.command_id, "a command")
-    if what == OPTIONAL:
+    if what == OPTIONAL or port.gone:
         log.info("port %s: %s", port.name or port.info.name, event.reason)
-        return []
+        return []  # what is gone has been told, and comes back by itself alone
     return [core.PortLost(port.name, f"{what} failed: {event.reason}"), core.PortReady(port.name)]
 
 

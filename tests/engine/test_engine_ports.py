@@ -103,6 +103,14 @@ def test_a_failed_command_ends_the_call_and_leaves_the_port_usable():
     assert ready == core.PortReady("L1") and not port.gone
 
 
+def test_a_command_to_a_port_that_has_gone_does_not_bring_it_back():
+    port = line()
+    port.commands[7] = "taking or releasing the line"
+    ports.translate(port, api.PortGone(0, 0, "pulled"), 0)
+    assert ports.translate(port, api.CommandFailed(0, 0, 7, "pulled"), 0) == []
+    assert port.gone == "pulled"
+
+
 def test_a_port_without_a_name_says_nothing():
     port = line()
     port.name = ""

@@ -272,10 +272,8 @@ class Vm:
         self.qmp.command("device_add", driver=driver, id=name, chardev=f"line-{name}", bus="xhci.0")
 
     def pull_usb(self, name: str) -> None:
-        """Pull out what `plug_usb` has put in."""
-        self.pull(name)
-        self.qmp.wait_event("DEVICE_DELETED")
-        self.qmp.command("chardev-remove", id=f"line-{name}")
+        """Pull out what `plug_usb` has put in; QEMU forgets its socket with it."""
+        self._pulled(name)
 
     def pull(self, name: str = "stick1") -> None:
         """Pull a device out."""
@@ -283,10 +281,14 @@ class Vm:
 
     def pull_stick(self, name: str = "stick1") -> None:
         """Pull out what `plug_stick` put in, and forget it."""
+        self._pulled(name)
+        self.qmp.command("blockdev-del", node_name=f"node-{name}")
+
+    def _pulled(self, name: str) -> None:
+        """Pull out a device, and wait until QEMU has let it go."""
         self.pull(name)
         while self.qmp.wait_event("DEVICE_DELETED")["data"].get("device") != name:
             pass
-        self.qmp.command("blockdev-del", node_name=f"node-{name}")
 
     # --- network ----------------------------------------------------------------------
 
