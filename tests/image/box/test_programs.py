@@ -290,12 +290,21 @@ def test_an_openssl_that_does_not_answer_costs_no_key(places, programs, monkeypa
 def test_a_service_that_does_not_stay_up_ends_a_trial_at_once(places, programs, monkeypatch, trial, calls):
     monkeypatch.setattr(confirm, "on_trial", lambda slot: trial)
     monkeypatch.setattr(unhealthy, "calls_in_progress", lambda places: calls)
+    programs.says("systemctl", "failed\n")
     assert unhealthy.run(places, "web", lambda s: None) == 1
     assert programs.calls[-1] == "systemctl reboot"
 
 
+@pytest.mark.parametrize("state", ["activating", "active"])
+def test_a_service_that_was_slow_to_stop_and_comes_up_again_ends_nothing(places, programs, state):
+    programs.says("systemctl", f"{state}\n")
+    assert unhealthy.run(places, "web", lambda s: None) == 0
+    assert "systemctl reboot" not in programs.calls and not (places.system / "unhealthy.json").exists()
+
+
 def test_in_a_confirmed_version_calls_go_first(places, programs, monkeypatch):
     monkeypatch.setattr(confirm, "on_trial", lambda slot: False)
+    programs.says("systemctl", "failed\n")
     counts = iter([2, 2])
     monkeypatch.setattr(unhealthy, "calls_in_progress", lambda places: next(counts))
     pauses = []
