@@ -56,9 +56,7 @@ class ConfigCopy:
     def catch_up(self) -> None:
         """The configuration becomes what its copy is, and has nothing that the copy leaves out. Where the
         power goes meanwhile the next start does it again. Raises OSError."""
-        for entry in self.config.iterdir():
-            if entry.name != "lost+found" and not os.path.lexists(self.copy / entry.name):
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        _remove_others(self.config, self.copy)
         self.put_back()
         files.remove(self._mark)
 
@@ -110,6 +108,19 @@ class ConfigCopy:
             files.write(target, source.read_bytes(), info.st_mode & 0o777)
             os.chown(target, info.st_uid, info.st_gid)
         return bool(lost)
+
+
+def _remove_others(folder: Path, like: Path) -> None:
+    """Whatever is below `folder` and not below `like` goes, permissions in a folder that both have too."""
+    for entry in folder.iterdir():
+        twin = like / entry.name
+        is_folder = entry.is_dir() and not entry.is_symlink()
+        if is_folder and twin.is_dir():
+            _remove_others(entry, twin)
+        elif is_folder and entry.name != "lost+found":
+            shutil.rmtree(entry)
+        elif not is_folder and not twin.is_file():
+            entry.unlink()
 
 
 def _copy_owners(source: Path, target: Path) -> None:

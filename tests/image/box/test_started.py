@@ -330,10 +330,12 @@ def came_back_old(boots):
     """A box whose config partition failed for one start, in which settings were changed; its boot()."""
     boot, _ = boots
     boot()
+    (disk.CONFIG / "ssh").mkdir()
+    (disk.CONFIG / "ssh" / "host_ed25519").write_text("h")
     whole_box()
     partition = disk.CONFIG.with_name("partition")
     shutil.copytree(disk.CONFIG, partition)
-    for name in ("permission.json", "gone.json"):
+    for name in ("ssh/permission.json", "gone.json"):
         (partition / name).write_text("old")
     (partition / "lost+found").mkdir()
     shutil.rmtree(disk.CONFIG)
@@ -349,7 +351,7 @@ def came_back_old(boots):
 def test_a_config_partition_that_comes_back_gets_what_was_changed_without_it(came_back_old):
     assert came_back_old()[1]["config"] == "restored"
     assert (disk.CONFIG / "network.json").read_text() == "newer"
-    assert kept() == ALL | {"lost+found", "machine-id"}
+    assert kept() == ALL | {"lost+found", "machine-id", "ssh", "host_ed25519"}
     (disk.CONFIG / "network.json").write_text("newest")
     assert came_back_old()[1]["config"] == "ok"
     assert (disk.CONFIG / "network.json").read_text() == "newest", "from then on it is the newer one again"
