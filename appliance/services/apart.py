@@ -15,6 +15,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,26 +76,21 @@ class Apart:
     def run(self, what: str, place: Place, step: Step = quiet, **words: Any) -> Any:
         """What the function `what` of `WORK` returns. Raises BackupError."""
         request = {"what": what, "place": asdict(place) | {"mount": str(place.mount)}, "words": words}
-        process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert process.stdin is not None and process.stdout is not None
         try:
-            with process.stdin:
-                process.stdin.write(json.dumps(request).encode())
-            for reply in self._replies(process.stdout.fileno()):
-                if "step" in reply:
-                    step(*reply["step"])
-                elif "problem" in reply:
-                    raise BackupError(**reply["problem"])
-                else:
-                    return reply["result"]
+            with _running(self._command, json.dumps(request).encode()) as source:
+                for reply in self._replies(source):
+                    if "step" in reply:
+                        step(*reply["step"])
+                    elif "problem" in reply:
+                        raise BackupError(**reply["problem"])
+                    else:
+                        return reply["result"]
             raise Lost("failed", f"the process that had to {what} has ended before it was done")
         except TimeoutError as error:
             text = f"{place.name} has not answered for {self._quiet_s:g} s"
             raise Lost(SILENT, text, f"{self._quiet_s:g}") from error
         except OSError as error:
             raise Lost("failed", f"the process that had to {what} has failed: {error}") from error
-        finally:
-            _end(process)
 
     def _replies(self, source: int) -> Iterator[dict[str, Any]]:
         """Raises TimeoutError when none comes for too long."""
@@ -108,15 +104,23 @@ class Apart:
         raise TimeoutError
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """However far it is."""
-    assert process.stdout is not None
-    process.kill()
-    process.stdout.close()
+@contextmanager
+def _running(command: tuple[str, ...], request: bytes) -> Iterator[int]:
+    """A process that has this request: where to read what it says. It is killed in the end, however far it
+    is. Raises OSError."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
     try:
-        process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        log.warning("process %d waits in the kernel and has not ended yet", process.pid)
+        with process.stdin:
+            process.stdin.write(request)
+        yield process.stdout.fileno()
+    finally:
+        process.kill()
+        process.stdout.close()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            log.warning("process %d waits in the kernel and has not ended yet", process.pid)
 
 
 def main() -> None:
@@ -131,6 +135,8 @@ def main() -> None:
         result = WORK[request["what"]](place, request["words"], lambda *step: say(step=step))
     except BackupError as error:
         say(problem=error.as_dict())
+    except OSError as error:
+        say(problem=BackupError("failed", str(error)).as_dict())
     else:
         say(result=result)
 

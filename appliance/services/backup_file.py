@@ -263,7 +263,7 @@ def _check(header: Header) -> None:
         elif name in ("schema", "files", "content_bytes", "total_bytes"):
             fits = type(value) is int and 0 <= value < 1 << 63
         else:
-            fits = type(value) is str and (value.isprintable() or not value)
+            fits = type(value) is str and value.isprintable()
         if not fits:
             raise ValueError(f"{name} is {str(value)[:40]!r}")
 

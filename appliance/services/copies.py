@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from appliance.services import backup, backup_file, budget
 from appliance.services.backup import Backup, Step, quiet
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 FOLDER = "zongji-backups"
 MAX_LISTED = 100
 PROBE_BYTES = 65_536
+SYNC_BYTES = 64 * backup_file.CHUNK
+"""So much is copied before it has to be on the disk there. At the end of a large copy a slow disk would be
+busy for minutes, and whoever waits could not tell it from one that has gone."""
 
 FULL, BAD, SMALL_FILES, READ_ONLY, GONE = "full", "bad", "small_files", "read_only", "gone"
 MEANS = {
@@ -122,11 +125,13 @@ def _row(path: Path, own_key: str) -> dict[str, Any]:
 
 
 def find(place: Place, name: str) -> Path:
-    """The backup of this name there. Raises BackupError("not_found")."""
-    if "/" not in name:
-        for path in (place.path / name, place.mount / name):
+    """The backup of this name there. Raises BackupError, "not_found" where there is none."""
+    try:
+        for path in (place.path / name, place.mount / name) if "/" not in name else ():
             if path.is_file():
                 return path
+    except OSError as error:
+        raise place.failed(error) from error
     raise BackupError("not_found", f"there is no backup {name!r} on {place.name}")
 
 
@@ -145,9 +150,14 @@ def copy(path: Path, place: Place, step: Step = quiet) -> Path:
         for old in _inside(place.path, ending):
             old.unlink()  # this box left it half copied when the place went away
         with half.open("wb") as file:
-            _pour(path, file.write, lambda done: step("copying", done, size))
-            file.flush()
-            os.fsync(file.fileno())
+
+            def poured(done: int) -> None:
+                if done % SYNC_BYTES == 0:
+                    _sync(file)
+                step("copying", done, size)
+
+            _pour(path, file.write, poured)
+            _sync(file)
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if not _same(path, half, lambda done: step("verifying", done, size)):
             half.unlink()
@@ -218,8 +228,7 @@ def probe(place: Place) -> int:
         place.path.mkdir(parents=True, exist_ok=True)
         with file.open("wb") as opened:
             opened.write(wrote)
-            opened.flush()
-            os.fsync(opened.fileno())
+            _sync(opened)
         read = file.read_bytes()
         file.unlink()
         free = shutil.disk_usage(place.mount).free
@@ -259,6 +268,11 @@ def _pour(source: Path, write: Callable[[bytes], object], progress: Callable[[in
             write(chunk)
             done += len(chunk)
             progress(done)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _same(one: Path, other: Path, progress: Callable[[int], None]) -> bool:

@@ -380,6 +380,29 @@ def test_the_daily_copy_to_a_server_that_vanishes_is_told_and_tried_again(
     assert problem(shared) is None and len(there()) == 1
 
 
+def test_a_share_that_goes_away_while_a_backup_is_looked_for_is_named(here, shared, monkeypatch):
+    def gone(path):
+        raise OSError(errno.EHOSTDOWN, "Host is down")
+
+    monkeypatch.setattr("appliance.services.copies.Path.is_file", gone)
+    assert finished(shared, "restore_prepare", name="x.zjb", share=True)["problem"]["code"] == "share_gone"
+
+
+def test_what_goes_wrong_on_the_box_meanwhile_keeps_its_words(shared, process_that, monkeypatch):
+    assert finished(shared, "backup_make")["problem"] is None
+    name = state(shared)["backups"][0]["name"]
+    patch = "def gone(*_):\n    raise FileNotFoundError(2, 'it was deleted')\ncopies.copy = gone"
+    monkeypatch.setattr(shared.control._care._share, "_apart", process_that(patch))
+    told = finished(shared, "backup_copy", name=name, share=True)["problem"]
+    assert told["code"] == "failed" and "it was deleted" in told["text"]
+
+
+def test_a_box_that_has_no_room_for_a_process_says_so(shared, daemon, monkeypatch):
+    monkeypatch.setattr(shared.control._care._share, "_apart", Apart(("/none/such",)))
+    assert finished(shared, "share_try")["problem"]["code"] == "failed"
+    assert state(shared)["share"]["tried"]["problem"]["code"] == "failed" and not daemon.mounted
+
+
 def test_a_process_that_dies_is_an_error_not_a_wait(shared, daemon, process_that, monkeypatch):
     working = process_that("os.fsync = lambda _: os._exit(3)")
     monkeypatch.setattr(shared.control._care._share, "_apart", working)

@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections import namedtuple
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import pyrage
@@ -310,6 +311,23 @@ def test_a_copy_on_a_stick_is_whole_and_noted(home, make, tmp_path):
     assert hashlib.sha256(copy.read_bytes()).digest() == hashlib.sha256(made.path.read_bytes()).digest()
     assert backup.look(made.path).copies == ("STICK",)
     assert backup.look(made.path).verified_at == NOW
+
+
+def test_a_copy_is_on_the_disk_there_piece_by_piece_not_all_of_it_at_the_end(make, tmp_path, monkeypatch):
+    made = make()
+    at, fsync = [0], copies.os.fsync
+
+    def noting(descriptor):
+        at.append(copies.os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    monkeypatch.setattr("appliance.services.copies.backup_file.CHUNK", 500)
+    monkeypatch.setattr("appliance.services.copies.SYNC_BYTES", 1000)
+    monkeypatch.setattr("appliance.services.copies.os.fsync", noting)
+    copies.copy(made.path, copies.stick(tmp_path))
+    size = made.path.stat().st_size
+    written = at[: at.index(size) + 1]
+    assert size > 4000 and max(b - a for a, b in pairwise(written)) <= 1000
 
 
 def test_a_full_stick_loses_the_oldest_daily_copies_of_this_box_and_nothing_else(
