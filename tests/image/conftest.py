@@ -128,6 +128,15 @@ def make(tmp_path):
     return of
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Adds what is to be seen of a box that several tests share."""
+    report = yield
+    if report.when == "call" and report.failed:
+        report.sections += [("box", one.seen()) for one in item.funcargs.values() if isinstance(one, Box)]
+    return report
+
+
 def pytest_terminal_summary(terminalreporter, config):
     for name, value in config.stash.get(FIGURES, {}).items():
         terminalreporter.write_line(f"  {name}: {value}")

@@ -63,22 +63,21 @@ class Box:
     def __exit__(self, *raised: object) -> None:
         try:
             if raised[0] is not None:
-                self.tell()
+                print(self.seen())
         finally:
             self.vm.cut()
 
-    def tell(self) -> None:
+    def seen(self) -> str:
         """What there is to see of a box on which a test has failed."""
-        print(self.vm.log()[-3000:])
+        console, journal = self.vm.log()[-3000:], ""
         if self.key is not None:
             try:
-                print(
-                    self.shell(
-                        "journalctl -b -n 200 -o short-monotonic --no-pager", timeout_s=60, check=False
-                    )
+                journal = self.shell(
+                    "journalctl -b -n 200 -o short-monotonic --no-pager", timeout_s=60, check=False
                 )
             except subprocess.TimeoutExpired:
-                print("remote support does not answer")
+                journal = "remote support does not answer"
+        return f"{console}\n{journal}"
 
     # --- first minutes ------------------------------------------------------------------
 
