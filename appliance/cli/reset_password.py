@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import time
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 from appliance.cli.main import UserError
 from appliance.paths import Home
 from appliance.store import InvalidRow, StoreError, open_store
+from appliance.store.newer import newer_database
 from webui.accounts import OPENED, hash_password
 
 LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -28,22 +32,46 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"no box has been started on {home.root} yet; give its --home")
     password = "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4))
     try:
-        store = open_store(home.database)
-        try:
-            admins = [row for row in store.users.list() if row["role"] == "admin"]
-            chosen = [row for row in admins if not args.user or row["username"] == args.user]
-            if not admins:
-                raise UserError("this box has no administrator yet: claim it with the code on its screen")
-            if len(chosen) != 1:
-                names = ", ".join(str(row["username"]) for row in admins)
-                raise UserError(f"say with --user which administrator is meant: {names}")
-            row = chosen[0]
-            store.users.update(int(row["id"]), {"password_hash": hash_password(password), "disabled": False})
-            store.audit.add("recovery", "password changed", str(row["username"]))
-            store.audit.add(str(row["username"]), OPENED, "by recovery")
-        finally:
-            store.close()
+        name = _change(home.database, args.user, hash_password(password))
     except (StoreError, InvalidRow) as error:
         raise UserError(str(error)) from error
-    print(f"{row['username']} {password}")
+    print(f"{name} {password}")
     return 0
+
+
+def _change(database: Path, user: str, password_hash: str) -> str:
+    """In the newest database, and in what this version works on beside it; whose it was. Raises UserError,
+    StoreError, InvalidRow."""
+    with newer_database(database) as newer:
+        if newer is not None:
+            known = newer.administrators()
+            user = _chosen(known, user)
+            newer.set_password(known[user], password_hash)
+            for who, what, detail in _notes(user):
+                newer.note(time.time(), who, what, detail)
+    if newer is not None and not newer.stand_in:
+        return user
+    with closing(open_store(database)) as store:
+        known = {str(row["username"]): int(row["id"]) for row in store.users.list() if row["role"] == "admin"}
+        if newer is not None and user not in known:
+            return user  # of the newer version's time
+        user = _chosen(known, user)
+        store.users.update(known[user], {"password_hash": password_hash, "disabled": False})
+        for note in _notes(user):
+            store.audit.add(*note)
+    return user
+
+
+def _notes(user: str) -> tuple[tuple[str, str, str], ...]:
+    return ("recovery", "password changed", user), (user, OPENED, "by recovery")
+
+
+def _chosen(known: Iterable[str], user: str) -> str:
+    """Who is meant. Raises UserError."""
+    names = sorted(known)
+    if not names:
+        raise UserError("this box has no administrator yet: claim it with the code on its screen")
+    chosen = [name for name in names if not user or name == user]
+    if len(chosen) != 1:
+        raise UserError(f"say with --user which administrator is meant: {', '.join(names)}")
+    return chosen[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.store import open_store
+from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
 from recovery import runner
 from recovery.box import Disk
@@ -148,6 +149,30 @@ def test_a_new_password_works_and_the_old_one_does_not(box, home):
     assert store.audit.list()[1]["who"] == "recovery"
     store.close()
     assert refusal(box, "reset_password", user="nobody") == "product_refused"
+
+
+NEWER = [*MIGRATIONS, ("ALTER TABLE users ADD COLUMN of_tomorrow TEXT NOT NULL DEFAULT ''",)]
+
+
+@pytest.mark.parametrize("fell_back", [False, True])
+def test_a_new_password_works_in_a_system_that_is_newer_than_recovery(box, home, fell_back):
+    open_store(home.database, migrations=NEWER).close()
+    if fell_back:
+        open_store(home.database).close()
+    told = []
+    runner.run(box, "reset_password", {}, lambda step, percent: told.append(step))
+    _name, password = told[-1].split()
+    for migrations in [NEWER, MIGRATIONS] if fell_back else [NEWER]:
+        store = open_store(home.database, migrations=migrations)
+        assert password_fits(store.users.by_username("boss")["password_hash"], password)
+        assert {(one["who"], one["what"]) for one in store.audit.list()} >= {("recovery", "password changed")}
+        store.close()
+    assert fell_back or not list(home.database.parent.glob("schema-*")), "no time of an older version begins"
+
+
+def test_a_newer_database_with_other_accounts_is_left_as_it_is(box, home):
+    open_store(home.database, migrations=[*NEWER, ("ALTER TABLE users RENAME TO people",)]).close()
+    assert refusal(box, "reset_password") == "product_refused"
 
 
 def test_recordings_are_copied_once_and_only_whole(box):
