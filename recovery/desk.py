@@ -122,46 +122,43 @@ class Desk:
 
     def resume(self) -> dict[str, Any] | None:
         """Finish what was cut off or ordered."""
-        before, order = self.result, runner.pending(self.box)
+        order = runner.pending(self.box)
         name = str(order["action"]) if order else "?"
-        found = self._one(lambda: runner.resume(self.box, self.tell), name, "order")
-        if found is None:
-            self.result = before
-        return found
+        return self._one(lambda: runner.resume(self.box, self.tell), name, "order")
 
     def obey(self) -> dict[str, Any] | None:
         """What an order on the stick says; None where there is nothing new. Raises Refused when something
         else is being done."""
-        before, stick = self.result, self.box.stick
+        stick = self.box.stick
         found = self._one(lambda: headless.run(self.box, self.tell), "?", "stick")
         self.seen = stick
-        if found is None:
-            self.result = before
         return found
 
     def restart(self) -> None:
         """Start the box again without being asked. What was done before stays the last result, on the stick
         too. Raises Refused when something else is being done, or the box does not restart."""
-        last = self.result
 
-        def again() -> Result | None:
+        def again() -> None:
             for step in runner.action("restart").steps:
                 step(self.box, {}, self.tell)
-            return last
 
-        found = self._one(again, "restart", "")
-        if found is not None and found is not last:
-            raise Refused(found["code"], found["text"])
+        problem = self._one(again, "restart", "")
+        if problem is not None:
+            raise Refused(problem["code"], problem["text"])
 
     def _one(self, work: Callable[[], Result | None], name: str, source: str) -> Result | None:
+        """What comes of it; None where there was nothing to do, and what was told before stays."""
         with self._lock:
             if self.busy:
                 raise Refused("busy", "something else is being done; wait until it has ended")
+            before = self.result, self.told
             self.step, self.told = ("begin", 0), ""
+        found: Result | None = None
         try:
-            self.result = work()
+            found = work()
         except Exception as problem:  # a defect in one action must not take the others away
-            self.result = runner.refused(self.box, name, problem, source)
+            found = runner.refused(self.box, name, problem, source)
         finally:
+            self.result, self.told = (found, self.told) if found is not None else before
             self.step = None
-        return self.result
+        return found

@@ -211,6 +211,14 @@ def test_the_menu_comes_up_on_a_real_terminal(desk):
     assert SERIAL.encode() in told and desk.retry_in_s() is None
 
 
+def test_a_stick_that_orders_nothing_does_not_take_a_new_password_off_the_page(desk, box):
+    stick, box.stick = box.stick, None
+    desk.result, desk.told = {"action": "reset_password", "ok": True}, "admin sesame"
+    box.stick = stick
+    look(desk)
+    assert desk.seen == stick and (desk.result["ok"], desk.told) == (True, "admin sesame")
+
+
 def test_what_fails_while_looking_is_told_and_the_box_still_starts_by_itself(desk, clock, box, monkeypatch):
     clock.now = RETRY_S + 1
     monkeypatch.setattr(box, "run", lambda *_: 1 / 0)
