@@ -204,12 +204,12 @@ class Agc:
         if self._place == WINDOW:
             self._place = 0
             self._tone[:] = False
-            rows = np.flatnonzero(loud)
+            rows = loud.nonzero()[0]
             self._tone[rows] = tonal(self._window[rows])
         np.greater(loud, self._tone, out=loud)
         self._run += 1
         self._run *= loud
-        sure = np.flatnonzero(self._run > EDGE_FRAMES + 1)  # what is judged is the frame before this one
+        sure = (self._run > EDGE_FRAMES + 1).nonzero()[0]  # what is judged is the frame before this one
         if sure.size:
             heard = np.minimum(self._heard[sure] + 1, MEMORY_FRAMES)
             power = self._last[sure]

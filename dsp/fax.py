@@ -87,7 +87,7 @@ class FaxDetector:
                     if self._cng[port] >= 0 and CNG_APART_MS[0] <= apart_ms <= CNG_APART_MS[1]:
                         self._tell(found, port, "fax-cng", burst.start, frame, 2)
                     self._cng[port] = burst.start
-        for port in np.flatnonzero(frame.kind == KINDS["fax-ced"]).tolist():
+        for port in (frame.kind == KINDS["fax-ced"]).nonzero()[0].tolist():
             run = self.scan.runs[port][-1]
             age_ms = (self.scan.number - run.start) * HOP * 1000 / SAMPLE_RATE_HZ
             if self._reversal(port, frame.number):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.countries import Step, Tone, ToneTable, tone_table
-from dsp.levels import MOST_SAMPLE, RMS_AT_0_DBM0, SAMPLE_RATE_HZ
+from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, clean
 
 HOP = 160
 """Samples from one frame to the next (20 ms)."""
@@ -112,12 +112,15 @@ class Framer:
         """
         n = min(WINDOW - self._fill, x.shape[1] - start)
         part = self.window[:, self._fill : self._fill + n]
-        np.copyto(part, x[:, start : start + n], casting="unsafe")
-        if active is not None:
-            part[~active] = 0.0
-        if part.size and not (part.max() <= MOST_SAMPLE and part.min() >= -MOST_SAMPLE):  # or not a number
-            np.nan_to_num(part, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-            np.maximum(np.minimum(part, MOST_SAMPLE, out=part), -MOST_SAMPLE, out=part)
+        x = x[:, start : start + n]
+        if active is None or np.count_nonzero(active) > MOSTLY * self.ports:
+            part[:] = clean(x)
+            if active is not None:
+                part[~active] = 0.0
+        else:
+            rows = active.nonzero()[0]
+            part[:] = 0.0
+            part[rows] = clean(x[rows])
         self._fill += n
         self.clock += n
         return start + n, self._fill == WINDOW
@@ -359,8 +362,8 @@ class LineScan:
         self.runs: list[list[Run]] = [[Run(OFF, 0)] for _ in range(ports)]
         self.kind = np.zeros(ports, np.int8)
         self._raw = np.zeros(ports, np.int8)
-        self._since = np.zeros(ports, np.int64)
-        self._interesting = np.zeros(ports, np.bool_)
+        self._interesting: set[int] = set()
+        """Ports on which a burst was heard of late."""
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
         self._sounding = np.ones(ports, np.bool_)
@@ -396,10 +399,9 @@ class LineScan:
         self.framer.reset(index)
         self.kind[index] = OFF
         self._raw[index] = OFF
-        self._since[index] = self.number
-        self._interesting[index] = False
         self._reference[index] = NO_REFERENCE
         for port in index:
+            self._interesting.discard(port)
             self._born[port] = self.number
             self.runs[port] = [Run(OFF, self.number)]
 
@@ -548,7 +550,7 @@ class LineScan:
         """`Bank.measure` of one network for all ports; silence need not be measured."""
         if np.count_nonzero(self._sounding) > MOSTLY * self.ports:
             return net.bank.measure(window, share)
-        rows = np.flatnonzero(self._sounding)
+        rows = self._sounding.nonzero()[0]
         power = np.full(self.ports, 1.0 / WINDOW, np.float32)
         part = np.empty((rows.size, share.shape[1]), np.float32)
         power[rows] = net.bank.measure(window[rows], part)
@@ -557,19 +559,23 @@ class LineScan:
         return power
 
     def _advance(self, kind: NDArray[np.int8], level: Array) -> Frame:
-        new = np.flatnonzero((kind != self.kind) & (kind == self._raw))
-        self._raw[:] = kind
-        changed: list[int] = new.tolist()
+        new = kind != self.kind
+        new &= kind == self._raw
+        self._raw = kind
+        changed: list[int] = new.nonzero()[0].tolist()
         for port in changed:
             self._turn(port, int(kind[port]))
         due = []
-        age = self.number - self._since
-        for port in np.flatnonzero(self._interesting & ((age % 10 == 9) | (age == FIRST_LOOK))).tolist():
+        for port in sorted(self._interesting):
             run = self.runs[port][-1]
-            run.frames = self.number - run.start + 1
-            due.append(port)
+            age = self.number - run.start
+            if age % 10 == 9 or age == FIRST_LOOK:
+                run.frames = age + 1
+                due.append(port)
+        for port in due:
+            run = self.runs[port][-1]
             if run.kind == OFF and run.ms > FORGET_MS:
-                self._interesting[port] = False
+                self._interesting.discard(port)
                 self._reference[port] = NO_REFERENCE
         frame = Frame(self.number, self.framer.clock, self.kind, level, changed, due)
         self.number += 1
@@ -582,8 +588,8 @@ class LineScan:
         runs.append(Run(kind, self.number - 1, 2))
         del runs[:-MOST_RUNS]
         self.kind[port] = kind
-        self._since[port] = self.number - 1
-        self._interesting[port] |= kind != OFF
+        if kind != OFF:
+            self._interesting.add(port)
 
 
 FIRST_LOOK = 25

@@ -349,9 +349,10 @@ class Engine:
         self.mixer.process(self._levelled, out=self._said)
         self.players.add_to(self._said)
         self.hands.displays.add_to(self._said, self.samples)
-        np.clip(self._said, -32768.0, 32767.0, out=self._said)
-        np.rint(self._said, out=self._said)
-        np.copyto(self._out, self._said, casting="unsafe")
+        said = self._said[: len(self.table)]  # the rows kept for more cards are silent
+        np.clip(said, -32768.0, 32767.0, out=said)
+        np.rint(said, out=said)
+        np.copyto(self._out[: len(said)], said, casting="unsafe")
         for finished in self.players.take_finished():
             name = self.table.ports[finished.row].name
             if finished.dialled:

@@ -82,12 +82,14 @@ class Levelling:
         learns = np.greater(active, self._echo.process(powers.heard[rows], powers.said[rows]))
         everything = len(rows) == len(heard)
         levelled = self._agc.process(heard if everything else heard[rows], learns)
-        if everything and count == len(rows):
+        if count < len(rows):
+            rows, levelled = rows[active], levelled[active]
+        elif everything:
             return levelled
         if self._out.shape != heard.shape:
             self._out = np.zeros_like(heard)
         np.copyto(self._out, heard)
-        self._out[rows[active]] = levelled[active]
+        self._out[rows] = levelled
         return self._out
 
     def _renew(self, rows: list[int], sound: SoundPlan) -> None:
