@@ -190,7 +190,8 @@ class DtmfReceiver:
         """Forget the ports that are not active any more."""
         now = active.tobytes()  # compared more cheaply than the arrays
         if now != self._active_bytes:
-            self.reset(self._active & ~active)
+            # Where nobody is, no sound is taken: what was before would pass for what came just before a key.
+            self.reset(self._active & ~active if active.any() else np.ones(self.ports, bool))
             self._active, self._active_bytes = active.copy(), now
             self._everywhere = bool(active.all())
 

@@ -330,6 +330,17 @@ def test_undisturbed_keys_are_reported_like_disturbed_ones(snr_db):
         assert up.level_dbm0 == pytest.approx(-10.2, abs=0.3)
 
 
+def test_what_was_said_before_a_time_in_which_nobody_listened_does_not_make_a_key_longer():
+    receiver = DtmfReceiver(2)
+    key = np.tile(signals.key("5", 80), (2, 1))
+    other, both, nobody = (np.array(which) for which in ([True, False], [True, True], [False, False]))
+    receiver.process(key[:, :480] * [[0.0], [1.0]], other)
+    for _ in range(6):
+        receiver.process(np.zeros((2, 160), np.float32), nobody)
+    end = np.concatenate([key[:, 480:640], np.zeros((2, 800), np.float32)], axis=1) * [[0.0], [1.0]]
+    assert receiver.process(end, both) == [], "20 ms are no key"
+
+
 def test_start_counts_from_the_first_sample_whatever_was_active():
     receiver = DtmfReceiver(1)
     receiver.process(np.zeros((1, 1234), np.float32), np.array([False]))
