@@ -21,7 +21,7 @@ from tests.appliance.running_box import Box
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN_IN_DOCUMENTS = ("desk-pop-en", "desk-pop-zh", "office-en", "board-zh", "call-en")
 SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison/demo-instruct.wav")
-PATIENCE_MS = 45_000
+PATIENCE_MS = 60_000
 CUSTOMERS = {
     "en": {
         "name": "Li Lei",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.appliance.running_box import PATIENCE_S
+
 PASSWORD = "a calm and long phrase"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -24,7 +26,8 @@ LANGUAGES = {"zh_Hans": "zh-CN", "en": "en-US"}
 
 @contextlib.contextmanager
 def chromium():
-    """Headless Debian Chromium; its profile goes with it."""
+    """Headless Debian Chromium; its profile goes with it. On a busy machine a page has a minute."""
+    expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -40,6 +43,7 @@ class Person:
         self.context: BrowserContext = browser.new_context(
             locale=LANGUAGES[language], viewport={"width": width, "height": height}, base_url=address
         )
+        self.context.set_default_timeout(1000 * PATIENCE_S)
         self.complaints: list[str] = []
         self.page: Page = self.new_tab()
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.process, pytest.mark.browser]
 
 NUMBER = "13912345678"
 SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
-PATIENCE_MS = 45_000
+PATIENCE_MS = 60_000
 
 
 def wait_heard(card):

@@ -14,6 +14,7 @@ import pytest
 from webui.i18n import LANGUAGES
 
 from . import demo
+from .fakes import PATIENCE_S
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
@@ -55,10 +56,10 @@ class Pages:
             str(self.port),
         ]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                with urllib.request.urlopen(f"{self.url}/health", timeout=PATIENCE_S):
                     return
             except (urllib.error.URLError, ConnectionError):
                 assert time.monotonic() < deadline and self.process.poll() is None, self.said()
@@ -77,7 +78,7 @@ class Pages:
     def stop(self, how=signal.SIGTERM):
         """Ask it to end; returns the exit status."""
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -95,7 +96,9 @@ def pages(home, box_store, control, office):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as driver:
+    playwright = pytest.importorskip("playwright.sync_api")
+    playwright.expect.set_options(timeout=1000 * PATIENCE_S)
+    with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
         browser.close()
@@ -108,7 +111,7 @@ def open_as(chromium, pages):
 
     def enter(name, language="en", size=WIDE):
         context = chromium.new_context(viewport=size, locale="en-US")
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(1000 * PATIENCE_S)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))

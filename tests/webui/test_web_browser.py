@@ -11,7 +11,7 @@ from webui.i18n import LANGUAGES
 
 from . import demo
 from .browser import NARROW, WIDE
-from .fakes import FakeControl
+from .fakes import PATIENCE_S, FakeControl
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -242,9 +242,9 @@ def test_web_sockets_of_other_sites_are_refused(pages, open_as):
         "Origin: http://evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", pages.port), 5) as raw:
+    with socket.create_connection(("127.0.0.1", pages.port), PATIENCE_S) as raw:
         raw.sendall(request.encode())
-        raw.settimeout(5)
+        raw.settimeout(PATIENCE_S)
         answer = b""
         while b"not allowed" not in answer:
             piece = raw.recv(4096)
