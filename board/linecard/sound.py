@@ -157,9 +157,10 @@ class Sound:
             self.start()
         deadline_s = self._now_s() + timeout_s
         while True:
+            # Before looking: who was held up after it must look again, not think that nothing came.
+            now_s = self._now_s()
             if self._read_one():
                 return True
-            now_s = self._now_s()
             if now_s - self._last_s > SILENT_S:
                 raise BoardError(f"sound device {self._device} has given no samples for {SILENT_S:g} s")
             if now_s >= deadline_s:

@@ -86,6 +86,21 @@ def device(monkeypatch):
     return device
 
 
+def test_who_is_held_up_after_looking_looks_again_before_the_device_is_lost(device, monkeypatch):
+    ours = Sound("hw:9,9", CHANNELS, device.now_s)
+    look, held_up = ours._read_one, []
+
+    def then_stand_still():
+        found = look()
+        if not found and not held_up:
+            held_up.append(True)
+            device.clock += 12000
+        return found
+
+    monkeypatch.setattr(ours, "_read_one", then_stand_still)
+    assert ours.wait(5.0) and held_up
+
+
 @pytest.mark.parametrize("late_samples", [30, 100, 150])
 def test_what_is_read_of_the_next_block_still_counts_as_waiting(device, late_samples):
     """Who is late once reads a part of the next block early, and from then on always."""
