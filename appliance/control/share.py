@@ -166,7 +166,7 @@ class Share:
 
     def fetch(self, name: str, step: backup.Step) -> Path:
         """Bring a backup from there to the folder of uploads. Raises BackupError, OSError."""
-        target = self._home.uploads / name
+        target = self._home.uploads / Path(name).name  # whatever was asked for: half of it is removed below
         self._home.uploads.mkdir(mode=0o770, exist_ok=True)
         with self.opened() as place:
             try:

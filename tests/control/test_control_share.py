@@ -403,6 +403,13 @@ def test_a_box_that_has_no_room_for_a_process_says_so(shared, daemon, monkeypatc
     assert state(shared)["share"]["tried"]["problem"]["code"] == "failed" and not daemon.mounted
 
 
+def test_a_name_that_leads_elsewhere_removes_nothing_there(shared, home, monkeypatch):
+    monkeypatch.setattr(shared.control._care._share, "_apart", Apart(("/none/such",)))
+    name = os.path.relpath(home.database, home.uploads)
+    assert finished(shared, "restore_prepare", name=name, share=True)["problem"]["code"] == "failed"
+    assert home.database.exists()
+
+
 def test_a_process_that_dies_is_an_error_not_a_wait(shared, daemon, process_that, monkeypatch):
     working = process_that("os.fsync = lambda _: os._exit(3)")
     monkeypatch.setattr(shared.control._care._share, "_apart", working)
