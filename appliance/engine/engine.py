@@ -222,7 +222,7 @@ class Engine:
         self._cancel_echo()
         watch.mark("hear")
         powers = Powers.of(self._heard, self._said)
-        heard = self.hearing.listen(self._heard, self._said, self.players.dialling)
+        heard = self.hearing.listen(self._heard, powers, self.players.dialling)
         self.hands.heard(heard)
         events += heard
         self._note_lines(events)

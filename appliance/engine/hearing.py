@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from appliance.core import events as core
 from appliance.engine.ports import Port
+from appliance.engine.powers import Powers
 from dsp.answer import AnswerDetector
 from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
 from dsp.dtmf import DtmfReceiver
 from dsp.fax import FaxDetector
-from dsp.levels import power
 from dsp.linescan import Frame, LearnedTone
 from dsp.ownecho import OwnEcho
 from dsp.progress import ProgressDetector, ToneEvent
@@ -139,8 +139,9 @@ class Hearing:
         reported = "callerid" in port.info.can
         self._ids[row] = usable and not reported and (idle_line or "callerid" in watch)
 
-    def listen(self, heard: Float, sent: Float, dialling: Bools) -> list[core.Event]:
-        """What one block shows. heard, sent: float32 [rows, 160] on the 16-bit scale.
+    def listen(self, heard: Float, powers: Powers, dialling: Bools) -> list[core.Event]:
+        """What one block shows. heard: float32 [rows, 160] on the 16-bit scale; powers: of it, and of what
+        was said to the ports in the block before.
 
         On rows that are `dialling` the exchange hears digits, and what we hear is their echo:
         no tone, voice or answer is looked for there.
@@ -151,7 +152,7 @@ class Hearing:
         if self._keys.any():
             self._hear_keys(heard, out)
         if self._tones.any():
-            self._hear_tones(heard, sent, dialling, out)
+            self._hear_tones(heard, powers.said, dialling, out)
         return out
 
     # ------------------------------------------------------------------ banks
@@ -203,7 +204,7 @@ class Hearing:
     def _hear_answers(
         self, frame: Frame, events: list[ToneEvent], sent: Float, out: list[core.Event]
     ) -> None:
-        echo = self._own.process(10.0 ** (frame.level_dbm0 / 10.0), power(sent))
+        echo = self._own.process(10.0 ** (frame.level_dbm0 / 10.0), sent)
         for answer in self._answer.process_frame(frame, events, echo):
             port = self._ports[answer.port]
             if "answer" in port.watch and not port.answered_by_reversal:
