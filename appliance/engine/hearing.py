@@ -105,6 +105,7 @@ class Hearing:
         self._voice.reset(row)
         self._dtmf.reset(row)
         self._callerid.reset(row)
+        self._own.reset(np.array(row))
         self._in_tone[port.row] = False
         self._spoken[port.row] = 0
         self._said[port.row] = ""
