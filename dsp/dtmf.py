@@ -130,7 +130,7 @@ class DtmfReceiver:
         self._powers = [np.zeros((8, ports), np.float32) for _ in range(FRAMES)]
         self._active = np.ones(ports, bool)
         self._active_bytes = self._active.tobytes()
-        self._everywhere = True
+        self._everywhere, self._somewhere = True, ports > 0
         # The pair to examine and how strong it was, told by the frame before.
         self._pair = np.zeros(ports, np.intp)
         self._waiting = np.zeros(ports, bool)
@@ -167,7 +167,7 @@ class DtmfReceiver:
             raise ValueError(f"samples must be [{self.ports}, n], not {list(x.shape)}")
         self._take_active(np.ones(self.ports, bool) if active is None else np.asarray(active, bool))
         events: list[DtmfEvent] = []
-        if not (self._everywhere or self._active.any()):
+        if not self._somewhere:
             self._skip(x.shape[1])
             return events
         done = 0
@@ -190,8 +190,9 @@ class DtmfReceiver:
         """Forget the ports that are not active any more."""
         now = active.tobytes()  # compared more cheaply than the arrays
         if now != self._active_bytes:
+            self._somewhere = bool(active.any())
             # Where nobody is, no sound is taken: what was before would pass for what came just before a key.
-            self.reset(self._active & ~active if active.any() else np.ones(self.ports, bool))
+            self.reset(self._active & ~active if self._somewhere else ~active)
             self._active, self._active_bytes = active.copy(), now
             self._everywhere = bool(active.all())
 
