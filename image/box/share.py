@@ -17,6 +17,8 @@ import os
 import re
 import socket
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,11 @@ ECHO_S = 20
 """The kernel gives a server up that has not answered three of these; a NAS whose disks sleep needs one."""
 NOSUID, NODEV, NOEXEC, NOSYMFOLLOW, NOATIME = 2, 4, 8, 256, 1024
 DETACH = 2
+OPEN_FILES = Path("/proc/fs/cifs/open_files")
+"""One line for each file that the kernel's client holds; lines of other kinds begin with #."""
+ENDS_S = 20.0
+"""For what was begun to end, when it has to be let go of."""
+SILENT_CODE = "share_silent"
 ONLY_OURS = (
     f"uid=0,gid=900,forceuid,forcegid,file_mode=0660,dir_mode=0770,soft,cache=none,echo_interval={ECHO_S}"
 )
@@ -149,8 +156,31 @@ def open_share(places: Places, wanted: dict[str, str]) -> dict[str, Any]:
     return {"path": str(places.share)}
 
 
-def close_share(places: Places) -> dict[str, Any]:
-    """Let go of it, also when its server is silent or somebody still reads. Raises OSError."""
+def held(listing: Path = OPEN_FILES) -> bool:
+    """Does the kernel hold a file of the share: for a program, or for what the server has yet to answer?"""
+    try:
+        lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return False  # the kernel's client was never loaded
+    return any(line and not line.startswith("#") for line in lines)
+
+
+def close_share(
+    places: Places,
+    listing: Path = OPEN_FILES,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """Let go of it, also when somebody still looks at its folders.
+
+    Not while a file is held: the kernel (6.1) panics when a share was let go of and its last file closes
+    while the server has a write to answer. Raises Problem, OSError."""
+    until = clock() + ENDS_S
+    while held(listing):
+        if clock() >= until:
+            waited = f"{ENDS_S:g}"
+            raise Problem(SILENT_CODE, f"the server has not answered for {waited} s", detail=waited)
+        pause(0.2)
     libc = ctypes.CDLL(None, use_errno=True)
     while libc.umount2(os.fsencode(places.share), DETACH) == 0:
         pass

@@ -8,6 +8,7 @@ import pytest
 from appliance.paths import Home
 from appliance.services import backup, backup_key
 from appliance.store import open_store
+from image.box.share import OPEN_FILES
 from tests.image.jobs import begin, done, ended
 from tests.image.samba import ADDRESS, PASSWORD, USER, Samba
 from tests.image.vm import PATIENCE_S
@@ -20,6 +21,7 @@ SHARE = {
     "share.domain": "",
     "share.keep": "30",
 }
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,7 @@ def test_a_server_that_falls_silent_in_the_middle_ends_the_copy_with_a_name(box,
         "> /data/zongji/recordings/2026/11/28/long.wav"
     )
     starts = "systemctl show -P NRestarts zongji-engine zongji-control zongji-web zongji-system"
-    before = box.shell(starts)
+    before, start = box.shell(starts), box.shell(BOOT_ID)
     begin(box, "/admin/backups/make", to="share", recordings="on")
     until = time.monotonic() + PATIENCE_S
     while not any(half.stat().st_size for half in folder.glob("*.part")):
@@ -118,9 +120,11 @@ def test_a_server_that_falls_silent_in_the_middle_ends_the_copy_with_a_name(box,
     finally:
         samba.answers_again()
     assert not list(folder.glob("*.zjb")), "nothing there looks like a whole backup"
-    assert box.shell("grep -c cifs /proc/mounts || true").strip() == "0"
-    assert box.shell(starts) == before
+    box.shell(f"while grep -q ^0x {OPEN_FILES}; do sleep 0.2; done")
+    assert box.shell(BOOT_ID) == start and box.shell(starts) == before
     # Once it answers the copy is made, and what was left half is gone.
     name = box.control("backups")["backups"][0]["name"]
     assert done(box, f"/admin/backups/{name}/copy", to="share")["problem"] is None
     assert [one.name for one in folder.iterdir()] == [name]
+    assert box.shell("grep -c cifs /proc/mounts || true").strip() == "0"
+    assert box.shell(BOOT_ID) == start, "the kernel has not panicked"

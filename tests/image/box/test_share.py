@@ -1,5 +1,6 @@
 """The share of the network: what is asked of the kernel, and what its refusals mean."""
 
+import ctypes
 import errno
 import json
 import os
@@ -97,6 +98,32 @@ def test_the_mount_is_safe_and_gives_a_silent_server_up(monkeypatch, places):
     words = re.split(r"(?<!,),(?!,)", data)  # two commas are one of a value
     assert "pass=a,,b=c \\ß" in words
     assert {"ip=192.0.2.7", "soft", "cache=none", "user=keeper", "echo_interval=20"} <= set(words)
+
+
+def test_a_share_is_not_let_go_of_while_the_kernel_holds_a_file_of_it(monkeypatch, places, tmp_path):
+    now, undone, listing = [0.0], [], tmp_path / "open_files"
+    heading = "# Version:1\n# Format:\n# <tree id> <ses id> <persistent fid>\n"
+
+    class Kernel:
+        def umount2(self, target, flags):
+            undone.append(target)
+            ctypes.set_errno(errno.EINVAL)
+            return -1
+
+    def pause(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(share.ctypes, "CDLL", lambda *_, **__: Kernel())
+    listing.write_text(heading + "0x5 0x3c 0x1 0x8001 2 698 902 half.zjb.part 0x2f\n")
+    assert code_of(share.close_share, places, listing, lambda: now[0], pause) == "share_silent"
+    assert now[0] >= share.ENDS_S and not undone
+
+    def answered(seconds):
+        listing.write_text(heading)
+
+    assert share.close_share(places, listing, lambda: now[0], answered) == {} and undone
+    undone.clear()
+    assert share.close_share(places, tmp_path / "none") == {} and undone
 
 
 def test_a_name_is_looked_for_among_the_neighbours_too(monkeypatch):
