@@ -269,7 +269,8 @@ class Vm:
         address = {"type": "unix", "data": {"path": str(socket_)}}
         backend = {"type": "socket", "data": {"addr": address, "server": False}}
         self.qmp.command("chardev-add", id=f"line-{name}", backend=backend)
-        self.qmp.command("device_add", driver=driver, id=name, chardev=f"line-{name}", bus="xhci.0")
+        where = {"bus": "xhci.0", "port": "1"}  # always the same socket: left to itself QEMU takes another
+        self.qmp.command("device_add", driver=driver, id=name, chardev=f"line-{name}", **where)
 
     def pull_usb(self, name: str) -> None:
         """Pull out what `plug_usb` has put in; QEMU forgets its socket with it."""
