@@ -283,7 +283,7 @@ def test_streams_end_when_the_server_stops(app, control):
 @pytest.mark.parametrize("role, told", [("supervisor", True), ("agent", False)])
 def test_messages_are_told_to_those_who_may_read_them(app, box_store, control, role, told):
     """The reader's right is asked at every message."""
-    reader = start_reading(app, control, role, "1001", "event: call")
+    reader = start_reading(app, control, role, "1001", "call")
     control.push("message", {"id": "in-1", "peer": "10086", "direction": "in"})
     control.push("call", {"id": "c1"})
     reader.join(PATIENCE_S)
