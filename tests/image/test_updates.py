@@ -366,6 +366,7 @@ def set_network(box: Box) -> None:
     )
     token = re.search(r"/network/confirm/([\w-]+)", page)
     assert token, page
+    box.shell("until journalctl -b -u zongji-system | grep -q 'settings are in use for'; do sleep 0.5; done")
     page = box.pages.post(f"/admin/network/confirm/{token[1]}")
     assert page.status == 200 and page.url == "/admin/network/", page
 
