@@ -353,7 +353,7 @@ def test_19_a_card_comes_and_goes_while_a_call_on_another_notices_nothing(ready,
         box.vm.plug_usb("usb-redir", "modem", tmp_path / "modem.sock")
         until(lambda: state_of(box, "L9") == "idle")
         lines = journal(box)
-        back_s = last(lines, "card .* is back") - last(lines, r"idVendor=0baf, idProduct=0303")
+        back_s = last(lines, "line_back: .*L9") - last(lines, r"idVendor=0baf, idProduct=0303")
         figures["card plugged in again to in use, s of the box's time"] = round(back_s, 1)
         assert max(found_s, back_s) < 20, "five seconds on a computer; this one is emulated"
         greets(box, plug, heard)
