@@ -90,6 +90,8 @@ class Place:
     due_s: float = 0.0
     tries: int = 0
     problem: str = ""
+    pulled: bool = False
+    """Unplugged while the engine still has it: it may be reached again when it is plugged in again."""
     door: Door[Board] | None = None
     """Through which it is being opened."""
 
@@ -211,22 +213,28 @@ class Finder:
         with self._lock:
             lost, self._lost = self._lost, []
         for board_id, reason in lost:
-            for place in self._places.values():
+            for place in list(self._places.values()):
                 if place.board_id == board_id:
                     place.board_id, place.tries = "", 0
                     place.failed(now_s, reason)
+                    if place.pulled:
+                        self._forget(place.address)
         for change in self._inventory.step(events):
             card = change.card
             if isinstance(change, CardLost):
                 log.info("card %s (%s) was unplugged", card.name, card.model)
-                self._forget(card.address)
+                place_left = self._places.get(card.address)
+                if place_left is not None and place_left.board_id:
+                    place_left.pulled = True
+                else:
+                    self._forget(card.address)
                 continue
             log.info("card %s (%s): %s", card.name, card.model, card.problem or "plugged in")
             if not isinstance(change, CardFound) and change.before.address != card.address:
                 self._forget(change.before.address)
             if card.usable:
                 place = self._places.setdefault(card.address, Place(card.address))
-                place.card, place.tries = card, 0
+                place.card, place.tries, place.pulled = card, 0, False
                 if place.door is None:
                     place.due_s = now_s
         self._tell()
@@ -275,7 +283,11 @@ class Finder:
             self._tell()
 
     def _tell(self) -> None:
-        used = {place.card.hardware: place for place in self._places.values() if place.card is not None}
+        used = {
+            place.card.hardware: place
+            for place in self._places.values()
+            if place.card is not None and not place.pulled
+        }
         found = [_row(card, used.get(card.hardware)) for card in self._inventory.cards]
         found += [_row(None, place) for place in self._places.values() if place.card is None]
         self._state = found

@@ -102,6 +102,20 @@ def test_a_card_plugged_in_later_is_offered_and_a_pulled_one_forgotten_and_found
     assert world.offered == ["A", "A"]
 
 
+def test_a_pulled_card_that_the_engine_reaches_again_by_itself_is_not_opened_beside_it():
+    world = World(present=modem("A"))
+    world.step("remove", modem("A"))
+    assert world.told() == []
+    world.step("add", modem("A"))
+    world.run(60)
+    assert len(world.opened) == 1 and world.offered == []
+    assert world.told() == [("A", "in use", "")]
+    world.finder.lost("A", "gives no samples")
+    world.step()
+    world.run(1.0)
+    assert world.offered == ["A"]
+
+
 def test_a_card_that_was_lost_without_being_unplugged_is_tried_again_soon():
     world = World(present=modem("A"))
     world.finder.lost("A", "gives no samples")
