@@ -27,6 +27,7 @@ from appliance.services.backup_file import Header, Member
 from appliance.services.backup_key import BackupKey
 from appliance.services.checks.model import CLOCK_SET_S
 from appliance.store import fallback
+from appliance.store.database import look_into
 from appliance.store.migrations import MIGRATIONS
 
 log = logging.getLogger(__name__)
@@ -199,7 +200,7 @@ def copy_checked(source: Path, target: Path) -> int:
     os.close(descriptor)
     try:
         with (
-            closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=rw", uri=True, timeout=30)) as live,
+            closing(look_into(source, 30)) as live,
             closing(sqlite3.connect(target)) as copy,
         ):
             live.backup(copy)

@@ -28,7 +28,7 @@ from appliance.services.backup_errors import BackupError
 from appliance.services.backup_file import Header
 from appliance.services.backup_key import BackupKey
 from appliance.store import StoreError, open_store
-from appliance.store.database import file_mode, opening_lock
+from appliance.store.database import file_mode, look_into, opening_lock
 from appliance.store.fallback import sync_folder
 from appliance.store.migrations import MIGRATIONS
 from appliance.store.store import CARRY_OVER
@@ -166,8 +166,7 @@ def _counted(home: Home, state: Restore, new: Path) -> Restore:
 
 
 def _counts(database: Path) -> tuple[dict[str, int], float]:
-    uri = f"{database.resolve().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True, timeout=5)) as db:
+    with closing(look_into(database)) as db:
         counts = {table: int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in COUNTED}
         last = db.execute("SELECT coalesce(max(started_at), 0) FROM calls").fetchone()[0]
         return counts, float(last)

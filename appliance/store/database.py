@@ -64,6 +64,15 @@ def connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite_utils.
         raise
 
 
+def look_into(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open `path` for reading alone. Whoever closes a database that he may write copies its write-ahead log
+    into it (sqlite.org/wal.html, 2.2): a damaged file would be changed by being looked at. Where a power cut
+    has left a rollback journal, only a writer can take the half change back."""
+    path = path.resolve()
+    mode = "rw" if path.with_name(f"{path.name}-journal").exists() else "ro"
+    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=busy_timeout_s)
+
+
 class Database:
     """Connections to one file. Safe to share between threads; each gets its own connection."""
 

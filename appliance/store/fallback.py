@@ -15,11 +15,12 @@ import json
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from appliance.store.database import MAGIC, connect, file_mode
+from appliance.store.database import MAGIC, connect, file_mode, look_into
 from appliance.store.errors import StoreError, speaking_plainly
 from appliance.store.library import sqlite_utils
 from appliance.store.migrations import version_of
@@ -143,15 +144,11 @@ def check_copy(source: Path, own_schema: int, newer_schema: int) -> None:
     if not _is_database(source):
         problem = "is missing or no database"
     else:
-        with speaking_plainly(str(source)):
-            db = connect(source)
-            try:
-                if version_of(db) != own_schema:
-                    problem = f"has schema {version_of(db)}"
-                elif db.conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                    problem = "is damaged"
-            finally:
-                db.conn.close()
+        with speaking_plainly(str(source)), closing(look_into(source)) as conn:
+            if version_of(conn) != own_schema:
+                problem = f"has schema {version_of(conn)}"
+            elif conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                problem = "is damaged"
     if problem:
         raise StoreError(
             f"the database was written by a newer version of this program (schema {newer_schema}, this one "

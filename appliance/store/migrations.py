@@ -131,9 +131,9 @@ GAIN: Migration = (
 MIGRATIONS: tuple[Migration, ...] = (PEOPLE_AND_SETTINGS, CUSTOMERS, CALLS, MESSAGES, GAIN)
 
 
-def version_of(db: sqlite_utils.Database) -> int:
+def version_of(conn: sqlite3.Connection) -> int:
     """Number of the last migration that was applied."""
-    return int(db.conn.execute("PRAGMA user_version").fetchone()[0])
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
 
 
 def copy_database(db: sqlite_utils.Database, to: Path) -> None:
@@ -168,7 +168,7 @@ def migrate(
     copies: folder for the copy taken before each; None for a database that holds nothing yet.
     """
     applied = 0
-    for number in range(version_of(db), len(migrations)):
+    for number in range(version_of(db.conn), len(migrations)):
         if copies is not None:
             copy_database(db, copies / f"{stem}-before-{number + 1}.db")
         db.conn.execute("BEGIN IMMEDIATE")

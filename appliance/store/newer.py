@@ -46,7 +46,7 @@ def newer_database(path: Path) -> Iterator[NewerDatabase | None]:
     with speaking_plainly(str(path)):
         db = connect(path)
         with closing(db.conn) as conn:
-            if version_of(db) <= len(MIGRATIONS):
+            if version_of(conn) <= len(MIGRATIONS):
                 yield None
                 return
             trials = fallback.trials(path)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from appliance.store.database import (
     Database,
     connect,
     file_mode,
+    look_into,
     opening_lock,
 )
 from appliance.store.errors import InvalidRow, StoreBusy, StoreError, StoreFull, speaking_plainly
@@ -383,15 +384,16 @@ def _check_file(path: Path) -> None:
 def _migrate(path: Path, copies: Path, migrations: Sequence[Migration], busy_timeout_s: float) -> int:
     """Check and migrate; returns 0, or the file's schema where that is newer than `migrations` (nothing is
     done then)."""
-    db = connect(path, busy_timeout_s)
-    try:
-        owner = int(db.conn.execute("PRAGMA application_id").fetchone()[0])
-        version = version_of(db)
+    with closing(look_into(path, busy_timeout_s)) as conn:
+        owner = int(conn.execute("PRAGMA application_id").fetchone()[0])
+        version = version_of(conn)
         if owner != APPLICATION_ID:
             raise StoreError(f"{path} is a database of another program; it was left as it is: move it away")
         if version > len(migrations):
             return version
-        _quick_check(db.conn, path)
+        _quick_check(conn, path)
+    db = connect(path, busy_timeout_s)
+    try:
         db.conn.execute("PRAGMA journal_mode = WAL")
         migrate(db, copies, migrations, path.stem)
         return 0

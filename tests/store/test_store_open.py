@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -127,6 +128,47 @@ def test_a_damaged_page_is_found_when_opening(store, path):
     with pytest.raises(StoreError, match="damaged"):
         open_store(path)
     assert path.read_bytes() == content
+
+
+def test_a_damaged_database_whose_last_changes_are_still_in_the_log_is_left_as_it_is(store, path):
+    for _ in range(300):
+        store.audit.add("who", "what", "x" * 500)
+    aside = path.parent / "aside"
+    aside.mkdir()
+    for suffix in ("", "-wal"):  # as after a power cut: nobody has closed it
+        shutil.copy2(path.with_name(path.name + suffix), aside)
+    store.close()
+    cut = aside / path.name
+    content = bytearray(cut.read_bytes())
+    content[2 * 4096 :] = b"\xa5" * (len(content) - 2 * 4096)
+    cut.write_bytes(content)
+    log = cut.with_name(f"{cut.name}-wal").read_bytes()
+    assert log
+    with pytest.raises(StoreError, match="damaged"):
+        open_store(cut)
+    assert cut.read_bytes() == content
+    assert cut.with_name(f"{cut.name}-wal").read_bytes() == log
+
+
+def test_a_change_of_the_whole_file_that_was_cut_off_is_taken_back_before_anybody_looks(store, path):
+    store.customers.add({"name": "precious"})
+    store.close()
+    aside = path.parent / "aside"
+    aside.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")  # as a restored copy has it
+        connection.execute("PRAGMA cache_spill = 1")
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE half AS SELECT * FROM customers")
+        connection.execute("UPDATE customers SET name = 'half'")
+        connection.execute("INSERT INTO half (name) SELECT hex(randomblob(200000))")
+        for suffix in ("", "-journal"):
+            shutil.copy2(path.with_name(path.name + suffix), aside)
+        connection.execute("ROLLBACK")
+    store = open_store(aside / path.name)
+    assert store.customers.search("precious")[1] == 1
+    store.close()
 
 
 @pytest.fixture(scope="module")
