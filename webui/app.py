@@ -26,6 +26,7 @@ from webui import (
     roles,
     secret,
     sentences,
+    sessions,
 )
 from webui.box import Box, store
 from webui.hub import Hub
@@ -78,6 +79,7 @@ def create_app(home: Home, **config: Any) -> Flask:
         RATELIMIT_HEADERS_ENABLED=True,
     )
     app.config.update(config)
+    app.session_interface = sessions.Cookies()
     control = ControlClient(home.control_socket)
     app.extensions["box"] = Box(home, control, Hub(control))
 

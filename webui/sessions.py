@@ -11,10 +11,26 @@ import threading
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 LONGEST_S = 7 * 86400.0
 """A session ends after this at the latest; one that is not used ends much earlier (SESSION_H)."""
+
+
+class Cookies(SecureCookieSessionInterface):
+    """Browsers keep the cookie as long as they like; how long it is good is decided here, by one clock.
+
+    An end reckoned by a box whose clock has never been set is long past for the browser: nobody could sign
+    in, and so nobody could set the clock.
+    """
+
+    def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime | None:
+        """The end that a browser is told."""
+        return datetime(2100, 1, 1, tzinfo=UTC) if session.permanent else None
 
 
 def begin(session: MutableMapping[str, Any]) -> None:

@@ -89,17 +89,29 @@ def last_known(places: Places) -> float:
 
 
 def at_boot(places: Places) -> None:
-    """Zone and servers, and the lower bound for a clock that has lost its battery. Raises OSError."""
+    """Zone and servers, and the lower bound for a clock that has lost its battery. Raises OSError.
+
+    The system's clock alone would not tell: systemd has set it on to the day when it was built.
+    """
     apply(places, settings(places))
     known, now = last_known(places), time.time()
-    files.write_json(
-        places.run / "clock.json", {"unset": now < known, "set_back_to": known if now < known else 0}
-    )
-    if now >= known:
+    battery = battery_clock(places)
+    unset = battery is None or min(battery, now) < known
+    files.write_json(places.run / "clock.json", {"unset": unset, "set_back_to": known if unset else 0})
+    if not unset:
         return
     log.warning("the clock stood before the last known time: it goes on from there until it is set")
-    if str(places.root) == "/":
+    if now < known and str(places.root) == "/":
         time.clock_settime(time.CLOCK_REALTIME, known)
+
+
+def battery_clock(places: Places) -> float | None:
+    """What the clock says that goes on without power, Unix seconds; None where there is none."""
+    try:
+        return float((places.root / "sys/class/rtc/rtc0/since_epoch").read_text())
+    except (OSError, ValueError) as error:
+        log.warning("the battery clock cannot be read: %s", error)
+        return None
 
 
 def save(places: Places, synced: bool) -> None:

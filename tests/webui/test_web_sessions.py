@@ -1,6 +1,8 @@
 """What ends a session, and that everything which hangs on it ends too."""
 
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -45,6 +47,20 @@ def test_a_copied_cookie_is_dead_after_the_sign_out(app, sign_in):
     client.post("/sign-out")
     assert thief.get("/calls/").status_code == 302
     assert thief.get("/api/calls").status_code == 401
+
+
+@pytest.mark.parametrize("years", [-56, 0, 60])
+def test_a_browser_with_another_clock_keeps_its_session_and_the_box_ends_it(app, sign_in, monkeypatch, years):
+    real = time.time
+    offset_s = years * 365.25 * 86400.0
+    monkeypatch.setattr(time, "time", lambda: real() + offset_s)
+    monkeypatch.setattr(app.extensions["sessions"], "clock", time.time)
+    client = sign_in("wang")
+    assert client.get("/calls/").status_code == 200
+    told = client.get_cookie("zongji").expires
+    assert told > datetime.now(UTC) + timedelta(days=400), "as long as any browser keeps one"
+    offset_s += 13 * 3600.0
+    assert client.get("/calls/").status_code == 302
 
 
 def test_signing_out_ends_this_session_only(sign_in):

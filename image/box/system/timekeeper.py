@@ -20,7 +20,7 @@ class TimeKeeper:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._saved_s = time.monotonic()
+        self._saved_s = time.monotonic() - clock.SAVE_EVERY_S
         self._looked_s = -LOOK_EVERY_S
         self._synced: tuple[bool, str] = (False, "")
 

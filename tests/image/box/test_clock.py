@@ -12,11 +12,20 @@ NOW = 1_795_000_000.0
 
 
 @pytest.fixture
-def at(monkeypatch):
-    """Set the wall clock."""
+def rtc(places):
+    """The battery clock."""
+    file = places.root / "sys/class/rtc/rtc0/since_epoch"
+    file.parent.mkdir(parents=True)
+    return file
 
-    def to(unix_s):
+
+@pytest.fixture
+def at(monkeypatch, rtc):
+    """Set the wall clock, and the battery's where that one says something else."""
+
+    def to(unix_s, battery=None):
         monkeypatch.setattr(clock.time, "time", lambda: unix_s)
+        rtc.write_text(f"{unix_s if battery is None else battery:.0f}\n")
 
     to(NOW)
     return to
@@ -47,6 +56,20 @@ def test_a_clock_that_lost_its_battery_is_named_and_goes_on_from_the_last_known_
     assert TimeKeeper(places).state()["unset"]
     programs.says("chronyc", SYNCED)
     assert not TimeKeeper(places).state()["unset"]
+
+
+def test_a_new_box_whose_battery_clock_was_never_set_is_not_believed_because_systemd_has_moved_its_clock(
+    places, programs, at, rtc
+):
+    at(clock.EARLIEST_S + 1e7, battery=0)
+    boot(places)
+    assert clock.unset(places, synced=False)
+    rtc.unlink()
+    boot(places)
+    assert clock.unset(places, synced=False), "without a battery clock nobody knows the time"
+    rtc.write_text(f"{clock.EARLIEST_S + 1e7:.0f}\n")
+    boot(places)
+    assert not clock.unset(places, synced=False)
 
 
 def test_a_clock_that_is_right_is_left_alone(places, programs, at):
