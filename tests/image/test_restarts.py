@@ -3,7 +3,7 @@
 import html
 
 from tests.image.livebox import PYTHON, Box
-from tests.image.test_updates import LAST_TRY, NEWER, source, wait_stick
+from tests.image.test_updates import LAST_TRY, NEWER, install_from_stick
 
 HANG = """
 echo -1 > /proc/sys/kernel/sched_rt_runtime_us
@@ -53,8 +53,7 @@ def test_after_the_last_try_of_a_system_whose_engine_dies_the_other_one_starts(
     """The engine of this version never gets ready, so that nothing confirms it meanwhile."""
     bundle = built.variant("silent")
     with ready.resume(tmp_path) as box:
-        wait_stick(box, make(bundle))
-        box.system("update.install", source=source(bundle))
+        install_from_stick(box, make(bundle), bundle)
         box.vm.wait_reset()
     with ready.start(tmp_path) as box:
         box.vm.wait_console("Zongji: starting system B")

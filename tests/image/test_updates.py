@@ -36,6 +36,12 @@ def wait_stick(box: Box, stick) -> None:
     box.shell("until ls /run/zongji/usb/STICK-sda/*.raucb >/dev/null 2>&1; do sleep 0.2; done")
 
 
+def install_from_stick(box: Box, stick, bundle) -> None:
+    """Order what the stick holds."""
+    wait_stick(box, stick)
+    box.system("update.install", source=source(bundle))
+
+
 def slot_hash(box: Box, slot: str) -> str:
     """Of the beginning of a system, where every installation writes first."""
     return box.shell(f"head -c 32M /dev/zongji/rootfs-{slot} | sha256sum").split()[0]
@@ -302,8 +308,7 @@ def test_03_04_08_a_kernel_that_panics_is_left_and_two_such_systems_end_in_recov
 ):
     bundle = built.variant("panic")
     with ready.resume(tmp_path) as box:
-        wait_stick(box, make(bundle))
-        box.system("update.install", source=source(bundle))
+        install_from_stick(box, make(bundle), bundle)
         starts = [box.vm.wait_console(r"Zongji: starting (system [AB])")[1] for _ in range(4)]
         assert starts == ["system B"] * 3 + ["system A"]
         box.wait_takes_calls()
@@ -329,8 +334,7 @@ def test_03_04_a_version_that_never_gets_healthy_is_left_and_the_pages_tell_why(
     """All three starts in the long run; else the first is made the last, which is no different to the box."""
     bundle = built.variant("silent")
     with ready.resume(tmp_path) as box:
-        wait_stick(box, make(bundle))
-        box.system("update.install", source=source(bundle))
+        install_from_stick(box, make(bundle), bundle)
         box.vm.wait_console("Zongji: starting system B")
         began = box.vm.elapsed_s()
         if LONG:
