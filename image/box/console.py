@@ -43,17 +43,19 @@ def look(places: Places) -> Fact:
     """What there is to show, from control, the system daemon and the kernel."""
     settings, _ = netapply.load(places)
     found: Fact = {"name": f"{settings['hostname']}.local", "addresses": _addresses(), "states": []}
-    try:
-        found["box"] = ControlClient(places.socket, peer="the system daemon").call("status")
-    except WireError:
-        found["box"] = None
+    found["box"] = _told(ControlClient(places.socket, peer="the system daemon"), "status")
     control = ControlClient(places.home / "run" / "control.sock")
-    try:
-        found["claim"] = control.call("claim")
-        found["status"] = control.call("status")
-    except WireError:
-        found["claim"] = found["status"] = None
+    # Without its database control cannot tell who owns the box, and yet how it is.
+    found["claim"], found["status"] = _told(control, "claim"), _told(control, "status")
     return found
+
+
+def _told(client: ControlClient, what: str) -> Fact | None:
+    try:
+        answer: Fact = client.call(what)
+    except WireError:
+        return None
+    return answer
 
 
 def _addresses() -> list[str]:
@@ -85,7 +87,10 @@ def page(fact: Fact) -> str:
     claim = fact["claim"] or {}
     if claim.get("code"):
         lines += ["", f"  Claim code {claim['code']}   (open the pages and make the administrator with it)"]
-    lines += ["", *(f"  ! {text}" for text in _warnings(box))]
+    warnings = _warnings(box)
+    if status.get("maintenance"):
+        warnings.insert(0, "The database cannot be used. Calls go on; open the pages to repair it.")
+    lines += ["", *(f"  ! {text}" for text in warnings)]
     return "\n".join(lines).rstrip() + "\n"
 
 

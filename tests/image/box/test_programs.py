@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from appliance.client import CallFailed
 from image.box import bootstate, certificate, confirm, console, door, firstboot, stick, unhealthy
 from image.box.callsnow import calls_in_progress
 
@@ -197,6 +198,17 @@ def test_the_console_tells_what_is_wrong():
     ):
         assert wanted in text
     assert "starting" in console.page(FACT | {"box": None, "claim": None, "status": None})
+
+
+def test_the_console_of_a_box_without_its_database_says_that_it_takes_calls(places, programs, monkeypatch):
+    def call(client, method):
+        if method == "claim":
+            raise CallFailed("store", "there is no database")
+        return {"engine": {"up": True}, "maintenance": True}
+
+    monkeypatch.setattr(console.ControlClient, "call", call)
+    text = console.page(console.look(places))
+    assert "takes calls" in text and "database cannot be used" in text
 
 
 def test_the_console_is_written_only_when_something_changes(places, programs):
