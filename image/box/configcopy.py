@@ -76,6 +76,9 @@ class ConfigCopy:
                 shutil.rmtree(left)
         shutil.copytree(self.config, fresh, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
         _copy_owners(self.config, fresh)
+        # The kernel leaves a folder's damaged blocks out without an error, and makes the partition read-only.
+        if files.takes_nothing(self.config) or (self.usable and not (fresh / IDENTITY).exists()):
+            raise OSError("the configuration is damaged: its copy stays as it is")
         os.sync()
         if self.copy.exists():
             self.copy.rename(old)

@@ -33,6 +33,7 @@ STATES = {
     "data_missing": "The data partition is missing. Calls go on from memory, NOTHING IS STORED."
     " Start recovery or replace the disk.",
     "data_full": "The data partition was full at the start. Calls go on and are not recorded.",
+    "config_readonly": "The config partition is damaged and takes no changes: restart the box.",
     "config_lost": "The config partition was damaged: its settings are at their defaults.",
 }
 

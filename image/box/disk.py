@@ -38,7 +38,7 @@ BLANK = "5A0F6A1B-7A6F-4E67-8A69-B1A4C0DA7A00"
 """PARTUUID of a data partition that nobody has used yet; genimage gives it, the first boot takes it away."""
 OPTIONS = {
     "esp": (ESP, "vfat", "noatime,umask=0077,nosuid,nodev,noexec,errors=continue"),
-    "config": (CONFIG, "ext4", "noatime,nosuid,nodev,noexec"),
+    "config": (CONFIG, "ext4", "noatime,nosuid,nodev,noexec,errors=remount-ro"),
     "data": (DATA, "ext4", "noatime,nosuid,nodev"),
 }
 """Where each partition is mounted, as what and how."""

@@ -31,6 +31,11 @@ def write_json(path: Path, value: Mapping[str, Any], mode: int = 0o644) -> None:
     write(path, (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode(), mode)
 
 
+def takes_nothing(folder: Path) -> bool:
+    """Is the file system of `folder` read-only? Raises OSError."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in this file; None when there is none. Raises ValueError on damage, OSError."""
     try:

@@ -142,6 +142,7 @@ SICK = {
         ("data_missing", "The data partition"),
         ("config_memory", "cannot be used; their copy serves"),
         ("config_defaults", "nor is there a copy that can"),
+        ("config_readonly", "takes no changes"),
     ],
 )
 def test_partitions_that_are_not_there_are_told(states, said):

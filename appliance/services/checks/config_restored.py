@@ -8,6 +8,12 @@ from appliance.services.checks.model import WARNING, Facts, Finding
 def look(facts: Facts) -> Finding | None:
     """The box's own settings were put back from their copy."""
     states = facts.system.get("states") or []
+    if "config_readonly" in states:
+        return Finding(
+            WARNING,
+            "The partition with the box's own settings is damaged and takes no changes.",
+            "Restart the box: the partition is repaired then, or put back from its copy.",
+        )
     if "config_restored" in states:
         return Finding(
             WARNING,

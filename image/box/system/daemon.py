@@ -185,7 +185,7 @@ class Daemon:
         history.settle(self._places, slot, self._confirmed(slot), not marker.exists(), self._spoilt())
 
     def _states(self) -> list[str]:
-        """What boot_settings and the disk's check (`image.box.disk`) found at this start."""
+        """What boot_settings and the disk's check (`image.box.disk`) found at this start, and config since."""
         try:
             found = files.read_json(self._places.run / "boot-states.json") or {}
             disk = files.read_json(self._places.run / "disk.json") or {}
@@ -195,7 +195,11 @@ class Daemon:
         states = [str(one) for one in found.get("states", []) if one != "clock_unset"]
         states += [f"config_{disk['config']}"] if disk.get("config") in CONFIG_TROUBLE else []
         states += [f"data_{disk['data']}"] if disk.get("data") in DATA_TROUBLE else []
-        return states + (["data_full"] if disk.get("full") else [])
+        if disk.get("full"):
+            states.append("data_full")
+        if files.takes_nothing(self._places.config):
+            states.append("config_readonly")
+        return states
 
     @staticmethod
     def _carefully(what: Callable[[], None]) -> None:

@@ -132,6 +132,32 @@ def test_the_copy_of_the_configuration_follows_it(box):
     assert [path.name for path in disk.CONFIG_COPY.parent.iterdir()] == ["config-copy"]
 
 
+def test_a_config_that_the_kernel_found_damaged_does_not_replace_its_copy(box, monkeypatch):
+    """What such a partition holds seems to be less, and no error says so."""
+    (disk.CONFIG / "identity.json").write_text("{}")
+    (disk.CONFIG / "network.json").write_text("1")
+    disk.config_copy().renew()
+    (disk.CONFIG / "network.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(configcopy.files, "takes_nothing", lambda folder: folder == disk.CONFIG)
+        with pytest.raises(OSError, match="damaged"):
+            disk.config_copy().renew()
+    assert (disk.CONFIG_COPY / "network.json").read_text() == "1"
+    # The folder's block is gone, the file that was open just before is still known.
+    real = shutil.copytree
+
+    def nothing(source, target, **how):
+        target.mkdir()
+
+    monkeypatch.setattr(configcopy.shutil, "copytree", nothing)
+    with pytest.raises(OSError, match="damaged"):
+        disk.config_copy().renew()
+    monkeypatch.setattr(configcopy.shutil, "copytree", real)
+    assert (disk.CONFIG_COPY / "network.json").read_text() == "1"
+    disk.config_copy().renew()
+    assert not (disk.CONFIG_COPY / "network.json").exists()
+
+
 def test_a_power_cut_between_the_two_renames_loses_no_copy(box, monkeypatch):
     (disk.CONFIG / "network.json").write_text("1")
     disk.config_copy().renew()
