@@ -185,7 +185,7 @@ class Daemon:
         history.settle(self._places, slot, self._confirmed(slot), not marker.exists(), self._spoilt())
 
     def _states(self) -> list[str]:
-        """What boot_settings and the disk's check (`image.box.disk`) found at this start, and config since."""
+        """What boot_settings and the disk's check (`image.box.disk`) found at this start, or later."""
         try:
             found = files.read_json(self._places.run / "boot-states.json") or {}
             disk = files.read_json(self._places.run / "disk.json") or {}
