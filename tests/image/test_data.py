@@ -5,6 +5,7 @@ import re
 import shlex
 import time
 import zipfile
+from dataclasses import replace
 
 from tests.image.calls import begin_call, simulated_office
 from tests.image.livebox import PASSWORD, PYTHON
@@ -177,7 +178,7 @@ def test_a_box_whose_disk_fails_piece_by_piece_takes_calls_as_itself(ready, tmp_
         # Every superblock of data goes, while it is in use.
         box.shell(NO_SUPERBLOCK)
         box.vm.cut()
-    with ready.start(tmp_path) as box:
+    with replace(ready, key=tmp_path / "support").start(tmp_path) as box:
         figures["data unreadable: to taking calls, s"] = round(box.wait_takes_calls(), 1)
         box.vm.wait_console("NOTHING IS STORED")
         status = box.system("status")
