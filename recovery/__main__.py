@@ -105,6 +105,9 @@ def begin(desk: Desk) -> None:
     except Refused as refused:
         print(f"Zongji: {refused.text}", flush=True)
         return
+    except OSError as error:  # menu and page must come up all the same
+        print(f"Zongji: what was ordered cannot be told: {error}", flush=True)
+        ordered = None
     if ordered is not None:
         print(f"Zongji: {ordered['action']}: {ordered['code']}: {ordered['text']}", flush=True)
     if ordered is not None and ordered["ok"]:

@@ -45,6 +45,13 @@ def copy(source: BinaryIO, target: Path, total: int, tell: Tell, short: Refused)
         )
 
 
+def read_all(path: Path, total: int) -> None:
+    """Can the first `total` bytes be read? Raises OSError."""
+    with path.open("rb") as file:
+        while total > 0 and (chunk := file.read(min(CHUNK, total))):
+            total -= len(chunk)
+
+
 def _read(source: BinaryIO, count: int, short: Refused) -> bytes:
     chunk = source.read(count)
     if len(chunk) < count:

@@ -10,6 +10,7 @@ Every step may be done twice. What `plan` refuses has changed nothing.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import time
 from collections.abc import Callable
@@ -117,6 +118,7 @@ def _carry_out(box: Box, chosen: Action, order: dict[str, Any], tell: Tell) -> d
     print(f"Zongji: {order['action']} is being carried out", flush=True)
     for number in range(int(order["step"]), len(chosen.steps)):
         chosen.steps[number](box, options, tell)
+        os.sync()  # what is deleted comes back with a power cut, as long as it is in memory alone
         order = order | {"step": number + 1}
         _note(box, order)
     result = _finished(box, order["action"], str(order.get("source", "")))

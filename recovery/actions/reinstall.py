@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from image.box import bootstate
 from recovery.box import Box, Tell, device_bytes, squashfs_bytes
-from recovery.copying import copy
+from recovery.copying import copy, read_all
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -17,7 +17,7 @@ def _slot(box: Box, options: Options) -> str:
 
 
 def plan(box: Box, options: Options) -> str:
-    """Is there a system, and does it fit?"""
+    """Is there a system, can it be read, and does it fit?"""
     if box.system is None:
         raise Refused("no_system", "there is no recovery partition to install from; use a recovery stick")
     slot = _slot(box, options)
@@ -29,6 +29,13 @@ def plan(box: Box, options: Options) -> str:
     if need > room:
         raise Refused("too_small", f"system {slot} has {room >> 20} MB, {(need >> 20) + 1} MB are needed")
     box.need_boot()
+    try:
+        # A partition that the disk does not read any more must not cost the system that works.
+        read_all(box.system, need)
+    except OSError as error:
+        raise Refused(
+            "system_damaged", "the system on the recovery partition cannot be read; use a recovery stick"
+        ) from error
     return f"write system {slot} anew ({need >> 20} MB); settings, calls and recordings stay"
 
 

@@ -15,6 +15,7 @@ from appliance.store import open_store
 from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
 from recovery import runner
+from recovery.actions import reinstall
 from recovery.box import Disk
 from recovery.refused import Refused
 from webui.accounts import password_fits
@@ -76,6 +77,33 @@ def test_without_a_whole_system_nothing_is_begun(box, spoil):
         box.system.write_bytes(box.system.read_bytes()[: 1 << 20])
     assert refusal(box, "reinstall") in ("no_system", "system_damaged")
     assert bootstate.load(box.boot).a.confirmed
+
+
+def test_a_recovery_partition_that_cannot_be_read_costs_no_system_that_works(box, monkeypatch):
+    before = box.slot("A").read_bytes()
+
+    def broken(path, total):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(reinstall, "read_all", broken)
+    assert refusal(box, "reinstall") == "system_damaged"
+    assert bootstate.load(box.boot).a.confirmed and box.slot("A").read_bytes() == before
+    assert runner.pending(box) is None
+
+
+def test_what_a_step_has_done_is_on_the_disk_before_it_is_noted(box, monkeypatch):
+    """Else a power cut right after "done" brings back what a factory reset has deleted."""
+    told = []
+    note, clear = runner._note, bootstate.clear_recovery
+    monkeypatch.setattr(runner.os, "sync", lambda: told.append("on the disk"))
+    monkeypatch.setattr(runner, "_note", lambda *about: (told.append("noted"), note(*about)))
+    monkeypatch.setattr(bootstate, "clear_recovery", lambda *about: (told.append("cleared"), clear(*about)))
+    box.stick = None
+    runner.run(box, "factory_reset", {"keep_recordings": False}, quiet)
+    assert told.pop(0) == "noted", "the order itself"
+    assert told.pop() == "cleared"
+    assert told == ["on the disk", "noted"] * (len(told) // 2)
+    assert told
 
 
 def test_a_disk_that_loses_what_is_written_is_found_out(box, monkeypatch):

@@ -227,6 +227,15 @@ def test_what_fails_while_looking_is_told_and_the_box_still_starts_by_itself(des
     assert desk.retry_in_s() == RETRY_S
 
 
+def test_a_boot_partition_that_cannot_be_read_keeps_nobody_from_the_menu(desk, monkeypatch, capsys):
+    def broken(box):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(runner, "pending", broken)
+    begin(desk)
+    assert "Input/output error" in capsys.readouterr().out
+
+
 def test_an_order_on_a_stick_is_obeyed_whoever_sees_the_stick_first(desk, box):
     stick, box.stick = box.stick, None
     look(desk)
