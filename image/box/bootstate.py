@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -116,12 +117,12 @@ def decode(block: bytes) -> State | None:
 
 
 def read_copies(folder: Path = FOLDER) -> list[State | None]:
-    """Both copies; None for one that is missing or damaged."""
+    """Both copies; None for one that is missing, damaged, or not read by the disk any more."""
     copies: list[State | None] = []
     for name in COPIES:
         try:
             copies.append(decode((folder / name).read_bytes()))
-        except FileNotFoundError:
+        except OSError:
             copies.append(None)
     return copies
 
@@ -178,8 +179,17 @@ def _save(state: State, folder: Path) -> State:
     if newest is None:
         _write(folder / COPIES[0], encode(written))
         _write(folder / COPIES[1], encode(written))
-    else:
+        return written
+    alone = copies[1 - newest] is None
+    try:
         _write(folder / COPIES[1 - newest], encode(written))
+    except OSError as error:
+        print(f"boot state: {COPIES[1 - newest]} cannot be written: {error}", file=sys.stderr)
+        alone = True
+    if alone:
+        # The disk may have given up the other one's sector. One sector is written wholly or not at all, and
+        # so the copy that counts may be written over.
+        _write(folder / COPIES[newest], encode(written))
     return written
 
 
@@ -268,6 +278,8 @@ def get_state(slot: str, folder: Path = FOLDER) -> str:
 
 def _write(path: Path, block: bytes) -> None:
     """In place where the file is there, so that the directory and the FAT stay as they are."""
+    if path.is_dir():  # as a repair of the FAT may leave it
+        shutil.rmtree(path)
     fresh = not path.exists()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:

@@ -133,6 +133,44 @@ def test_a_missing_copy_is_made_anew(tmp_path, name):
     assert bootstate.health(folder) == bootstate.OK
 
 
+@pytest.mark.parametrize("name", ["state-1", "state-2"])
+@pytest.mark.parametrize("also_writing", [False, True])
+def test_a_copy_that_the_disk_does_not_read_any_more_is_told_and_costs_no_try(
+    tmp_path, monkeypatch, name, also_writing
+):
+    block = bootstate.encode(bootstate.FRESH)
+    put(tmp_path, block, block)
+    bad = tmp_path / name
+    read, opened = bootstate.Path.read_bytes, os.open
+
+    def read_bytes(path):
+        if path == bad:
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    def open_(path, *rest, **more):
+        if also_writing and path == bad:
+            raise OSError(5, "Input/output error")
+        return opened(path, *rest, **more)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(bootstate.Path, "read_bytes", read_bytes)
+        disk.setattr(os, "open", open_)
+        assert bootstate.repair(tmp_path) == bootstate.ONE_LOST
+        bootstate.confirm("A", tmp_path)
+        assert bootstate.load(tmp_path).a == bootstate.Slot(True, 3)
+    if not also_writing:
+        assert bootstate.health(tmp_path) == bootstate.OK
+
+
+def test_a_folder_in_the_place_of_a_copy_is_replaced(tmp_path):
+    put(tmp_path, bootstate.encode(bootstate.FRESH), bootstate.encode(bootstate.FRESH))
+    (tmp_path / "state-2").unlink()
+    (tmp_path / "state-2" / "FSCK0000.REC").mkdir(parents=True)
+    assert bootstate.repair(tmp_path) == bootstate.ONE_LOST
+    assert bootstate.health(tmp_path) == bootstate.OK
+
+
 def test_an_update_as_rauc_does_it(tmp_path):
     put(tmp_path, bootstate.encode(bootstate.FRESH), bootstate.encode(bootstate.FRESH))
     bootstate.confirm("A", tmp_path)
