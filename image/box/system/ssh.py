@@ -28,6 +28,8 @@ KEY = re.compile(
     r"sk-ecdsa-sha2-nistp256@openssh\.com) ([A-Za-z0-9+/]{40,2000}={0,2})(?: ([^\r\n\x00-\x1f]{0,100}))?"
 )
 MIN_RSA_BITS = 3072
+CLOSED = ("closed", "expired", "failed")
+"""Ways in which remote support ends."""
 UNIT = "zongji-ssh.service"
 CHAIN = ("inet", "zongji", "support")
 
@@ -73,6 +75,9 @@ class Ssh:
         except ValueError as error:
             log.error("the permission for remote support is damaged: it is closed (%s)", error)
             found = None
+        if found and self._was_closed(found):
+            log.warning("the permission for remote support was taken back, and could not be removed")
+            found = None
         left = self._left(found) if found else 0.0
         if not found or left <= 0:
             self._close("expired" if found else "")
@@ -83,6 +88,16 @@ class Ssh:
         except (Problem, KeyError) as error:
             log.error("remote support could not be opened again: %s", error)
             self._close("failed")
+
+    def _was_closed(self, found: dict[str, Any]) -> bool:
+        """Was this permission taken back while its file could not be removed? Its story is on another disk
+        partition."""
+        since = found.get("since")
+        return any(
+            one.get("what") in CLOSED and one.get("since") == since
+            for one in files.read_lines(self._story)
+            if since is not None
+        )
 
     @staticmethod
     def _left(found: dict[str, Any]) -> float:
@@ -163,6 +178,10 @@ class Ssh:
             )
 
     @property
+    def _story(self) -> Path:
+        return self._places.system / "support-access.jsonl"
+
+    @property
     def _keys(self) -> Path:
         return self._places.run / "ssh" / "authorized_keys"
 
@@ -183,15 +202,16 @@ class Ssh:
         for words in (("nft", "flush", "chain", *CHAIN), ("systemctl", "stop", UNIT)):
             commands.run(*words)
         self._keys.unlink(missing_ok=True)
-        if self._file.exists():
-            files.remove(self._file)
-        if why:
-            self._log(why)
-        self._open = None
+        try:
+            if why:
+                self._log(why)
+            if self._file.exists():
+                files.remove(self._file)
+        finally:
+            self._open = None
 
     def _log(self, what: str, **more: Any) -> None:
         about = {name: (self._open or {}).get(name, "") for name in ("fingerprint", "comment", "by")}
         log.warning("remote support %s: %s", what, about)
-        files.append_json(
-            self._places.system / "support-access.jsonl", {"at": time.time(), "what": what, **about, **more}
-        )
+        more["since"] = (self._open or {}).get("since")
+        files.append_json(self._story, {"at": time.time(), "what": what, **about, **more})

@@ -99,6 +99,28 @@ def test_hours_have_bounds(support, keys, hours):
     assert support.status() == {"open": False}
 
 
+def test_support_that_was_taken_back_stays_closed_where_its_permission_cannot_be_removed(
+    support, places, clock, keys, monkeypatch
+):
+    support.enable({"hours": 24, "key": keys["ed25519"]})
+
+    def read_only(path):
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as damaged:
+        damaged.setattr(ssh.files, "remove", read_only)
+        with pytest.raises(OSError, match="Read-only"):
+            support.disable({})
+    assert support.status() == {"open": False}
+    again = Ssh(places, clock)
+    again.start()
+    assert again.status() == {"open": False} and not (places.ssh / "permission.json").exists()
+    again.enable({"hours": 24, "key": keys["ed25519"]})
+    third = Ssh(places, clock)
+    third.start()
+    assert third.status()["open"]
+
+
 def test_a_restart_of_the_daemon_goes_on_with_what_is_left(support, places, programs, clock, keys):
     support.enable({"hours": 1, "key": keys["ed25519"]})
     clock.now += 1800
