@@ -140,6 +140,12 @@ def unset(places: Places, synced: bool) -> bool:
     return bool(found.get("unset")) and not synced
 
 
+def believe(places: Places) -> None:
+    """The clock has been set: it stays so when the server is gone. Raises OSError."""
+    if unset(places, synced=False):
+        files.write_json(places.run / "clock.json", {"unset": False, "set_back_to": 0})
+
+
 def set_now(places: Places, unix_s: float) -> None:
     """Somebody says what time it is. Raises Problem."""
     if not EARLIEST_S <= unix_s < LATEST_S:
@@ -149,5 +155,5 @@ def set_now(places: Places, unix_s: float) -> None:
         done = commands.run("hwclock", "--systohc", "--utc")
         if not done.ok:
             log.warning("the battery clock was not set: %s", commands.last_line(done.text))
-    files.write_json(places.run / "clock.json", {"unset": False, "set_back_to": 0})
+    believe(places)
     files.write_json(places.system / "clock.json", {"time": unix_s})

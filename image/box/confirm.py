@@ -44,6 +44,12 @@ def problem(places: Places) -> str:
     engine = status.get("engine", {}) if isinstance(status, dict) else {}
     if not engine.get("up"):
         return f"the call engine: {engine.get('problem') or 'not connected'}"
+    if on_trial(release.slot(places)):
+        # Without it no later update could be installed. A version that was healthy once does without.
+        try:
+            ControlClient(places.socket, peer="the system daemon").call("status")
+        except WireError as error:
+            return f"the system daemon: {error}"
     return _pages()
 
 

@@ -15,9 +15,12 @@ from typing import Any, TextIO
 from appliance.client import ControlClient, WireError
 from image.box import netapply
 from image.box.places import Places
+from image.box.system.network import since_boot
 
 EVERY_S = 3.0
 STARTING_EVERY_S = 1.0
+LATE_S = 180.0
+"""Whoever has not answered so long after the start is not starting any more."""
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 STATES = {
     "clock_unset": "The clock has never been set: set the time on the page Time.",
@@ -43,7 +46,7 @@ Fact = dict[str, Any]
 def look(places: Places) -> Fact:
     """What there is to show, from control, the system daemon and the kernel."""
     settings, _ = netapply.load(places)
-    found: Fact = {"name": f"{settings['hostname']}.local", "addresses": _addresses(), "states": []}
+    found: Fact = {"name": f"{settings['hostname']}.local", "addresses": _addresses(), "up_s": since_boot()}
     found["box"] = _told(ControlClient(places.socket, peer="the system daemon"), "status")
     control = ControlClient(places.home / "run" / "control.sock")
     # Without its database control cannot tell who owns the box, and yet how it is.
@@ -78,8 +81,9 @@ def page(fact: Fact) -> str:
         lines.append("            no address yet: is the network cable plugged in?")
     if box.get("serial"):
         lines.append(f"  Serial    {box['serial']}")
+    late = fact["up_s"] > LATE_S
     if fact["status"] is None:
-        state = "starting"
+        state = "control does not answer: calls go on, the pages do not" if late else "starting"
     elif engine.get("up"):
         state = "takes calls"
     else:
@@ -89,6 +93,8 @@ def page(fact: Fact) -> str:
     if claim.get("code"):
         lines += ["", f"  Claim code {claim['code']}   (open the pages and make the administrator with it)"]
     warnings = _warnings(box)
+    if late and not box:
+        warnings.append("The system service does not answer: what it watches is not told here.")
     if status.get("maintenance"):
         warnings.insert(0, "The database cannot be used. Calls go on; open the pages to repair it.")
     lines += ["", *(f"  ! {text}" for text in warnings)]

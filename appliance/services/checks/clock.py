@@ -12,7 +12,7 @@ def look(facts: Facts) -> Finding | None:
         return None
     return Finding(
         WARNING,
-        "The clock has not been set: calls get wrong times, and no scheduled backup is made.",
+        "The clock has not been set: calls and backups get wrong times.",
         "Set the time by hand or give the box a time server; if it forgets it after every power cut, "
         "its battery is empty.",
     )

@@ -63,6 +63,8 @@ class TimeKeeper:
     def tick(self) -> None:
         """Store the lower bound of time now and then. Raises OSError."""
         now_s = time.monotonic()
+        if self._look()[0]:
+            clock.believe(self._places)
         if now_s - self._saved_s >= clock.SAVE_EVERY_S:
             self._saved_s = now_s
             clock.save(self._places, self._look()[0])

@@ -104,6 +104,14 @@ def test_setting_the_time_by_hand(keeper, places, at):
             keeper.set({"time": wrong})
 
 
+def test_a_clock_that_was_set_by_a_server_stays_set_when_the_server_is_gone(places, programs, at):
+    files.write_json(places.run / "clock.json", {"unset": True, "set_back_to": 1})
+    programs.says("chronyc", SYNCED)
+    TimeKeeper(places).tick()
+    programs.says("chronyc", NOT_SYNCED)
+    assert not TimeKeeper(places).state()["unset"]
+
+
 def test_the_time_is_not_set_against_a_server(places, programs, at):
     programs.says("chronyc", SYNCED)
     keeper = TimeKeeper(places)

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from appliance.client import CallFailed
+from appliance.client import CallFailed, WireError
 from image.box import bootstate, certificate, confirm, console, door, firstboot, stick, unhealthy
 from image.box.callsnow import calls_in_progress
 
@@ -158,6 +158,7 @@ FACT = {
     "box": {"version": "0.2.0", "serial": "ZJ-AAAAA-BBBBB", "states": [], "ssh": {"open": False}},
     "claim": {"code": "76885355"},
     "status": {"engine": {"up": True}},
+    "up_s": 60.0,
 }
 
 
@@ -209,6 +210,13 @@ def test_the_console_of_a_box_without_its_database_says_that_it_takes_calls(plac
     monkeypatch.setattr(console.ControlClient, "call", call)
     text = console.page(console.look(places))
     assert "takes calls" in text and "database cannot be used" in text
+
+
+def test_the_console_does_not_say_starting_for_ever():
+    silent = FACT | {"box": None, "claim": None, "status": None, "up_s": 400.0}
+    text = console.page(silent)
+    assert "starting" not in text and "control does not answer" in text
+    assert "system service does not answer" in text and "service" not in console.page(FACT | {"up_s": 400.0})
 
 
 def test_the_console_is_written_only_when_something_changes(places, programs):
@@ -288,6 +296,22 @@ def test_outside_a_slot_nothing_is_confirmed(places, programs, confirmed):
 def test_a_service_that_is_not_active_is_the_reason(places, programs):
     programs.says("systemctl", "failed\n", 3)
     assert confirm.problem(places) == "zongji-engine is failed"
+
+
+@pytest.mark.parametrize(("trial", "reason"), [(True, "the system daemon: "), (False, "")])
+def test_a_new_version_whose_system_daemon_does_not_work_is_not_healthy(
+    places, programs, monkeypatch, trial, reason
+):
+    def call(client, method):
+        if client._peer == "the system daemon":
+            raise WireError("nobody answers")
+        return {"engine": {"up": True}}
+
+    programs.says("systemctl", "active\n")
+    monkeypatch.setattr(confirm, "on_trial", lambda slot: trial)
+    monkeypatch.setattr(confirm.ControlClient, "call", call)
+    monkeypatch.setattr(confirm, "_pages", lambda: "")
+    assert confirm.problem(places).startswith(reason) and bool(confirm.problem(places)) == trial
 
 
 def test_an_openssl_that_does_not_answer_costs_no_key(places, programs, monkeypatch):
