@@ -188,9 +188,11 @@ class Claim:
         return str(row["code"])
 
     def locked_s(self) -> float:
-        """Seconds until another try is accepted; 0.0 when one is accepted now."""
+        """Seconds until another try is accepted; 0.0 when one is accepted now. A lock that would last longer
+        than it can was made while the clock was ahead, and is none."""
         row = self._row()
-        return max(0.0, float(row["locked_until"]) - self._clock()) if row else 0.0
+        left = float(row["locked_until"]) - self._clock() if row else 0.0
+        return left if 0.0 < left <= LOCK_S else 0.0
 
     def use(self, code: str) -> bool:
         """Whether this is the code; a right one is used up. Create the administrator next: should that

@@ -124,3 +124,14 @@ def test_guessing_is_locked_out_and_changes_the_code(store, clock):
     clock.now += 601
     assert store.claim.use(code) is False
     assert store.claim.use(new) is True
+
+
+def test_a_clock_that_was_ahead_locks_claiming_no_longer_than_a_lock_lasts(store, clock):
+    now = clock.now
+    clock.now += 4 * 365 * 86400
+    for _ in range(5):
+        assert store.claim.use("no code") is False
+    assert store.claim.locked_s() == 600
+    clock.now = now
+    assert store.claim.locked_s() == 0
+    assert store.claim.use(store.claim.code()) is True
