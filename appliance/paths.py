@@ -108,6 +108,11 @@ class Home:
         return config / name if (config / name).exists() or os.access(config, os.W_OK) else self.root / name
 
     @property
+    def clock(self) -> Path:
+        """Since when the clock has gone on without a jump, for what is deleted by age."""
+        return self.root / "clock.json"
+
+    @property
     def share_password(self) -> Path:
         """Password of the share that backups are copied to; for control alone (mode 0600)."""
         return self.root / "share-password.json"

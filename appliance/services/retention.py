@@ -9,11 +9,15 @@ from pathlib import Path
 
 from appliance.paths import Home
 from appliance.store import Store
+from appliance.store.steady import DAY_S, SteadyClock
 
 log = logging.getLogger(__name__)
 
-DAY_S = 86400.0
 BATCH = 500
+STEADY_DAYS = 30
+"""The clock must have gone on for so long before a recording is deleted by age, because none comes back: by
+then somebody has seen a wrong year. Where recordings are kept for less, what is older than a jump has by then
+been kept for long enough, whatever the clock says."""
 
 
 @dataclass
@@ -38,10 +42,12 @@ def locate(home: Home, recording: str) -> Path | None:
 
 
 def sweep(store: Store, home: Home, now: float, keep_days: int, quota_bytes: int) -> Sweep:
-    """Delete recordings older than `keep_days` (0 = never by age), then the oldest until all of them
-    together fit in `quota_bytes` (0 = no limit). `now`: Unix seconds. Raises StoreError."""
+    """Delete recordings older than `keep_days` (0 = never by age; not while the clock may have jumped), then
+    the oldest until all of them together fit in `quota_bytes` (0 = no limit). `now`: Unix seconds. Raises
+    StoreError."""
     done = Sweep()
-    if keep_days:
+    steady = SteadyClock(home.clock).steady(now, min(keep_days, STEADY_DAYS) + 1)
+    if keep_days and steady:
         _delete_while(store, home, done, now - keep_days * DAY_S, lambda: True)
     done.kept_bytes = _size_of(home.recordings)
     if quota_bytes and done.kept_bytes > quota_bytes:

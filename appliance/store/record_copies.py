@@ -6,7 +6,7 @@ backup) carries over from here what that copy has not seen.
 
     db/records/<day of 86400 s since 1970>/<call>.json       {"record": {...}}
     db/messages/<day of 86400 s since 1970>/<message>.json   {"record": {...}}
-    …/clock.json     since when the clock has gone on without a jump: {"since": day, "last": day}
+    …/clock.json     since when the clock has gone on without a jump
 """
 
 from __future__ import annotations
@@ -24,16 +24,14 @@ from appliance.store.calls import Calls
 from appliance.store.database import file_mode
 from appliance.store.errors import InvalidRow
 from appliance.store.messages import Messages
+from appliance.store.steady import DAY_S, SteadyClock
 
 log = logging.getLogger(__name__)
 
 KEEP_DAYS = 30
 STEADY_DAYS = 3
 """The clock must have gone on for so long before anything is removed by it."""
-JUMP_DAYS = 7
-"""A longer gap between two looks is taken for a jump of the clock."""
 CLOCK = "clock.json"
-DAY_S = 86400.0
 
 
 Record = dict[str, Any]
@@ -81,7 +79,7 @@ class RecordCopies:
         """Remove the copies of days that are over for `keep_days`. A clock that has jumped removes nothing
         until it has gone on steadily for STEADY_DAYS. Raises OSError."""
         today = int(now // DAY_S)
-        if not self.folder.is_dir() or not self._steady(today):
+        if not self.folder.is_dir() or not SteadyClock(self.folder / CLOCK).steady(now, STEADY_DAYS):
             return
         for day in self._days():
             if int(day.name) < today - keep_days:
@@ -91,21 +89,6 @@ class RecordCopies:
                     (self.folder / str(today)).mkdir(exist_ok=True)
                     path.replace(self.folder / str(today) / path.name)
                 day.rmdir()
-
-    def _steady(self, today: int) -> bool:
-        path = self.folder / CLOCK
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            since, last = int(told["since"]), int(told["last"])
-        except (OSError, ValueError, KeyError, TypeError):
-            since, last = today, -1
-        if not last <= today <= last + JUMP_DAYS:
-            since = today
-        if (today, since) != (last, since) or not path.exists():
-            half = path.with_suffix(".part")
-            half.write_text(json.dumps({"since": since, "last": today}), encoding="utf-8")
-            half.replace(path)
-        return today - since >= STEADY_DAYS
 
     def carry_over(self, calls: Calls) -> CarriedOver:
         """Store every copy whose call the database does not have as finished. Doing it again changes

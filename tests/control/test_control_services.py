@@ -1,5 +1,7 @@
 """Retention, the disk guard, the schedule."""
 
+import json
+
 import pytest
 from control_bench import record, record_event
 
@@ -8,6 +10,12 @@ from appliance.services import disk, retention
 
 DAY_S = 86400.0
 NOW = 100 * DAY_S
+
+
+@pytest.fixture(autouse=True)
+def clock_goes_on(home):
+    """The clock has gone on without a jump until NOW."""
+    home.clock.write_text(json.dumps({"since": 0, "last": 100}))
 
 
 @pytest.fixture
@@ -58,6 +66,46 @@ def test_a_quota_that_the_starred_ones_fill_alone_ends(store, home, add):
     add("c", 1, size=10)
     retention.sweep(store, home, NOW, 0, quota_bytes=500)
     assert left(store) == {"s"}
+
+
+def test_a_clock_that_jumps_ahead_deletes_no_recording_by_age(store, home, add):
+    add("c", 10)
+    for look in range(14 * 24):  # wrong for two weeks, noticed, put right
+        assert retention.sweep(store, home, NOW + 3000 * DAY_S + look * 3600, 30, 0).deleted == 0
+    for day in range(14, 20):
+        assert retention.sweep(store, home, NOW + day * DAY_S, 30, 0).deleted == 0
+    assert left(store) == {"c"}
+    add("d", 1)
+    assert retention.sweep(store, home, NOW + 3000 * DAY_S, 30, quota_bytes=1500).deleted == 1
+    assert left(store) == {"d"}, "the disk must not run full meanwhile"
+
+
+@pytest.mark.parametrize("before", [None, "{", '{"since": 0, "last": 0}', '{"since": 200, "last": 200}'])
+def test_a_start_with_a_clock_far_from_the_last_one_deletes_nothing_until_it_has_gone_on(
+    store, home, add, before
+):
+    """A box that was switched off for long and one whose clock is wrong cannot be told apart."""
+    add("c", 10)
+    home.clock.unlink()
+    if before:
+        home.clock.write_text(before)
+    days = [retention.sweep(store, home, NOW + day * DAY_S, 5, 0).deleted for day in range(7)]
+    assert days == [0, 0, 0, 0, 0, 0, 1]
+    add("e", 99)
+    assert retention.sweep(store, home, NOW + 13 * DAY_S, 5, 0).deleted == 1, "a holiday is no jump"
+
+
+def test_a_clock_set_back_a_little_at_midnight_is_no_jump(store, home, add):
+    add("c", 40)
+    retention.sweep(store, home, NOW + DAY_S, 0, 0)
+    assert retention.sweep(store, home, NOW + DAY_S - 60, 30, 0).deleted == 1
+
+
+def test_what_is_known_of_the_clock_cannot_be_written_and_the_sweep_goes_on(store, home, add):
+    add("c", 40)
+    home.clock.with_suffix(".part").mkdir()
+    assert retention.sweep(store, home, NOW + 3000 * DAY_S, 30, 0).deleted == 0
+    assert retention.sweep(store, home, NOW + 3001 * DAY_S, 30, 500).deleted == 1
 
 
 def test_a_missing_file_is_taken_off_the_record(store, home, add):
