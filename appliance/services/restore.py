@@ -275,25 +275,40 @@ def _swap_database(home: Home, new: Path, stamp: str) -> None:
 
 
 def _keep_aside(database: Path, kept: Path) -> None:
-    """A copy of the present database in `kept`, as it is where it is damaged."""
+    """A copy of the present database in `kept`; where it is damaged, the very file."""
     if (kept / "complete").exists():
         return
     kept.mkdir(exist_ok=True)
+    for path in kept.glob("*.db*"):  # cut off: it may be the log that the present database uses
+        path.unlink()
     target = kept / database.name
     if database.exists():
         try:
             backup.copy_checked(database, target)
+            with target.open("rb") as file:
+                os.fsync(file.fileno())
         except BackupError as error:
             log.warning("%s: it is kept as it is", error)
+            source = database.resolve()
             for suffix in ("", "-wal"):
-                source = database.resolve().with_name(database.resolve().name + suffix)
-                if source.exists():
-                    shutil.copyfile(source, target.with_name(target.name + suffix))
-    for path in kept.glob("*.db*"):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+                _keep_file(source.with_name(source.name + suffix), target.with_name(target.name + suffix))
     (kept / "complete").touch()
     sync_folder(kept)
+
+
+def _keep_file(source: Path, target: Path) -> None:
+    """Another name for a damaged file, because a disk that fails does not let all of it be read. Nothing
+    writes there under either name but programs that still have it open. What cannot be kept at all is told
+    in the log: a restore that never ends would help nobody."""
+    for keep in (os.link, shutil.copyfile):
+        try:
+            target.unlink(missing_ok=True)  # half a copy
+            keep(source, target)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.error("%s cannot be kept by %s: %s", source, keep.__name__, error.strerror or error)
 
 
 def _swap_folder(new: Path, target: Path, old: Path) -> None:

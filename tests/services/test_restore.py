@@ -1,5 +1,6 @@
 """Restoring: shown first, swapped in whole, finished after a power cut at any step, nothing lost."""
 
+import errno
 import json
 import os
 import shutil
@@ -234,6 +235,59 @@ def test_a_damaged_database_is_replaced_and_kept_as_it_was(home, key, changed):
     assert next(home.database.parent.glob("replaced-*/zongji.db")).read_bytes() == rubbish
 
 
+def unreadable(*_):
+    raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("restored_before", [False, True])
+def test_a_database_that_cannot_be_read_to_its_end_is_replaced_and_kept(
+    home, key, changed, monkeypatch, restored_before
+):
+    if restored_before:  # then it is a link
+        restore.prepare(home, changed, key)
+        restore.commit(home)
+    rubbish = b"SQLite format 3\x00" + b"\xa5" * 9000
+    home.database.write_bytes(rubbish)
+    inode = home.database.stat().st_ino
+    monkeypatch.setattr(shutil, "copyfile", unreadable)
+    state = restore.prepare(home, changed, key)
+    restore.commit(home)
+    restore.resume(home)  # the next start removes what is not used any more
+    assert customers(home) == {"Li Lei"}
+    kept = home.database.parent / f"replaced-{state.stamp}" / "zongji.db"
+    assert kept.read_bytes() == rubbish and kept.stat().st_ino == inode
+    assert home.database.stat().st_ino != inode
+
+
+def test_a_database_that_cannot_even_be_kept_is_replaced(home, key, changed, monkeypatch, caplog):
+    home.database.write_bytes(b"SQLite format 3\x00" + b"\xa5" * 9000)
+    restore.prepare(home, changed, key)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", unreadable)
+        patch.setattr(os, "link", unreadable)
+        restore.commit(home)
+    assert "cannot be kept" in caplog.text
+    assert restore.state_of(home).step == "done" and customers(home) == {"Li Lei"}
+
+
+def test_a_damaged_database_that_is_still_open_is_kept_with_its_log(home, key, changed):
+    """Its name beside the new one and the name it is kept by are the same file: neither harms the other."""
+    web = open_store(home.database)
+    web.customers.add({"name": "in the log"})
+    content = bytearray(home.database.read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)
+    with home.database.open("r+b") as file:
+        file.write(content)
+    log = home.database.with_name("zongji.db-wal").read_bytes()
+    restore.prepare(home, changed, key)
+    restore.commit(home)
+    kept = next(home.database.parent.glob("replaced-*"))
+    assert (kept / "zongji.db").read_bytes() == content
+    assert (kept / "zongji.db-wal").read_bytes() == log != b""
+    web.close()
+    assert customers(home) == {"Li Lei"}
+
+
 def test_a_program_that_has_the_old_database_open_harms_neither(home, key, changed):
     """The old connection writes, and checkpoints its log when it closes, after the swap."""
     web = open_store(home.database)
@@ -297,6 +351,7 @@ def count_and_cut(monkeypatch, at):
         monkeypatch.setattr(Path, name, wrap(getattr(Path, name)))
     monkeypatch.setattr(shutil, "rmtree", wrap(shutil.rmtree))
     monkeypatch.setattr(shutil, "copyfile", wrap(shutil.copyfile))
+    monkeypatch.setattr(os, "link", wrap(os.link))
     monkeypatch.setattr(os, "fsync", wrap(os.fsync))
     return seen
 
@@ -338,6 +393,32 @@ def test_a_power_cut_at_any_write_of_the_swap_is_finished_by_the_next_start(
             assert restore.state_of(home).step == "done"
         assert (home.recordings / "2027/01/15/later.wav").read_bytes() == b"later"
     assert began > 15
+
+
+def test_a_power_cut_while_a_damaged_database_is_kept_is_finished_by_the_next_start(
+    home, key, changed, monkeypatch, tmp_path
+):
+    rubbish = b"SQLite format 3\x00" + b"\xa5" * 9000
+    home.database.write_bytes(rubbish)
+    log = home.database.with_name("zongji.db-wal")
+    log.write_bytes(b"\x5a" * 5000)
+    restore.prepare(home, changed, key)
+    saved = tmp_path / "saved"
+    shutil.copytree(home.root, saved, symlinks=True)
+    for at in range(1, 25):
+        shutil.rmtree(home.root)
+        shutil.copytree(saved, home.root, symlinks=True)
+        with monkeypatch.context() as patch:
+            count_and_cut(patch, at)
+            with pytest.raises(PowerCut):
+                restore.commit(home)
+        if restore.state_of(home).step == "ready":
+            continue
+        restore.resume(home)
+        kept = next(home.database.parent.glob("replaced-*"))
+        assert (kept / "zongji.db").read_bytes() == rubbish, f"cut at write {at}"
+        assert (kept / "zongji.db-wal").read_bytes() == b"\x5a" * 5000, f"cut at write {at}"
+        assert customers(home) == {"Li Lei"}
 
 
 def test_power_cuts_one_after_another_are_survived_too(home, key, changed, monkeypatch):

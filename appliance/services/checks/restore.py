@@ -19,6 +19,14 @@ def look(facts: Facts) -> Finding | None:
             None,
             "dismiss_restore",
         )
+    if state["step"] == "swapping":
+        return Finding(
+            WARNING,
+            "The backup %(name)s is being restored, and that has not come to its end.",
+            "It goes on at the next start of the box, and nothing is lost. If this stays after a restart, "
+            "get a support bundle.",
+            {"name": state["source"]},
+        )
     return Finding(
         WARNING,
         "The backup %(name)s is ready to be restored; nothing has been replaced yet.",
