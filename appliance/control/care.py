@@ -146,7 +146,7 @@ class Care:
 
     def catalogue(self) -> list[backup.Backup]:
         """The backups on the box."""
-        return backup.catalogue(self._home.backups)
+        return backup.catalogue(self._home.backups, self._clock())
 
     def _delete(self, params: Message) -> Message:
         backup.delete(backup.find(self._home, str(params.get("name", ""))))
@@ -309,7 +309,7 @@ class Care:
             problems: list[Message] = []
             with _noting(problems, "the daily backup"):
                 made = self._made(wanted["recordings"], True)
-                backup.prune(self._home, wanted["keep"])
+                backup.prune(self._home, wanted["keep"], self._clock())
                 for stick in self.sticks() if wanted["to_stick"] else []:
                     if stick["writable"]:
                         with _noting(problems, f"the daily backup on the stick {stick['name']}"):

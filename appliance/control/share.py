@@ -186,7 +186,7 @@ class Share:
             return None
         if self._problem and 0 <= self._clock() - self._problem["at"] < RETRY_S:
             return None
-        found = [one for one in backup.catalogue(self._home.backups) if one.header and one.header.automatic]
+        found = backup.automatic(self._home.backups, self._clock())
         newest = next((one for one in found if one.verified_at and not one.problem), None)
         return newest if newest is not None and self.name not in newest.copies else None
 

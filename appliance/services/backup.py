@@ -25,7 +25,7 @@ from appliance.services import backup_file, budget
 from appliance.services.backup_errors import BackupError
 from appliance.services.backup_file import Header, Member
 from appliance.services.backup_key import BackupKey
-from appliance.services.checks.model import CLOCK_SET_S
+from appliance.services.checks.model import CLOCK_SET_S, ahead
 from appliance.store import fallback
 from appliance.store.database import look_into
 from appliance.store.migrations import MIGRATIONS
@@ -70,10 +70,21 @@ class Backup:
 
 
 # ------------------------------------------------------------------------- looking
-def catalogue(folder: Path) -> list[Backup]:
-    """The backups in a folder, newest first."""
-    found = [look(path) for path in folder.glob(f"*{SUFFIX}")]
-    return sorted(found, key=lambda one: (one.header.made_at if one.header else 0.0, one.path.name))[::-1]
+def catalogue(folder: Path, now: float) -> list[Backup]:
+    """The backups in a folder, newest first. Those of a time still to come were made while the clock was
+    ahead: they are the last, so that they neither pass for the newest nor crowd out others.
+    now: Unix seconds."""
+
+    def age(one: Backup) -> tuple[bool, float, str]:
+        made_at = one.header.made_at if one.header else 0.0
+        return not ahead(made_at, now) and one.header is not None, made_at, one.path.name
+
+    return sorted((look(path) for path in folder.glob(f"*{SUFFIX}")), key=age, reverse=True)
+
+
+def automatic(folder: Path, now: float) -> list[Backup]:
+    """Those of the `catalogue` that were made by themselves."""
+    return [one for one in catalogue(folder, now) if one.header and one.header.automatic]
 
 
 def look(path: Path) -> Backup:
@@ -257,10 +268,10 @@ def verify_and_note(path: Path, key: BackupKey, now: float, step: Step = quiet) 
 
 
 # ------------------------------------------------------------------------- keeping
-def prune(home: Home, keep: int) -> list[str]:
+def prune(home: Home, keep: int, now: float) -> list[str]:
     """Remove the oldest automatic backups beyond `keep`; returns their names. The newest that was proved
-    stays whatever its age, and so do all that people have made."""
-    good = [one for one in catalogue(home.backups) if one.header and one.header.automatic]
+    stays whatever its age, and so do all that people have made. now: Unix seconds."""
+    good = automatic(home.backups, now)
     proved = next((one for one in good if one.verified_at and not one.problem), None)
     gone = [one for one in good[max(1, keep) :] if one is not proved]
     for one in gone:
@@ -286,12 +297,13 @@ def delete(path: Path) -> None:
 
 # ------------------------------------------------------------------------ schedule
 def due(home: Home, now: float, hour: int) -> bool:
-    """Is it time for the daily backup? Not before the clock has been set. now: Unix seconds."""
+    """Is it time for the daily backup? Not before the clock has been set. now: Unix seconds. One of a time
+    a little ahead counts, as it does for `prune`; one of a clock that was ahead never."""
     if now < CLOCK_SET_S:
         return False
     local = time.localtime(now)
     start = time.mktime((local.tm_year, local.tm_mon, local.tm_mday, hour, 0, 0, 0, 0, -1))
     if now < start:
         start -= 86400.0
-    made = [one.header.made_at for one in catalogue(home.backups) if one.header and one.header.automatic]
-    return not any(start <= at <= now for at in made)
+    made = [one.header.made_at for one in automatic(home.backups, now) if one.header]
+    return not any(start <= at and not ahead(at, now) for at in made)

@@ -241,9 +241,10 @@ def probe(place: Place) -> int:
 
 
 def _daily_ones(place: Place, own: Backup) -> list[Backup]:
-    """The automatic backups there that the box made which made `own`, newest first."""
+    """The automatic backups there that the box made which made `own`, newest first, as seen when that was
+    made."""
     assert own.header is not None
-    found = [one for one in backup.catalogue(place.path) if one.header and one.header.automatic]
+    found = backup.automatic(place.path, own.header.made_at)
     return [one for one in found if one.header and one.header.key == own.header.key]
 
 

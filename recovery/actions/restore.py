@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from recovery.box import CONTROL_UID, GROUP, Box, Tell, product
@@ -12,18 +13,25 @@ from recovery.refused import Refused
 from recovery.runner import Action, Options
 
 SUFFIX = ".zjb"
+AHEAD_S = 86400.0
 KEY_NAME = "recovery-key.txt"
 
 
 def backups(box: Box) -> list[Path]:
-    """Backups on the stick and on the box, newest name first."""
+    """Backups on the stick and on the box, newest name first; those of a time still to come, made while the
+    clock was ahead, are the last."""
+    latest = time.strftime("zongji-%Y%m%d-%H%M%S", time.localtime(time.time() + AHEAD_S))
     folders = [
         box.stick,
         box.stick and box.stick / "zongji-backups",
         box.data and box.data / "zongji" / "backups",
     ]
     found = [path for folder in folders if folder and folder.is_dir() for path in folder.glob(f"*{SUFFIX}")]
-    return sorted(found, key=lambda path: path.name, reverse=True)
+
+    def age(path: Path) -> tuple[bool, str]:
+        return not path.name.startswith("zongji-") or path.name < latest, path.name
+
+    return sorted(found, key=age, reverse=True)
 
 
 def chosen(box: Box, options: Options) -> Path:

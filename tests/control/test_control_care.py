@@ -100,7 +100,7 @@ def test_the_daily_backup_is_made_once_a_day_and_old_ones_go(desk, store, home):
     for day in range(4):
         desk.control._wall_clock = desk.control._care._clock = lambda day=day: hour + day * DAY_S
         desk.pass_time(1000)
-    made = backup.catalogue(home.backups)
+    made = backup.catalogue(home.backups, hour + 4 * DAY_S)
     assert [one.header.made_at for one in made] == [hour + 3 * DAY_S, hour + 2 * DAY_S]
     assert all(one.header.automatic for one in made)
 

@@ -158,6 +158,14 @@ def test_the_daily_backup_is_copied_there_once_and_old_copies_of_this_box_go(
     assert problem(shared) is None and not daemon.mounted
 
 
+def test_the_share_gets_todays_backup_not_that_of_a_clock_that_was_ahead(shared, there):
+    for now in (MORNING + 900 * DAY_S, MORNING):
+        shared.control._care._clock = lambda now=now: now
+        shared.pass_time(1000)
+    assert state(shared)["backups"][0]["made_at"] == MORNING
+    assert state(shared)["backups"][0]["name"] in there()
+
+
 def test_a_copy_that_fails_is_told_and_tried_again_an_hour_later(shared, daemon, there):
     daemon.refuses = "share_unreachable"
     shared.pass_time(1000)

@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from appliance.store import open_store
 from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
 from recovery import runner
-from recovery.actions import reinstall
+from recovery.actions import reinstall, restore
 from recovery.box import Disk
 from recovery.refused import Refused
 from webui.accounts import password_fits
@@ -145,6 +146,14 @@ def test_recordings_go_only_where_that_was_said(box):
 def test_restore_by_the_products_own_program(box, home, backup_on_stick):
     runner.run(box, "restore", {"file": backup_on_stick.name}, quiet)
     assert company(home) == "Blue Bay"
+
+
+def test_a_backup_of_a_clock_that_was_ahead_is_not_the_newest(box):
+    days = {name: time.time() + days * 86400 for name, days in (("old", -9), ("new", 0), ("ahead", 900))}
+    made = {name: time.strftime("zongji-%Y%m%d-%H%M%S.zjb", time.localtime(at)) for name, at in days.items()}
+    for name in made.values():
+        (box.stick / name).write_bytes(b"")
+    assert [path.name for path in restore.backups(box)] == [made[name] for name in ("new", "old", "ahead")]
 
 
 def test_restore_on_a_blank_box_with_the_key_on_the_stick(box, home, backup_on_stick):

@@ -35,7 +35,7 @@ def code_of(act, *args, **more):
 def test_a_backup_is_proved_when_it_is_made_and_says_what_it_is(home, make):
     made = make()
     assert made.verified_at == NOW
-    assert [one.path for one in backup.catalogue(home.backups)] == [made.path]
+    assert [one.path for one in backup.catalogue(home.backups, NOW)] == [made.path]
     header = made.header
     assert (header.version, header.schema, header.box) == ("0.1.0", len(MIGRATIONS), "box-1")
     assert header.files == 2 and not header.recordings
@@ -272,9 +272,13 @@ def test_a_key_file_that_is_damaged_is_never_replaced(home, key):
 def test_the_oldest_automatic_ones_go_and_those_of_people_stay(home, make):
     manual = make(now=NOW - 9 * 86400)
     made = [make(now=NOW - day * 86400, automatic=True) for day in range(5)]
-    gone = backup.prune(home, 2)
+    gone = backup.prune(home, 2, NOW)
     assert gone == [one.path.name for one in made[2:]]
-    assert {one.path for one in backup.catalogue(home.backups)} == {manual.path, made[0].path, made[1].path}
+    assert {one.path for one in backup.catalogue(home.backups, NOW)} == {
+        manual.path,
+        made[0].path,
+        made[1].path,
+    }
 
 
 def test_the_newest_that_was_proved_stays_however_many_came_after(home, make):
@@ -285,8 +289,41 @@ def test_the_newest_that_was_proved_stays_however_many_came_after(home, make):
         one.path.write_bytes(content)
         with pytest.raises(BackupError):
             backup.verify_and_note(one.path, backup_key.load(home), NOW)
-    backup.prune(home, 2)
+    backup.prune(home, 2, NOW)
     assert made[3].path.exists()
+
+
+YEARS_S = 3 * 365 * 86400
+
+
+def test_what_was_made_while_the_clock_was_ahead_crowds_out_nothing_and_is_never_the_newest(home, make):
+    for day in range(3):
+        make(now=NOW + YEARS_S + day * 86400, automatic=True)
+    for day in range(4):
+        now = NOW + day * 86400
+        assert backup.due(home, now, hour=3)
+        made = make(now=now, automatic=True)
+        backup.prune(home, 3, now)
+        assert not backup.due(home, now + 300, hour=3), "it is not made again and again"
+        assert backup.catalogue(home.backups, now)[0].path == made.path
+    left = [one.header.made_at for one in backup.catalogue(home.backups, now)]
+    assert left == [NOW + day * 86400 for day in (3, 2, 1)]
+
+
+def test_a_clock_set_back_by_hours_does_not_make_the_daily_backup_again_and_again(home, make):
+    make(now=NOW + 20 * 3600, automatic=True)
+    backup.prune(home, 1, NOW)
+    assert not backup.due(home, NOW, hour=3)
+
+
+def test_the_daily_copy_is_not_removed_for_those_of_a_clock_that_was_ahead(make, tmp_path):
+    place = copies.stick(tmp_path)
+    for day in range(3):
+        copies.copy(make(now=NOW + YEARS_S + day * 86400, automatic=True).path, place)
+    made = make(now=NOW, automatic=True)
+    copies.copy_daily(made, place, keep=2, most=2)
+    names = {path.name for path in place.path.glob("*.zjb")}
+    assert made.path.name in names and len(names) == 2
 
 
 def test_the_daily_one_is_due_once_a_day_after_its_hour(home, make):

@@ -156,6 +156,15 @@ def test_a_disk_that_takes_nothing_is_told():
     assert "takes nothing any more" in found[0]["text"]
 
 
+def test_backups_of_a_clock_that_was_ahead_hide_no_old_one_and_are_told_where_there_is_no_other():
+    ahead = GOOD | {"made_at": NOW + 900 * 86400.0}
+    (found,) = checks.run(replace(HEALTHY, backups=(GOOD | {"made_at": NOW - 3 * 86400.0}, ahead)))
+    assert (found["id"], found["params"]) == ("backup_old", {"days": 3})
+    assert checks.run(replace(HEALTHY, backups=(GOOD, ahead))) == []
+    (found,) = checks.run(replace(HEALTHY, backups=(ahead,)))
+    assert found["id"] == "backup_old" and "while the clock was ahead" in found["text"]
+
+
 def test_a_healthy_box_has_no_finding():
     assert checks.run(HEALTHY) == []
 
@@ -230,6 +239,23 @@ def test_the_newest_good_backup_is_restored_and_a_damaged_one_passed_over(tools,
     assert restore.state_of(home).source == good.path.name
 
 
+def test_a_restore_that_has_begun_does_not_say_that_nothing_has_been_replaced():
+    texts = {}
+    for step in ("unpacking", "ready", "swapping", "done"):
+        (found,) = checks.run(replace(HEALTHY, restore={"step": step, "source": "a.zjb"}))
+        texts[step] = found["text"]
+    assert "nothing has been replaced" in texts["ready"] and "nothing" not in texts["swapping"]
+
+
+def test_a_backup_of_a_clock_that_was_ahead_is_restored_only_where_there_is_no_other(tools, home, make):
+    ahead, good = make(now=NOW + 900 * 86400), make(now=NOW - 50)
+    repairs.run("restore_newest", tools.without_store)
+    assert restore.state_of(home).source == good.path.name
+    backup.delete(good.path)
+    repairs.run("restore_newest", tools.without_store)
+    assert restore.state_of(home).source == ahead.path.name
+
+
 def test_without_any_backup_the_restore_says_where_one_may_be(tools):
     with pytest.raises(BackupError, match="use one from a USB stick"):
         repairs.run("restore_newest", tools.without_store)
@@ -267,5 +293,5 @@ def test_verifying_notes_what_is_bad(tools, home, make):
 
 def test_making_one_by_the_button(tools, home):
     repairs.run("make_backup", tools.tools)
-    (made,) = backup.catalogue(home.backups)
+    (made,) = backup.catalogue(home.backups, NOW)
     backup.verify(made.path, backup_key.load(home))

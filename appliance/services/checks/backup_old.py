@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.services.checks.model import CLOCK_SET_S, WARNING, Facts, Finding
+from appliance.services.checks.model import CLOCK_SET_S, WARNING, Facts, Finding, ahead
 
 
 def look(facts: Facts) -> Finding | None:
@@ -10,6 +10,16 @@ def look(facts: Facts) -> Finding | None:
     good = [float(one["made_at"]) for one in facts.backups if not one["problem"]]
     if not good or facts.now < CLOCK_SET_S:
         return None
+    good = [at for at in good if not ahead(at, facts.now)]
+    if not good:
+        return Finding(
+            WARNING,
+            "Every backup was made while the clock was ahead: how old they are is not known.",
+            "Check that the clock is right, then make a backup.",
+            {},
+            None,
+            "make_backup",
+        )
     days = (facts.now - max(good)) / 86400.0
     if days < (2 if facts.backup_daily else 30):
         return None

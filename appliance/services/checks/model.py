@@ -10,8 +10,15 @@ WORST_FIRST = (ERROR, WARNING, INFO)
 
 CLOCK_SET_S = 1_700_000_000.0
 """A clock before this (November 2023) has never been set, and no age can be told."""
+AHEAD_S = 86400.0
+"""Less is no sign of a wrong clock: it may have been set a little since."""
 
 Data = dict[str, Any]
+
+
+def ahead(at: float, now: float) -> bool:
+    """Does `at` come from a clock that was ahead? Both in Unix seconds."""
+    return at > now + AHEAD_S
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def run(tools: Tools) -> str:
     if key is None:
         raise BackupError("no_key", "this box has no recovery key, so it has no backup of its own either")
     problem = BackupError("not_found", "there is no good backup on the box; use one from a USB stick")
-    for one in backup.catalogue(tools.home.backups):
+    for one in backup.catalogue(tools.home.backups, tools.now):
         if one.header is None or one.problem:
             continue
         try:

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def run(tools: Tools) -> str:
     """Prove every backup on the box; the outcome is noted beside each."""
     key = backup_key.load_or_make(tools.home)
-    for one in backup.catalogue(tools.home.backups):
+    for one in backup.catalogue(tools.home.backups, tools.now):
         try:
             backup.verify_and_note(one.path, key, tools.now, tools.step)
         except BackupError as error:
