@@ -9,6 +9,7 @@ is the name (`write_image`, options.disk_serial). What came of it is written bac
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ def run(box: Box, tell: Tell) -> dict[str, Any] | None:
     name = "?"
     try:
         found = read(box)
-        if found is None or (box.config is not None and _done(box.config) == found[1]):
+        if found is None:
+            return None
+        if box.config is not None and _done(box.config) == found[1]:
+            print(f"Zongji: what {NAME} says was carried out from this stick already", flush=True)
             return None
         name = str(found[0].get("action", "?"))
         chosen, options = check(box, found[0])
@@ -82,14 +86,20 @@ def _done(config: Path) -> str:
 
 
 def _put_away(box: Box, fingerprint: str, result: dict[str, Any]) -> None:
-    """The order is not carried out again: renamed on the stick, and noted on the box for a stick that cannot
-    be written. A refused one stays, so that it can be corrected."""
+    """The order is not carried out again: renamed on the stick, and noted on the box as long as that is not
+    sure, or the stick cannot be written. The same words on another stick are another order. A refused one
+    stays, so that it can be corrected."""
     if not result["ok"]:
         return
-    if box.config is not None and box.config.is_dir():
-        files.write_json(box.config / DONE, {"order": fingerprint})
+    note = box.config / DONE if box.config is not None and box.config.is_dir() else None
+    if note is not None:
+        files.write_json(note, {"order": fingerprint})
     assert box.stick is not None
     try:
         (box.stick / NAME).replace(box.stick / f"{NAME}.done")
     except OSError as error:
         print(f"Zongji: {NAME} cannot be renamed on the stick: {error}", flush=True)
+        return
+    os.sync()
+    if note is not None:
+        files.remove(note)

@@ -119,6 +119,14 @@ def test_a_stick_that_cannot_be_written_is_not_obeyed_twice(box, monkeypatch):
     assert headless.run(box, quiet) is None
 
 
+def test_the_same_words_on_another_stick_are_another_order(box):
+    for _ in range(2):
+        order(box, action="reinstall")
+        assert headless.run(box, quiet)["ok"]
+        assert headless.run(box, quiet) is None, "it has been put away"
+        (box.stick / "recovery.json.done").unlink()
+
+
 def test_without_an_order_nothing_happens(box):
     assert headless.run(box, quiet) is None
     box.stick = None
