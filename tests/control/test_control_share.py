@@ -303,7 +303,9 @@ from pathlib import Path
 from appliance.services import apart, copies
 
 def wait_for_ever(*_):
-    Path(sys.argv[1]).write_text(str(os.getpid()))
+    half = Path(sys.argv[1] + ".half")
+    half.write_text(str(os.getpid()))
+    half.rename(sys.argv[1])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     while True:
