@@ -23,6 +23,13 @@ COLOURS = {
     "spandsp, linear part": "#8fb4d9",
 }
 
+COST = """\
+Why hearing keys costs more than it should where many are pressed at once: the filters over all channels are
+one matrix product, but each key is then decided by some dozens of numpy calls on a few numbers, and each call
+has a fixed cost that spandsp's compiled loops do not have. It grows with the keys that are pressed, not
+with the channels. Only a compiled step would take it away; it would bring a compiler into the build
+of a product that needs none, for a case (keys on all 64 channels at once) that still costs little."""
+
 METHOD = """\
 Every row is measured on 8 kHz sound on the 16-bit scale, the same samples for everybody, with
 seeds that are fixed. Levels are in dBm0 (0 dBm0: a sine 3.14 dB under the A-law overload point);
@@ -149,6 +156,8 @@ Not met:
 {chr(10).join(not_met) or "* nothing"}
 
 The cost of a whole tick is measured by `make bench`, not here.
+
+{COST}
 
 ## False events in speech and music
 
