@@ -27,8 +27,8 @@ COST = """\
 Why hearing keys costs more than it should where many are pressed at once: the filters over all channels are
 one matrix product, but each key is then decided by some dozens of numpy calls on a few numbers, and each call
 has a fixed cost that spandsp's compiled loops do not have. It grows with the keys that are pressed, not
-with the channels. Only a compiled step would take it away; it would bring a compiler into the build
-of a product that needs none, for a case (keys on all 64 channels at once) that still costs little."""
+with the channels. Only a compiled step would take it away; it would bring a second language into the
+signal processing, for a case (keys on all 64 channels at once) that still costs little."""
 
 METHOD = """\
 Every row is measured on 8 kHz sound on the 16-bit scale, the same samples for everybody, with
