@@ -145,6 +145,8 @@ class ProgressDetector:
         return self._is_pure_progress(port, [run for run in bursts if run.kind == 1])
 
     def _is_pure_progress(self, port: int, bursts: list[Run]) -> bool:
+        if not bursts:  # a tone so weak that only its gaps and edges were seen for what they are
+            return False
         net = self.scan.networks[port]
         alone = len(bursts) < 2
         if alone and bursts[-1].ms < UNPREPARED_MS and not self._out_of_quiet(port, bursts[-1]):
