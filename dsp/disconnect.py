@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.cadence import SHORTEST_BURST, Heard, hear
-from dsp.levels import SAMPLE_RATE_HZ
+from dsp.levels import SAMPLE_RATE_HZ, lingering
 from dsp.linescan import HOP, OFF, Frame, LearnedTone, LineScan, Run
 
 REASONS = {"busy": "busy", "congestion": "congestion", "unobtainable": "congestion", "learned": "learned"}
@@ -212,9 +212,14 @@ def without_blip(runs: list[Run]) -> list[Run]:
 
 
 def hangup(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:
-    """When a recorded call `[n]` was ended by a disconnect tone: seconds of the decision, and why."""
+    """When a recorded call `[n]` was ended by a disconnect tone: seconds of the decision, and why.
+
+    A burst that lasts to the end of the recording is over there.
+    """
     detector = DisconnectDetector(1, country)
-    found = detector.process(np.asarray(samples, np.float32)[None, :])
+    x = np.asarray(samples, np.float32)
+    found = detector.process(lingering(x)[None, :])
     if not found:
         return {"hangup_s": None, "reason": None}
-    return {"hangup_s": round(found[0].at_samples / SAMPLE_RATE_HZ, 3), "reason": found[0].reason}
+    at_samples = min(found[0].at_samples, len(x))
+    return {"hangup_s": round(at_samples / SAMPLE_RATE_HZ, 3), "reason": found[0].reason}

@@ -19,6 +19,8 @@ SILENCE_DBM0 = -100.0
 
 MOST_SAMPLE = 65536.0
 """What is beyond no converter can have sent; a sum of signals may well pass the 16-bit range."""
+LINGER_SAMPLES = SAMPLE_RATE_HZ // 5
+"""Silence (0.2 s) after a recording, in which what sounds up to its end is over."""
 _SILENCE_POWER = np.float32(10.0 ** (SILENCE_DBM0 / 10.0))
 
 Samples = NDArray[np.float32]
@@ -84,6 +86,11 @@ def clean(x: NDArray[np.generic]) -> Samples:
         wide = np.nan_to_num(wide, nan=0.0, posinf=0.0, neginf=0.0)
         return np.clip(wide, -MOST_SAMPLE, MOST_SAMPLE)
     return wide
+
+
+def lingering(x: Samples) -> Samples:
+    """A recording `[n]` with `LINGER_SAMPLES` of silence after it."""
+    return np.concatenate([x, np.zeros(LINGER_SAMPLES, np.float32)])
 
 
 def _decibels(value: float, reference: float) -> float:

@@ -20,19 +20,17 @@ from dsp.callerid import CallerIdReceiver
 from dsp.countries import UnknownCountry
 from dsp.dtmf import PLANS, DtmfReceiver
 from dsp.echo import EchoCanceller
-from dsp.levels import SAMPLE_RATE_HZ, TICK_SAMPLES, Samples, rms_dbm0
+from dsp.levels import SAMPLE_RATE_HZ, TICK_SAMPLES, Samples, lingering, rms_dbm0
 
 Answer = dict[str, Any]
 
 _NO_ECHO_DBM0 = -65.0
-_LINGER_SAMPLES = SAMPLE_RATE_HZ // 5
-"""Silence after a recording, so that a key held to its end is reported."""
 
 
 def dtmf(x: Samples, plan: str) -> Answer:
     """Keys in a recording [n]."""
     receiver = DtmfReceiver(1, plan)
-    heard = receiver.process(_with_silence(x))
+    heard = receiver.process(lingering(x)[None, :])  # a key held to the end is over then
     keys = [event for event in heard if event.phase == "up"]
     return {
         "digits": "".join(key.digit for key in keys),
@@ -64,7 +62,7 @@ def callerid(x: Samples) -> Answer:
                 "valid": message.valid,
                 "start_s": _seconds(message.start_samples),
             }
-            for message in receiver.process(_with_silence(x))
+            for message in receiver.process(lingering(x)[None, :])
         ]
     }
 
@@ -91,10 +89,6 @@ def echo(far: Samples, near: Samples, taps: int) -> tuple[Answer, Samples]:
 def _exactly(x: Samples, n: int) -> Samples:
     """The recording as [1, n]: cut, or silence put after it."""
     return np.concatenate([x[:n], np.zeros(max(n - len(x), 0), np.float32)])[None, :]
-
-
-def _with_silence(x: Samples) -> Samples:
-    return np.concatenate([x, np.zeros(_LINGER_SAMPLES, np.float32)])[None, :]
 
 
 def _seconds(samples: int) -> float:

@@ -243,3 +243,13 @@ def test_12_keypad_and_beeps_in_rhythm_are_no_hangup():
     beeps = S.tone((440,), (350, 900), 6, -10)
     for x in (keys, beeps):
         assert hangup(x, "CN") == {"hangup_s": None, "reason": None}
+
+
+@pytest.mark.parametrize("level_dbm0", [-12.0, -30.0])
+def test_a_recording_that_ends_with_the_third_burst(level_dbm0):
+    x = np.concatenate([S.silence(1), S.tone((450,), (350, 350), 2.5 * 0.7, level_dbm0)])
+    assert hangup(x, "CN") == {"hangup_s": pytest.approx(len(x) / 8000, abs=0.001), "reason": "busy"}
+    shorter = np.concatenate([S.silence(1), S.tone((450,), (350, 350), 1.5 * 0.7, level_dbm0)])
+    assert hangup(shorter, "CN")["hangup_s"] is None
+    rings = np.concatenate([S.silence(1), S.tone((450,), (1000, 4000), 11, level_dbm0)])
+    assert hangup(rings, "CN")["hangup_s"] is None
