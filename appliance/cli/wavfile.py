@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,15 @@ HIGHEST_RATE_HZ = 384_000
 def read_wav(name: str) -> Samples:
     """A recording as float32 [n], 8000 per second, on the 16-bit scale.
 
-    A file that ends before its header says gives what is there. UserError for a
+    A file that ends before its header says gives what is there, and so does one whose header was never
+    filled in because its recorder was killed. UserError for a
     file that is missing, is no WAV file, has more than one channel, or a coding
     other than 16-bit linear, A-law and µ-law.
     """
     if not Path(name).is_file():
         raise UserError(f"{name}: there is no such file")
     try:
-        with soundfile.SoundFile(name) as sound:
+        with soundfile.SoundFile(_filled_in(Path(name).read_bytes())) as sound:
             if sound.format not in ("WAV", "WAVEX"):
                 raise UserError(f"{name}: this is {sound.format_info}; give a WAV file")
             if sound.channels != 1:
@@ -44,6 +46,24 @@ def read_wav(name: str) -> Samples:
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{name}: cannot be read as a WAV file ({_reason(error)})") from error
     return resample(linear.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
+
+
+def _filled_in(raw: bytes) -> io.BytesIO:
+    """A WAV file; sizes that its header still has as nothing are made those of all that is there.
+
+    RIFF/WAVE: 12 octets, then chunks of a name, a size (32 bits, the lowest octet first) and so many octets.
+    """
+    at = 12
+    while raw[at : at + 4] not in (b"data", b""):
+        size = int.from_bytes(raw[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    begin = at + 8
+    ends = 8 + int.from_bytes(raw[4:8], "little")
+    there = len(raw) - begin
+    if raw[:4] == b"RIFF" and raw[at + 4 : begin] == bytes(4) and there > 0 and ends <= begin:
+        sizes = [(len(raw) - 8).to_bytes(4, "little"), there.to_bytes(4, "little")]
+        raw = b"".join((raw[:4], sizes[0], raw[8 : at + 4], sizes[1], raw[begin:]))
+    return io.BytesIO(raw)
 
 
 def write_wav(name: str, x: NDArray[np.float32] | NDArray[np.int16]) -> None:

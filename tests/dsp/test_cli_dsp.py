@@ -111,6 +111,25 @@ def test_a_recording_that_breaks_off_is_heard_as_far_as_it_goes(ask, tmp_path):
     assert ask("dtmf", broken)["digits"] == "123"
 
 
+@pytest.mark.parametrize("riff_size", [0, 36])
+def test_a_recording_whose_header_was_never_filled_in_is_heard_to_its_end(ask, tmp_path, riff_size):
+    whole = bytearray(wav(tmp_path / "whole.wav", signals.keys("12345", 60, 60)).read_bytes())
+    whole[4:8] = riff_size.to_bytes(4, "little")
+    whole[40:44] = bytes(4)
+    killed = tmp_path / "killed.wav"
+    killed.write_bytes(whole)
+    assert ask("dtmf", killed)["digits"] == "12345"
+
+
+def test_what_follows_an_empty_recording_is_not_taken_for_sound(ask, tmp_path):
+    empty = bytearray(wav(tmp_path / "empty.wav", signals.silence(0)).read_bytes()[:44])
+    note = b"LIST" + (40).to_bytes(4, "little") + b"INFO" + bytes(range(36))
+    empty[4:8] = (len(empty) + len(note) - 8).to_bytes(4, "little")
+    noted = tmp_path / "noted.wav"
+    noted.write_bytes(empty + note)
+    assert ask("progress", noted) == {"segments": []}
+
+
 def test_busy_tone_is_named_and_learned_and_ends_the_call(ask, tmp_path):
     busy = np.concatenate([np.concatenate([signals.tone(450, 350, -15), signals.silence(350)])] * 8)
     file = wav(tmp_path / "busy.wav", np.concatenate([signals.silence(1000), busy]))
