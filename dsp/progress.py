@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.cadence import Heard, error, hear, turn_short
+from dsp.keyframes import key_frames
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, SPECIAL, Frame, LineScan, Run
 from dsp.noise import noise
@@ -45,6 +46,8 @@ BEFORE_FRAMES = 6
 BEFORE_DB = 15.0
 UNPREPARED_MS = 1500.0
 """A tone that begins out of something else than quiet (120 ms, 15 dB) must last longer: music goes on."""
+BARRIER_FRAMES = 3
+"""So much later a burst may seem to end when it is looked at more closely."""
 MOST_JUDGED = 10
 """Bursts and gaps that are looked at together."""
 
@@ -75,7 +78,7 @@ class _Port:
     start: int = 0
     """Its first frame."""
     barrier: int = 0
-    """Bursts before this frame belong to a tone that is over."""
+    """Bursts that ended before this frame belong to a tone that is over."""
 
 
 class ProgressDetector:
@@ -113,6 +116,19 @@ class ProgressDetector:
         for port in (*frame.changed, *frame.due):
             if wanted is None or wanted[port]:
                 self._judge(port, frame, events)
+        return events
+
+    def interrupt(self, port: int, frame: Frame) -> list[ToneEvent]:
+        """A key was heard on a port: whatever sounded before it is over, and its gap no part of a cadence.
+
+        A tone that goes on under the key is not.
+        """
+        state = self._state[port]
+        run = self.scan.runs[port][-1]
+        if run.kind == 1:
+            return []
+        events = [] if state.tone is None else [self._event(port, state, "end", frame)]
+        state.tone, state.barrier = None, run.start
         return events
 
     def _judge(self, port: int, frame: Frame, events: list[ToneEvent]) -> None:
@@ -157,21 +173,26 @@ class ProgressDetector:
             for run in bursts[-2:]
         )
 
-    def short_dial_tones(self, port: int) -> list[Run]:
+    def short_dial_tones(self, port: int, keyed: bool = False) -> list[Run]:
         """The burst that has just ended on a port, if by itself it can only be dial tone.
 
         Every other tone but ringback would go on; ringback may be answered in its first burst.
+        `keyed`: a key follows it, so ringback it is not.
         """
         runs = self.scan.runs[port]
         if len(runs) < 2 or runs[-1].kind != OFF or runs[-2].kind != 1 or runs[-2].ms < LEAST_DIAL_MS:
             return []
         burst = runs[-2]
-        if not self.scan.is_clear(port, burst) or not self._is_pure_progress(port, [burst]):
+        if not self.is_tone(port, burst):
             return []
         heard = hear(self.scan, port, burst)
         names = {name for name, *_ in heard.net.forms if heard.burst_fits(name, burst)}
         continuous = any(name == "dial" and not cadence_ms for name, cadence_ms, *_ in heard.net.forms)
-        return [burst] if continuous and "dial" in names and "ringback" not in names else []
+        return [burst] if continuous and "dial" in names and (keyed or "ringback" not in names) else []
+
+    def is_tone(self, port: int, burst: Run) -> bool:
+        """Whether a burst by itself is a tone of the network: clear, out of quiet and unchanging."""
+        return self.scan.is_clear(port, burst) and self._is_pure_progress(port, [burst])
 
     def _out_of_quiet(self, port: int, run: Run) -> bool:
         before = self.scan.loudest(port, run.start - 1 - BEFORE_FRAMES, run.start - 1)
@@ -211,7 +232,7 @@ class ProgressDetector:
         heard = hear(self.scan, port, anchor)
         tail = heard.runs[-MOST_JUDGED:]
         state = self._state[port]
-        tail = [run for run in tail if run.start >= state.barrier]
+        tail = [run for run in tail if run.start + run.frames > state.barrier + BARRIER_FRAMES]
         tail = tail[1:] if tail and tail[0].kind == OFF else tail
         if not tail or heard.quality(tail[-2:]) > 1.0:
             return None
@@ -314,9 +335,10 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
 
     A cadenced tone is one segment from its first burst to the end of its last
     gap, or to the voice that comes into it. A single burst between two silences
-    that fits no other tone of the country is its dial tone, cut short by the
-    first digit. Noise, however loud, is silence: nobody speaks. Call waiting tone
-    is heard beside a call and is not told apart from it here.
+    that fits no other tone of the country, or after which a key is the next to be
+    heard, is its dial tone, cut short by the first digit. Keys count as voice.
+    Noise, however loud, is silence: nobody speaks. Call waiting tone is heard
+    beside a call and is not told apart from it here.
     """
     x = np.asarray(samples, np.float32)[None, :]
     length = x.shape[1]
@@ -325,18 +347,31 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     detector = ProgressDetector(1, country)
     events: list[ToneEvent] = []
     levels: list[float] = []
-    short: list[Run] = []
+    short: list[tuple[Run, slice]] = []  # and where it must be quiet after it
     opening: list[Run] = []  # the first burst and gap
+    keyed = key_frames(x[0])
     for frame in detector.scan.process(np.pad(x, ((0, 0), (0, -length % HOP)))):
         events += [event for event in detector.process_frame(frame) if event.tone != "call_waiting"]
         levels.append(float(frame.level_dbm0[0]))
+        key = bool(keyed[frame.number])
+        if frame.changed or (key and not keyed[max(frame.number - 1, 0)]):
+            for run in detector.short_dial_tones(0, key):
+                stop = run.start + run.frames + EDGE_FRAMES
+                short.append((run, slice(stop, frame.number if key else stop + BEFORE_FRAMES)))
+        if key:
+            events += detector.interrupt(0, frame)
         if frame.changed:
-            short += detector.short_dial_tones(0)
             runs = detector.scan.runs[0]
             if not opening and len(runs) > 2 and runs[0].kind == OFF and runs[0].frames <= EDGE_FRAMES:
                 runs = runs[1:]
             if not opening and len(runs) > 2:
                 opening = list(runs[:2])
+    dials = [
+        run
+        for run, after in short
+        if max(levels[after], default=-99.0) < levels[run.start + EDGE_FRAMES] - BEFORE_DB
+    ]
+    events = [event for event in events if not any(_is_first_ring(event, run) for run in dials)]
     voice = _voice(np.array(levels)) & ~noise(x[0], np.array(levels))
     turn_short(voice, VOICE_SHORTEST, True)
     label = np.where(voice, "voice", "silence").astype("<U16")
@@ -353,11 +388,9 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
             if _opens(opening, begun.tone, first, detector):
                 label[:first] = begun.tone
             begun = None
-    for run in short:
+    for run in dials:
         tone = slice(run.start, run.start + run.frames)
-        after = levels[tone.stop + EDGE_FRAMES : tone.stop + EDGE_FRAMES + BEFORE_FRAMES]
-        quiet = max(after, default=-99.0) < levels[run.start + EDGE_FRAMES] - BEFORE_DB
-        if quiet and set(label[tone]) <= {"voice", "silence"}:
+        if set(label[tone]) <= {"voice", "silence"}:
             label[tone] = "dial"
             label[tone.stop : tone.stop + EDGE_FRAMES] = "silence"
     for stop in (np.flatnonzero((label[:-1] == "dial") & (label[1:] != "dial")) + 1).tolist():
@@ -375,6 +408,12 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
         }
         for a, b in pairwise(edges)
     ]
+
+
+def _is_first_ring(event: ToneEvent, burst: Run) -> bool:
+    """Whether a burst was at first taken for the beginning of ringback."""
+    rings = event.tone == "ringback" and event.phase == "start"
+    return rings and abs(event.start_samples // HOP - burst.start) <= EDGE_FRAMES
 
 
 def _opens(opening: list[Run], tone: str, first: int, detector: ProgressDetector) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from dsp.countries import tone_table
 from dsp.progress import ProgressDetector, segments
+from tests.dsp import signals
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import MUSIC, SPEECH, in_rows, recordings
 
@@ -254,3 +255,25 @@ def test_16_ports_that_nobody_asks_about_are_not_looked_at():
     wanted = np.array([False, True])
     found = [e for frame in detector.scan.process(x) for e in detector.process_frame(frame, wanted)]
     assert [(e.port, e.tone) for e in found] == [(1, "busy")]
+
+
+@pytest.mark.parametrize("dial_s", [0.6, 0.8, 1.0, 1.2, 1.3, 1.5])
+@pytest.mark.parametrize("country", ["CN", "US", "DE"])
+def test_keys_end_a_dial_tone_and_are_no_part_of_ringback(country, dial_s):
+    keys = signals.keys("1380013", 80, 80, low_dbm0=-10)
+    tone = tone_table(country)["ringback"]
+    parts = [S.silence(0.5), national(country, "dial", dial_s), keys, S.silence(1.5)]
+    ring_s = sum(map(len, parts)) / 8000
+    ring = national(country, "ringback", 2 * sum(tone.cadence_ms) / 1000)
+    found = [s for s in segments(S.a_law(np.concatenate([*parts, ring])), country) if s["tone"] != "silence"]
+    assert [s["tone"] for s in found if s["tone"] != "voice"] == ["dial", "ringback"]
+    assert found[0]["start_s"] == pytest.approx(0.5, abs=0.05)
+    assert found[0]["end_s"] == pytest.approx(0.5 + dial_s, abs=0.05)
+    assert found[-1]["start_s"] == pytest.approx(ring_s, abs=0.05)
+
+
+def test_dial_tone_that_goes_on_under_a_key_is_not_over():
+    keys = signals.keys("5", 100, 0, low_dbm0=-14)
+    tone = national("CN", "dial", 4.0)
+    tone[8000:][: len(keys)] += keys
+    assert [s["tone"] for s in segments(S.a_law(tone), "CN") if s["tone"] == "dial"] == ["dial"]
