@@ -6,6 +6,8 @@ quieter gives the same answer.
 
     person   __hello?____________          quiet for 0.8 s after a short greeting
     machine  __you-have-reached-the-…      still talking after 1.8 s
+
+Both are counted from the first word, which may come late.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ GREETING_S = 1.8
 """A person's greeting is shorter than this."""
 QUIET_S = 0.8
 """Quiet after the greeting: somebody waits for us to speak."""
-TOTAL_S = 5.0
+FIRST_WORD_S = 5.0
+"""Whoever says nothing for so long is neither."""
+LONGEST_S = 10.0
+"""A call on which nothing is sure by then stays unknown."""
 BEEP_FRAMES = 10
 WORD_FRAMES = 3
 BELOW_PEAK_DB = 22.0
@@ -46,15 +51,16 @@ class Verdict:
 def judge(levels_dbm0: NDArray[np.float64], over: bool) -> str | None:
     """The verdict on the frame levels `[n]` so far; None: not yet. `over`: nothing more will come."""
     n = len(levels_dbm0)
+    unsaid = "unknown" if over or n >= FIRST_WORD_S * FRAMES_PER_S else None
     peak = float(np.percentile(levels_dbm0, 97))
     floor = float(np.percentile(levels_dbm0, 10))
     if peak - floor < LEAST_RANGE_DB or peak < LEAST_DBM0:
-        return "unknown" if over or n >= TOTAL_S * FRAMES_PER_S else None
+        return unsaid
     speech = levels_dbm0 > max(floor + ABOVE_FLOOR_DB, peak - BELOW_PEAK_DB)
     run = np.convolve(speech, np.ones(5), mode="same") >= WORD_FRAMES
     spoken = np.flatnonzero(run & speech)
     if not len(spoken):
-        return "unknown" if over or n >= TOTAL_S * FRAMES_PER_S else None
+        return unsaid
     gaps = np.flatnonzero(np.diff(spoken) > QUIET_S * FRAMES_PER_S)
     last = int(spoken[gaps[0]]) if len(gaps) else int(spoken[-1])
     greeting_s = (last - int(spoken[0]) + 1) / FRAMES_PER_S
@@ -62,7 +68,7 @@ def judge(levels_dbm0: NDArray[np.float64], over: bool) -> str | None:
         return "machine"
     if over or n - last > QUIET_S * FRAMES_PER_S:
         return "person"
-    return None
+    return "unknown" if n >= LONGEST_S * FRAMES_PER_S else None
 
 
 class MachineDetector:
@@ -70,7 +76,7 @@ class MachineDetector:
 
     def __init__(self, ports: int) -> None:
         self.ports = ports
-        most = int(TOTAL_S * FRAMES_PER_S) + JUDGE_EVERY + 1
+        most = int(LONGEST_S * FRAMES_PER_S) + JUDGE_EVERY + 1
         self._levels = np.zeros((most, ports))
         self._frames = np.zeros(ports, np.int64)
         self._told = np.zeros(ports, np.bool_)
@@ -124,7 +130,7 @@ class MachineDetector:
             if self._steady[port] == BEEP_FRAMES and _is_pure(x[port]):
                 result = "machine"
             elif (n + 1) % JUDGE_EVERY == 0:
-                result = judge(self._levels[: n + 1, port], n + 1 >= TOTAL_S * FRAMES_PER_S)
+                result = judge(self._levels[: n + 1, port], over=False)
             if result is not None:
                 self._told[port] = True
                 found.append(Verdict(port, result, (n + 1) * FRAME))

@@ -2,7 +2,7 @@
 
 Ringback that was there stops, and
 
-* somebody speaks: answered where the first word begins; or
+* somebody speaks: answered where the first word begins, also when it cuts the very first burst short; or
 * a burst is cut short and nothing but quiet follows for `CUT_QUIET_MS`; or
 * the next burst does not come: answered when it is overdue; or
 * a fax machine answers with its tone.
@@ -30,6 +30,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.cadence import hear
+from dsp.keyframes import key_frames
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan
 from dsp.progress import ProgressDetector, ToneEvent
@@ -53,6 +55,12 @@ MOVES_DB = 0.7
 """A voice changes by more than this from frame to frame, a keypad or exchange tone does not."""
 EDGE_FRAMES = 2
 """Frames beside a burst that may hold its edge."""
+CUT_LEAST_MS = 300.0
+CUT_INTO_FRAMES = 8
+CUT_AFTER_FRAMES = 40
+CUT_MOVES = 4
+"""A first burst of 0.3 s or more is cut by a word that begins within 160 ms, moves, and is followed by 0.8 s
+of quiet."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,10 @@ class _Call:
     shortest_ms: float = 0.0
     longest_ms: float = 0.0
     longest_gap_ms: float = 0.0
+    cut: int | None = None
+    """The frame in which a burst ended that may have been the first of ringing, directly in other sound."""
+    word: int | None = None
+    """The first frame of the word in which it ended."""
 
 
 class AnswerDetector:
@@ -141,7 +153,7 @@ class AnswerDetector:
         """The same, from a frame of a shared scan.
 
         events: what `progress` has said of this frame; None: it has not seen it yet and is asked here.
-        echo: ports on which what is heard may be what was sent (`dsp.ownecho`).
+        echo: ports on which what is heard may be what was sent (`dsp.ownecho`), or is a key.
         """
         for event in self.progress.process_frame(frame) if events is None else events:
             call = self._calls[event.port]
@@ -151,6 +163,9 @@ class AnswerDetector:
                 elif event.tone in ("busy", "congestion", "sit"):
                     call.refused = True
         self._listen(frame, echo)
+        for port in frame.changed:
+            if self._watched[port]:
+                self._note_cut(port, self._calls[port])
         found = []
         recent = np.uint64((1 << WORD_WITHIN) - 1)
         word = np.bitwise_count(self._sound & recent) >= WORD_FRAMES
@@ -159,12 +174,20 @@ class AnswerDetector:
             call = self._calls[port]
             if call.told or call.refused:
                 continue
+            if call.cut is not None and call.word is None and word[port]:
+                first = self._first(self._sound, port, WORD_WITHIN, frame.number)
+                if first <= call.cut + CUT_INTO_FRAMES:
+                    call.word = first
+                else:
+                    call.cut = None
             at = None
             by: Literal["voice", "ringback"] = "voice"
             if call.rung and word[port]:
                 at = self._first(self._sound, port, WORD_WITHIN, frame.number)
             elif speech[port]:
-                at = self._first(self._moving, port, SPEECH_WITHIN, frame.number)
+                at = call.word or self._first(self._moving, port, SPEECH_WITHIN, frame.number)
+            elif call.word is not None and not int(self._sound[port]) & ((1 << CUT_AFTER_FRAMES) - 1):
+                at, call.word = self._word_that_cut(port, call), None
             elif call.rung:
                 by = "ringback"
                 at = self._ringing_stopped(port, call)
@@ -172,6 +195,12 @@ class AnswerDetector:
                 call.told = True
                 found.append(Answer(port, at * HOP, frame.end_samples, by))
         return found
+
+    def dialled(self, port: int, frame: Frame) -> None:
+        """A key is heard on a port, the number still being dialled: what seemed to ring was dial tone."""
+        self.progress.interrupt(port, frame)
+        if not self._calls[port].told:
+            self._calls[port] = _Call(since=frame.number)
 
     def _ring(self, port: int, call: _Call) -> None:
         call.rung = True
@@ -181,6 +210,23 @@ class AnswerDetector:
         call.shortest_ms = min((min(c[0::2]) for c in cadences), default=400.0)
         call.longest_ms = max((max(c[0::2]) for c in cadences), default=2000.0)
         call.longest_gap_ms = max((max(c[1::2]) for c in cadences), default=4000.0)
+
+    def _note_cut(self, port: int, call: _Call) -> None:
+        """A burst that has just ended may have been the first of ringing, cut short by the answer."""
+        runs = self.scan.runs[port]
+        if len(runs) < 2 or runs[-1].kind != OFF or runs[-2].start < call.since:
+            return
+        burst = runs[-2]
+        if burst.kind != 1 or burst.ms < CUT_LEAST_MS or not self.progress.is_tone(port, burst):
+            return
+        if hear(self.scan, port, burst).burst_fits("ringback", burst, cut=True):
+            call.cut, call.word = runs[-1].start, None
+
+    def _word_that_cut(self, port: int, call: _Call) -> int | None:
+        """Where the word began that was followed by quiet, unless the network had more to say."""
+        later = [run for run in self.scan.runs[port] if run.kind == 1 and run.start > (call.cut or 0)]
+        more = any(run.ms >= CUT_LEAST_MS and self.scan.is_clear(port, run) for run in later)
+        return None if more or int(self._moving[port]).bit_count() < CUT_MOVES else call.word
 
     def _listen(self, frame: Frame, echo: NDArray[np.bool_] | None) -> None:
         tone = frame.kind != OFF
@@ -228,14 +274,18 @@ class AnswerDetector:
 def answer(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:
     """When the far side of a recorded outgoing call `[n]` answered: seconds, and how that is known.
 
-    `how` is "inferred", or "none" where nobody answered.
+    `how` is "inferred", or "none" where nobody answered. The number may be dialled within the recording.
     """
-    x = np.asarray(samples, np.float32)[None, :]
+    x = np.asarray(samples, np.float32)
     detector = AnswerDetector(1, country)
+    keyed = key_frames(x)
     at: float | None = None
-    for start in range(0, x.shape[1], HOP):
-        for found in detector.process(x[:, start : start + HOP]):
+    for frame in detector.scan.process(x[None, :]):
+        key = keyed[frame.number : frame.number + 1]
+        for found in detector.process_frame(frame, echo=key):
             at = found.answered_samples / SAMPLE_RATE_HZ
+        if key[0]:
+            detector.dialled(0, frame)
     if at is None:
         return {"answered_s": None, "how": "none"}
     return {"answered_s": round(at, 3), "how": "inferred"}

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from dsp.amd import MachineDetector, amd
+from dsp.amd import MachineDetector, amd, judge
 from dsp.answer import AnswerDetector, answer
 from dsp.countries import tone_table
 from dsp.levels import power
 from dsp.ownecho import OwnEcho
+from tests.dsp import signals
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import SPEECH, recordings
 
@@ -124,6 +125,21 @@ def heard_with(own, far, x):
     return [(a.by, a.answered_samples / 8000) for a in found]
 
 
+@pytest.mark.parametrize(("on_ms", "off_ms"), [(80, 80), (50, 50), (40, 40)])
+@pytest.mark.parametrize("country", ["CN", "US", "DE"])
+def test_05_what_we_dial_is_no_answer(country, on_ms, off_ms):
+    tones = tone_table(country)
+    number = signals.keys("13800138000", on_ms, off_ms, low_dbm0=-12)
+    cut = ringing(country, 2)[: -int(2.2 * 8000)]
+    for dial_s in (0.0, 0.8, 1.0, 2.0):
+        dial = S.tone(tones["dial"].frequencies_hz, (), dial_s, -18)
+        before = [S.silence(0.5), dial, number, S.silence(1.5)]
+        assert answer(line([*before, ringing(country, 2)]), country)["answered_s"] is None, dial_s
+        found = answer(line([*before, cut, S.at_level(WORDS[1], -20), S.silence(1)]), country)["answered_s"]
+        at = sum(map(len, before)) / 8000 + len(cut) / 8000
+        assert found == pytest.approx(at, abs=0.6), dial_s
+
+
 def test_06_our_own_words_are_no_answer_and_hide_none():
     x = ringing("CN", 4)
     own, far = np.zeros(len(x)), np.zeros(len(x))
@@ -186,6 +202,20 @@ def test_10_nothing_said_is_unknown(x):
     assert amd(x)["result"] == "unknown"
 
 
+@pytest.mark.parametrize("late_s", [3.2, 3.8, 4.4])
+def test_a_greeting_that_begins_late_is_what_it_is(late_s):
+    for i in range(6):
+        assert amd(line([S.silence(late_s), GREETINGS[i], S.silence(1)]))["result"] == "machine"
+        assert amd(line([S.silence(late_s), WORDS[i], S.silence(2)]))["result"] == "person"
+
+
+def test_what_nothing_is_sure_of_for_ten_seconds_is_unknown_and_no_person():
+    """Somebody who becomes ever louder: what was said before always seems too weak to count."""
+    levels_dbm0 = -130.0 + 0.3 * np.arange(500)
+    assert {judge(levels_dbm0[:n], over=False) for n in range(5, 500, 5)} == {None}
+    assert judge(levels_dbm0, over=False) == "unknown"
+
+
 def test_11_ports_are_judged_apart_and_once():
     rng = np.random.default_rng(24)
     a = call(WORDS[2], rng, -20)[:30000]
@@ -195,3 +225,27 @@ def test_11_ports_are_judged_apart_and_once():
     detector = MachineDetector(2)
     found = [v for at in range(0, n, 100) for v in detector.process(x[:, at : at + 100])]
     assert {(v.port, v.result) for v in found} == {(0, "person"), (1, "machine")} and len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("country", "rung_s"), [("CN", 0.5), ("CN", 0.8), ("FR", 0.5), ("FR", 0.8), ("DE", 0.5), ("US", 0.8)]
+)
+def test_a_word_that_cuts_the_first_burst_is_the_answer(country, rung_s):
+    ring = S.tone(tone_table(country)["ringback"].frequencies_hz, (), rung_s, -18)
+    right = 0
+    for i in range(12):
+        x = line([S.silence(1), ring, S.at_level(WORDS[i], -22), S.silence(2)], seed=i)
+        found = answer(x, country)["answered_s"]
+        right += found is not None and rung_s + 0.85 <= found <= rung_s + 2.0
+    assert right >= 10
+
+
+@pytest.mark.parametrize("country", ["CN", "FR", "DE"])
+def test_a_click_after_the_first_burst_of_busy_is_no_answer(country):
+    busy = tone_table(country)["busy"]
+    on_s, off_s = (ms / 1000 for ms in busy.cadence_ms)
+    for click_s in (0.05, 0.1, off_s):
+        first = S.tone(busy.frequencies_hz, (), on_s, -18)
+        gap = np.concatenate([S.white(click_s, -30), S.silence(off_s - click_s)])
+        rest = S.tone(busy.frequencies_hz, busy.cadence_ms, 5, -18)
+        assert answer(line([S.silence(1), first, gap, rest]), country)["answered_s"] is None
