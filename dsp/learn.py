@@ -30,12 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsp.cadence import Heard
-from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
+from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, rms_from_dbm0
 from dsp.linescan import FRAME_MS, HOP, OFF, WINDOW, LearnedTone, LineScan, Run, network
 from dsp.tonality import tonal
 
 LOOK_AT_S = 15.0
-"""Only the end of a call is looked at."""
+"""Only the end of a call is looked at: what comes before the line falls silent for good."""
+SILENT_DBM0 = -50.0
+SILENT_FRAMES = 5
+"""Silent are frames (20 ms) weaker than any tone that is looked for; a click of one or two is no sound."""
+AFTER_S = 0.5
+"""So much of the silence is looked at with the call."""
 FRAME = 512
 STEP = 160
 LOWEST_HZ = 290.0
@@ -54,8 +59,10 @@ ANCHORS = 6
 SAME_FREQUENCY = 0.015
 SAME_TIME = 0.12
 SAME_TIME_MS = 30.0
-EDGE_MS = 20.0
-"""A burst is seen this much longer than it is: a window counts from when a quarter of it is full."""
+FINE_STEP = 16
+"""Samples (2 ms) from one value of a tone's envelope to the next."""
+EDGE_NEAR_MS = 50.0
+"""So near to where the frames see it an edge is sought in the envelope."""
 KEPT = 12
 """Calls that a line remembers."""
 ENOUGH = 3
@@ -109,7 +116,7 @@ def ending(samples: NDArray[np.generic]) -> Ending | None:
 
 def _last(samples: NDArray[np.generic], anchors: int) -> Ending | None:
     """The last regular tone, sought from each of the last `anchors` bursts of its frequencies."""
-    x = np.nan_to_num(np.asarray(samples, np.float64)[-int(LOOK_AT_S * SAMPLE_RATE_HZ) :])
+    x = _end(np.nan_to_num(np.asarray(samples, np.float64)))
     lines = _lines(x)
     if lines is None:
         return None
@@ -125,15 +132,26 @@ def _last(samples: NDArray[np.generic], anchors: int) -> Ending | None:
     return None
 
 
+def _end(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The last `LOOK_AT_S` of a call `[n]`, without the silence after it."""
+    frames = x[: len(x) // HOP * HOP].reshape(-1, HOP)
+    if len(frames) >= SILENT_FRAMES:
+        power = np.lib.stride_tricks.sliding_window_view((frames**2).mean(axis=1), SILENT_FRAMES)
+        loud = np.flatnonzero(np.median(power, axis=1) > rms_from_dbm0(SILENT_DBM0) ** 2)
+        if len(loud):
+            x = x[: (int(loud[-1]) + SILENT_FRAMES) * HOP + int(AFTER_S * SAMPLE_RATE_HZ)]
+    return x[-int(LOOK_AT_S * SAMPLE_RATE_HZ) :]
+
+
 def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anchor: Run) -> Ending | None:
     """What the bursts up to the anchor say: continuous, or the longest regular row that ends there."""
     runs = [run for run in heard.runs if run.start < anchor.start + anchor.frames]
     if runs and runs[-1].kind != OFF:
         end = runs[-1].start + runs[-1].frames
         runs.append(Run(OFF, end, max(len(x) // HOP - end, 0)))
-    if runs and len(runs) <= 2 and runs[0].ms >= CONTINUOUS_MS and heard.quality(runs[:1]) <= 1.0:
-        tone = Observation(lines, runs[0].ms, 0.0, heard.level_dbm0)
-        return Ending(tone, runs[0].ms / 1000, _followed(x, runs[-1], tone))
+    if runs and runs[-2].ms >= CONTINUOUS_MS and heard.quality(runs[-2:-1]) <= 1.0:
+        tone = Observation(lines, runs[-2].ms, 0.0, heard.level_dbm0)
+        return Ending(tone, runs[-2].ms / 1000, _followed(x, runs[-1], tone))
     whole = runs[:-1]
     for start in range(0, len(whole) - 4, 2):
         tail = whole[start:]
@@ -144,7 +162,7 @@ def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anc
         regular = _same(on[:-1], on_ms) and _same(off, off_ms) and on[-1] <= on_ms + SAME_TIME_MS
         judged = tail if on[-1] >= on_ms - SAME_TIME_MS else tail[:-1]
         if regular and on_ms + off_ms <= LONGEST_CYCLE_MS and heard.quality(judged) <= 1.0:
-            tone = Observation(lines, *_exact(on[:-1], off), heard.level_dbm0)
+            tone = Observation(lines, *_exact(x, lines, tail), heard.level_dbm0)
             lasted_ms = (tail[-1].start + tail[-1].frames - tail[0].start) * FRAME_MS
             return Ending(tone, lasted_ms / 1000, _followed(x, runs[-1], tone))
     return None
@@ -166,9 +184,43 @@ def _followed(x: NDArray[np.float64], after: Run, tone: Observation) -> bool:
     return bool(np.mean(tonal(louder)) < 0.5)
 
 
-def _exact(on: NDArray[np.float64], off: NDArray[np.float64]) -> tuple[float, float]:
-    """Means over whole cycles: finer than the frames they were seen in."""
-    return float(np.mean(on)) - EDGE_MS, float(np.mean(off)) + EDGE_MS
+def _exact(x: NDArray[np.float64], lines: tuple[float, ...], runs: Sequence[Run]) -> tuple[float, float]:
+    """How long (ms) bursts and gaps last in a row that begins and ends with a burst, the last perhaps cut.
+
+    Seen in the tone's envelope, which is finer than the frames in which the row was found.
+    """
+    envelope = _envelope(x, lines)
+    bursts = [envelope[_fine(run.start) : _fine(run.start + run.frames)] for run in runs[0::2]]
+    above = envelope - 0.5 * np.median(np.concatenate(bursts))
+    edges_ms = np.array([_crossing(above if run.kind != OFF else -above, run.start) for run in runs])
+    lengths_ms = np.diff(edges_ms)
+    return float(np.median(lengths_ms[0::2])), float(np.median(lengths_ms[1::2]))
+
+
+def _envelope(x: NDArray[np.float64], lines: tuple[float, ...]) -> NDArray[np.float64]:
+    """Amplitude of a tone of these lines around every `FINE_STEP`th sample of `[n]`."""
+    t = np.arange(WINDOW) / SAMPLE_RATE_HZ
+    probe = np.hanning(WINDOW)[:, None] * np.exp(-2j * np.pi * t[:, None] * np.array(lines))
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, WINDOW // 2), WINDOW)[::FINE_STEP]
+    amplitude: NDArray[np.float64] = np.abs(windows @ probe).sum(axis=1)
+    return amplitude
+
+
+def _fine(frame: int) -> int:
+    """The value of the envelope at the beginning of a frame."""
+    return frame * HOP // FINE_STEP
+
+
+def _crossing(rising: NDArray[np.float64], frame: int) -> float:
+    """Where (ms) values of the envelope rise from under zero, nearest to the beginning of a frame."""
+    step_ms = 1000.0 * FINE_STEP / SAMPLE_RATE_HZ
+    first = max(_fine(frame) - round(EDGE_NEAR_MS / step_ms), 0)
+    part = rising[first : _fine(frame) + round(EDGE_NEAR_MS / step_ms) + 1]
+    before = np.flatnonzero((part[:-1] < 0.0) & (part[1:] >= 0.0))
+    if not len(before):
+        return frame * FRAME_MS
+    exact_ms = (first + before + part[before] / (part[before] - part[before + 1])) * step_ms
+    return float(exact_ms[np.abs(exact_ms - frame * FRAME_MS).argmin()])
 
 
 def _same(times_ms: NDArray[np.float64], wanted_ms: float) -> bool:

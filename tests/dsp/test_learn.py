@@ -148,3 +148,32 @@ def test_13_memory_survives_being_written_down():
 )
 def test_14_what_the_table_has_needs_no_learning(hz, cadence_ms, country, name):
     assert in_table(Observation(hz, *map(float, cadence_ms), -20.0), country) == name
+
+
+@pytest.mark.parametrize("cadence_ms", [(150, 150), (200, 200), (240, 260), (480, 480), (1000, 1000)])
+def test_15_times_are_finer_than_the_frames_they_are_seen_in(cadence_ms):
+    for begin_s in (0.5, 0.5043, 0.5086, 0.5129):
+        x = np.concatenate([S.silence(begin_s), S.tone((450.0,), cadence_ms, 6.3, -18)])
+        found = observe(x + S.white(len(x) / 8000 + 1, -48)[: len(x)])
+        assert (found.on_ms, found.off_ms) == pytest.approx(cadence_ms, abs=2), begin_s
+
+
+@pytest.mark.parametrize("lasted_s", [3.5, 5.0, 8.0])
+def test_16_a_tone_without_gaps_after_speech_is_learned(lasted_s):
+    spoken = [r for r in recordings(SPEECH, False) if len(r) > 28000][:6]
+    ends = [
+        np.concatenate([S.at_level(one, -20), S.silence(0.5), S.tone((425.0,), (), lasted_s, -18)])
+        for one in spoken
+    ]
+    found = learn(ends)
+    assert found["frequencies_hz"] == pytest.approx([425], abs=2) and found["off_ms"] == 0
+    assert found["on_ms"] == pytest.approx(1000 * lasted_s, abs=30) and found["confidence"] > 0.8
+
+
+@pytest.mark.parametrize("noise_dbm0", [-99.0, -60.0])
+def test_17_silence_after_the_tone_hides_it_not(noise_dbm0):
+    for silence_s in (0.0, 12.0, 20.0):
+        x = np.concatenate([call((450.0,), (350, 350), 3, duration_s=5.0), S.silence(silence_s)])
+        x[-80:] += 3000.0  # the click with which the line was let go
+        found = observe(x + S.white(len(x) / 8000 + 1, noise_dbm0)[: len(x)])
+        assert (found.on_ms, found.off_ms) == pytest.approx((350, 350), abs=6), silence_s
