@@ -9,7 +9,7 @@ reported as soon as one is left.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -130,6 +130,16 @@ class ProgressDetector:
         events = [] if state.tone is None else [self._event(port, state, "end", frame)]
         state.tone, state.barrier = None, run.start
         return events
+
+    def finish(self, port: int, frame: Frame) -> list[ToneEvent]:
+        """Nothing comes after this frame: a tone that is on ends here, or with its last burst and gap."""
+        state = self._state[port]
+        if state.tone is None:
+            return []
+        event = self._event(port, state, "end", frame)
+        if self.scan.runs[port][-1].kind == 1:
+            event = replace(event, end_samples=frame.end_samples, sounded_samples=frame.end_samples)
+        return [event]
 
     def _judge(self, port: int, frame: Frame, events: list[ToneEvent]) -> None:
         state = self._state[port]
@@ -372,11 +382,12 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
         if max(levels[after], default=-99.0) < levels[run.start + EDGE_FRAMES] - BEFORE_DB
     ]
     events = [event for event in events if not any(_is_first_ring(event, run) for run in dials)]
+    events += detector.finish(0, frame)
     voice = _voice(np.array(levels)) & ~noise(x[0], np.array(levels))
     turn_short(voice, VOICE_SHORTEST, True)
     label = np.where(voice, "voice", "silence").astype("<U16")
     begun: ToneEvent | None = None
-    for event in [*events, ToneEvent(0, "", "end", 0, length, length, length)]:
+    for event in events:
         if event.phase == "start":
             begun = event
             continue

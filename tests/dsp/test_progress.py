@@ -277,3 +277,27 @@ def test_dial_tone_that_goes_on_under_a_key_is_not_over():
     tone = national("CN", "dial", 4.0)
     tone[8000:][: len(keys)] += keys
     assert [s["tone"] for s in segments(S.a_law(tone), "CN") if s["tone"] == "dial"] == ["dial"]
+
+
+@pytest.mark.parametrize("country", ["CN", "DE", "FR"])
+def test_a_voice_at_the_end_of_a_recording_is_no_part_of_the_ringback_before_it(country):
+    tone = tone_table(country)["ringback"]
+    speech = S.at_level(recordings(SPEECH, True)[3][:16000], -20)
+    whole = national(country, "ringback", sum(tone.cadence_ms) / 1000)
+    for ring in (whole, whole[: int(0.8 * tone.cadence_ms[0] * 8)]):
+        x = np.concatenate([S.silence(1), whole, ring, speech[:6000], S.silence(1)])
+        found = segments(S.a_law(x), country)
+        voice = [i for i, s in enumerate(found) if s["tone"] == "voice"]
+        at = 1 + (len(whole) + len(ring)) / 8000
+        assert voice and found[voice[0]]["start_s"] == pytest.approx(at, abs=0.3), found
+        assert not {"ringback", "dial"} & {s["tone"] for s in found[voice[0] :]}
+
+
+def test_a_tone_that_is_on_at_the_end_of_a_recording_lasts_to_its_end():
+    for name in ("dial", "busy"):
+        x = np.concatenate([S.silence(1), national("CN", name, 0.35 * 11 if name == "busy" else 3.0)])
+        assert segments(S.a_law(x), "CN")[-1] == {
+            "tone": name,
+            "start_s": pytest.approx(1.0, abs=0.05),
+            "end_s": pytest.approx(len(x) / 8000, abs=0.001),
+        }
