@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from dsp.answer import AnswerDetector, answer
+from dsp.callerid import CallerIdReceiver
 from dsp.countries import tone_table
 from dsp.disconnect import DisconnectDetector
+from dsp.dtmf import DtmfReceiver
 from dsp.fax import FaxDetector
 from dsp.progress import ProgressDetector, segments
+from dsp.voice import VoiceActivity
+from tests.dsp import signals
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import SPEECH, recordings
 
@@ -45,6 +49,17 @@ def test_all_detectors_of_a_line_hear_a_call_however_weak(country):
         for detector in others:
             detector.process_frame(frame)
     assert {(0, "dial"), (0, "ringback"), (0, "busy")} <= named
+
+
+def test_keys_and_caller_ids_however_weak():
+    message, keys = (
+        signals.fsk(signals.mdmf("5551234"), mark_dbm0=0.0),
+        signals.keys("19#D", 60, 60, low_dbm0=0),
+    )
+    x = at_all_levels(np.concatenate([S.silence(0.3), message, S.silence(0.3), keys]))
+    assert {event.port for event in DtmfReceiver(len(x)).process(x)} >= {0, 10}
+    assert {message.port for message in CallerIdReceiver(len(x)).process(x) if message.valid} >= {0, 20}
+    VoiceActivity(len(x)).process(x)
 
 
 @pytest.mark.parametrize("country", ["CN", "GB"])
