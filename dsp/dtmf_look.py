@@ -38,6 +38,20 @@ _WHOLE_N = np.arange(FFT)
 _N = _WHOLE_N.astype(np.float32)
 _ONES = np.ones(FFT, np.float32)
 _MOST_BASS_HZ = 600.0
+_CLIPPED_RESIDUE = 0.03
+_CLIPPED_CREST = 14.0
+_PRODUCTS: Floats = np.array(
+    [
+        (order - high, sign * high)
+        for order in (3, 5)
+        for high in range(order + 1)
+        for sign in (1, -1)
+        if sign > 0 or 0 < high < order
+    ],
+    float,
+)
+"""What a clipped signal holds beside its two tones: sums and differences of so many times the low and the
+high tone's frequency, [16, 2]. A limit that is alike both ways gives those of odd order."""
 
 
 def _slices() -> tuple[Ints, Samples, Samples]:
@@ -224,7 +238,8 @@ def _phasor(radians: Samples) -> Spectrum:
 class Rest(NamedTuple):
     """What is left of a run without its two tones. Powers are relative to the weaker tone's.
 
-    `peak` is that of the tones; `noise` what `residue` would be if both were as weak as the weaker.
+    `peak` is that of the tones; `noise` what `residue` would be if both were as weak as the weaker;
+    `unclipped` what `residue` would be without what a limiter adds to the two tones.
     """
 
     peak: tuple[float, float]
@@ -233,6 +248,7 @@ class Rest(NamedTuple):
     residue_crest: float
     bass_peak: float
     noise: float
+    unclipped: float
 
 
 def lead(amplitude: Samples, start: float, peak: tuple[float, float]) -> float:
@@ -295,7 +311,22 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
     above = power[:, bass:]
     columns = (weight, window_power, above.sum(1), above.max(1), power[:, 4 * size // FFT : bass].max(1))
     rows = zip(amount.tolist(), *(column.tolist() for column in columns), strict=True)
-    return [_rest_of(row, above.shape[1], size) for row in rows]
+    found = [_rest_of(row, above.shape[1], size) for row in rows]
+    for row, one in enumerate(found):
+        if one.residue > _CLIPPED_RESIDUE and one.residue_crest > _CLIPPED_CREST:
+            apart = _apart_from_products(hz[row], float(length[row]), size)
+            share = float(power[row] @ apart / (above[row].sum() * apart.mean()))
+            found[row] = one._replace(unclipped=one.residue * share)
+    return found
+
+
+def _apart_from_products(hz: Samples, length: float, size: int) -> Samples:
+    """1 for the bins that hold nothing of what a limiter makes of two tones heard for `length` samples."""
+    turn = _PRODUCTS @ hz % SAMPLE_RATE_HZ
+    products_hz = np.minimum(turn, SAMPLE_RATE_HZ - turn)
+    away_hz = np.abs(_WHOLE_N[: size // 2 + 1, None] * (SAMPLE_RATE_HZ / size) - products_hz)
+    apart: Samples = (away_hz.min(1) > 2.0 * SAMPLE_RATE_HZ / length).astype(np.float32)
+    return apart
 
 
 def _rest_of(row: tuple[list[float], float, float, float, float, float], bins: int, size: int) -> Rest:
@@ -308,7 +339,7 @@ def _rest_of(row: tuple[list[float], float, float, float, float, float], bins: i
     residue = left * 4.0 / ((low**2 + high**2) * window_power)
     crest = loudest * bins / max(left, 1e-9)
     noise = residue * (1.0 + (max(low, high) / min(low, high)) ** 2) / 2.0
-    return Rest((low, high), residue, loudest / weaker, crest, bass / weaker, noise)
+    return Rest((low, high), residue, loudest / weaker, crest, bass / weaker, noise, residue)
 
 
 def _open(inside: Bools, runs: Runs, first: Ints, n: Ints) -> Samples:

@@ -86,6 +86,18 @@ def test_3_levels_from_0_to_minus_36_dbm0_even_where_the_converter_clips(dbm0):
     assert decoded([signals.pcm(x) for x in rows], wanted) == 1.0
 
 
+@pytest.mark.parametrize("dbm0", [1, 2, 4, 6, 8, 10])
+def test_3_a_signal_too_loud_for_the_converter_loses_no_key(dbm0):
+    rows, wanted = dialled(4, on_ms=80, off_ms=80, low_dbm0=dbm0)
+    assert decoded([signals.pcm(x) for x in rows], wanted) == 1.0
+
+
+def test_3_nor_does_one_that_was_clipped_elsewhere():
+    rows, wanted = dialled(4, on_ms=80, off_ms=80, low_dbm0=-12)
+    limit = signals.peak(-12)  # both tones together reach twice that
+    assert decoded([np.clip(x, -limit, limit) for x in rows], wanted) == 1.0
+
+
 def test_3_far_too_quiet_is_no_key():
     assert decoded(*dialled(4, low_dbm0=-50)) == 0.0
 
