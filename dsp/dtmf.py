@@ -40,6 +40,7 @@ from dsp import dtmf_bank as bank
 from dsp import dtmf_look as look
 from dsp.dtmf_bank import FRAME_SAMPLES, HIGH_HZ, LOW_HZ, PAIR_HZ, TONES_OF_PAIR, Bools, Floats, Ints
 from dsp.dtmf_bass import is_steady
+from dsp.dtmf_change import without_first
 from dsp.dtmf_glance import FRAMES, Glance, glance
 from dsp.dtmf_look import HISTORY_SAMPLES
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, Samples, clean, peak_from_dbm0
@@ -106,6 +107,10 @@ _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
 _HELD = 0.9
 _BACK = 0.2
 """A tone that was gone is back in a frame that holds this share of its amplitude."""
+
+
+_FOLLOWS_SAMPLES = HISTORY_SAMPLES - 640
+"""A key that ended later than this in the history may still be heard where the next one begins."""
 
 
 class DtmfReceiver:
@@ -234,17 +239,24 @@ class DtmfReceiver:
     def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
         """Decide what the newest frame has made certain."""
         self._powers = [*self._powers[1:], power]
-        events = self._follow(power) if self._down.any() else []
+        down = self._down
+        somewhere_down = bool(down.any())
         waiting = self._waiting
+        events: list[DtmfEvent] = []
         if not (alike.any() or waiting.any()):
-            return events
+            return self._follow(power) if somewhere_down else events
         # A pair is examined one frame after it was seen, when it may be long enough. The click at
         # a tone's end may look like another pair, but a weaker one.
-        better = alike & (~waiting | (strength > 0.5 * self._strength))
+        better = alike & (~waiting | down | (strength > 0.5 * self._strength))
         np.copyto(self._pair, pair, where=better)
         np.copyto(self._strength, strength, where=better)
+        if somewhere_down:
+            changed = np.flatnonzero(waiting & down & (self._pair != self._down_pair))
+            if len(changed):
+                events += self._examine(changed)
+            events += self._follow(power)
         self._waiting = alike
-        due = np.flatnonzero(waiting & ~self._down)
+        due = np.flatnonzero(waiting & ~down)
         if len(due):
             due = self._glance(due, events)
         return events + self._examine(due) if len(due) else events
@@ -312,10 +324,13 @@ class DtmfReceiver:
             gone = np.concatenate([clean_gone, self._follow_disturbed(ports[~clean], share[~clean])])
         if not len(gone):
             return []
-        self._down[gone] = False
-        self._waiting[gone] = False
-        self._heard_until[gone] = self._end[gone]
-        return self._events(gone, "up")
+        self._waiting[gone] &= self._pair[gone] != self._down_pair[gone]
+        return self._release(gone)
+
+    def _release(self, ports: Ints) -> list[DtmfEvent]:
+        self._down[ports] = False
+        self._heard_until[ports] = self._end[ports]
+        return self._events(ports, "up")
 
     def _follow_clean(self, ports: Ints, share: Samples) -> Ints:
         """Where the newest frame ends the pause of an undisturbed key.
@@ -354,16 +369,24 @@ class DtmfReceiver:
         return asked[over]
 
     def _examine(self, ports: Ints) -> list[DtmfEvent]:
-        """Report the keys that went down on ports where a pair was seen."""
+        """Report the keys that went down on ports where a pair was seen, and those that they ended."""
         history = self._history(ports)
         pair = self._pair[ports]
         origin = self._frames * FRAME_SAMPLES - HISTORY_SAMPLES
+        heard_until = self._heard_until[ports]
+        down = self._down[ports]
+        follows = down | (heard_until > origin + _FOLLOWS_SAMPLES)
+        follows &= pair != self._down_pair[ports]
+        rows = np.flatnonzero(follows)
+        if len(rows):
+            history[rows], until = without_first(history[rows], self._down_pair[ports[rows]], pair[rows])
+            heard_until[rows] = origin + until
         bins = look.spectrum(history)
         wave = look.envelopes(bins, pair)
         amplitude = np.abs(wave)
         peak = look.plateau(amplitude)
         runs = look.newest_runs(amplitude, peak, _samples(self.plan.bridge_pause_ms + 5))
-        fresh = origin + runs.start > self._heard_until[ports] - 40
+        fresh = origin + runs.start > heard_until - 40
         rows = np.flatnonzero((runs.sounding >= self._least_samples) & fresh)
         if not len(rows):
             return []
@@ -386,7 +409,10 @@ class DtmfReceiver:
         full = bank.full_power(peak, course.hz[found] - PAIR_HZ[pair[rows]])
         start, end = origin + runs.start[rows], origin + runs.end[rows]
         self._clean[ports[rows]] = False
-        return self._press(ports[rows], pair[rows], start, end, peak, full)
+        ended = rows[down[rows]]
+        self._end[ports[ended]] = np.maximum(heard_until[ended], self._start[ports[ended]])
+        events = self._release(ports[ended])
+        return events + self._press(ports[rows], pair[rows], start, end, peak, full)
 
     def _deviation(self, spread: float) -> float:
         """The largest deviation of a key; `spread`: how far from what must be accepted to the middle."""

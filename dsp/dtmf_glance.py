@@ -144,13 +144,17 @@ def _steady_tone(parts: list[float]) -> tuple[float, float] | None:
     size = xr * xr + xi * xi
     if abs(yr * xr + yi * xi) >= _MOST_DRIFT_SAMPLES * size:
         return None
-    ratio = (yi * xr - yr * xi) / size
-    square = ratio * ratio
-    a, b, c, d = _OFFSET
-    off_hz = ratio * (a + square * (b + square * (c + square * d)))
+    off_hz = offset_hz((yi * xr - yr * xi) / size)
     square = off_hz * off_hz
     a, b, c, d = _GAIN
     return size / max(a + square * (b + square * (c + square * d)), 1.0), off_hz
+
+
+def offset_hz(ratio: float) -> float:
+    """How far a steady tone is off its filter, from the imaginary part of Y/X."""
+    square = ratio * ratio
+    a, b, c, d = _OFFSET
+    return ratio * (a + square * (b + square * (c + square * d)))
 
 
 def _filled(power: list[float], full: list[float], energy: float) -> int | None:

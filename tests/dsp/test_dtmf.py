@@ -128,6 +128,29 @@ def test_4_an_interrupted_key_is_one_key(on_ms, gap_ms):
     assert digits(hear([np.concatenate(parts)])[0]) == signals.ALL_KEYS
 
 
+@pytest.mark.parametrize("gap_ms", [0, 5, 10, 15])
+@pytest.mark.parametrize("snr_db", [None, 15])
+def test_4_another_key_without_a_pause_is_another_key(gap_ms, snr_db):
+    """Also where it shares a tone with the one before: 1 2 3, or is beside it in the keypad."""
+    rows, wanted = dialled(8, repeat=1, on_ms=80, off_ms=gap_ms, snr_db=snr_db)
+    rows += [signals.keys("123456", 80, gap_ms, lead_ms=lead) for lead in range(40, 60, 3)]
+    wanted += ["123456"] * 7
+    assert decoded(rows, wanted) == 1.0
+
+
+def test_4_keys_without_a_pause_are_reported_where_they_sound():
+    events = hear([signals.keys("1245", 80, 0, lead_ms=45)])[0]
+    assert [(e.digit, e.phase) for e in events[1:5]] == [
+        ("1", "up"),
+        ("2", "down"),
+        ("2", "up"),
+        ("4", "down"),
+    ]
+    for index, event in enumerate(e for e in events if e.phase == "up"):
+        assert abs(event.start_samples - (360 + 640 * index)) <= 32
+        assert abs(event.duration_samples - 640) <= 48
+
+
 def test_4_the_same_key_after_40_ms_is_pressed_again():
     assert digits(hear([signals.keys("5555**", 40, 40)])[0]) == "5555**"
 
