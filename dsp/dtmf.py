@@ -19,9 +19,10 @@ the one before it found something.
     of the digit                   "down" as soon as it is          "up" when the
                                    longer than the plan's minimum    pause is over
 
-A key pressed while its own sender speaks is not heard: it looks like the voices that
-must not become keys, and those are heard all day. Prompts do not matter as far as
-their echo is taken out first.
+A key pressed while its own sender speaks is heard as far as both tones stay even: a voice
+that moves them looks like the voices that must not become keys, and those are heard all day.
+Prompts do not matter as far as their echo is taken out first. A key that follows another
+without a pause is examined in what is left without the first (dtmf_change).
 
 Sources: ITU-T Q.23 (frequencies), Q.24 (national limits), ETSI ES 201 235-3.
 """
@@ -101,6 +102,12 @@ class DtmfEvent(NamedTuple):
 
 _MOST_BASS = 0.25
 _LEAST_SPREAD = 0.2
+_MOST_STIR_WHERE_FLAT = 0.1
+_MOST_RESIDUE_WHERE_FLAT = 0.07
+_MOST_RESIDUE_PEAK_WHERE_FLAT = 0.05
+_MOST_BASS_WHERE_FLAT = 0.8
+_MOST_LEAD_WHERE_FLAT = 0.25
+"""Chosen between keys over speech and the noise of a car, and 80 h of speech and music at many speeds."""
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
 _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
@@ -435,15 +442,19 @@ class DtmfReceiver:
             rests, *(column.tolist() for column in columns), strict=True
         ):
             lead = look.lead(amplitude[row], float(runs.start[row]), rest.peak)
-            may_be = self._is_key(rest, wobble_rad, unevenness, lead, off)
-            has_bass = rest.bass_peak > min(_MOST_BASS, 0.08 + 0.2 * rest.noise)
+            flat = lead is not None and _is_flat(rest, wobble_rad, unevenness)
+            may_be = self._is_key(rest, wobble_rad, unevenness, lead or 0.0, off, flat)
+            most_bass = _MOST_BASS_WHERE_FLAT if flat else min(_MOST_BASS, 0.08 + 0.2 * rest.noise)
+            has_bass = rest.bass_peak > most_bass
             may_be &= not (has_bass and rest.residue > 0.03 and rest.residue_crest > 12.0)
             key.append(may_be)
             bass.append(may_be and has_bass)
         return np.array(key, bool), np.array(bass, bool)
 
-    def _is_key(self, rest: look.Rest, wobble_rad: float, unevenness: float, lead: float, off: float) -> bool:
-        residue, residue_crest = rest.residue, rest.residue_crest
+    def _is_key(
+        self, rest: look.Rest, wobble_rad: float, unevenness: float, lead: float, off: float, flat: bool
+    ) -> bool:
+        residue = rest.residue
         low_peak, high_peak = rest.peak
         if residue > 0.42 or rest.residue_peak > 0.25 or min(low_peak, high_peak) < self._least_peak:
             return False
@@ -453,20 +464,18 @@ class DtmfReceiver:
         noise = math.sqrt(rest.noise)
         least_stir, most_stir = sorted((wobble_rad, unevenness))
         lifeless = least_stir < 0.025 * noise or math.hypot(least_stir, most_stir) < 0.09 * noise
-        if lifeless and residue > 0.004 and residue_crest < 14.0:
+        if lifeless and residue > 0.004 and rest.residue_crest < 14.0:
             return False
-        if most_stir > 0.05 + 0.38 * noise:
-            return False
-        # What clipping adds stands out as well, but moves the tones little, and there is nothing else.
-        clipped = most_stir < 0.02 + 0.35 * residue and rest.unclipped < 0.025
-        harmonic = (residue > 0.08 and residue_crest > 14.0) or (residue > 0.03 and residue_crest > 20.0)
-        if harmonic and not clipped:
+        most_lead = 0.07 + 0.5 * noise
+        if flat:
+            most_lead = max(most_lead, _MOST_LEAD_WHERE_FLAT)
+        elif most_stir > 0.05 + 0.38 * noise or _is_harmonic(rest, most_stir):
             return False
         # The quieter the noise, the surer are twist and frequency.
         margin_db = _TWIST_MARGIN_DB + 2.0 * noise
         twist_db = 20.0 * math.log10(high_peak / low_peak)
         return (
-            lead < 0.07 + 0.5 * noise
+            lead < most_lead
             and off < self._deviation(min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0))
             and -self.plan.low_above_high_db - margin_db < twist_db < self.plan.high_above_low_db + margin_db
         )
@@ -484,6 +493,25 @@ class DtmfReceiver:
             DtmfEvent(port, _DIGITS[pair], phase, int(since), int(lasts), level, twist)
             for port, pair, since, lasts, level, twist in zip(*(c.tolist() for c in columns), strict=True)
         ]
+
+
+def _is_flat(rest: look.Rest, wobble_rad: float, unevenness: float) -> bool:
+    """Whether two tones are so even, with so little beside them above the bass, that there may be bass too.
+
+    No voice and no music holds two tones of a key like that; all of them are far from one limit or another.
+    """
+    return (
+        max(wobble_rad, unevenness) < _MOST_STIR_WHERE_FLAT
+        and rest.residue < _MOST_RESIDUE_WHERE_FLAT
+        and rest.residue_peak < _MOST_RESIDUE_PEAK_WHERE_FLAT
+    )
+
+
+def _is_harmonic(rest: look.Rest, most_stir: float) -> bool:
+    """Whether what two tones leave is a third one; what clipping adds stands out as well."""
+    residue, crest = rest.residue, rest.residue_crest
+    clipped = most_stir < 0.02 + 0.35 * residue and rest.unclipped < 0.025
+    return not clipped and ((residue > 0.08 and crest > 14.0) or (residue > 0.03 and crest > 20.0))
 
 
 def _amplitude(level_db: float) -> float:

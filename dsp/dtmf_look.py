@@ -251,13 +251,13 @@ class Rest(NamedTuple):
     unclipped: float
 
 
-def lead(amplitude: Samples, start: float, peak: tuple[float, float]) -> float:
+def lead(amplitude: Samples, start: float, peak: tuple[float, float]) -> float | None:
     """Mean amplitude from 16 to 7 ms before a run, relative to the tone's, of the louder tone; of one port.
 
-    0 when that was not heard.
+    None when that was not heard.
     """
     if start < 160.0:
-        return 0.0
+        return None
     first = int(start / STEP_SAMPLES)
     before: list[list[float]] = amplitude[:, first - 7 : first - 3].tolist()
     return max(sum(tone) / len(tone) / high for tone, high in zip(before, peak, strict=True))

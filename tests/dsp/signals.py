@@ -61,6 +61,14 @@ def noise(n, dbm0, rng):
     return rng.normal(size=n) * rms(dbm0)
 
 
+def brown_noise(n, dbm0, rng, lowest_hz=40.0):
+    """As in a car: 6 dB less per octave from `lowest_hz` up to 3 kHz, less beside."""
+    bins = np.fft.rfft(np.cumsum(rng.normal(size=n)))
+    hz = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 1e-3)
+    x = np.fft.irfft(bins / np.sqrt(1 + (lowest_hz / hz) ** 8 + (hz / 3000) ** 16), n)
+    return x * rms(dbm0) / np.sqrt(np.mean(x**2))
+
+
 def pcm(x):
     """What a 16-bit converter makes of it."""
     return np.clip(np.rint(x), -32768, 32767).astype(np.int16)

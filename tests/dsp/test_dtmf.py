@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsp.dtmf import KEYS, PLANS, DtmfReceiver, dtmf_samples
-from tests.dsp import corpora, signals
+from tests.dsp import corpora, echo_lines, signals
 
 DIAL_TONES = [(350, 440), (425,), (450,), (400,), (440, 480), (400, 450), (350, 450)]
 
@@ -197,6 +197,21 @@ def test_4_a_key_held_for_a_minute_is_one_key():
 # ------------------------------------------------------------------ 5 noise
 def test_5_at_6_db_signal_to_noise_99_of_100_keys_of_40_ms():
     assert decoded(*dialled(16, snr_db=6)) >= 0.99
+
+
+@pytest.mark.parametrize(("dbm0", "lowest_hz", "least"), [(-16, 40, 0.98), (-12, 40, 0.97), (-16, 300, 0.85)])
+def test_5_in_the_noise_of_a_car(dbm0, lowest_hz, least):
+    def noise(n, rng):
+        return signals.brown_noise(n, dbm0, rng, lowest_hz)
+
+    assert decoded(*dialled(6, on_ms=80, off_ms=80, low_dbm0=-12, extra=noise)) >= least
+
+
+@pytest.mark.parametrize(("under_db", "least"), [(18, 0.99), (13, 0.97), (8, 0.9)])
+def test_5_while_somebody_speaks(under_db, least):
+    rows, wanted = dialled(6, repeat=1, on_ms=80, off_ms=80, low_dbm0=-12)
+    speech = echo_lines.speech(6, 4, 55, -12 - under_db)
+    assert decoded([x + said[: len(x)] for x, said in zip(rows, speech, strict=True)], wanted) >= least
 
 
 # --------------------------------------------------------------- 6 dial tone

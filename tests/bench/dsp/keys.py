@@ -118,8 +118,28 @@ def measure(findings):
     findings.add(
         "levels 0, -9, … -36 dBm0 per tone", "100 %", percent(share), share == 1, **everybody(rows, wanted)
     )
+    _over_sound(findings)
     _cost(findings)
     _curves(findings)
+
+
+def _over_sound(findings):
+    """Keys of -12 dBm0 per tone pressed while somebody speaks, or in a car."""
+    rng = np.random.default_rng(191)
+    for under_db in (18, 13, 8):
+        rows, wanted = dialled(24, 192, on_ms=80, off_ms=80, low_dbm0=-12)
+        speech = echo_lines.speech(24, 4, 193 + under_db, -12 - under_db)
+        rows = [x + said[: len(x)] for x, said in zip(rows, speech, strict=True)]
+        _row(findings, f"over speech {under_db} dB under a tone", rows, wanted)
+    for dbm0, lowest_hz in ((-16, 40), (-12, 40), (-16, 300)):
+        rows, wanted = dialled(24, 194, on_ms=80, off_ms=80, low_dbm0=-12)
+        rows = [x + signals.brown_noise(len(x), dbm0, rng, lowest_hz) for x in rows]
+        _row(findings, f"brown noise from {lowest_hz} Hz, {-12 - dbm0} dB under a tone", rows, wanted)
+
+
+def _row(findings, what, rows, wanted):
+    """A row without a target of its own."""
+    findings.add(what, "-", percent(right(ours(rows), wanted)), None, **everybody(rows, wanted))
 
 
 def _timing(findings):
