@@ -28,6 +28,8 @@ LONGEST_SAMPLES = 168 * TICK_SAMPLES
 """From the header of a message to its end; 258 characters with a second stop bit take 2.4 s."""
 HISTORY_FRAMES = 256
 
+_SEIZURE_REACH = 50 * TICK_SAMPLES
+"""A seizure is 0.25 s long, and its end may be taken for no mark yet."""
 _MARK_FRAMES = 2
 _MOST_MARK_FRAMES = 30
 """Longer is no mark of the standards; so much of it tells which one it is."""
@@ -39,6 +41,7 @@ _CHARACTER = 4
 _CLOCK = 30
 _SEARCH = 20
 _FEED = 2
+_SEIZURE = 5
 """What the parts cost, in hundredths of a millisecond on a desktop's core of 2020 or so."""
 _LEAST_FRAMING = 0.9
 _LEAST_PURITY = 0.75
@@ -53,7 +56,8 @@ class CallerIdMessage:
     """One message. A frame whose checksum is wrong has `valid` False and no contents.
 
     `start_samples` and `end_samples` count from the receiver's first sample; an FSK
-    message starts with its mark tone, a DTMF form with its first key.
+    message starts with its channel seizure or, without one, with its mark tone, a DTMF
+    form with its first key.
     """
 
     port: int
@@ -162,6 +166,8 @@ class Follower:
                 continue
             header = yield from self._find_header(mark)
             if header is not None:
+                mark.start = self._seizure_start(mark)
+                yield _SEIZURE
                 yield from self._read(mark, header)
                 mark = None
 
@@ -181,6 +187,13 @@ class Follower:
                 return _Header(likely, standard, since + at)
         return None
 
+    def _seizure_start(self, mark: _Mark) -> int:
+        """Where the alternating bits in front of a mark begin; where there are none, the mark's beginning."""
+        since = max(mark.start - _SEIZURE_REACH, (self._past.frames - HISTORY_FRAMES) * TICK_SAMPLES, 0)
+        x = self._past.sound(self.port, since, mark.start + TICK_SAMPLES)
+        seizure = fsk.seizure_samples(x)
+        return mark.start if seizure is None else since + seizure
+
     def _read(self, mark: _Mark, header: _Header) -> Work:
         """Read the message behind a header: bit by bit, by whole characters, then as the other standard."""
         origin = max(int(header.at) - 4 * TICK_SAMPLES, 0)
@@ -198,6 +211,8 @@ class Follower:
             yield from self._read_all(reader, demodulator, origin)
             if not reader.complete:
                 continue
+            if _is_other(reader.plain()):
+                return
             best = self._judge(reader.plain(), mark, header, origin, best)
             if best is None or not best.valid:
                 count = yield from self._weigh(reader)
@@ -206,6 +221,8 @@ class Follower:
                     yield from self._read_all(reader, demodulator, origin)
                     yield from self._weigh(reader)
                 if len(reader.weighed().octets) == count:
+                    if _is_other(reader.weighed()):
+                        return
                     best = self._judge(reader.weighed(), mark, header, origin, best)
             if best is not None and best.valid:
                 break
@@ -265,3 +282,7 @@ class Follower:
 def _first(likely: fsk.Standard) -> tuple[fsk.Standard, ...]:
     """Both standards, the likely one first."""
     return (likely, *(standard for standard in fsk.MARK_SPACE_HZ if standard != likely))
+
+
+def _is_other(heard: fsk.Characters) -> bool:
+    return heard.framing == 1.0 and frames.is_other(heard.octets)

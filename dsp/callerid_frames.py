@@ -83,6 +83,14 @@ def encode(contents: Contents, form: Format, name_octets: bytes = b"") -> bytes:
     return frame + bytes([checksum(frame)])
 
 
+def is_other(frame: bytes) -> bool:
+    """Whether this is a whole and sound frame of a type that is no caller identification.
+
+    Such are messages waiting (06h, 82h) and charges (86h); each differs little from one that is.
+    """
+    return len(frame) >= 3 and frame[0] not in TYPES and len(frame) == frame[1] + 3 and not sum(frame) & 0xFF
+
+
 def decode(frame: bytes) -> tuple[Format, Contents | None]:
     """Format and contents of a whole frame; no contents when checksum or structure are wrong.
 

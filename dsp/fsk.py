@@ -95,6 +95,30 @@ def _mark_bank(samples: int) -> NDArray[np.complex128]:
     return bank
 
 
+_SIX_BITS = 40
+"""Samples after which alternating bits of either standard are what they were, with the other sign."""
+_LEAST_SEIZURE = 8
+_MOST_UNCLEAR = 6
+
+
+def seizure_samples(x: Samples) -> int | None:
+    """Where the alternating bits begin that are heard up to the last 30 ms of `x` [n]; None without any."""
+    blocks = x[len(x) % _SIX_BITS :].reshape(-1, _SIX_BITS).astype(float)
+    blocks = blocks - blocks.mean(1, keepdims=True)
+    energy = np.vecdot(blocks, blocks)
+    alternating = np.vecdot(blocks[1:], blocks[:-1]) < -0.6 * np.sqrt(energy[1:] * energy[:-1])
+    alternating &= np.minimum(energy[1:], energy[:-1]) > 0.25 * energy[-4:].mean()
+    heard = np.flatnonzero(alternating[::-1])
+    if not len(heard) or heard[0] > _MOST_UNCLEAR:
+        return None
+    # Where the seizure turns into mark a block is neither, and fits neither of its neighbours.
+    ends = np.flatnonzero(np.diff(heard) > 3)
+    last = int(ends[0]) if len(ends) else len(heard) - 1
+    if last + 1 < _LEAST_SEIZURE:
+        return None
+    return len(x) % _SIX_BITS + (len(alternating) - 1 - int(heard[last])) * _SIX_BITS
+
+
 _PERIOD = 80
 """Samples after which every mark and space is where it was: all are multiples of 100 Hz."""
 

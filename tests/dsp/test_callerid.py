@@ -97,6 +97,26 @@ class TestFsk:
         assert right_of(10, standard, marks=80) == 10
         assert right_of(10, standard, marks=80, seizure=0) == 10
 
+    @pytest.mark.parametrize("snr_db", [None, 10])
+    @pytest.mark.parametrize(("seizure", "marks"), [(300, 180), (96, 55), (0, 80)])
+    def test_6_a_message_starts_with_its_seizure_or_its_mark(self, standard, seizure, marks, snr_db):
+        rng = np.random.default_rng(13)
+        frame = signals.sdmf("5551234")
+        for lead_ms in (300, 1003, 1011):
+            wave = signals.fsk(frame, STANDARDS[standard], seizure=seizure, marks=marks)
+            x = np.concatenate([signals.silence(lead_ms), wave, signals.silence(100)])
+            if snr_db is not None:
+                x = x + signals.noise(len(x), -13.5 - snr_db, rng)
+            [[message]] = receive([signals.pcm(x)])
+            assert message.start_samples == pytest.approx(lead_ms * 8, abs=80)
+
+    @pytest.mark.parametrize("kind", [0x06, 0x81, 0x82, 0x84, 0x86])
+    def test_6_a_sound_frame_that_is_no_caller_id_says_nothing(self, standard, kind):
+        rng = np.random.default_rng(14)
+        octets = signals.frame(kind, signals.parameter(1, b"11212305") + signals.parameter(11, b"\xff"))
+        rows = [on_line(signals.fsk(octets, STANDARDS[standard]), rng, snr_db) for snr_db in (None, 25, 15)]
+        assert receive(rows) == [[], [], []]
+
     def test_7_marks_between_characters(self, standard):
         """A second stop bit, or up to the ten marks that GR-30 allows."""
         for gap_bits in (1, 2, 4, 10):
