@@ -110,6 +110,12 @@ UNFAITHFUL_LOOKS = 4
 
 One at which the difference may be chance counts for less.
 """
+OFFSET_STEP = np.float32(1 / 32)
+"""A direct current beside the sound is followed with a time constant of 0.6 s."""
+LEAST_OFFSET = 4.0
+"""On the 16-bit scale; what is less is left alone."""
+MEAN = np.full(BLOCK_SAMPLES, 1.0 / BLOCK_SAMPLES, np.float32)
+RAMP = np.arange(1, BLOCK_SAMPLES + 1, dtype=np.float32) / np.float32(BLOCK_SAMPLES)
 DATA_OVER_RMS = rms_from_dbm0(-36.0)
 DATA_OVER_TICKS = 13
 """A data call is over after 250 ms under this level in both directions (G.168 §7, G.165)."""
@@ -162,6 +168,9 @@ class EchoCanceller:
         self._unsolved = np.zeros(ports, np.float32)  # blocks learned since the filter last moved
         self._tick = 0
         self._data_quiet = np.zeros(ports, np.int32)  # ticks to go until a data call is over
+        self._offset = np.zeros(ports, np.float32)  # direct current in the near signal
+        self._offset_step = np.ones(ports, np.float32)
+        self._taken = np.zeros(ports, np.float32)  # what of it was taken out of the last sample
         self._spectrum = np.empty((ports, bins), np.complex64)
         self._product = np.empty((ports, bins), np.complex64)
         self._wave = np.empty((ports, self._fft), np.float32)
@@ -186,8 +195,11 @@ class EchoCanceller:
             self._waited,
             self._unsolved,
             self._data_quiet,
+            self._offset,
+            self._taken,
         ):
             state[ports] = 0
+        self._offset_step[ports] = 1
         self._far_energy[:, ports] = 0
         self._descent[ports] = np.inf
         self._found[ports] = self._expected[ports] = 1
@@ -215,7 +227,7 @@ class EchoCanceller:
         return np.fft.irfft(self._filter[port], self._fft)[: self.taps].astype(np.float32)
 
     def process(self, far: Float, near: Float, active: NDArray[np.bool_] | None = None) -> Float:
-        """Return `near` without the echo of `far`.
+        """Return `near` without the echo of `far`, and without a direct current beside it.
 
         far, near: [ports, 160] on the 16-bit scale, far being what was sent in the same tick.
         active: ports to work on; the others pass unchanged and learn nothing.
@@ -229,13 +241,13 @@ class EchoCanceller:
         self._tick += 1
         self._append(far, far_power)
         self._far_total = self._far_energy.sum(0)
-        audible = self._far_total > len(self._far_energy) * FAR_SILENT_RMS**2
-        audible &= self._enabled
+        live = self._enabled if active is None else self._enabled & active
         if self._data_quiet.any():
             self._follow_data_calls(far_power, near_power)
-            audible &= self._data_quiet == 0
-        if active is not None:
-            audible &= active
+            live = live & (self._data_quiet == 0)
+        near, near_power = self._without_offset(near, near_power, live)
+        audible = self._far_total > len(self._far_energy) * FAR_SILENT_RMS**2
+        audible &= live
         # What follows is reckoned for all ports, which costs less than to pick some; on the quiet ones it has
         # no effect.
         left_alone = ~audible
@@ -288,6 +300,25 @@ class EchoCanceller:
         if self._tick % NARROW_EVERY:
             self._doubt(near_power, estimate_power, residual_power)
         return self._rest.process(residual, ratio_db, rows, self._narrow)
+
+    def _without_offset(self, near: Float, near_power: Float, live: NDArray[np.bool_]) -> tuple[Float, Float]:
+        """The near signals of `live` ports without their direct current, and the powers of all."""
+        offset, step, last = self._offset, self._offset_step, self._taken
+        fresh = step == 1
+        offset += step * (near @ MEAN - offset)
+        step /= 1 + step
+        np.maximum(step, OFFSET_STEP, out=step)
+        loud = np.abs(offset) > LEAST_OFFSET
+        loud &= live
+        rows = np.flatnonzero(loud | (last != 0))
+        if rows.size:
+            self._taken = taken = np.where(loud, offset, np.float32(0.0))
+            # What was there from the first sample on is taken out at once, what comes later without a click.
+            before = np.where(fresh, taken, last * live)[rows, None]
+            near, near_power = near.copy(), near_power.copy()
+            near[rows] -= before + (taken[rows, None] - before) * RAMP
+            near_power[rows] = _power(near[rows])
+        return near, near_power
 
     def _count_useless(self, useless: NDArray[np.bool_]) -> None:
         """Learn paths anew whose filter has made things worse for long."""

@@ -80,10 +80,15 @@ def echo(far: Samples, near: Samples, taps: int) -> tuple[Answer, Samples]:
     erle_db = []
     for at in range(0, len(near), SAMPLE_RATE_HZ):
         second = slice(at, min(at + SAMPLE_RATE_HZ, len(near)))
-        before, after = float(rms_dbm0(heard[:, second])[0]), float(rms_dbm0(clean[:, second])[0])
+        before, after = (_sound_dbm0(x[:, second]) for x in (heard, clean))
         # Where nothing comes back there is nothing to take away.
         erle_db.append(round(before - after, 1) if before > _NO_ECHO_DBM0 else 0.0)
     return {"erle_db_by_second": erle_db}, clean[0]
+
+
+def _sound_dbm0(x: Samples) -> float:
+    """Level of [1, n] without the direct current beside it."""
+    return float(rms_dbm0(x - x.mean())[0])
 
 
 def _exactly(x: Samples, n: int) -> Samples:

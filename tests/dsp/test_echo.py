@@ -316,7 +316,23 @@ def test_clipping_and_dc_do_not_stop_it(line):
     near = lines.alaw(np.clip(echo + line.noise[:rows] + 400, -9000, 9000))
     after = in_boxes(sent, near, ports=rows)
     assert np.isfinite(after).all()
-    assert lines.by_second(near - 400, after - 400).min() >= -0.5
+    assert lines.by_second(near - 400, after).min() >= -0.5
+
+
+@pytest.mark.parametrize("offset", [-1000, 400, 3000])
+def test_direct_current_at_the_near_end_is_taken_out_and_costs_no_echo(line, offset):
+    sent, near = line.sent[:8], line.single[:8]
+    without, after = in_boxes(sent, near, ports=8), in_boxes(sent, near + offset, ports=8)
+    assert np.abs(window_db(near, after, 2, 5) - window_db(near, without, 2, 5)).max() <= 1
+    assert np.abs(after[:, RATE:].mean(1)).max() < 2
+
+
+def test_direct_current_that_begins_in_a_call_is_gone_after_two_seconds_without_a_click(line):
+    near = line.noise[:2].copy()
+    near[:, 2 * RATE :] += 500
+    after = in_boxes(np.zeros_like(near), near, ports=2)
+    assert np.abs(after[:, 5 * RATE :].mean(1)).max() < 5
+    assert np.abs(np.diff(after[:, 2 * RATE + 160 :])).max() <= np.abs(np.diff(near[:, : 2 * RATE])).max() + 5
 
 
 def test_wrong_shapes_and_sizes_are_told():
