@@ -116,7 +116,7 @@ _BACK = 0.2
 """A tone that was gone is back in a frame that holds this share of its amplitude."""
 
 
-_FOLLOWS_SAMPLES = HISTORY_SAMPLES - 640
+_FOLLOWS_SAMPLES = HISTORY_SAMPLES - 560
 """A key that ended later than this in the history may still be heard where the next one begins."""
 
 
