@@ -2,7 +2,8 @@
 
 Ringback that was there stops, and
 
-* somebody speaks: answered where the first word begins, also when it cuts the very first burst short; or
+* somebody speaks: answered where the first word begins, in a recording also when it cuts the very first
+  burst short; or
 * a burst is cut short and nothing but quiet follows for `CUT_QUIET_MS`; or
 * the next burst does not come: answered when it is overdue; or
 * a fax machine answers with its tone.
@@ -97,11 +98,16 @@ class _Call:
 class AnswerDetector:
     """Watches outgoing calls on all ports at once for the moment they are answered.
 
-    All ports are watched until `watch` says otherwise.
+    All ports are watched until `watch` says otherwise. after_all: the call is over and recorded, so that a
+    word after a first short ring may pass for the answer at once; in a call that goes on, the network's beep
+    and announcement before the ringing would, and that cannot be taken back.
     """
 
-    def __init__(self, ports: int, country: str, progress: ProgressDetector | None = None) -> None:
+    def __init__(
+        self, ports: int, country: str, progress: ProgressDetector | None = None, after_all: bool = False
+    ) -> None:
         self.ports = ports
+        self._after_all = after_all
         self.progress = progress or ProgressDetector(ports, country)
         self.scan: LineScan = self.progress.scan
         self._watched = np.ones(ports, np.bool_)
@@ -163,7 +169,7 @@ class AnswerDetector:
                 elif event.tone in ("busy", "congestion", "sit"):
                     call.refused = True
         self._listen(frame, echo)
-        for port in frame.changed:
+        for port in frame.changed if self._after_all else ():
             if self._watched[port]:
                 self._note_cut(port, self._calls[port])
         found = []
@@ -277,7 +283,7 @@ def answer(samples: NDArray[np.generic], country: str) -> dict[str, float | str 
     `how` is "inferred", or "none" where nobody answered. The number may be dialled within the recording.
     """
     x = np.asarray(samples, np.float32)
-    detector = AnswerDetector(1, country)
+    detector = AnswerDetector(1, country, after_all=True)
     keyed = key_frames(x)
     at: float | None = None
     for frame in detector.scan.process(x[None, :]):

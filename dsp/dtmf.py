@@ -111,6 +111,8 @@ _MOST_LEAD_WHERE_FLAT = 0.25
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
 _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
+_MOST_FOLLOWING = 8
+"""Keys right after other keys that are examined in one frame: each costs about 0.4 ms."""
 _HELD = 0.9
 _BACK = 0.2
 """A tone that was gone is back in a frame that holds this share of its amplitude."""
@@ -385,6 +387,8 @@ class DtmfReceiver:
         follows = down | (heard_until > origin + _FOLLOWS_SAMPLES)
         follows &= pair != self._down_pair[ports]
         rows = np.flatnonzero(follows)
+        if len(rows) > _MOST_FOLLOWING:  # the others' turn comes with the next frame of their tones
+            return self._examine(np.delete(ports, rows[_MOST_FOLLOWING:]))
         if len(rows):
             history[rows], until = without_first(history[rows], self._down_pair[ports[rows]], pair[rows])
             heard_until[rows] = origin + until

@@ -114,7 +114,8 @@ OFFSET_STEP = np.float32(1 / 32)
 """A direct current beside the sound is followed with a time constant of 0.6 s."""
 LEAST_OFFSET = 4.0
 """On the 16-bit scale; what is less is left alone."""
-MEAN = np.full(BLOCK_SAMPLES, 1.0 / BLOCK_SAMPLES, np.float32)
+HALVES = np.repeat(np.eye(2, dtype=np.float32), BLOCK_SAMPLES // 2, axis=0) * np.float32(2.0 / BLOCK_SAMPLES)
+"""Multiplied with a block: the means of its two halves."""
 RAMP = np.arange(1, BLOCK_SAMPLES + 1, dtype=np.float32) / np.float32(BLOCK_SAMPLES)
 DATA_OVER_RMS = rms_from_dbm0(-36.0)
 DATA_OVER_TICKS = 13
@@ -170,6 +171,7 @@ class EchoCanceller:
         self._data_quiet = np.zeros(ports, np.int32)  # ticks to go until a data call is over
         self._offset = np.zeros(ports, np.float32)  # direct current in the near signal
         self._offset_step = np.ones(ports, np.float32)
+        self._was_live = np.zeros(ports, np.bool_)
         self._taken = np.zeros(ports, np.float32)  # what of it was taken out of the last sample
         self._spectrum = np.empty((ports, bins), np.complex64)
         self._product = np.empty((ports, bins), np.complex64)
@@ -304,10 +306,17 @@ class EchoCanceller:
     def _without_offset(self, near: Float, near_power: Float, live: NDArray[np.bool_]) -> tuple[Float, Float]:
         """The near signals of `live` ports without their direct current, and the powers of all."""
         offset, step, last = self._offset, self._offset_step, self._taken
+        # Off the hook a line has another current than on it.
+        np.copyto(step, np.float32(1.0), where=live & ~self._was_live)
+        self._was_live = live
+        halves = near @ HALVES
+        mean = 0.5 * (halves[:, 0] + halves[:, 1])
         fresh = step == 1
-        offset += step * (near @ MEAN - offset)
-        step /= 1 + step
-        np.maximum(step, OFFSET_STEP, out=step)
+        # The click of going off the hook fades within a block, a direct current does not.
+        seen = ~fresh | (np.abs(halves[:, 0] - halves[:, 1]) <= 0.25 * np.abs(mean) + LEAST_OFFSET)
+        fresh &= seen
+        np.copyto(offset, offset + step * (mean - offset), where=seen)
+        np.copyto(step, np.maximum(step / (1 + step), OFFSET_STEP), where=seen)
         loud = np.abs(offset) > LEAST_OFFSET
         loud &= live
         rows = np.flatnonzero(loud | (last != 0))

@@ -53,6 +53,8 @@ def _filled_in(raw: bytes) -> io.BytesIO:
 
     RIFF/WAVE: 12 octets, then chunks of a name, a size (32 bits, the lowest octet first) and so many octets.
     """
+    if raw[:4] != b"RIFF":
+        return io.BytesIO(raw)
     at = 12
     while raw[at : at + 4] not in (b"data", b""):
         size = int.from_bytes(raw[at + 4 : at + 8], "little")
@@ -60,7 +62,7 @@ def _filled_in(raw: bytes) -> io.BytesIO:
     begin = at + 8
     ends = 8 + int.from_bytes(raw[4:8], "little")
     there = len(raw) - begin
-    if raw[:4] == b"RIFF" and raw[at + 4 : begin] == bytes(4) and there > 0 and ends <= begin:
+    if raw[at + 4 : begin] == bytes(4) and there > 0 and ends <= begin:
         sizes = [(len(raw) - 8).to_bytes(4, "little"), there.to_bytes(4, "little")]
         raw = b"".join((raw[:4], sizes[0], raw[8 : at + 4], sizes[1], raw[begin:]))
     return io.BytesIO(raw)

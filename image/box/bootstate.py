@@ -117,13 +117,19 @@ def decode(block: bytes) -> State | None:
 
 
 def read_copies(folder: Path = FOLDER) -> list[State | None]:
-    """Both copies; None for one that is missing, damaged, or not read by the disk any more."""
+    """Both copies; None for one that is missing, damaged, or not read by the disk any more. Raises OSError
+    where no copy is known and the disk may only have failed to read one."""
     copies: list[State | None] = []
+    unread: OSError | None = None
     for name in COPIES:
         try:
             copies.append(decode((folder / name).read_bytes()))
-        except OSError:
+        except OSError as error:
             copies.append(None)
+            if not isinstance(error, FileNotFoundError | IsADirectoryError):
+                unread = error
+    if unread is not None and copies == [None, None]:
+        raise unread
     return copies
 
 

@@ -140,6 +140,16 @@ def test_05_what_we_dial_is_no_answer(country, on_ms, off_ms):
         assert found == pytest.approx(at, abs=0.6), dial_s
 
 
+@pytest.mark.parametrize("after_all", [False, True])
+def test_06_a_beep_and_a_word_of_the_network_before_the_ringing_are_no_answer_in_a_call_that_goes_on(
+    after_all,
+):
+    word = S.at_level(WORDS[0], -20)[:3200]
+    x = line([S.silence(1), S.tone((450,), (), 0.5, -18), word, S.silence(1.2), ringing("CN", 2)])
+    found = AnswerDetector(1, "CN", after_all=after_all).process(x[None, :])
+    assert bool(found) == after_all, "of a recording it is believed"
+
+
 def test_06_our_own_words_are_no_answer_and_hide_none():
     x = ringing("CN", 4)
     own, far = np.zeros(len(x)), np.zeros(len(x))

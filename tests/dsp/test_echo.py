@@ -335,6 +335,19 @@ def test_direct_current_that_begins_in_a_call_is_gone_after_two_seconds_without_
     assert np.abs(np.diff(after[:, 2 * RATE + 160 :])).max() <= np.abs(np.diff(near[:, : 2 * RATE])).max() + 5
 
 
+@pytest.mark.parametrize(("on_hook", "off_hook"), [(0, 500), (3000, 0), (0, 0)])
+def test_a_line_that_goes_off_the_hook_is_listened_to_anew(line, on_hook, off_hook):
+    """Also with the click of the hook in its first block."""
+    canceller = EchoCanceller(1)
+    silent, near = np.zeros((1, 160), np.float32), line.noise[:1]
+    for at in range(0, 2 * RATE, 160):
+        canceller.process(silent, near[:, at : at + 160] + on_hook, np.zeros(1, bool))
+    heard = near[:, : RATE // 2] + off_hook
+    heard[:, :160] += 8000 * np.exp(-np.arange(160) / 80)
+    after = lines.cancel(canceller, np.zeros_like(heard), heard)
+    assert np.abs(after[:, 480:].mean(1)).max() < 20
+
+
 def test_wrong_shapes_and_sizes_are_told():
     with pytest.raises(ValueError, match=r"\[2, 160\]"):
         EchoCanceller(2).process(np.zeros((2, 80), np.float32), np.zeros((2, 80), np.float32))

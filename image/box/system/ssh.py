@@ -93,11 +93,12 @@ class Ssh:
         """Was this permission taken back while its file could not be removed? Its story is on another disk
         partition."""
         since = found.get("since")
-        return any(
-            one.get("what") in CLOSED and one.get("since") == since
-            for one in files.read_lines(self._story)
-            if since is not None
-        )
+        try:
+            story = files.read_lines(self._story) if since is not None else []
+        except OSError as error:
+            log.error("the story of remote support cannot be read: %s", error)
+            return False
+        return any(one.get("what") in CLOSED and one.get("since") == since for one in story)
 
     @staticmethod
     def _left(found: dict[str, Any]) -> float:
@@ -202,13 +203,16 @@ class Ssh:
         for words in (("nft", "flush", "chain", *CHAIN), ("systemctl", "stop", UNIT)):
             commands.run(*words)
         self._keys.unlink(missing_ok=True)
+        # Permission and story lie on two partitions: what one does not take must not keep the other from it.
         try:
-            if why:
-                self._log(why)
             if self._file.exists():
                 files.remove(self._file)
         finally:
-            self._open = None
+            try:
+                if why:
+                    self._log(why)
+            finally:
+                self._open = None
 
     def _log(self, what: str, **more: Any) -> None:
         about = {name: (self._open or {}).get(name, "") for name in ("fingerprint", "comment", "by")}

@@ -163,6 +163,20 @@ def test_a_copy_that_the_disk_does_not_read_any_more_is_told_and_costs_no_try(
         assert bootstate.health(tmp_path) == bootstate.OK
 
 
+def test_a_disk_that_reads_neither_copy_for_a_moment_costs_no_state(tmp_path, monkeypatch):
+    given_up = bootstate.State(5, ("B", "A"), bootstate.Slot(False, 0), bootstate.Slot(True, 3))
+    put(tmp_path, bootstate.encode(given_up), bootstate.encode(given_up))
+
+    def read_bytes(path):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(bootstate.Path, "read_bytes", read_bytes)
+        with pytest.raises(OSError, match="Input/output"):
+            bootstate.confirm("B", tmp_path)
+    assert bootstate.load(tmp_path) == given_up
+
+
 def test_a_folder_in_the_place_of_a_copy_is_replaced(tmp_path):
     put(tmp_path, bootstate.encode(bootstate.FRESH), bootstate.encode(bootstate.FRESH))
     (tmp_path / "state-2").unlink()

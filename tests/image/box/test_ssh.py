@@ -121,6 +121,42 @@ def test_support_that_was_taken_back_stays_closed_where_its_permission_cannot_be
     assert third.status()["open"]
 
 
+def test_support_that_was_taken_back_stays_closed_where_nothing_can_be_noted(
+    support, places, clock, keys, monkeypatch
+):
+    support.enable({"hours": 24, "key": keys["ed25519"]})
+
+    def full(path, line):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as damaged:
+        damaged.setattr(ssh.files, "append_json", full)
+        with pytest.raises(OSError, match="No space"):
+            support.disable({})
+    assert support.status() == {"open": False}
+    again = Ssh(places, clock)
+    again.start()
+    assert again.status() == {"open": False}
+
+
+def test_support_goes_on_by_the_clock_where_its_story_cannot_be_read(
+    support, places, clock, keys, monkeypatch
+):
+    support.enable({"hours": 1, "key": keys["ed25519"]})
+
+    def broken(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(ssh.files, "read_lines", broken)
+    again = Ssh(places, clock)
+    again.start()
+    assert again.status()["open"]
+    clock.now += 3600
+    with pytest.raises(OSError, match="Input/output"):  # told in the log
+        again.tick()
+    assert again.status() == {"open": False}
+
+
 def test_a_restart_of_the_daemon_goes_on_with_what_is_left(support, places, programs, clock, keys):
     support.enable({"hours": 1, "key": keys["ed25519"]})
     clock.now += 1800
