@@ -119,10 +119,10 @@ class Far:
     def say(self, samples):
         self.to_say += np.asarray(samples, np.int16).tobytes()
 
-    def settle(self):
-        """Play with two blocks of reserve again: late ticks leave more behind."""
+    def settle(self, blocks=2):
+        """Play with so many blocks of reserve again (at most 7): late ticks use them up."""
         self.ask(ioctls.FLUSH, ioctls.FLUSH_WRITE)
-        for _ in range(2):
+        for _ in range(blocks):
             self._write(bytes(320))
 
     def tick(self):
