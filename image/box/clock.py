@@ -100,7 +100,7 @@ def at_boot(places: Places) -> None:
     files.write_json(places.run / "clock.json", {"unset": unset, "set_back_to": known if unset else 0})
     if not unset:
         return
-    log.warning("the clock stood before the last known time: it goes on from there until it is set")
+    log.warning("no battery clock, or one before the last known time: it is not believed until it is set")
     if now < known and str(places.root) == "/":
         time.clock_settime(time.CLOCK_REALTIME, known)
 

@@ -83,7 +83,7 @@ def page(fact: Fact) -> str:
         lines.append(f"  Serial    {box['serial']}")
     late = fact["up_s"] > LATE_S
     if fact["status"] is None:
-        state = "control does not answer: calls go on, the pages do not" if late else "starting"
+        state = "control does not answer: the pages do not work" if late else "starting"
     elif engine.get("up"):
         state = "takes calls"
     else:
