@@ -364,6 +364,16 @@ OLD = ({"Li Lei", "Too New"}, {"c1", "c2", "later"}, b"another greeting")
 NEW = ({"Li Lei"}, {"c1", "c2", "later"}, b"own greeting")
 
 
+def commit_cut_at(write, home, saved, monkeypatch):
+    """From what was saved: the power goes at this write of the swap."""
+    shutil.rmtree(home.root)
+    shutil.copytree(saved, home.root, symlinks=True)
+    with monkeypatch.context() as patch:
+        count_and_cut(patch, write)
+        with pytest.raises(PowerCut):
+            restore.commit(home)
+
+
 def test_a_power_cut_at_any_write_of_the_swap_is_finished_by_the_next_start(
     home, key, changed, monkeypatch, tmp_path
 ):
@@ -376,12 +386,7 @@ def test_a_power_cut_at_any_write_of_the_swap_is_finished_by_the_next_start(
     assert total["n"] > 20
     began = 0
     for at in range(1, total["n"] + 1):
-        shutil.rmtree(home.root)
-        shutil.copytree(saved, home.root, symlinks=True)
-        with monkeypatch.context() as patch:
-            count_and_cut(patch, at)
-            with pytest.raises(PowerCut):
-                restore.commit(home)
+        commit_cut_at(at, home, saved, monkeypatch)
         state = restore.state_of(home)
         home.create()  # what the next start of any program does
         restore.resume(home)
@@ -406,12 +411,7 @@ def test_a_power_cut_while_a_damaged_database_is_kept_is_finished_by_the_next_st
     saved = tmp_path / "saved"
     shutil.copytree(home.root, saved, symlinks=True)
     for at in range(1, 25):
-        shutil.rmtree(home.root)
-        shutil.copytree(saved, home.root, symlinks=True)
-        with monkeypatch.context() as patch:
-            count_and_cut(patch, at)
-            with pytest.raises(PowerCut):
-                restore.commit(home)
+        commit_cut_at(at, home, saved, monkeypatch)
         if restore.state_of(home).step == "ready":
             continue
         restore.resume(home)
