@@ -123,8 +123,8 @@ class FakeControl(SocketDouble):
             self._changed.notify_all()
         if method == "subscribe":
             connection.sendall(encode({"id": message["id"], "result": {}}))
-            connection.sendall(encode({"event": "live", "data": self.live}))
-            with self._changed:
+            with self._changed:  # no push may fall between the snapshot and the subscription
+                connection.sendall(encode({"event": "live", "data": self.live}))
                 self._subscribers.add(connection)
                 self._changed.notify_all()
             return
@@ -171,9 +171,9 @@ class FakeControl(SocketDouble):
 
     def push(self, topic, data):
         """Send an event to every subscriber; `live` becomes the snapshot too."""
-        if topic == "live":
-            self.live = data
         with self._changed:
+            if topic == "live":
+                self.live = data
             subscribers = list(self._subscribers)
         for connection in subscribers:
             connection.sendall(encode({"event": topic, "data": data}))
