@@ -11,7 +11,7 @@ from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
-from image.box import certificate, door
+from image.box import bootstate, certificate, door
 from image.box.places import Places
 from recovery import tls
 from recovery.desk import Desk
@@ -116,6 +116,16 @@ def begin(desk: Desk) -> None:
         obey_stick(desk)
 
 
+def came_up(desk: Desk) -> None:
+    """Tell the boot loader that the disk's own recovery system does start."""
+    if desk.box.boot is None or desk.box.from_stick:
+        return
+    try:
+        bootstate.recovery_is_up(desk.box.boot)
+    except OSError as error:
+        print(f"Zongji: the boot state cannot be written: {error}", flush=True)
+
+
 def restart(desk: Desk) -> None:
     """Start the box again; what hinders it is told."""
     try:
@@ -178,6 +188,7 @@ def main() -> int:
         ]
     for thread in work:
         thread.start()
+    came_up(desk)
     begin(desk)
     watch(desk)
     return 0

@@ -71,7 +71,7 @@ class Desk:
 
     def retry_in_s(self) -> float | None:
         """When a box that ended here by itself tries its systems again; None when it does not."""
-        if self._touched or self.busy or self.box.cause not in ("exhausted", "ordered"):
+        if self._touched or self.busy or self.box.cause not in ("exhausted", "ordered", "lost"):
             return None
         return max(0.0, self._began_s + RETRY_S - self._now())
 

@@ -23,7 +23,6 @@ from recovery import actions
 from recovery.box import Box, Tell, write_result
 from recovery.refused import Refused
 
-ORDER = "order.json"
 WANTS_STICK = ("no_stick", "no_backup", "no_bundle")
 """Refusals that a stick may mend; at the start it is found only after a few seconds."""
 NAMES = tuple(sorted(one.name for one in pkgutil.iter_modules(actions.__path__)))
@@ -82,7 +81,7 @@ def pending(box: Box) -> dict[str, Any] | None:
         return None
     for folder in _places(box):
         try:
-            found = files.read_json(folder / ORDER)
+            found = files.read_json(folder / bootstate.ORDER_FILE)
         except (OSError, ValueError):
             continue  # half written by something else: as if there were none
         if found and isinstance(found.get("action"), str):
@@ -164,8 +163,8 @@ def forget(box: Box) -> None:
 def forget_order(box: Box) -> None:
     """No order any more. Raises OSError."""
     for folder in _places(box):
-        if (folder / ORDER).exists():
-            files.remove(folder / ORDER)
+        if (folder / bootstate.ORDER_FILE).exists():
+            files.remove(folder / bootstate.ORDER_FILE)
 
 
 def _places(box: Box) -> list[Path]:
@@ -176,7 +175,7 @@ def _note(box: Box, order: dict[str, Any]) -> None:
     problem: OSError | None = None
     for folder in _places(box):
         try:
-            files.write_json(folder / ORDER, order, 0o600)
+            files.write_json(folder / bootstate.ORDER_FILE, order, 0o600)
             return
         except OSError as error:
             problem = error

@@ -3,7 +3,8 @@
 Two copies on the ESP, each a GRUB environment block of 1024 bytes whose variables lie in the first
 512: one sector, which a disk writes wholly or not at all. They are written in place and in turn; the
 valid one with the higher SEQ counts. GRUB reads and counts down (image/boot/grub.cfg), this confirms,
-orders and repairs. Programs that change it wait for each other.
+orders and repairs. Programs that change it wait for each other. With both copies lost GRUB goes round
+by a third block, "turn": which of A, B and recovery is next.
 
     python -m image.box.bootstate show | repair | confirm A | order-recovery | clear-recovery | retry
     python -m image.box.bootstate get-primary | set-primary A | get-state A | set-state A good|bad   (RAUC)
@@ -16,17 +17,20 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 FOLDER = Path("/boot/esp/zongji")
 COPIES = ("state-1", "state-2")
+TURN = "turn"
+ORDER_FILE = "order.json"
+"""What recovery is to do, in the config partition or here; it counts only while recovery is ordered."""
 BLOCK_BYTES = 1024
 SECTOR_BYTES = 512
 HEADER = b"# GRUB Environment Block\n"
-NAMES = ("SEQ", "ORDER", "A_OK", "A_TRY", "B_OK", "B_TRY", "RECOVERY")
+NAMES = ("SEQ", "ORDER", "A_OK", "A_TRY", "B_OK", "B_TRY", "RECOVERY", "R_TRY")
 SLOTS = ("A", "B")
 FULL_TRIES = 3
 ORDERS = {"A": ("A",), "B": ("B",), "A B": ("A", "B"), "B A": ("B", "A")}
@@ -58,6 +62,9 @@ class State:
     a: Slot
     b: Slot
     recovery: bool = False
+    """Is it ordered?"""
+    recovery_tries: int = FULL_TRIES
+    """Starts of recovery that are left, 0 to 3, until it has come up."""
 
     def slot(self, name: str) -> Slot:
         """The slot A or B."""
@@ -90,8 +97,18 @@ def encode(state: State) -> bytes:
         str(int(state.b.confirmed)),
         str(state.b.tries),
         str(int(state.recovery)),
+        str(state.recovery_tries),
     )
-    text = HEADER + b"".join(f"{name}={value}\n".encode() for name, value in zip(NAMES, values, strict=True))
+    return _block(dict(zip(NAMES, values, strict=True)))
+
+
+def encode_turn(which: str = "A") -> bytes:
+    """The block that tells which is next while both copies are lost: A, B or recovery."""
+    return _block({"TURN": which})
+
+
+def _block(values: Mapping[str, str]) -> bytes:
+    text = HEADER + b"".join(f"{name}={value}\n".encode() for name, value in values.items())
     return text.ljust(BLOCK_BYTES, b"#")
 
 
@@ -105,7 +122,7 @@ def decode(block: bytes) -> State | None:
         if equals and name in NAMES:
             found[name] = value
     joined = ";".join(found.get(name, "") for name in NAMES)
-    if not re.fullmatch(r"[0-9]{1,9};(A|B|A B|B A);[01];[0-3];[01];[0-3];[01]", joined):
+    if not re.fullmatch(r"[0-9]{1,9};(A|B|A B|B A);[01];[0-3];[01];[0-3];[01];[0-3]", joined):
         return None
     return State(
         int(found["SEQ"]),
@@ -113,6 +130,7 @@ def decode(block: bytes) -> State | None:
         Slot(found["A_OK"] == "1", int(found["A_TRY"])),
         Slot(found["B_OK"] == "1", int(found["B_TRY"])),
         found["RECOVERY"] == "1",
+        int(found["R_TRY"]),
     )
 
 
@@ -205,7 +223,19 @@ def repair(folder: Path = FOLDER) -> str:
         found = health(folder)
         if found != OK:
             _save(load(folder), folder)
+        try:
+            if _read(folder / TURN) != encode_turn():
+                _write(folder / TURN, encode_turn())
+        except OSError as error:  # it counts only when the copies are lost, too
+            print(f"boot state: {TURN} cannot be written: {error}", file=sys.stderr)
     return found
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def change(step: Callable[[State], State], folder: Path = FOLDER) -> State:
@@ -222,8 +252,13 @@ def confirm(slot: str, folder: Path = FOLDER) -> State:
 
 
 def order_recovery(folder: Path = FOLDER) -> State:
-    """Start recovery next time, and until it is cleared."""
-    return change(lambda state: replace(state, recovery=True), folder)
+    """Start recovery next time, and until it is cleared or has not come up in three starts."""
+    return change(lambda state: replace(state, recovery=True, recovery_tries=FULL_TRIES), folder)
+
+
+def recovery_is_up(folder: Path = FOLDER) -> State:
+    """The disk's recovery system has come up: it may start as often as it is needed."""
+    return change(lambda state: replace(state, recovery_tries=FULL_TRIES), folder)
 
 
 def clear_recovery(folder: Path = FOLDER) -> State:
@@ -313,7 +348,8 @@ def describe(folder: Path = FOLDER) -> str:
         for name, slot in (("A", state.a), ("B", state.b))
     )
     order = " ".join(state.order)
-    return f"{health(folder)} SEQ={state.seq} ORDER={order} {slots} RECOVERY={int(state.recovery)}"
+    recovery = f"RECOVERY={int(state.recovery)},{state.recovery_tries}"
+    return f"{health(folder)} SEQ={state.seq} ORDER={order} {slots} {recovery}"
 
 
 def main(words: Sequence[str]) -> int:

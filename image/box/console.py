@@ -37,6 +37,7 @@ STATES = {
     " Start recovery or replace the disk.",
     "data_full": "The data partition was full at the start. Calls go on and are not recorded.",
     "config_readonly": "The config partition is damaged and takes no changes: restart the box.",
+    "recovery_failed": "Recovery was ordered and did not come up: start from the recovery stick.",
     "config_lost": "The config partition was damaged: its settings are at their defaults.",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 from image.box import bootstate
@@ -195,11 +196,11 @@ def boot_loader() -> Path:
 
 
 def state_files(folder: Path, state: bootstate.State) -> None:
-    """Both copies of a boot state, the second one the newer."""
+    """The files of a boot state; the second copy is the newer one."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(bootstate.COPIES):
-        copy = bootstate.State(state.seq + number, state.order, state.a, state.b, state.recovery)
-        (folder / name).write_bytes(bootstate.encode(copy))
+        (folder / name).write_bytes(bootstate.encode(replace(state, seq=state.seq + number)))
+    (folder / bootstate.TURN).write_bytes(bootstate.encode_turn())
 
 
 def disk_image(squashfs: Path, target: Path, state: bootstate.State = bootstate.FRESH) -> None:

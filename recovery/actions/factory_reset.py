@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from image.box import bootstate
 from recovery.box import Box, Tell, remove_tree
 from recovery.refused import Refused
-from recovery.runner import ORDER, Action, Options
+from recovery.runner import Action, Options
 
-KEPT_CONFIG = frozenset({"identity.json", "machine-id", ORDER, "lost+found", "headless-done.json"})
+KEPT_CONFIG = frozenset(
+    {"identity.json", "machine-id", bootstate.ORDER_FILE, "lost+found", "headless-done.json"}
+)
 
 
 def plan(box: Box, options: Options) -> str:

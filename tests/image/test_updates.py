@@ -322,6 +322,35 @@ def test_03_04_08_a_kernel_that_panics_is_left_and_two_such_systems_end_in_recov
         box.vm.wait_console(r"\n +1  \w")  # the menu
 
 
+def test_a_recovery_system_that_does_not_come_up_is_given_up_and_the_start_page_says_so(
+    ready, built, make, tmp_path
+):
+    """Its partition holds a kernel that panics; a reinstallation was ordered."""
+    bundle = built.variant("panic")
+    with ready.resume(tmp_path) as box:
+        wait_stick(box, make(bundle))
+        box.shell(
+            f"mkdir /run/bundle && mount -o loop,ro /run/zongji/usb/STICK-sda/{bundle.name} /run/bundle && "
+            "cat /run/bundle/*.img > /dev/zongji/recovery && umount /run/bundle && sync"
+        )
+        page = box.pages.post("/admin/restart/recovery", action="reinstall")
+        assert page.status == 200, page
+        box.vm.pull_stick()
+        starts = [
+            box.vm.wait_console(r"Zongji: starting (system [AB]|recovery \(ordered\))")[1] for _ in range(4)
+        ]
+        assert starts == ["recovery (ordered)"] * 3 + ["system A"]
+        box.wait_takes_calls()
+        box.sign_in()
+        assert box.version() == built.version
+        told = "did not come up in three starts"
+        assert told in box.pages.open("/admin/")
+        assert "RECOVERY=1,0" in box.shell("/usr/lib/zongji/bootstate show")
+        box.pages.post("/admin/backups/repair", form_at="/admin/", id="forget_recovery")
+        box.shell("until /usr/lib/zongji/bootstate show | grep -q RECOVERY=0; do sleep 0.3; done")
+        box.shell("test ! -e /config/order.json")
+
+
 LAST_TRY = (
     "from dataclasses import replace; from image.box import bootstate; "
     "bootstate.change(lambda state: state.with_slot('B', replace(state.b, tries=0)))"

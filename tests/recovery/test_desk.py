@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import threading
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from appliance.services import backup_file
 from image.box import bootstate, certificate
 from image.box.places import Places
 from recovery import runner, tls
-from recovery.__main__ import begin, look, menu_on
+from recovery.__main__ import begin, came_up, look, menu_on
 from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
@@ -287,6 +288,20 @@ def test_a_stale_order_is_gone_before_anything_else_orders_recovery(desk, box):
     (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
     begin(desk)
     assert not (box.config / "order.json").exists() and recordings(box)
+
+
+@pytest.mark.parametrize(("from_stick", "left"), [(False, 3), (True, 1)])
+def test_a_recovery_system_that_comes_up_from_the_disk_has_all_its_starts_again(desk, box, from_stick, left):
+    state = bootstate.load(box.boot)
+    bootstate.save(replace(state, recovery_tries=1), box.boot)
+    box.from_stick = from_stick
+    came_up(desk)
+    assert bootstate.load(box.boot).recovery_tries == left
+
+
+def test_a_recovery_system_without_a_boot_partition_comes_up_all_the_same(desk, box):
+    box.boot = None
+    came_up(desk)
 
 
 # ------------------------------------------------------------------------------ page

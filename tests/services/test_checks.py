@@ -121,6 +121,11 @@ SICK = {
     "messages_refused": ({"messages": {"refused": {"in-1": "no number"}}}, "1 short messages", ""),
     "messages_waiting": ({"messages": {"waiting": 3, "problem": "full"}}, "3 short messages wait", ""),
     "config_restored": ({"system": {"states": ["config_restored"]}}, "put back from its copy", ""),
+    "recovery_failed": (
+        {"system": {"states": ["recovery_failed"]}},
+        "did not come up in three starts",
+        "forget_recovery",
+    ),
     "boot_state": ({"system": {"boot_state": "lost"}}, "2 of the two copies", ""),
     "ssh": (
         {"system": {"ssh": {"open": True, "left_s": 5400, "by": "admin"}}},
@@ -224,7 +229,12 @@ def test_every_repair_says_what_control_does_next(tools):
     expected = dict.fromkeys(repairs.NAMES, NOTHING) | {"republish_plan": REPUBLISH}
     for name in set(repairs.NAMES) - {"restore_newest", "free_recordings"}:
         assert repairs.run(name, tools.tools) == expected[name]
-    assert sorted(tools.asked) == ["certificate.renew", "ssh.disable", "update.acknowledge"]
+    assert sorted(tools.asked) == [
+        "certificate.renew",
+        "recovery.forget",
+        "ssh.disable",
+        "update.acknowledge",
+    ]
 
 
 def test_the_newest_good_backup_is_restored_and_a_damaged_one_passed_over(tools, home, make):

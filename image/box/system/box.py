@@ -71,7 +71,7 @@ class Whole:
             "options": options,
             "at": time.time(),
         }
-        path = self._places.config / "order.json"
+        path = self._places.config / bootstate.ORDER_FILE
         files.write_json(path, order, 0o600)
         bootstate.order_recovery()
         try:
@@ -81,6 +81,14 @@ class Whole:
             bootstate.clear_recovery()
             files.remove(path)
             raise
+
+    def recovery_forget(self, params: ask.Params) -> dict[str, Any]:
+        """Give up what was ordered from a recovery system that does not come up. Raises OSError."""
+        bootstate.clear_recovery()
+        for folder in (self._places.config, bootstate.FOLDER):
+            if (folder / bootstate.ORDER_FILE).exists():
+                files.remove(folder / bootstate.ORDER_FILE)
+        return {}
 
     def log_tail(self, params: ask.Params) -> dict[str, Any]:
         """The last lines of the journal: {"lines": [{"at", "unit", "priority", "text"}]}."""

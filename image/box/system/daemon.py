@@ -82,6 +82,7 @@ class Daemon:
                 "power.reboot": self._whole.reboot,
                 "power.off": self._whole.off,
                 "recovery.order": self._whole.recovery,
+                "recovery.forget": self._whole.recovery_forget,
                 "board.set": self._whole.board_set,
             },
             {"log.tail": self._whole.log_tail},
@@ -199,7 +200,19 @@ class Daemon:
             states.append("data_full")
         if files.takes_nothing(self._places.config):
             states.append("config_readonly")
+        if self._recovery_failed():
+            states.append("recovery_failed")
         return states
+
+    @staticmethod
+    def _recovery_failed() -> bool:
+        """Was recovery ordered, and has the boot loader given it up?"""
+        try:
+            state = bootstate.load()
+        except OSError as error:
+            log.warning("the boot state cannot be read: %s", error)
+            return False
+        return state.recovery and not state.recovery_tries
 
     @staticmethod
     def _carefully(what: Callable[[], None]) -> None:

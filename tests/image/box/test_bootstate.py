@@ -19,6 +19,7 @@ states = some.builds(
     slots,
     slots,
     some.booleans(),
+    some.integers(0, 3),
 )
 changes = some.sampled_from(
     [
@@ -26,6 +27,7 @@ changes = some.sampled_from(
         lambda folder: bootstate.confirm("B", folder),
         bootstate.order_recovery,
         bootstate.clear_recovery,
+        bootstate.recovery_is_up,
         bootstate.retry,
         lambda folder: bootstate.set_primary("A", folder),
         lambda folder: bootstate.set_primary("B", folder),
@@ -113,6 +115,35 @@ def test_both_copies_of_garbage_give_every_system_its_tries(folder, one, two):
     assert bootstate.repair(folder) == bootstate.LOST
     assert bootstate.health(folder) == bootstate.OK
     assert meaning(bootstate.load(folder)) == meaning(bootstate.UNKNOWN)
+
+
+@given(
+    some.one_of(
+        some.binary(max_size=1100), some.sampled_from(["A", "B", "recovery"]).map(bootstate.encode_turn)
+    )
+)
+def test_the_turn_that_counts_while_both_are_lost_begins_with_a_again(folder, turn):
+    good = bootstate.encode(bootstate.FRESH)
+    put(folder, good, good)
+    (folder / bootstate.TURN).write_bytes(turn)
+    assert bootstate.repair(folder) == bootstate.OK
+    assert (folder / bootstate.TURN).read_bytes() == bootstate.encode_turn("A")
+    (folder / bootstate.TURN).unlink()
+    bootstate.repair(folder)
+    assert (folder / bootstate.TURN).read_bytes() == bootstate.encode_turn("A")
+
+
+@given(states)
+def test_an_order_for_recovery_and_its_coming_up_give_it_all_its_starts(folder, state):
+    block = bootstate.encode(state)
+    for change, ordered in ((bootstate.order_recovery, True), (bootstate.recovery_is_up, state.recovery)):
+        put(folder, block, block)
+        change(folder)
+        after = bootstate.load(folder)
+        assert (after.recovery, after.recovery_tries) == (ordered, 3)
+        assert meaning(replace(after, recovery=False)) == meaning(
+            replace(state, recovery=False, recovery_tries=3)
+        )
 
 
 @given(states)

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -197,6 +198,28 @@ def test_an_order_for_recovery_is_taken_back_when_the_box_does_not_restart(
         serve().call("recovery.order", action="reinstall")
     assert refused.value.code == "not_down"
     assert state == ["ordered", "cleared"] and not (places.config / "order.json").exists()
+
+
+def test_a_recovery_that_does_not_come_up_is_told_and_its_order_given_up(
+    serve, places, tmp_path, monkeypatch
+):
+    folder = tmp_path / "zongji"
+    ordered = replace(bootstate.FRESH, recovery=True, recovery_tries=0)
+    monkeypatch.setattr(bootstate, "FOLDER", folder)
+    monkeypatch.setattr(bootstate, "load", lambda: ordered)
+    cleared = []
+    monkeypatch.setattr(bootstate, "clear_recovery", lambda: cleared.append(True))
+    folder.mkdir()
+    for place in (places.config, folder):
+        (place / "order.json").write_text('{"action": "reinstall"}')
+    client = serve()
+    assert client.call("status")["states"] == ["recovery_failed"]
+    client.call("recovery.forget")
+    assert cleared and not [*places.config.glob("order.json"), *folder.iterdir()]
+    ordered = replace(ordered, recovery=False)
+    assert client.call("status")["states"] == []
+    ordered = replace(bootstate.FRESH, recovery=True, recovery_tries=1)
+    assert client.call("status")["states"] == []
 
 
 def test_the_log_is_read_line_by_line(serve, programs):
