@@ -112,6 +112,8 @@ One at which the difference may be chance counts for less.
 """
 OFFSET_STEP = np.float32(1 / 32)
 """A direct current beside the sound is followed with a time constant of 0.6 s."""
+OFFSET_EVERY = 4
+"""Blocks of which the mean is taken, once the first 0.6 s are over: looking costs more than summing up."""
 LEAST_OFFSET = 4.0
 """On the 16-bit scale; what is less is left alone."""
 HALVES = np.repeat(np.eye(2, dtype=np.float32), BLOCK_SAMPLES // 2, axis=0) * np.float32(2.0 / BLOCK_SAMPLES)
@@ -172,7 +174,12 @@ class EchoCanceller:
         self._offset = np.zeros(ports, np.float32)  # direct current in the near signal
         self._offset_step = np.ones(ports, np.float32)
         self._was_live = np.zeros(ports, np.bool_)
+        self._live_bytes = b""
+        self._offset_young = True  # some port's is not known for long
+        self._means = np.zeros((ports, 2), np.float32)  # of the halves of the blocks since the last look
+        self._mean_blocks = 0
         self._taken = np.zeros(ports, np.float32)  # what of it was taken out of the last sample
+        self._takes = np.zeros(0, np.intp)  # where it is not 0
         self._spectrum = np.empty((ports, bins), np.complex64)
         self._product = np.empty((ports, bins), np.complex64)
         self._wave = np.empty((ports, self._fft), np.float32)
@@ -305,29 +312,52 @@ class EchoCanceller:
 
     def _without_offset(self, near: Float, near_power: Float, live: NDArray[np.bool_]) -> tuple[Float, Float]:
         """The near signals of `live` ports without their direct current, and the powers of all."""
+        halves = near @ HALVES
+        self._means += halves
+        self._mean_blocks += 1
+        now = live.tobytes()  # compared more cheaply than the arrays
+        changed = now != self._live_bytes
+        if changed:
+            self._live_bytes = now
+            self._means, self._mean_blocks = halves, 1  # what was before is of another current
+        if changed or self._offset_young or self._mean_blocks >= OFFSET_EVERY:
+            rows, before = self._look_at_offset(live)
+        else:
+            rows = self._takes
+            before = self._taken[rows, None]
+        if rows.size:
+            near, near_power = near.copy(), near_power.copy()
+            near[rows] -= before + (self._taken[rows, None] - before) * RAMP
+            near_power[rows] = _power(near[rows])
+        return near, near_power
+
+    def _look_at_offset(self, live: NDArray[np.bool_]) -> tuple[Rows, Float]:
+        """Follow the direct current: where it is taken out, or was, and how much before, [rows, 1]."""
         offset, step, last = self._offset, self._offset_step, self._taken
+        blocks = self._mean_blocks
+        halves = self._means / np.float32(blocks)
+        self._means[:] = 0
+        self._mean_blocks = 0
         # Off the hook a line has another current than on it.
         np.copyto(step, np.float32(1.0), where=live & ~self._was_live)
         self._was_live = live
-        halves = near @ HALVES
         mean = 0.5 * (halves[:, 0] + halves[:, 1])
         fresh = step == 1
         # The click of going off the hook fades within a block, a direct current does not.
         seen = ~fresh | (np.abs(halves[:, 0] - halves[:, 1]) <= 0.25 * np.abs(mean) + LEAST_OFFSET)
         fresh &= seen
-        np.copyto(offset, offset + step * (mean - offset), where=seen)
+        share = np.minimum(step * blocks, 1)
+        np.copyto(offset, offset + share * (mean - offset), where=seen)
         np.copyto(step, np.maximum(step / (1 + step), OFFSET_STEP), where=seen)
+        self._offset_young = bool((step[live] > OFFSET_STEP).any())
         loud = np.abs(offset) > LEAST_OFFSET
         loud &= live
         rows = np.flatnonzero(loud | (last != 0))
-        if rows.size:
-            self._taken = taken = np.where(loud, offset, np.float32(0.0))
-            # What was there from the first sample on is taken out at once, what comes later without a click.
-            before = np.where(fresh, taken, last * live)[rows, None]
-            near, near_power = near.copy(), near_power.copy()
-            near[rows] -= before + (taken[rows, None] - before) * RAMP
-            near_power[rows] = _power(near[rows])
-        return near, near_power
+        self._taken = taken = np.where(loud, offset, np.float32(0.0))
+        self._takes = np.flatnonzero(loud)
+        # What was there from the first sample on is taken out at once, what comes later without a click.
+        before: Float = np.where(fresh, taken, last * live)[rows, None]
+        return rows, before
 
     def _count_useless(self, useless: NDArray[np.bool_]) -> None:
         """Learn paths anew whose filter has made things worse for long."""
