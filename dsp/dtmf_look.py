@@ -323,9 +323,11 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
 def _apart_from_products(hz: Samples, length: float, size: int) -> Samples:
     """1 for the bins that hold nothing of what a limiter makes of two tones heard for `length` samples."""
     turn = _PRODUCTS @ hz % SAMPLE_RATE_HZ
-    products_hz = np.minimum(turn, SAMPLE_RATE_HZ - turn)
-    away_hz = np.abs(_WHOLE_N[: size // 2 + 1, None] * (SAMPLE_RATE_HZ / size) - products_hz)
-    apart: Samples = (away_hz.min(1) > 2.0 * SAMPLE_RATE_HZ / length).astype(np.float32)
+    products = np.minimum(turn, SAMPLE_RATE_HZ - turn) * (size / SAMPLE_RATE_HZ)
+    reach = 2.0 * size / length
+    apart: Samples = np.ones(size // 2 + 1, np.float32)
+    for first, last in zip(np.ceil(products - reach).tolist(), np.floor(products + reach).tolist(), strict=True):
+        apart[max(int(first), 0) : int(last) + 1] = 0.0
     return apart
 
 
