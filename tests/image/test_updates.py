@@ -16,7 +16,7 @@ from tests.image.livebox import PYTHON, Box
 from tests.image.sticks import make_stick
 from tests.image.vm import Vm
 
-KILLS = int(os.environ.get("ZONGJI_KILLS", "6"))
+KILLS = int(os.environ.get("ZONGJI_KILLS", "10"))
 """Power cuts in an update; the long run (make test-image-long) has 100 of them."""
 LONG = KILLS >= 100
 SEED = int(os.environ.get("ZONGJI_SEED", "20261128"))
