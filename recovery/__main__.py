@@ -13,7 +13,7 @@ from pathlib import Path
 
 from image.box import bootstate, certificate, door
 from image.box.places import Places
-from recovery import tls
+from recovery import runner, tls
 from recovery.desk import Desk
 from recovery.find import find
 from recovery.menu import Menu
@@ -117,11 +117,15 @@ def begin(desk: Desk) -> None:
 
 
 def came_up(desk: Desk) -> None:
-    """Tell the boot loader that the disk's own recovery system does start."""
-    if desk.box.boot is None or desk.box.from_stick:
+    """Tell the boot loader that the disk's own recovery system does start. What was ordered from one that did
+    not is forgotten, if it was not begun."""
+    box = desk.box
+    if box.boot is None:
         return
     try:
-        bootstate.recovery_is_up(desk.box.boot)
+        runner.drop_given_up(box)
+        if not box.from_stick:
+            bootstate.recovery_is_up(box.boot)
     except OSError as error:
         print(f"Zongji: the boot state cannot be written: {error}", flush=True)
 

@@ -28,6 +28,9 @@ WANTS_STICK = ("no_stick", "no_backup", "no_bundle")
 NAMES = tuple(sorted(one.name for one in pkgutil.iter_modules(actions.__path__)))
 """Every action there is."""
 
+MOST_BEGINNINGS = 9
+"""Starts at which what was begun is gone on with: a power cut ends one, and so may the step itself."""
+
 Options = dict[str, Any]
 Step = Callable[[Box, Options, Tell], None]
 
@@ -108,7 +111,13 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
             if box.stick is not None or refused.code not in WANTS_STICK:
                 forget(box)
             raise
-        _note(box, order)
+    order["begun"] = int(order.get("begun", 0)) + 1
+    if order["begun"] > MOST_BEGINNINGS:
+        raise Refused(
+            "given_up",
+            f"{order['action']} was begun {MOST_BEGINNINGS} times and never ended: do it by the menu",
+        )
+    _note(box, order)
     return _carry_out(box, chosen, order, tell)
 
 
@@ -151,6 +160,16 @@ def refused(box: Box, name: str, problem: Exception, source: str) -> dict[str, A
     result["at"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     write_result(box, result)
     return result
+
+
+def drop_given_up(box: Box) -> None:
+    """Forget an order that was not begun before the boot loader gave it up: nobody may want it any more.
+
+    Raises OSError.
+    """
+    order = pending(box)
+    if box.boot is not None and order and "step" not in order and not bootstate.load(box.boot).recovery_tries:
+        forget(box)
 
 
 def forget(box: Box) -> None:

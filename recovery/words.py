@@ -109,6 +109,7 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "serial_missing": {"zh": "recovery.json 没有写明设备编号"},
     "wrong_serial": {"zh": "输入的编号与本机不符"},
     "serial_wrong": {"zh": "recovery.json 写的是另一台设备"},
+    "given_up": {"zh": "该操作多次中断未能完成，请在菜单中重新执行"},
     "failed": {"zh": "操作失败"},
 }
 

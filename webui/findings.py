@@ -23,12 +23,11 @@ REPAIR: dict[str, Any] = {
     "dismiss_restore": _l("I have seen it"),
     "dismiss_fall_back": _l("I have seen it"),
     "close_ssh": _l("Close remote support"),
-    "forget_recovery": _l("Give the order up"),
+    "forget_recovery": _l("I have seen it"),
     "renew_certificate": _l("Renew the certificate"),
 }
 ASK: dict[str, Any] = {
     "restore_newest": _l("Replace the damaged database by the newest good backup?"),
-    "forget_recovery": _l("Give up what the recovery system was to do?"),
     "free_recordings": _l(
         "Delete the oldest recordings that are not starred until the disk is below its warning?"
     ),

@@ -120,6 +120,7 @@ STATES: dict[str, str] = {
 REASONS: dict[str, str] = {
     "never_started": N_("it did not start far enough to tell why"),
     "stopped_without_a_word": N_("it started, and stopped without telling why"),
+    "boot_state_lost": N_("both copies of the boot state were lost; it is tried again at the next restart"),
 }
 """Why a version was left; anything else is shown as it came from the log."""
 

@@ -21,6 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from image.box import files
 
 FOLDER = Path("/boot/esp/zongji")
 COPIES = ("state-1", "state-2")
@@ -31,6 +34,9 @@ BLOCK_BYTES = 1024
 SECTOR_BYTES = 512
 HEADER = b"# GRUB Environment Block\n"
 NAMES = ("SEQ", "ORDER", "A_OK", "A_TRY", "B_OK", "B_TRY", "RECOVERY", "R_TRY")
+LATER = {"R_TRY": "3"}
+"""Names that a state may lack, with what counts then: boot loader, recovery and each system may be of other
+versions, and each must read what another has written."""
 SLOTS = ("A", "B")
 FULL_TRIES = 3
 ORDERS = {"A": ("A",), "B": ("B",), "A B": ("A", "B"), "B A": ("B", "A")}
@@ -121,6 +127,8 @@ def decode(block: bytes) -> State | None:
         name, equals, value = line.partition("=")
         if equals and name in NAMES:
             found[name] = value
+    for name, usual in LATER.items():
+        found.setdefault(name, usual)
     joined = ";".join(found.get(name, "") for name in NAMES)
     if not re.fullmatch(r"[0-9]{1,9};(A|B|A B|B A);[01];[0-3];[01];[0-3];[01];[0-3]", joined):
         return None
@@ -259,6 +267,35 @@ def order_recovery(folder: Path = FOLDER) -> State:
 def recovery_is_up(folder: Path = FOLDER) -> State:
     """The disk's recovery system has come up: it may start as often as it is needed."""
     return change(lambda state: replace(state, recovery_tries=FULL_TRIES), folder)
+
+
+def order_begun(config: Path, folder: Path = FOLDER) -> bool:
+    """Has recovery begun with what it was ordered to do? config: the config partition's folder."""
+    return any("step" in order for order in _orders(config, folder).values())
+
+
+def drop_order(config: Path, folder: Path = FOLDER) -> None:
+    """Forget what recovery has not begun to do. Raises OSError."""
+    for path, order in _orders(config, folder).items():
+        if "step" not in order:
+            files.remove(path)
+
+
+def _orders(config: Path, folder: Path) -> dict[Path, dict[str, Any]]:
+    found = {}
+    for path in (config / ORDER_FILE, folder / ORDER_FILE):
+        try:
+            order = files.read_json(path)
+        except ValueError:
+            order = {}
+        if order is not None:
+            found[path] = order
+    return found
+
+
+def recovery_told(folder: Path = FOLDER) -> State:
+    """That recovery has not come up was read: it is not ordered any more, and may be tried again."""
+    return change(lambda state: replace(state, recovery=False, recovery_tries=FULL_TRIES), folder)
 
 
 def clear_recovery(folder: Path = FOLDER) -> State:

@@ -37,7 +37,9 @@ STATES = {
     " Start recovery or replace the disk.",
     "data_full": "The data partition was full at the start. Calls go on and are not recorded.",
     "config_readonly": "The config partition is damaged and takes no changes: restart the box.",
-    "recovery_failed": "Recovery was ordered and did not come up: start from the recovery stick.",
+    "recovery_failed": "The recovery system did not come up. Keep a recovery stick at hand.",
+    "recovery_unfinished": "Recovery has done half of what was ordered: finish it with the recovery stick.",
+    "boot_state_unreadable": "The boot state cannot be read. Have the disk replaced.",
     "config_lost": "The config partition was damaged: its settings are at their defaults.",
 }
 

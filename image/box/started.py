@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ RUNNING = Path("/run/zongji/boot.json")
 CMDLINE = Path("/proc/cmdline")
 HISTORY_LINES = 200
 STOPPED = "stopped_without_a_word"
+STATE_LOST = "boot_state_lost"
 
 
 def kernel_argument(name: str, cmdline: str) -> str | None:
@@ -43,7 +45,8 @@ def line(
 ) -> dict[str, Any]:
     """What there is to tell of this start (now: Unix seconds).
 
-    A box fell back when another system is first in the order than the one that runs.
+    A box fell back when another system is first in the order than the one that runs; or the boot loader did
+    not know the order.
     """
     slot = kernel_argument("zongji.slot", cmdline) or "?"
     told: dict[str, Any] = {
@@ -59,7 +62,10 @@ def line(
         told["fell_back"] = True
         told["failed_slot"] = wanted
         told["failed_version"] = tried[-1]["version"] if tried else _installed_version(wanted)
-        if unhealthy is not None and unhealthy.get("slot", wanted) == wanted:
+        if told["boot_state"] == bootstate.LOST:
+            told["reason"] = STATE_LOST
+            told["log"] = []
+        elif unhealthy is not None and unhealthy.get("slot", wanted) == wanted:
             told["failed_version"] = unhealthy.get("version") or told["failed_version"]
             told["reason"] = unhealthy.get("reason", "unhealthy")
             told["log"] = unhealthy.get("log", [])
@@ -118,11 +124,26 @@ def write_history(lines: list[Mapping[str, Any]], path: Path = HISTORY) -> None:
     part.rename(path)
 
 
-def main() -> int:
-    """Run once, when the disk is mounted."""
+def mend(history: list[Mapping[str, Any]]) -> bootstate.State:
+    """The boot state, mended. With both copies lost the system that ran last is first in the order again.
+
+    What recovery did not begin to do before it was given up is forgotten: whoever ordered it is told, and
+    must not meet it weeks later. Raises OSError.
+    """
     found = bootstate.repair()
+    last = history[-1].get("slot") if history else None
+    if found == bootstate.LOST and last in bootstate.SLOTS:
+        order = (last, *(slot for slot in bootstate.SLOTS if slot != last))
+        bootstate.change(lambda state: replace(state, order=order))
     print(f"boot state: {found}; {bootstate.describe()}")
     state = bootstate.load()
+    if state.recovery and not state.recovery_tries:
+        bootstate.drop_order(Places().config)
+    return state
+
+
+def main() -> int:
+    """Run once, when the disk is mounted."""
     cmdline = CMDLINE.read_text(encoding="utf-8")
     unhealthy = None
     try:
@@ -136,6 +157,12 @@ def main() -> int:
     except OSError as error:
         print(f"the history of starts cannot be read: {error}")
         history = []
+    try:
+        state = mend(history)
+    except OSError as error:
+        print(f"the boot state cannot be used: {error}")
+        running = kernel_argument("zongji.slot", cmdline) or "A"
+        state = replace(bootstate.UNKNOWN, order=(running,))
     told = line(time.time(), cmdline, state, release.read(Places()).version, history, unhealthy)
     if told.get("reason") == STOPPED and history[-1].get("slot") == told["failed_slot"]:
         told["log"] = journal.last_lines(journal.START_BEFORE)

@@ -85,6 +85,7 @@ image esp.vfat {{
     file grub/grub.cfg {{ image = "grub.cfg" }}
     file zongji/state-1 {{ image = "state-1" }}
     file zongji/state-2 {{ image = "state-2" }}
+    file zongji/turn {{ image = "turn" }}
   }}
   size = 64M
 }}

@@ -343,12 +343,12 @@ def test_a_recovery_system_that_does_not_come_up_is_given_up_and_the_start_page_
         box.wait_takes_calls()
         box.sign_in()
         assert box.version() == built.version
-        told = "did not come up in three starts"
+        told = "The recovery system did not come up"
         assert told in box.pages.open("/admin/")
         assert "RECOVERY=1,0" in box.shell("/usr/lib/zongji/bootstate show")
+        box.shell("test ! -e /config/order.json")  # a recovery stick of next month would carry it out
         box.pages.post("/admin/backups/repair", form_at="/admin/", id="forget_recovery")
-        box.shell("until /usr/lib/zongji/bootstate show | grep -q RECOVERY=0; do sleep 0.3; done")
-        box.shell("test ! -e /config/order.json")
+        box.shell("until /usr/lib/zongji/bootstate show | grep -q RECOVERY=0,3; do sleep 0.3; done")
 
 
 LAST_TRY = (

@@ -25,6 +25,7 @@ from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
 from recovery.page import serve
+from recovery.refused import Refused
 from recovery.words import ACTIONS, LANGUAGES, PROBLEMS, WORDS
 
 from .conftest import SERIAL, company
@@ -297,6 +298,47 @@ def test_a_recovery_system_that_comes_up_from_the_disk_has_all_its_starts_again(
     box.from_stick = from_stick
     came_up(desk)
     assert bootstate.load(box.boot).recovery_tries == left
+
+
+@pytest.mark.parametrize("from_stick", [False, True])
+@pytest.mark.parametrize(
+    ("order", "tries", "left"),
+    [
+        ({"action": "factory_reset", "options": {"keep_recordings": False}}, 0, True),
+        ({"action": "factory_reset", "options": {"keep_recordings": False}}, 1, False),
+        ({"action": "factory_reset", "options": {"keep_recordings": False}, "step": 0}, 0, False),
+    ],
+    ids=["given up before it was begun", "just ordered", "begun"],
+)
+def test_what_was_given_up_before_it_was_begun_is_not_done_weeks_later(
+    desk, box, order, tries, left, from_stick
+):
+    box.from_stick = from_stick
+    (box.config / "order.json").write_text(json.dumps(order))
+    bootstate.save(replace(bootstate.load(box.boot), recovery=True, recovery_tries=tries), box.boot)
+    came_up(desk)
+    begin(desk)
+    assert bool(recordings(box)) == left
+    assert not bootstate.load(box.boot).recovery and runner.pending(box) is None
+
+
+def test_what_ends_the_machine_each_time_is_not_begun_for_ever(desk, box, monkeypatch):
+    class PowerCut(Exception):
+        pass
+
+    def cut(*_):
+        raise PowerCut
+
+    (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
+    bootstate.order_recovery(box.boot)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "action", lambda name: runner.Action(lambda *_: "", (cut,)))
+        for _ in range(runner.MOST_BEGINNINGS):
+            with pytest.raises(PowerCut):
+                runner.resume(box, desk.tell)
+        with pytest.raises(Refused) as refused:
+            runner.resume(box, desk.tell)
+    assert refused.value.code == "given_up" and recordings(box)
 
 
 def test_a_recovery_system_without_a_boot_partition_comes_up_all_the_same(desk, box):

@@ -123,7 +123,7 @@ SICK = {
     "config_restored": ({"system": {"states": ["config_restored"]}}, "put back from its copy", ""),
     "recovery_failed": (
         {"system": {"states": ["recovery_failed"]}},
-        "did not come up in three starts",
+        "did not come up",
         "forget_recovery",
     ),
     "boot_state": ({"system": {"boot_state": "lost"}}, "2 of the two copies", ""),
@@ -148,6 +148,8 @@ SICK = {
         ("config_memory", "cannot be used; their copy serves"),
         ("config_defaults", "nor is there a copy that can"),
         ("config_readonly", "takes no changes"),
+        ("recovery_unfinished", "half done"),
+        ("boot_state_unreadable", "The boot state cannot be read"),
     ],
 )
 def test_partitions_that_are_not_there_are_told(states, said):

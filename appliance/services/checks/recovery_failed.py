@@ -1,17 +1,24 @@
-"""Recovery was ordered and does not come up."""
+"""The recovery system does not come up."""
 
 from __future__ import annotations
 
-from appliance.services.checks.model import ERROR, Facts, Finding
+from appliance.services.checks.model import ERROR, WARNING, Facts, Finding
 
 
 def look(facts: Facts) -> Finding | None:
-    """Recovery was ordered and does not come up."""
-    if "recovery_failed" not in (facts.system.get("states") or []):
-        return None
-    return Finding(
-        ERROR,
-        "The recovery system was ordered and did not come up in three starts, so the box runs as before.",
-        "What was ordered waits for the recovery stick: start the box from it. Or give the order up here.",
-        repair="forget_recovery",
-    )
+    """The recovery system does not come up."""
+    states = facts.system.get("states") or []
+    if "recovery_unfinished" in states:
+        return Finding(
+            ERROR,
+            "The recovery system began what was ordered and did not come up again: it is half done.",
+            "Start the box from the recovery stick, which finishes it.",
+        )
+    if "recovery_failed" in states:
+        return Finding(
+            WARNING,
+            "The recovery system did not come up. If something was ordered from it, that was not done.",
+            "Calls go on. For recovery start the box from the recovery stick.",
+            repair="forget_recovery",
+        )
+    return None

@@ -1,4 +1,4 @@
-"""An order that the recovery system does not carry out is given up."""
+"""That the recovery system did not come up has been read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from appliance.services.repairs.model import NOTHING, Tools
 
 
 def run(tools: Tools) -> str:
-    """An order that the recovery system does not carry out is given up."""
+    """That the recovery system did not come up has been read."""
     tools.system("recovery.forget", {})
     return NOTHING

@@ -83,11 +83,14 @@ class Whole:
             raise
 
     def recovery_forget(self, params: ask.Params) -> dict[str, Any]:
-        """Give up what was ordered from a recovery system that does not come up. Raises OSError."""
-        bootstate.clear_recovery()
-        for folder in (self._places.config, bootstate.FOLDER):
-            if (folder / bootstate.ORDER_FILE).exists():
-                files.remove(folder / bootstate.ORDER_FILE)
+        """That recovery did not come up was read; what it did not begin to do is given up. Raises Problem,
+        OSError."""
+        if bootstate.order_begun(self._places.config):
+            raise Problem(
+                "recovery_unfinished", "what recovery has begun must be finished: start the recovery stick"
+            )
+        bootstate.recovery_told()
+        bootstate.drop_order(self._places.config)
         return {}
 
     def log_tail(self, params: ask.Params) -> dict[str, Any]:

@@ -172,7 +172,11 @@ class Daemon:
 
     @staticmethod
     def _confirmed(slot: str) -> bool:
-        return bool(slot) and bootstate.load().slot(slot).confirmed
+        try:
+            return bool(slot) and bootstate.load().slot(slot).confirmed
+        except OSError as error:
+            log.warning("the boot state cannot be read: %s", error)
+            return False
 
     def _spoilt(self) -> bool:
         """Is there no other system that could be started?"""
@@ -200,19 +204,19 @@ class Daemon:
             states.append("data_full")
         if files.takes_nothing(self._places.config):
             states.append("config_readonly")
-        if self._recovery_failed():
-            states.append("recovery_failed")
-        return states
+        return states + self._boot_states()
 
-    @staticmethod
-    def _recovery_failed() -> bool:
-        """Was recovery ordered, and has the boot loader given it up?"""
+    def _boot_states(self) -> list[str]:
+        """Has recovery not come up, and had it begun something? Can the boot state be read at all?"""
         try:
             state = bootstate.load()
+            if state.recovery_tries:
+                return []
+            begun = state.recovery and bootstate.order_begun(self._places.config)
         except OSError as error:
             log.warning("the boot state cannot be read: %s", error)
-            return False
-        return state.recovery and not state.recovery_tries
+            return ["boot_state_unreadable"]
+        return ["recovery_unfinished" if begun else "recovery_failed"]
 
     @staticmethod
     def _carefully(what: Callable[[], None]) -> None:

@@ -147,6 +147,12 @@ def test_an_order_for_recovery_and_its_coming_up_give_it_all_its_starts(folder, 
 
 
 @given(states)
+def test_a_state_that_an_earlier_version_wrote_counts(state):
+    earlier = bootstate.encode(state).replace(b"R_TRY=%d\n" % state.recovery_tries, b"").ljust(1024, b"#")
+    assert bootstate.decode(earlier) == replace(state, recovery_tries=3)
+
+
+@given(states)
 def test_a_copy_reads_back_as_it_was_written_and_fits_its_first_sector(state):
     block = bootstate.encode(state)
     assert bootstate.decode(block) == state

@@ -20,6 +20,8 @@ from image.box.system.server import Server
 
 from .conftest import kernel_addresses
 
+LOAD = bootstate.load
+
 
 @pytest.fixture
 def daemon(places, programs, clock, monkeypatch):
@@ -200,26 +202,55 @@ def test_an_order_for_recovery_is_taken_back_when_the_box_does_not_restart(
     assert state == ["ordered", "cleared"] and not (places.config / "order.json").exists()
 
 
-def test_a_recovery_that_does_not_come_up_is_told_and_its_order_given_up(
-    serve, places, tmp_path, monkeypatch
-):
+@pytest.fixture
+def boot_state(tmp_path, monkeypatch):
+    """A real boot state in a folder, and what it says."""
     folder = tmp_path / "zongji"
-    ordered = replace(bootstate.FRESH, recovery=True, recovery_tries=0)
-    monkeypatch.setattr(bootstate, "FOLDER", folder)
-    monkeypatch.setattr(bootstate, "load", lambda: ordered)
-    cleared = []
-    monkeypatch.setattr(bootstate, "clear_recovery", lambda: cleared.append(True))
     folder.mkdir()
-    for place in (places.config, folder):
+    monkeypatch.setattr(bootstate, "load", lambda given=folder: LOAD(given))
+    for name in ("recovery_told", "order_begun", "drop_order"):
+        real = getattr(bootstate, name)
+        monkeypatch.setattr(bootstate, name, lambda *given, real=real: real(*given, folder))
+    return folder
+
+
+def given_up(folder, recovery=True):
+    bootstate.save(replace(bootstate.FRESH, recovery=recovery, recovery_tries=0), folder)
+
+
+def test_a_recovery_that_did_not_come_up_is_told_until_somebody_has_read_it(serve, places, boot_state):
+    given_up(boot_state)
+    for place in (places.config, boot_state):
         (place / "order.json").write_text('{"action": "reinstall"}')
     client = serve()
     assert client.call("status")["states"] == ["recovery_failed"]
     client.call("recovery.forget")
-    assert cleared and not [*places.config.glob("order.json"), *folder.iterdir()]
-    ordered = replace(ordered, recovery=False)
+    assert not [*places.config.glob("order.json"), *boot_state.glob("order.json")]
     assert client.call("status")["states"] == []
-    ordered = replace(bootstate.FRESH, recovery=True, recovery_tries=1)
-    assert client.call("status")["states"] == []
+    state = LOAD(boot_state)
+    assert (state.recovery, state.recovery_tries) == (False, 3)
+
+
+def test_what_recovery_has_begun_is_told_and_never_forgotten_for_it(serve, places, boot_state):
+    given_up(boot_state)
+    (places.config / "order.json").write_text('{"action": "factory_reset", "step": 1}')
+    client = serve()
+    assert client.call("status")["states"] == ["recovery_unfinished"]
+    with pytest.raises(CallFailed) as refused:
+        client.call("recovery.forget")
+    assert refused.value.code == "recovery_unfinished"
+    assert client.call("status")["states"] == ["recovery_unfinished"]
+    given_up(boot_state, recovery=False)  # the stick has finished it
+    assert client.call("status")["states"] == ["recovery_failed"]
+
+
+def test_a_boot_state_that_cannot_be_read_takes_nothing_else_away(serve, monkeypatch):
+    def load():
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(bootstate, "load", load)
+    status = serve().call("status")
+    assert status["states"] == ["boot_state_unreadable"] and not status["confirmed"]
 
 
 def test_the_log_is_read_line_by_line(serve, programs):

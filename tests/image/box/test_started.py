@@ -11,7 +11,7 @@ import pytest
 
 from appliance.engine.recorder import RESERVE_BYTES
 from appliance.store import StoreError, open_store
-from image.box import configcopy, disk, firstboot, started
+from image.box import bootstate, configcopy, disk, firstboot, started
 from image.box.bootstate import Slot, State
 
 A_CONFIRMED_B_ON_TRIAL = State(9, ("B", "A"), Slot(True, 2), Slot(False, 0))
@@ -52,6 +52,74 @@ def test_what_an_earlier_version_in_that_system_did_says_nothing_about_this_one(
     again = started.line(200.0, ON_A, A_CONFIRMED_B_ON_TRIAL, "0.1.0", [*seen, told], None)
     for one in (told, again):
         assert (one["reason"], one["failed_version"]) == ("stopped_without_a_word", "0.2.0")
+
+
+@pytest.fixture
+def mend(tmp_path, monkeypatch):
+    """mend(state, *slots that ran before) -> the boot state after it; state None: both copies are lost."""
+    boot, config = tmp_path / "zongji", tmp_path / "config"
+    for folder in (boot, config):
+        folder.mkdir()
+    for name in ("repair", "load", "describe"):
+        real = getattr(bootstate, name)
+        monkeypatch.setattr(bootstate, name, lambda folder=boot, real=real: real(folder))
+    for name in ("change", "drop_order"):
+        real = getattr(bootstate, name)
+        monkeypatch.setattr(bootstate, name, lambda what, folder=boot, real=real: real(what, folder))
+    monkeypatch.setattr(started, "Places", lambda: SimpleNamespace(config=config))
+
+    def run(state, *ran):
+        if state is not None:
+            bootstate.save(state, boot)
+        return started.mend([{"slot": slot, "version": "1"} for slot in ran])
+
+    run.config = config
+    return run
+
+
+def test_with_both_copies_lost_the_system_that_ran_last_is_first_again(mend):
+    state = mend(None, "A", "B")
+    assert (state.order, state.b.tries) == (("B", "A"), 3)
+    told = started.line(
+        100.0, ON_A.replace("=ok", "=lost"), state, "0.1.0", [{"slot": "B", "version": "2"}], None
+    )
+    assert (told["fell_back"], told["failed_version"], told["reason"]) == (True, "2", "boot_state_lost")
+
+
+@pytest.mark.parametrize("ran", [(), ("A",), ("?",)])
+def test_with_both_copies_lost_and_nothing_newer_a_is_first(mend, ran):
+    assert mend(None, *ran).order == ("A", "B")
+
+
+@pytest.mark.parametrize(
+    ("tries", "order", "kept"),
+    [
+        (0, {"action": "reinstall"}, False),
+        (0, {"action": "reinstall", "step": 0}, True),
+        (1, {"action": "reinstall"}, True),
+    ],
+)
+def test_what_recovery_was_to_do_is_forgotten_once_it_was_given_up_unless_it_was_begun(
+    mend, tries, order, kept
+):
+    (mend.config / "order.json").write_text(json.dumps(order))
+    mend(replace(A_CONFIRMED_B_ON_TRIAL, recovery=True, recovery_tries=tries), "A")
+    assert (mend.config / "order.json").exists() == kept
+
+
+def test_a_boot_state_that_cannot_be_read_is_no_fall_back(tmp_path, places, monkeypatch, capsys):
+    for name, file in (("HISTORY", "history"), ("UNHEALTHY", "unhealthy"), ("RUNNING", "boot.json")):
+        monkeypatch.setattr(started, name, tmp_path / file)
+    monkeypatch.setattr(started, "CMDLINE", places.kernel_command)
+    monkeypatch.setattr(started, "Places", lambda: places)
+
+    def repair():
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(bootstate, "repair", repair)
+    started.main()
+    told = json.loads((tmp_path / "boot.json").read_text())
+    assert not told["fell_back"] and "cannot be used" in capsys.readouterr().out
 
 
 def test_the_history_survives_a_torn_line_and_keeps_its_length(tmp_path):
