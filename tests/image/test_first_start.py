@@ -2,11 +2,13 @@
 
 import http.client
 import re
+from dataclasses import replace
 
 import pytest
 
+from image.box import bootstate
 from tests.image.livebox import Box
-from tests.image.vm import Vm, overlay
+from tests.image.vm import Vm, overlay, run
 
 
 def test_the_first_start_ends_in_a_claimed_box_that_takes_calls(running, built):
@@ -20,6 +22,14 @@ def test_the_first_start_ends_in_a_claimed_box_that_takes_calls(running, built):
     assert int(box.shell("df -BM --output=size /data | tail -1").strip().rstrip("M")) > 3500
     # Root cannot be changed, not even by root.
     assert "Read-only file system" in box.shell("touch /etc/x 2>&1", check=False)
+
+
+def test_the_image_holds_every_file_of_the_boot_state(built, tmp_path):
+    run("mcopy", "-s", "-i", f"{built.image}@@2M", "::/zongji", tmp_path)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "zongji").iterdir()}
+    assert files[bootstate.TURN] == bootstate.encode_turn("A")
+    first, second = (bootstate.decode(files[name]) for name in bootstate.COPIES)
+    assert second == replace(first, seq=first.seq + 1)
 
 
 def test_13_a_box_started_by_efi_takes_calls_and_is_claimed_by_its_code_alone(built, tmp_path, figures):
