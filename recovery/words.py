@@ -92,6 +92,9 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "no_bundle": {"zh": "U 盘上没有更新包"},
     "which_bundle": {"zh": "U 盘上有多个更新包，请指定文件名"},
     "bad_bundle": {"zh": "更新包不被接受"},
+    "bundle_clock": {
+        "zh": "更新包签名的时间不对；请在固件设置（BIOS）里校准本机时钟，若时钟无误，请换用较新的更新包"
+    },
     "not_installed": {"zh": "更新包未安装"},
     "no_database": {"zh": "本机还没有数据库，请用屏幕上的认领码认领"},
     "stick_small": {"zh": "U 盘空间不足"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from image.box import bootstate, commands
+from image.box.update.bundle import wrong_time
 from recovery.box import Box, Tell
 from recovery.refused import Refused
 from recovery.runner import Action, Options
@@ -36,6 +38,13 @@ def plan(box: Box, options: Options) -> str:
     box.slot("A")
     box.need_boot()
     status, text = box.run("rauc", "info", str(path), timeout_s=300)
+    if status and wrong_time(text):
+        now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+        raise Refused(
+            "bundle_clock",
+            f"{path.name} is refused, by its times its signature is not valid ({commands.last_line(text)}); "
+            f"this box has {now} UTC: set its clock in the firmware's setup; if it is right, use a newer bundle",
+        )
     if status:
         raise Refused(
             "bad_bundle",

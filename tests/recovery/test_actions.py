@@ -280,6 +280,9 @@ def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(bo
         (1, "signature verification failed\n") if command[0] == "rauc" else real(*command, **more)
     )
     assert refusal(box, "install", file="new.raucb") == "bad_bundle"
+    said = "signature verification failed: Verify error: certificate is not yet valid\n"
+    box.run = lambda *command, **more: (1, said) if command[0] == "rauc" else real(*command, **more)
+    assert refusal(box, "install", file="new.raucb") == "bundle_clock"
 
 
 def test_restart_lets_the_confirmed_systems_try_again(box):

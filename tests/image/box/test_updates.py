@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import time
 from dataclasses import replace
 from typing import ClassVar
 
@@ -138,6 +139,22 @@ def test_a_bundle_of_somebody_else_is_refused(places, programs, box, bring, tmp_
     foreign = Maker(tmp_path, "stranger").bundle(tmp_path / "x.raucb").read_bytes()
     state = install(places, box, bring(foreign), now=True, downgrade_consent=True)
     assert state["problem"]["code"] == "bundle_foreign" and not written(programs)
+
+
+def test_the_time_that_counts_is_the_signers_whatever_the_clock_says(places, programs, box, bring, tmp_path):
+    maker = Maker(tmp_path, "timed")
+    now = int(time.time())
+    maker.valid(now - 1, now + 3)
+    maker.trusted_by(programs, PROGRESS)
+    data = maker.bundle(tmp_path / "x.raucb").read_bytes()
+    time.sleep(max(0.0, now + 4.1 - time.time()))
+    # What is past its time, or not there yet by a clock of 1970, was signed in time all the same.
+    assert install(places, box, bring(data), now=True)["state"] == "rebooting"
+    for begin, end in ((now + 86400, now + 2 * 86400), (now - 2 * 86400, now - 86400)):
+        maker.valid(begin, end)
+        state = install(places, box, bring(maker.bundle(tmp_path / "x.raucb").read_bytes()), now=True)
+        assert state["problem"]["code"] == "bundle_clock", state
+    assert box.reboots == 1
 
 
 @pytest.mark.parametrize(
