@@ -43,7 +43,8 @@ def plan(box: Box, options: Options) -> str:
         raise Refused(
             "bundle_clock",
             f"{path.name} is refused, by its times its signature is not valid ({commands.last_line(text)}); "
-            f"this box has {now} UTC: set its clock in the firmware's setup; if it is right, use a newer bundle",
+            f"this box has {now} UTC: set its clock in the firmware's setup, or, if it is right, use a newer "
+            "bundle",
         )
     if status:
         raise Refused(
