@@ -30,8 +30,8 @@ WORDS: dict[str, dict[str, str]] = {
         "zh": "请输入允许清空的磁盘型号或序列号",
     },
     "erase": {
-        "en": "If it has this product and its data may go, type erase; else Enter",
-        "zh": "如该磁盘已有本产品且数据可删除，请输入 erase，否则回车",
+        "en": "If there is anything on it and it may go, type erase; else Enter",
+        "zh": "如该磁盘上有数据且可删除，请输入 erase，否则回车",
     },
     "unsealed": {
         "en": "If it has no seal and you know where it comes from, type unsealed; else Enter",
@@ -104,7 +104,7 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "no_image": {"zh": "U 盘上应有且只有一个磁盘映像，或指定其文件名"},
     "not_an_image": {"zh": "此文件不是本产品的磁盘映像"},
     "disk_not_named": {"zh": "请用序列号指明允许清空的磁盘"},
-    "has_data": {"zh": "该磁盘已有本产品，重装可保留其数据，输入 erase 则删除"},
+    "has_data": {"zh": "该磁盘上已有数据，输入 erase 则全部删除；如已有本产品，重装可保留其数据"},
     "never_started": {"zh": "本机从未启动过，请先从自身磁盘启动一次"},
     "unknown_action": {"zh": "没有这项操作"},
     "bad_option": {"zh": "选项有误"},

@@ -341,7 +341,7 @@ def disk_image(path, sectors):
 def foreign(box, tmp_path):
     device = tmp_path / "sdb"
     device.write_bytes(b"family photos" * 1_000_000)
-    disk = Disk(device, device.stat().st_size, "WD Blue", "WD-777", {"Windows": device})
+    disk = Disk(device, device.stat().st_size, "WD Blue", "WD-777")
     box.disks = (*box.disks, disk)
     return disk
 
@@ -355,6 +355,56 @@ def test_somebody_elses_disk_is_written_only_when_its_owner_names_it(box, foreig
     assert foreign.path.read_bytes() == before
     runner.run(box, "write_image", {"disk_serial": "WD-777"}, quiet)
     assert foreign.path.read_bytes()[: len(content)] == content
+
+
+def made(device, *command):
+    """A file system as its own program makes it."""
+    with device.open("r+b") as file:
+        file.truncate(0)
+        file.truncate(16 << 20)
+    subprocess.run([*command, str(device)], check=True, capture_output=True)
+
+
+MKFS = {
+    "ext4": ("/usr/sbin/mkfs.ext4", "-q", "-L", "My \x1b[2JPhotos"),
+    "vfat": ("/usr/sbin/mkfs.vfat", "-n", "PHOTOS"),
+}
+
+
+@pytest.mark.parametrize("kind", MKFS)
+def test_a_disk_with_somebodys_data_is_erased_only_at_a_word_of_its_own(box, foreign, tmp_path, kind):
+    disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    made(foreign.path, *MKFS[kind])
+    before = foreign.path.read_bytes()
+    wanted = {"disk_serial": "WD-777"}
+    with pytest.raises(Refused) as refused:
+        runner.run(box, "write_image", wanted, quiet)
+    assert refused.value.code == "has_data" and f"sdb {kind} " in refused.value.text
+    assert "photos" in refused.value.text.lower() and refused.value.text.isprintable()
+    assert refusal(box, "write_image", **wanted, erase="yes") == "has_data"
+    assert foreign.path.read_bytes() == before
+    assert f"sdb {kind}" in runner.plan(box, "write_image", wanted | {"erase": True})
+    runner.run(box, "write_image", wanted | {"erase": True}, quiet)
+    assert foreign.path.read_bytes()[512:520] == b"EFI PART"
+
+
+def test_partitions_are_named_whatever_is_in_them(box, foreign, tmp_path):
+    disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    parts = tuple(tmp_path / f"sdb{number}" for number in (1, 2))
+    for part in parts:
+        part.write_bytes(bytes(1 << 20))
+    made(parts[0], *MKFS["vfat"])
+    disk = Disk(foreign.path, foreign.size, "WD Blue", "WD-777", {"Windows": parts[0]}, parts)
+    box.disks = (box.disk, disk)
+    with pytest.raises(Refused, match="sdb1 Windows vfat PHOTOS; sdb2 no known file system") as refused:
+        runner.plan(box, "write_image", {"disk_serial": "WD-777"})
+    assert refused.value.code == "has_data"
+    box.disks = (Disk(foreign.path, foreign.size, "WD Blue", "WD-777"),)
+    assert "all that is on it" not in runner.plan(box, "write_image", {"disk_serial": "WD-777"})
+    for status, word in ((8, "more than one kind"), (4, "cannot be read")):
+        box.run = lambda *command, status=status, **more: (status, "")
+        with pytest.raises(Refused, match=word):
+            runner.plan(box, "write_image", {"disk_serial": "WD-777"})
 
 
 def test_a_disk_that_is_smaller_than_the_image_is_refused(box, foreign):
