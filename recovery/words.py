@@ -33,6 +33,10 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "If there is anything on it and it may go, type erase; else Enter",
         "zh": "如该磁盘上有数据且可删除，请输入 erase，否则回车",
     },
+    "older": {
+        "en": "If it is an older version and that is meant, type older; else Enter",
+        "zh": "如确需退回旧版本，请输入 older，否则回车",
+    },
     "unsealed": {
         "en": "If it has no seal and you know where it comes from, type unsealed; else Enter",
         "zh": "如备份没有封印且来源可靠，请输入 unsealed，否则回车",
@@ -92,6 +96,7 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "no_bundle": {"zh": "U 盘上没有更新包"},
     "which_bundle": {"zh": "U 盘上有多个更新包，请指定文件名"},
     "bad_bundle": {"zh": "更新包不被接受"},
+    "downgrade": {"zh": "更新包的版本较旧，之后录入的数据旧版本可能看不到；确需退回请输入 older"},
     "bundle_clock": {
         "zh": "更新包签名的时间不对；请在固件设置（BIOS）里校准本机时钟，若时钟无误，请换用较新的更新包"
     },
