@@ -326,7 +326,9 @@ def _apart_from_products(hz: Samples, length: float, size: int) -> Samples:
     products = np.minimum(turn, SAMPLE_RATE_HZ - turn) * (size / SAMPLE_RATE_HZ)
     reach = 2.0 * size / length
     apart: Samples = np.ones(size // 2 + 1, np.float32)
-    for first, last in zip(np.ceil(products - reach).tolist(), np.floor(products + reach).tolist(), strict=True):
+    for first, last in zip(
+        np.ceil(products - reach).tolist(), np.floor(products + reach).tolist(), strict=True
+    ):
         apart[max(int(first), 0) : int(last) + 1] = 0.0
     return apart
 
