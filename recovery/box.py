@@ -30,13 +30,14 @@ Tell = Callable[[str, int | None], None]
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk of the machine. labels: GPT label -> device."""
+    """A disk of the machine. labels: GPT label -> device. parts: devices of all partitions, of any kind."""
 
     path: Path
     size: int
     model: str
     serial: str
     labels: Mapping[str, Path] = field(default_factory=dict)
+    parts: tuple[Path, ...] = ()
 
     @property
     def ours(self) -> bool:

@@ -19,7 +19,7 @@ class Choice:
     serial: bool = False
 
 
-_ASKS = {"restore": ("file", "key", "unsealed"), "write_image": ("disk", "erase")}
+_ASKS = {"restore": ("file", "key", "unsealed"), "install": ("older",), "write_image": ("disk", "erase")}
 CHOICES = tuple(
     Choice(
         key,
@@ -32,8 +32,9 @@ CHOICES = tuple(
 )
 OPTION = {"disk": "disk_serial"}
 """What is asked -> name of the option, where that differs."""
-AS_A_WORD = ("erase", "unsealed")
-"""Asked and typed: erase a disk that has the product and its data, take a backup without a seal."""
+AS_A_WORD = ("erase", "unsealed", "older")
+"""Asked and typed: erase a disk with all that is on it, take a backup without a seal, go back to an older
+version."""
 
 
 def with_answers(choice: Choice, answers: dict[str, str]) -> Options:

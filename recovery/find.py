@@ -42,8 +42,11 @@ def disks(sys_block: Path = SYS) -> list[Disk]:
         if SKIPPED.match(entry.name) or not size:
             continue
         labels = box_disk.partitions(entry.name, sys_block)
+        parts = tuple(
+            Path("/dev") / one.parent.name for one in sorted(entry.glob(f"{entry.name}*/partition"))
+        )
         model = _text(entry / "device" / "model")
-        found.append(Disk(Path("/dev") / entry.name, size, model, _serial(entry), labels))
+        found.append(Disk(Path("/dev") / entry.name, size, model, _serial(entry), labels, parts))
     return found
 
 

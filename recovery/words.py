@@ -30,8 +30,12 @@ WORDS: dict[str, dict[str, str]] = {
         "zh": "请输入允许清空的磁盘型号或序列号",
     },
     "erase": {
-        "en": "If it has this product and its data may go, type erase; else Enter",
-        "zh": "如该磁盘已有本产品且数据可删除，请输入 erase，否则回车",
+        "en": "If there is anything on it and it may go, type erase; else Enter",
+        "zh": "如该磁盘上有数据且可删除，请输入 erase，否则回车",
+    },
+    "older": {
+        "en": "If it is an older version and that is meant, type older; else Enter",
+        "zh": "如确需退回旧版本，请输入 older，否则回车",
     },
     "unsealed": {
         "en": "If it has no seal and you know where it comes from, type unsealed; else Enter",
@@ -92,6 +96,10 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "no_bundle": {"zh": "U 盘上没有更新包"},
     "which_bundle": {"zh": "U 盘上有多个更新包，请指定文件名"},
     "bad_bundle": {"zh": "更新包不被接受"},
+    "downgrade": {"zh": "更新包的版本较旧，之后录入的数据旧版本可能看不到；确需退回请输入 older"},
+    "bundle_clock": {
+        "zh": "更新包签名的时间不对；请在固件设置（BIOS）里校准本机时钟，若时钟无误，请换用较新的更新包"
+    },
     "not_installed": {"zh": "更新包未安装"},
     "no_database": {"zh": "本机还没有数据库，请用屏幕上的认领码认领"},
     "stick_small": {"zh": "U 盘空间不足"},
@@ -101,7 +109,7 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "no_image": {"zh": "U 盘上应有且只有一个磁盘映像，或指定其文件名"},
     "not_an_image": {"zh": "此文件不是本产品的磁盘映像"},
     "disk_not_named": {"zh": "请用序列号指明允许清空的磁盘"},
-    "has_data": {"zh": "该磁盘已有本产品，重装可保留其数据，输入 erase 则删除"},
+    "has_data": {"zh": "该磁盘上已有数据，输入 erase 则全部删除；如已有本产品，重装可保留其数据"},
     "never_started": {"zh": "本机从未启动过，请先从自身磁盘启动一次"},
     "unknown_action": {"zh": "没有这项操作"},
     "bad_option": {"zh": "选项有误"},

@@ -71,6 +71,10 @@ WORDS: dict[str, str] = {
     "bundle_foreign": N_(
         "The update is not signed by this product’s maker. It was refused and nothing was changed."
     ),
+    "bundle_clock": N_(
+        "By its times the update’s signature is not valid. Nothing was changed: set the clock on the page "
+        "Time and try again; if the clock is right, ask the maker for an update signed anew."
+    ),
     "bundle_unreadable": N_("The update’s description cannot be read; fetch it again."),
     "bundle_refused": N_("The update cannot be read: %(detail)s"),
     "wrong_product": N_("This update is for another product (%(theirs)s)."),

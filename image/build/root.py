@@ -151,7 +151,6 @@ def _venv(target: Path) -> None:
         "from appliance.cli.main import main\n\nsys.exit(main())\n"
     )
     entry.chmod(0o755)
-    (target / "usr/bin/zongji").symlink_to("/usr/lib/zongji/venv/bin/zongji")
 
 
 def _product(site: Path, number: str) -> None:

@@ -1,12 +1,14 @@
 """Put the product on a disk that has not had it: writes a disk image from the stick.
 
-Everything on that disk is lost, so its owner says which one is meant by its model or serial number.
+Everything on that disk is lost, so its owner says which one is meant by its model or serial number, and where
+there is anything on it, that it may go.
 """
 
 from __future__ import annotations
 
 import gzip
 import lzma
+import re
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -16,6 +18,10 @@ from recovery.refused import Refused
 from recovery.runner import Action, Options
 
 SUFFIXES = (".img", ".img.gz", ".img.xz")
+NOTHING = 2
+"""Exit status of blkid that knows of nothing on a device."""
+UNTOLD = {8: "data of more than one kind"}
+CANNOT_BE_READ = "cannot be read"
 
 
 def image(box: Box, options: Options) -> Path:
@@ -67,12 +73,37 @@ def plan(box: Box, options: Options) -> str:
         raise Refused(
             "too_small", f"the disk {disk.model} has {disk.size >> 20} MB, {need >> 20} MB are needed"
         )
-    if disk.ours and options.get("erase") is not True:
+    erase = options.get("erase") is True
+    if disk.ours and not erase:
         raise Refused(
             "has_data",
             "this disk has this product on it already; reinstall keeps its data, the word erase deletes it",
         )
-    return f"erase the disk {disk.model} {disk.serial} and write {path.name} to it"
+    found = "; ".join(contents(box, disk))
+    if found and not erase:
+        raise Refused("has_data", f"there is something on this disk, the word erase deletes it: {found}")
+    what = f" with all that is on it ({found})" if found else ""
+    return f"erase the disk {disk.model} {disk.serial}{what} and write {path.name} to it"
+
+
+def contents(box: Box, disk: Disk) -> list[str]:
+    """What is on a disk, in words: its partitions, and file systems and the like, also without partitions."""
+    labels = {device: label for label, device in disk.labels.items()}
+    found = []
+    for device in (disk.path, *disk.parts):
+        status, text = box.run("blkid", "-p", "-o", "export", str(device))
+        told = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)) if status == 0 else {}
+        kind = told.get("TYPE", "") if status in (0, NOTHING) else UNTOLD.get(status, CANNOT_BE_READ)
+        if kind or device != disk.path:
+            name = labels.get(device) or told.get("PART_ENTRY_NAME", "")
+            words = [device.name, name, kind or "no known file system", told.get("LABEL", "")]
+            found.append(" ".join(_plain(word) for word in words if word))
+    return found
+
+
+def _plain(text: str) -> str:
+    """Of a label that anybody may have given: nothing that a terminal obeys."""
+    return "".join(one for one in re.sub(r"\\(.)", r"\1", text) if one.isprintable())
 
 
 def _let_go(box: Box, disk: Disk) -> None:

@@ -64,7 +64,11 @@ def box(tmp_path):
         if Path(command[0]).name == "zongji":
             more.pop("uid", None)
             return really_run(*command, **more)
-        if command[0] in ("systemctl", "systemd-run", "rauc"):
+        if command[0] == "mount":
+            return 32, "no file system"
+        if command[:2] == ("rauc", "info"):
+            return 0, 'rauc-Message: verified\n{"compatible":"zongji-amd64","version":"0.3.0"}\n'
+        if command[0] in ("systemctl", "systemd-run", "rauc", "umount"):
             return 0, ""
         return really_run(*command, **more)
 

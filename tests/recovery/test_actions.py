@@ -9,6 +9,7 @@ import struct
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -259,10 +260,12 @@ def test_the_support_bundle_lands_on_the_stick(box):
 def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(box, tmp_path, monkeypatch):
     devices = tmp_path / "dev-zongji"
     monkeypatch.setattr("recovery.actions.install.DEVICES", devices)
+    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
+    monkeypatch.setattr("recovery.actions.install.CONSENT", tmp_path / "consent")
     assert refusal(box, "install") == "no_bundle"
     (box.stick / "new.raucb").write_bytes(b"bundle")
     runner.run(box, "install", {}, quiet)
-    service, install, stop = box.ran[-3:]
+    service, _, install, stop = box.ran[-4:]
     assert service[0] == "systemd-run" and service[-3:] == ("rauc", "service", "--override-boot-slot=A")
     assert install == ("rauc", "install", str(box.stick / "new.raucb")) and stop[:2] == ("systemctl", "stop")
     assert {path.name: path.readlink() for path in devices.iterdir()} == {
@@ -280,6 +283,78 @@ def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(bo
         (1, "signature verification failed\n") if command[0] == "rauc" else real(*command, **more)
     )
     assert refusal(box, "install", file="new.raucb") == "bad_bundle"
+    said = "signature verification failed: Verify error: certificate is not yet valid\n"
+    box.run = lambda *command, **more: (1, said) if command[0] == "rauc" else real(*command, **more)
+    assert refusal(box, "install", file="new.raucb") == "bundle_clock"
+
+
+@pytest.fixture
+def slots(box, tmp_path, monkeypatch):
+    """Versions of the systems A and B, as they are found when they are mounted; "" cannot be mounted."""
+    found, place, consent = {"A": "0.2.0", "B": "0.1.0"}, tmp_path / "slot", tmp_path / "consent"
+    monkeypatch.setattr("recovery.actions.install.DEVICES", tmp_path / "dev-zongji")
+    monkeypatch.setattr("recovery.actions.install.MOUNTED", place)
+    monkeypatch.setattr("recovery.actions.install.CONSENT", consent)
+    real, found["told"] = box.run, []
+
+    def run(*command, **more):
+        if command[0] == "mount":
+            version = found["A" if command[-2] == str(box.slot("A")) else "B"]
+            release = place / "usr/lib/zongji/release"
+            release.parent.mkdir(parents=True, exist_ok=True)
+            release.write_text(f"PRODUCT=zongji\nHARDWARE=amd64\nVERSION={version}\nSCHEMA=1\nBUILD=x\n")
+            return (0, "") if version else (32, "")
+        if command[:2] == ("rauc", "install"):
+            found["told"].append(consent.read_text())
+        return real(*command, **more)
+
+    box.run = run
+    (box.stick / "new.raucb").write_bytes(b"bundle of 0.3.0")
+    return found
+
+
+OLD, NEW = "older than 0.4.0", "install new.raucb, version 0.3.0"
+
+
+@pytest.mark.parametrize(
+    ("versions", "confirmed", "said"),
+    [
+        (("0.2.0", "0.4.0"), (True, True), NEW),  # A is first: the box went back to it before
+        (("0.4.0", "0.2.0"), (True, True), OLD),
+        (("0.4.0", "0.2.0"), (False, True), NEW),  # 0.4.0 was on trial
+        (("", "0.4.0"), (True, True), OLD),
+        (("0.4.0", ""), (False, True), OLD),
+        (("0.2.0", "0.4.0"), (False, False), OLD),
+        (("0.3.0", "0.3.0-rc1"), (True, True), NEW),
+        (("", ""), (True, True), NEW),
+    ],
+)
+def test_going_back_needs_a_word_whatever_the_version_of_recovery(box, slots, versions, confirmed, said):
+    slots["A"], slots["B"] = versions
+    state = [bootstate.Slot(one, 0) for one in confirmed]
+    bootstate.save(bootstate.State(9, ("A", "B"), *state), box.boot)
+    if said is OLD:
+        with pytest.raises(Refused, match=OLD) as refused:
+            runner.run(box, "install", {"older": "yes"}, quiet)
+        assert refused.value.code == "downgrade" and not slots["told"]
+        assert "go back from version 0.4.0 to 0.3.0" in runner.plan(box, "install", {"older": True})
+    else:
+        assert said in runner.plan(box, "install", {})
+    runner.run(box, "install", {"older": said is OLD}, quiet)
+    assert slots["told"] == ["0.3.0"], "what the bundle itself asks for, with the version of recovery"
+    assert not (box.stick.parent.parent / "consent").exists()
+
+
+def test_without_a_system_that_can_be_read_recoverys_own_version_counts(box, slots, monkeypatch):
+    slots["A"] = slots["B"] = ""
+    monkeypatch.setattr("recovery.actions.install.release.read", lambda _: SimpleNamespace(version="0.5.0"))
+    assert refusal(box, "install") == "downgrade"
+
+
+def test_a_bundle_that_says_nothing_of_itself_is_refused(box, slots):
+    real = box.run
+    box.run = lambda *command, **more: (0, "{}") if command[0] == "rauc" else real(*command, **more)
+    assert refusal(box, "install") == "bad_bundle"
 
 
 def test_restart_lets_the_confirmed_systems_try_again(box):
@@ -338,7 +413,7 @@ def disk_image(path, sectors):
 def foreign(box, tmp_path):
     device = tmp_path / "sdb"
     device.write_bytes(b"family photos" * 1_000_000)
-    disk = Disk(device, device.stat().st_size, "WD Blue", "WD-777", {"Windows": device})
+    disk = Disk(device, device.stat().st_size, "WD Blue", "WD-777")
     box.disks = (*box.disks, disk)
     return disk
 
@@ -352,6 +427,56 @@ def test_somebody_elses_disk_is_written_only_when_its_owner_names_it(box, foreig
     assert foreign.path.read_bytes() == before
     runner.run(box, "write_image", {"disk_serial": "WD-777"}, quiet)
     assert foreign.path.read_bytes()[: len(content)] == content
+
+
+def made(device, *command):
+    """A file system as its own program makes it."""
+    with device.open("r+b") as file:
+        file.truncate(0)
+        file.truncate(16 << 20)
+    subprocess.run([*command, str(device)], check=True, capture_output=True)
+
+
+MKFS = {
+    "ext4": ("/usr/sbin/mkfs.ext4", "-q", "-L", "My \x1b[2JPhotos"),
+    "vfat": ("/usr/sbin/mkfs.vfat", "-n", "PHOTOS"),
+}
+
+
+@pytest.mark.parametrize("kind", MKFS)
+def test_a_disk_with_somebodys_data_is_erased_only_at_a_word_of_its_own(box, foreign, tmp_path, kind):
+    disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    made(foreign.path, *MKFS[kind])
+    before = foreign.path.read_bytes()
+    wanted = {"disk_serial": "WD-777"}
+    with pytest.raises(Refused) as refused:
+        runner.run(box, "write_image", wanted, quiet)
+    assert refused.value.code == "has_data" and f"sdb {kind} " in refused.value.text
+    assert "photos" in refused.value.text.lower() and refused.value.text.isprintable()
+    assert refusal(box, "write_image", **wanted, erase="yes") == "has_data"
+    assert foreign.path.read_bytes() == before
+    assert f"sdb {kind}" in runner.plan(box, "write_image", wanted | {"erase": True})
+    runner.run(box, "write_image", wanted | {"erase": True}, quiet)
+    assert foreign.path.read_bytes()[512:520] == b"EFI PART"
+
+
+def test_partitions_are_named_whatever_is_in_them(box, foreign, tmp_path):
+    disk_image(box.stick / "zongji.img.gz", 12 << 11)
+    parts = tuple(tmp_path / f"sdb{number}" for number in (1, 2))
+    for part in parts:
+        part.write_bytes(bytes(1 << 20))
+    made(parts[0], *MKFS["vfat"])
+    disk = Disk(foreign.path, foreign.size, "WD Blue", "WD-777", {"Windows": parts[0]}, parts)
+    box.disks = (box.disk, disk)
+    with pytest.raises(Refused, match="sdb1 Windows vfat PHOTOS; sdb2 no known file system") as refused:
+        runner.plan(box, "write_image", {"disk_serial": "WD-777"})
+    assert refused.value.code == "has_data"
+    box.disks = (Disk(foreign.path, foreign.size, "WD Blue", "WD-777"),)
+    assert "all that is on it" not in runner.plan(box, "write_image", {"disk_serial": "WD-777"})
+    for status, word in ((8, "more than one kind"), (4, "cannot be read")):
+        box.run = lambda *command, status=status, **more: (status, "")
+        with pytest.raises(Refused, match=word):
+            runner.plan(box, "write_image", {"disk_serial": "WD-777"})
 
 
 def test_a_disk_that_is_smaller_than_the_image_is_refused(box, foreign):

@@ -23,6 +23,7 @@ def machine(tmp_path):
         for number, label in enumerate(labels, 1):
             part = disk / f"{name}{number}"
             part.mkdir()
+            (part / "partition").write_text(f"{number}\n")
             (part / "uevent").write_text(f"MAJOR=8\nDEVNAME={part.name}\nPARTNAME={label}\n")
 
     add.block = block
@@ -41,6 +42,7 @@ def test_a_disk_of_ours_is_told_from_any_other(machine, tmp_path):
     ours, other = find.disks(machine.block)
     assert ours.ours and ours.size == 2048 * 512 and ours.labels["rootfs-a"] == Path("/dev/sda4")
     assert ours.names == {"SSD 64", "S123"}
+    assert other.parts == (Path("/dev/sdb1"), Path("/dev/sdb2"))
     assert not other.ours and other.names == {"WD Blue", "WD-777"}
 
 

@@ -31,7 +31,8 @@ class Bundle:
 
 
 def look(path: Path) -> Bundle:
-    """Check the signature and read the manifest. Raises Problem: truncated, foreign, tampered; OSError."""
+    """Check the signature and read the manifest. Raises Problem: truncated, foreign, tampered, clock;
+    OSError."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
@@ -70,9 +71,22 @@ def verify_content(path: Path) -> None:
         ) from error
 
 
+def wrong_time(text: str) -> bool:
+    """Does RAUC say that the certificate is not valid yet, or not any more?"""
+    lowered = text.lower()
+    return any(words in lowered for words in ("certificate is not yet valid", "certificate has expired"))
+
+
 def _refusal(text: str) -> Problem:
     reason = commands.last_line(text)
     lowered = text.lower()
+    if wrong_time(text):
+        return Problem(
+            "bundle_clock",
+            f"by its times the update's signature is not valid ({reason.rpartition(': ')[2]}); nothing was "
+            "changed: set the box's clock; if it is right, ask the maker for an update signed anew",
+            detail=reason,
+        )
     if "invalid bundle format" in lowered or ("not a multiple" in lowered and "verif" not in lowered):
         return Problem(
             "bundle_truncated", f"this is no whole update file: {reason}; fetch it again", detail=reason

@@ -2,12 +2,14 @@
 
 installed ──► on trial (slot not confirmed) ──► confirmed
                     └──► fell back: the old slot runs again, with the reason that the new one left
+confirmed ──► fell back: the same, whenever that happens
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from image.box import files
@@ -72,8 +74,11 @@ def settle(places: Places, slot: str, confirmed: bool, rebooted: bool, spoilt: b
     """Compare what was expected with what runs. rebooted: this is a later boot than the installation's.
     spoilt: the other system cannot be started. Raises OSError.
     """
+    if not slot or not rebooted:
+        return
     found = pending(places)
-    if found is None or not slot or not rebooted:
+    if found is None:
+        _left_later(places)
         return
     version = str(found.get("version", ""))
     if slot == found.get("slot"):
@@ -83,18 +88,64 @@ def settle(places: Places, slot: str, confirmed: bool, rebooted: bool, spoilt: b
         return
     if found.get("written") is False:
         note(places, "failed", version, problem=interrupted(spoilt).as_dict())
+        _heard(places, _why(places))
         forget(places)
         return
     told = _why(places)
     fits = told.get("fell_back") is True and told.get("failed_slot") == found.get("slot")
-    reason = str(told.get("reason") or NEVER_STARTED) if fits else NEVER_STARTED
-    lines = [str(line) for line in told.get("log", [])][-LOG_LINES:] if fits else []
-    note(places, "fell_back", version, reason=reason, log=lines)
+    _tell(places, version, told if fits else {})
+    _heard(places, told)
+    forget(places)
+
+
+def _left_later(places: Places) -> None:
+    """Nothing was expected: was a system that had been confirmed left before this start? Told once, though
+    every start from now on finds the same system first in the order. Raises OSError."""
+    if (places.run / "fall-back-heard").exists():
+        return
+    told = _why(places)
+    if told.get("fell_back") is True and not _same(_event(places, told), _last_heard(places)):
+        _tell(places, str(told.get("failed_version") or "?"), told)
+    _heard(places, told)
+
+
+def _tell(places: Places, version: str, told: Mapping[str, Any]) -> None:
+    reason = str(told.get("reason") or NEVER_STARTED)
+    lines = [str(line) for line in told.get("log") or []][-LOG_LINES:]
     files.write_json(
         places.system / "fell-back.json",
         {"version": version, "reason": reason, "log": lines, "at": time.time()},
     )
-    forget(places)
+    note(places, "fell_back", version, reason=reason, log=lines)
+
+
+def _event(places: Places, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was left, and when it had been started last; None where no start of it is known (any more)."""
+    slot = told.get("failed_slot")
+    starts = files.read_lines(places.system / "boot-history.jsonl")
+    times = [line.get("at") for line in starts if line.get("slot") == slot]
+    return {"slot": slot, "version": told.get("failed_version"), "started": times[-1] if times else None}
+
+
+def _same(event: Mapping[str, Any], heard: Mapping[str, Any]) -> bool:
+    same = all(event[name] == heard.get(name) for name in ("slot", "version"))
+    return same and event["started"] in (None, heard.get("started"))
+
+
+def _last_heard(places: Places) -> dict[str, Any]:
+    try:
+        return files.read_json(places.system / "fall-back-heard.json") or {}
+    except (OSError, ValueError) as error:
+        log.warning("which fall-back was told last cannot be read: %s", error)
+        return {}
+
+
+def _heard(places: Places, told: Mapping[str, Any]) -> None:
+    """This start's fall-back, if there was one, is told. Raises OSError."""
+    event = _event(places, told) if told.get("fell_back") is True else None
+    if event is not None and not _same(event, _last_heard(places)):
+        files.write_json(places.system / "fall-back-heard.json", event)
+    (places.run / "fall-back-heard").touch()
 
 
 def fell_back(places: Places) -> dict[str, Any] | None:

@@ -1,6 +1,9 @@
 """Real update bundles, made and signed by RAUC itself."""
 
+import re
 import subprocess
+import time
+from pathlib import Path
 
 RAUC = "/usr/bin/rauc"
 """The real one, whatever stands in for it on PATH."""
@@ -14,14 +17,23 @@ format=verity
 [image.rootfs]
 filename=root.img
 """
-SYSTEM = """[system]
-compatible=zongji-amd64
-bootloader=noop
-[keyring]
-path={keyring}
-[slot.rootfs.0]
-device=/dev/null
-bootname=A
+SYSTEM = (Path(__file__).parents[3] / "image/rootfs/etc/rauc/system.conf").read_text()
+"""The box's own configuration."""
+
+
+CA = """[ca]
+default_ca=this
+[this]
+database=index.txt
+serial=serial
+new_certs_dir=.
+default_md=sha256
+policy=policy
+x509_extensions=extensions
+[policy]
+commonName=supplied
+[extensions]
+basicConstraints=critical,CA:TRUE
 """
 
 
@@ -35,6 +47,18 @@ class Maker:
         words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9000"
         files = ["-keyout", str(self._key), "-out", str(self.certificate), "-subj", f"/O=T/CN={name}"]
         subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True)
+
+    def valid(self, begin, end):
+        """From now on its certificate is valid between these two (Unix seconds)."""
+        for name in ("index.txt", "serial"):
+            (self.folder / name).write_text("01\n" if name == "serial" else "")
+        (self.folder / "ca.conf").write_text(CA)
+        request = ["req", "-new", "-key", "key.pem", "-out", "request.pem", "-subj", "/CN=timed"]
+        times = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(one)) for one in (begin, end)]
+        made = ["-startdate", times[0], "-enddate", times[1], "-in", "request.pem", "-out", "cert.pem"]
+        made = ["ca", "-batch", "-selfsign", "-config", "ca.conf", "-keyfile", "key.pem", *made]
+        for words in (request, made):
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.folder)
 
     def bundle(self, goal, version="0.3.0", compatible="zongji-amd64", size=1_000_000):
         """A signed bundle at `goal`. Its content cannot be squeezed, so that most of the file is it."""
@@ -53,7 +77,7 @@ class Maker:
     def trusted_by(self, programs, install="", status=0):
         """A `rauc` that looks at bundles as the box does, and pretends to install."""
         configuration = self.folder / "system.conf"
-        configuration.write_text(SYSTEM.format(keyring=self.certificate))
+        configuration.write_text(re.sub("(?m)^path=.*", f"path={self.certificate}", SYSTEM))
         programs.says("rauc", install, status)
         program = programs.folder / "rauc"
         pretend = program.read_text().removeprefix("#!/bin/sh\n")

@@ -97,3 +97,41 @@ def test_sshd_takes_its_settings_and_no_password():
 def test_there_is_no_login_on_any_terminal():
     for name in ("getty@.service", "serial-getty@.service", "console-getty.service", "autovt@.service"):
         assert (ROOTFS / "etc/systemd/system" / name).readlink() == Path("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("uid", "words", "given", "said"),
+    [
+        (0, "backup key", {}, "setpriv --reuid=902 --regid=900 --clear-groups PROGRAM backup key"),
+        (0, "support --out /tmp", {}, "support --out /tmp"),
+        (902, "claim-code", {}, "claim-code"),
+        (0, "", {}, "setpriv --reuid=902 --regid=900 --clear-groups PROGRAM"),
+        (902, "claim-code", {"ZONGJI_HOME": "/x", "ZONGJI_CONFIG": "/y"}, "claim-code"),
+    ],
+)
+def test_the_command_works_on_the_boxs_data_as_their_owner(tmp_path, uid, words, given, said):
+    users = (ROOTFS / "usr/lib/sysusers.d/zongji.conf").read_text()
+    assert "u zongji-control 902:900 " in users
+    command, program = ROOTFS / "usr/bin/zongji", tmp_path / "program"
+    assert command.stat().st_mode & 0o111 == 0o111
+    text = command.read_text().replace("/usr/lib/zongji/venv/bin/zongji", str(program))
+    for path, does in (
+        (program, 'echo "$ZONGJI_HOME $ZONGJI_CONFIG|$*"'),
+        (tmp_path / "setpriv", 'echo "$ZONGJI_HOME $ZONGJI_CONFIG|setpriv $*"'),
+        (tmp_path / "id", f"echo {uid}"),
+    ):
+        path.write_text(f"#!/bin/sh\n{does}\n")
+        path.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", text, "zongji", *words.split()],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    where = " ".join(given.values()) or "/data/zongji /config"
+    assert done.stdout.rstrip("\n") == f"{where}|{said.replace('PROGRAM', str(program))}"
+
+
+def test_services_and_recovery_do_not_start_the_command_for_people():
+    assert not [name for name in SERVICES if "/usr/bin/zongji" in (UNITS / name).read_text()]

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import time
 from dataclasses import replace
 from typing import ClassVar
 
@@ -138,6 +139,22 @@ def test_a_bundle_of_somebody_else_is_refused(places, programs, box, bring, tmp_
     foreign = Maker(tmp_path, "stranger").bundle(tmp_path / "x.raucb").read_bytes()
     state = install(places, box, bring(foreign), now=True, downgrade_consent=True)
     assert state["problem"]["code"] == "bundle_foreign" and not written(programs)
+
+
+def test_the_time_that_counts_is_the_signers_whatever_the_clock_says(places, programs, box, bring, tmp_path):
+    maker = Maker(tmp_path, "timed")
+    now = int(time.time())
+    maker.valid(now - 1, now + 3)
+    maker.trusted_by(programs, PROGRESS)
+    data = maker.bundle(tmp_path / "x.raucb").read_bytes()
+    time.sleep(max(0.0, now + 4.1 - time.time()))
+    # What is past its time, or not there yet by a clock of 1970, was signed in time all the same.
+    assert install(places, box, bring(data), now=True)["state"] == "rebooting"
+    for begin, end in ((now + 86400, now + 2 * 86400), (now - 2 * 86400, now - 86400)):
+        maker.valid(begin, end)
+        state = install(places, box, bring(maker.bundle(tmp_path / "x.raucb").read_bytes()), now=True)
+        assert state["problem"]["code"] == "bundle_clock", state
+    assert box.reboots == 1
 
 
 @pytest.mark.parametrize(
@@ -421,6 +438,66 @@ def test_a_fall_back_tells_version_reason_and_log(places):
     assert outcomes(places) == ["fell_back"] and history.pending(places) is None
     history.acknowledge(places)
     assert history.fell_back(places) is None
+
+
+def start(places, slot="A", **told):
+    """The box starts once more, and the daemon looks twice."""
+    (places.run / "fall-back-heard").unlink(missing_ok=True)
+    started = {"slot": slot, "fell_back": False, **told}
+    files.write_json(places.run / "boot.json", started)
+    files.append_json(places.system / "boot-history.jsonl", started)
+    for _ in range(2):
+        history.settle(places, slot, True, True, False)
+
+
+LEFT = {
+    "fell_back": True,
+    "failed_slot": "B",
+    "failed_version": "0.3.0",
+    "reason": "no memory",
+    "log": ["l1"],
+}
+
+
+def test_a_confirmed_version_that_is_left_later_is_told_once(places):
+    start(places, "B", at=1.0)
+    assert history.fell_back(places) is None
+    start(places, at=2.0, **LEFT)
+    found = history.fell_back(places)
+    assert (found["version"], found["reason"], found["log"]) == ("0.3.0", "no memory", ["l1"])
+    history.acknowledge(places)
+    for at in (3.0, 4.0):  # B stays first in the order and has no tries
+        start(places, at=at, **LEFT)
+        assert history.fell_back(places) is None, "it was read"
+    (places.system / "boot-history.jsonl").unlink()
+    start(places, at=5.0, **LEFT)
+    assert history.fell_back(places) is None, "its start is too long ago to be in the history"
+    assert outcomes(places) == ["fell_back"]
+    start(places, "B", at=6.0)
+    start(places, at=7.0, **LEFT)
+    assert history.fell_back(places)["version"] == "0.3.0", "it was tried again, and left again"
+    history.acknowledge(places)
+    start(places, at=8.0, **LEFT | {"failed_version": None, "reason": None, "log": None})
+    assert (history.fell_back(places)["version"], history.fell_back(places)["reason"]) == (
+        "?",
+        "never_started",
+    )
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_what_an_update_has_told_is_not_told_again_as_left_later(places, written):
+    expected(places, written)
+    start(places, at=1.0, **LEFT)
+    assert outcomes(places) == ["fell_back" if written else "failed"]
+    history.acknowledge(places)
+    start(places, at=2.0, **LEFT)
+    assert history.fell_back(places) is None and len(outcomes(places)) == 1
+
+
+def test_notes_that_cannot_be_read_hide_no_fall_back(places):
+    (places.system / "fall-back-heard.json").write_text("{torn")
+    start(places, at=1.0, **LEFT)
+    assert history.fell_back(places)["version"] == "0.3.0"
 
 
 def test_a_fall_back_without_a_word_says_so(places):
