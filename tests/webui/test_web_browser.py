@@ -154,6 +154,27 @@ def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):
     assert [n["text"] for n in box_store.calls.notes("c1")] == ["wants a price list", "typed but not saved"]
 
 
+def test_a_card_that_comes_after_the_end_of_its_call_goes_with_it(open_as, control):
+    """The page was opened in the middle of a call: it asks for the card itself, and the call ends meanwhile."""
+    control.push("live", agent_in("not_ready"))
+    page = open_as("wang")
+    held = []
+    page.route("**/desk/card?*", lambda route: held.append(route))
+    with page.expect_request("**/desk/card?*"):
+        control.push("live", agent_in("talking", call="c0"))
+    playwright.expect(page.locator("#call-number")).to_have_text("138 1234 5678")
+    control.push("pop_end", {"agent": "1001", "call": "c0", "why": "ended"})
+    control.push("live", agent_in("wrap_up", wrap_up_until=time.time() + 300))
+    playwright.expect(page.locator("#do-wrap-done")).to_be_visible()
+    while not held:  # the request is known before it is handed to us
+        page.wait_for_timeout(20)
+    with page.expect_response("**/desk/card?*"):
+        held[0].continue_()
+    playwright.expect(page.locator("#c-name")).to_have_value("陈建国")
+    control.push("live", agent_in("ready"))
+    playwright.expect(page.locator("#customer-none")).to_be_visible()
+
+
 def test_a_refused_wish_is_told(open_as, control):
     control.push("live", agent_in("not_ready"))
     control.refuse["ready"] = "phone_off_hook"
