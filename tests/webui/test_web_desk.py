@@ -280,6 +280,14 @@ def test_streams_end_when_the_server_stops(app, control):
     assert not reader.is_alive()
 
 
+def test_a_stream_that_begins_while_the_server_stops_ends_too(app, control):
+    app.extensions["box"].hub.close()
+    reader = Reader(app, "admin", "", "never")
+    reader.start()
+    reader.join(PATIENCE_S)
+    assert not reader.is_alive()
+
+
 @pytest.mark.parametrize("role, told", [("supervisor", True), ("agent", False)])
 def test_messages_are_told_to_those_who_may_read_them(app, box_store, control, role, told):
     """The reader's right is asked at every message."""
