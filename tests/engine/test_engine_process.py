@@ -162,6 +162,22 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_go_on(tmp_path):
     assert not (tmp_path / "e.sock").exists()
 
 
+def test_what_is_said_after_the_close_harms_no_other_file(tmp_path):
+    clients = []
+    server = LineServer(tmp_path / "e.sock", lambda client, message: clients.append(client))
+    with EngineClient(tmp_path / "e.sock") as client:
+        client.snapshot()
+        while not clients:
+            subprocess.run(["true"], check=True)
+        server.close()
+        files = [(tmp_path / str(n)).open("wb") for n in range(10)]  # the next numbers that are free
+        clients[0].send({"event": "live", "data": {}})
+        server.queue({"event": "live", "data": {}}, None)
+        for file in files:
+            file.close()
+            assert (tmp_path / file.name).stat().st_size == 0
+
+
 @pytest.mark.parametrize("closed", ["later", "from the start"])
 def test_the_engine_goes_on_though_nobody_reads_its_log(home, closed):
     """The terminal it was started from has gone: lines to a closed stderr must not end it."""
