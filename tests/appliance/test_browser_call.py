@@ -29,8 +29,8 @@ def wait_heard(card):
 @pytest.mark.parametrize("language", ["en", "zh_Hans"])
 def test_a_newcomer_calls_and_answers(start, language):
     box = start()
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
     with chromium() as browser:
         owner = Person(browser, address, language)
         owner.claim(code)

@@ -34,8 +34,8 @@ def hang_up(office, extension):
 
 def test_hold_transfer_blocking_forcing_and_dialling(start):
     box = start()
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
     store = open_store(Home(box.home).database)
     with chromium() as browser:
         owner = Person(browser, address)

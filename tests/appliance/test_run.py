@@ -18,8 +18,8 @@ pytestmark = pytest.mark.process
 
 def test_prints_address_and_code_and_ctrl_c_ends_everything(start):
     box = start()
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
     with urllib.request.urlopen(address) as page:
         assert page.status == 200
     assert len(code) >= 6
@@ -31,7 +31,7 @@ def test_prints_address_and_code_and_ctrl_c_ends_everything(start):
     assert not list((box.home / "run").glob("*.sock"))
 
     again = start()
-    assert again.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1] == code
+    assert again.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1] == code
     assert again.interrupt() == 0
 
 

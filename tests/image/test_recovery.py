@@ -158,7 +158,7 @@ def test_the_recovery_stick_by_menu_and_page(filled, ready, built, tmp_path):
         vm.type("\r")
         vm.wait_console(f"This box: {serial}")
         vm.wait_console(r"https://\d+\.\d+\.\d+\.\d+/")
-        mark = "".join(vm.wait_console(r"\(SHA-256\):\n\s+([0-9A-F:]+)\n\s+([0-9A-F:]+)").groups())
+        mark = "".join(vm.wait_console(r"\(SHA-256\):\n\s+([0-9A-F:]+)\n\s+([0-9A-F:]+)\n").groups())
         code = vm.wait_console(r"Presence code for the page: (\d{6})")[1]
         vm.wait_console(MENU)
         line = http.client.HTTPConnection("127.0.0.1", vm.http_port, timeout=60)
@@ -312,7 +312,7 @@ def test_15_a_factory_reset_may_be_cut_at_any_write(filled, ready, tmp_path, kee
             box.vm.wait_writes(before + chance.randrange(1, 60), "Zongji: factory_reset: done")
             box.vm.cut()
         with Box(Vm(one), ready.key) as box:
-            code = box.vm.wait_console(r"Claim code (\d+)|State     takes calls\n\n  !")[1]
+            code = box.vm.wait_console(r"Claim code (\d{8})\b|State     takes calls\n\n  !")[1]
             if code is None:  # cut before the order was on the disk
                 box.sign_in()
                 assert rows(box) == held[0] and box.hashes("/data/zongji/recordings") == held[1]

@@ -38,10 +38,10 @@ def test_an_engine_that_does_not_stay_up_restarts_the_box_and_costs_a_try(ready,
     with ready.resume(tmp_path) as box:
         run_alone(box, DIES)
         box.vm.wait_reset()
-        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)")[1] == "1/3"
+        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)\s")[1] == "1/3"
         box.vm.wait_console("Zongji: starting system A")
     with ready.start(tmp_path) as box:
-        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)")[1] == "1/2"
+        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)\s")[1] == "1/2"
         box.wait_takes_calls()
         box.wait_confirmed("A")
         assert "A=confirmed,3" in box.shell("/usr/lib/zongji/bootstate show")
