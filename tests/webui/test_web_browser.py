@@ -241,6 +241,15 @@ def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home
     assert office.done[0][1]["callerid"] == "fsk"
 
 
+def test_who_dials_before_the_office_is_connected_is_put_through(open_as, pages, office):
+    page = open_as("admin")
+    click = 'document.addEventListener("DOMContentLoaded", () => document.getElementById("out-call").click());'
+    page.add_init_script(f'if (location.pathname === "/office") {click}')
+    page.goto(f"{pages.url}/office")
+    playwright.expect(page.locator("#out-state")).to_contain_text("Calling")
+    assert [wish["do"] for _, wish in office.done] == ["call"]
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_is_wider_than_its_window(open_as, pages, language, size):
