@@ -117,7 +117,7 @@ def test_today_sums_up(sign_in, box_store):
             {
                 "id": f"t{n}",
                 "direction": direction,
-                "started_at": time.time(),
+                "started_at": time.time() + 86400.0,  # today, though midnight comes before it is asked
                 "agent": "1001",
                 "talk_s": 10.0,
             }
