@@ -117,7 +117,9 @@ def test_pages_are_ready_when_they_are_served_over_https(supervisor, tls):
     process = supervisor.start("web", *options, watchdog_ms=4000)
     assert "serving" in supervisor.hear("READY=1")
     trusting = ssl.create_default_context(cafile=str(tls.certificate))
-    with urllib.request.urlopen(f"https://localhost:{port}/claim", context=trusting, timeout=WAIT_S) as answer:
+    with urllib.request.urlopen(
+        f"https://localhost:{port}/claim", context=trusting, timeout=WAIT_S
+    ) as answer:
         cookie = answer.headers["Set-Cookie"]
         assert answer.status == 200
         assert "Strict-Transport-Security" not in answer.headers, (

@@ -155,7 +155,7 @@ def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):
 
 
 def test_a_card_that_comes_after_the_end_of_its_call_goes_with_it(open_as, control):
-    """The page was opened in the middle of a call: it asks for the card itself, and the call ends meanwhile."""
+    """The page was opened in the middle of a call: it asks for its card, and it ends meanwhile."""
     control.push("live", agent_in("not_ready"))
     page = open_as("wang")
     held = []
@@ -211,7 +211,9 @@ def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home
     page.click(".set .btn-hook")
     page.select_option(".set select", "microphone")
     with office.changed:
-        assert office.changed.wait_for(lambda: len(office.sound) > 10, PATIENCE_S), "the microphone is passed on"
+        assert office.changed.wait_for(lambda: len(office.sound) > 10, PATIENCE_S), (
+            "the microphone is passed on"
+        )
     demo.recording(home.root / "voice.wav", PATIENCE_S)
     page.select_option(".set select", "file")
     page.set_input_files(".set input[type=file]", home.root / "voice.wav")
@@ -241,10 +243,14 @@ def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home
     assert office.done[0][1]["callerid"] == "fsk"
 
 
+DIAL_AT_ONCE = """addEventListener("DOMContentLoaded", () => {
+  if (location.pathname === "/office") document.getElementById("out-call").click();
+});"""
+
+
 def test_who_dials_before_the_office_is_connected_is_put_through(open_as, pages, office):
     page = open_as("admin")
-    click = 'document.addEventListener("DOMContentLoaded", () => document.getElementById("out-call").click());'
-    page.add_init_script(f'if (location.pathname === "/office") {click}')
+    page.add_init_script(DIAL_AT_ONCE)
     page.goto(f"{pages.url}/office")
     playwright.expect(page.locator("#out-state")).to_contain_text("Calling")
     assert [wish["do"] for _, wish in office.done] == ["call"]
