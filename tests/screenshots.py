@@ -44,8 +44,8 @@ def pictures(language: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as data, chromium() as browser:
         box = Box(Path(data) / "box")
         try:
-            address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-            code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+            address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+            code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
             owner = Person(browser, address, language)
             owner.page.goto("/")
             keep(owner.page, folder, "claim", language)

@@ -34,8 +34,9 @@ class Box:
             if self._store is not None and self._file != _file_of(self.home.database):
                 self._store = None  # a backup was restored; the last request that uses the old one closes it
             if self._store is None:
-                self._store = open_store(self.home.database)
+                # Looked at before it is opened: what takes its place meanwhile is noticed next time.
                 self._file = _file_of(self.home.database)
+                self._store = open_store(self.home.database)
             return self._store
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import os
 import selectors
 import socket
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -70,9 +71,12 @@ class LineServer:
         self.overflowed = 0
         self._clients: list[Client] = []
         self._closing = False
+        self._ended = False
         self._listener = listen(path)
         self._listener.setblocking(False)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Open until nobody can wake us any more: its number may soon be another file's.
+        weakref.finalize(self, os.close, self._wake_fd)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_fd, selectors.EVENT_READ)
@@ -90,7 +94,9 @@ class LineServer:
             self.queue(message, None)
 
     def queue(self, message: Message, client: Client | None) -> None:
-        """Queue a message for one client, or for all (None)."""
+        """Queue a message for one client, or for all (None). After the end it goes nowhere."""
+        if self._ended:
+            return
         if len(self._outbox) >= MAX_QUEUED:
             self.overflowed += 1
             return
@@ -123,11 +129,11 @@ class LineServer:
                 self._distribute()
             self._distribute()
         finally:
+            self._ended = True
             for client in list(self._clients):
                 self._drop(client, "")
             self._selector.close()
             self._listener.close()
-            os.close(self._wake_fd)
 
     def _accept(self) -> None:
         try:

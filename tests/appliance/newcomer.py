@@ -29,7 +29,9 @@ def chromium():
     """Headless Debian Chromium; its profile goes with it. On a busy machine a page has a minute."""
     expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS, timeout=1000 * PATIENCE_S
+        )
         yield browser
         browser.close()
 

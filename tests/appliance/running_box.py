@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from appliance.client import PeerAway
+
 ZONGJI = Path(sys.executable).with_name("zongji")
 PATIENCE_S = 60.0
 
@@ -37,6 +39,26 @@ def processes_of(home: Path) -> dict[str, int]:
                     name = f"web worker {entry.name}"
                 found[name] = int(entry.name)
     return found
+
+
+def until(condition, what, patience_s=PATIENCE_S):
+    """Wait for a condition that other processes bring about; each look is a round trip to them."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            result = condition()
+        except PeerAway:
+            result = None
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        subprocess.run(["true"], check=True)
+
+
+def finished(result):
+    """What a search for calls found, once the newest has ended."""
+    rows, total = result
+    return (rows, total) if total and rows[0].get("ended_at") else None
 
 
 class Box:

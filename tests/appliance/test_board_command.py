@@ -6,6 +6,7 @@ import fcntl
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -301,12 +302,30 @@ def test_list_and_watch_ask_a_running_engine(capsys, home):
         [card] = [card for card in found["cards"] if card["card"] == "sim"]
         assert card["state"] == "in use" and card["clock"]["leads"] is True
         assert [(p["port"], p["name"]) for p in card["ports"]] == [("sim/0", "L1"), ("sim/1", "801")]
-        assert main(["board", "watch", "--json", "--seconds", "2.5", "--home", str(home.root)]) == 0
-        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        rows = watched(home, lambda rows: {("state", "L1"), ("line", "L1")} <= rows)
         assert {"port": "L1", "state": "idle"}.items() <= next(
             row for row in rows if row["kind"] == "state" and row["port"] == "L1"
         ).items()
-        assert any(row["kind"] == "line" and row["id"] == "L1" for row in rows)
+        assert main(["board", "watch", "--seconds", "0", "--home", str(home.root)]) == 0
     finally:
         engine.terminate()
-        engine.communicate(timeout=20)
+        engine.communicate(timeout=60)
+
+
+def watched(home, wanted):
+    """What `zongji board watch` tells of the engine, until wanted({(kind, name), ...})."""
+    command = [ZONGJI, "board", "watch", "--json", "--home", str(home.root)]
+    rows, names = [], set()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
+        guard = threading.Timer(60.0, watch.kill)
+        guard.start()
+        try:
+            while not wanted(names):
+                line = watch.stdout.readline()
+                assert line, f"it ended, or told nothing more: {rows}"
+                rows.append(json.loads(line))
+                names.add((rows[-1]["kind"], rows[-1].get("id") or rows[-1].get("port")))
+        finally:
+            guard.cancel()
+            watch.kill()
+    return rows

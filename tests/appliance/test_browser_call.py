@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from appliance.paths import Home
 from appliance.store import open_store
 from tests.appliance.newcomer import Person, call_the_box, chromium, press_outside, speak, telephone
+from tests.appliance.running_box import finished, until
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -28,8 +29,8 @@ def wait_heard(card):
 @pytest.mark.parametrize("language", ["en", "zh_Hans"])
 def test_a_newcomer_calls_and_answers(start, language):
     box = start()
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
     with chromium() as browser:
         owner = Person(browser, address, language)
         owner.claim(code)
@@ -71,7 +72,8 @@ def test_a_newcomer_calls_and_answers(start, language):
         assert owner.complaints == []
         assert agent.complaints == []
 
-    record = open_store(Home(box.home).database).calls.search(number=NUMBER)[0][0]
+    calls = open_store(Home(box.home).database).calls
+    (record,), _ = until(lambda: finished(calls.search(number=NUMBER)), "the record is final")
     assert (record["keys"], record["agent"], record["end_reason"]) == ("1", "1001", "caller_hangup")
     sound, rate = soundfile.read(box.home / record["recording"], dtype="int16")
     assert rate == 8000

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from appliance.paths import Home
 from appliance.store import open_store
 from tests.appliance.newcomer import Person, call_the_box, chromium, press_outside, telephone
+from tests.appliance.running_box import finished, until
 from tests.appliance.test_browser_call import PATIENCE_MS, wait_heard
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
@@ -33,8 +34,8 @@ def hang_up(office, extension):
 
 def test_hold_transfer_blocking_forcing_and_dialling(start):
     box = start()
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
     store = open_store(Home(box.home).database)
     with chromium() as browser:
         owner = Person(browser, address)
@@ -131,7 +132,7 @@ def test_hold_transfer_blocking_forcing_and_dialling(start):
             assert person.complaints == []
             assert person.page.title() != "1"
 
-    (out, came), total = store.calls.search()
+    (out, came), total = until(lambda: finished(store.calls.search()), "the record is final")
     assert total == 2
     assert (came["direction"], came["agents"], came["end_reason"]) == ("in", ["1001", "1002"], "forced")
     assert [s["what"] for s in came["steps"] if s["what"] in ("hold", "retrieve", "transfer")] == [

@@ -84,8 +84,8 @@ def report(reference):
 
 def test_a_message_comes_is_answered_and_delivered_and_nothing_is_lost_or_sent_twice(start, plugged):
     box = start(None, None, "--board", plugged.address)
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
     store = open_store(Home(box.home).database)
     with chromium() as browser:
         owner = Person(browser, address)

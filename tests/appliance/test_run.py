@@ -3,38 +3,23 @@
 import os
 import signal
 import subprocess
-import time
 import urllib.request
 
 import numpy as np
 import pytest
 
-from appliance.client import ControlClient, OfficeClient, PeerAway
+from appliance.client import ControlClient, OfficeClient
 from appliance.paths import Home
 from appliance.store import open_store
-from tests.appliance.running_box import PATIENCE_S, ZONGJI, free_port, processes_of
+from tests.appliance.running_box import PATIENCE_S, ZONGJI, finished, free_port, processes_of, until
 
 pytestmark = pytest.mark.process
 
 
-def until(condition, what, patience_s=PATIENCE_S):
-    """Wait for a condition that other processes bring about; each look is a round trip to them."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            result = condition()
-        except PeerAway:
-            result = None
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        subprocess.run(["true"], check=True)
-
-
 def test_prints_address_and_code_and_ctrl_c_ends_everything(start):
     box = start()
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
-    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
+    code = box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1]
     with urllib.request.urlopen(address) as page:
         assert page.status == 200
     assert len(code) >= 6
@@ -46,7 +31,7 @@ def test_prints_address_and_code_and_ctrl_c_ends_everything(start):
     assert not list((box.home / "run").glob("*.sock"))
 
     again = start()
-    assert again.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1] == code
+    assert again.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1] == code
     assert again.interrupt() == 0
 
 
@@ -118,29 +103,26 @@ def test_a_call_goes_on_while_web_and_control_are_dead(box):
         until(lambda: processes_of(box.home).get("control", old) != old, "control started again")
         caller.do("hang_up")
         store = open_store(home.database)
-        rows, _ = until(lambda: found(store.calls.search(number="13912345678")), "the record arrives")
+        rows, _ = until(lambda: finished(store.calls.search(number="13912345678")), "the record arrives")
     assert rows[0]["end_reason"] == "abandoned_ivr"
     assert (home.root / rows[0]["recording"]).stat().st_size > 8000
 
 
 def test_a_call_in_which_the_engine_is_killed_is_in_the_list_with_its_recording(box):
     home = Home(box.home)
+    control = ControlClient(home.control_socket)
+    until(lambda: control.call("snapshot")["lines"], "the engine has its plan")
     with OfficeClient(home.office_socket, "caller:Anna") as caller:
         caller.do("call", line="L1", number="13912345678", name="", callerid="fsk")
         until(lambda: state_of(caller) == "talking", "the box answers")
         assert sum(int(block.sum()) for block in heard(caller, 120)) > 1_000_000
         box.kill("engine")
     store = open_store(home.database)
-    rows, _ = until(lambda: found(store.calls.search(number="13912345678")), "the record arrives")
+    rows, _ = until(lambda: finished(store.calls.search(number="13912345678")), "the record arrives")
     assert rows[0]["end_reason"] == "error" and "stopped" in rows[0]["detail"]
     assert rows[0]["recording_s"] >= 1.0
     assert (home.root / rows[0]["recording"]).stat().st_size == 44 + 2 * rows[0]["recording_s"] * 8000
     until(lambda: not list(home.spool.iterdir()), "control has taken everything over")
-
-
-def found(result):
-    rows, total = result
-    return (rows, total) if total and rows[0].get("ended_at") else None
 
 
 def state_of(client):

@@ -17,7 +17,7 @@ from image.box.places import Places
 pytestmark = pytest.mark.process
 
 ZONGJI = str(Path(sys.executable).with_name("zongji"))
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Supervisor:
@@ -89,6 +89,7 @@ def test_a_process_tells_that_it_is_ready_alive_and_stopping(supervisor, words, 
     supervisor.hear("WATCHDOG=1")
     supervisor.hear("WATCHDOG=1")
     process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # until it stands still: what it said before is passed over
     assert supervisor.silence(1.0), "a stopped process must not seem alive"
     process.send_signal(signal.SIGCONT)
     supervisor.hear("WATCHDOG=1")
@@ -116,7 +117,9 @@ def test_pages_are_ready_when_they_are_served_over_https(supervisor, tls):
     process = supervisor.start("web", *options, watchdog_ms=4000)
     assert "serving" in supervisor.hear("READY=1")
     trusting = ssl.create_default_context(cafile=str(tls.certificate))
-    with urllib.request.urlopen(f"https://localhost:{port}/claim", context=trusting, timeout=10) as answer:
+    with urllib.request.urlopen(
+        f"https://localhost:{port}/claim", context=trusting, timeout=WAIT_S
+    ) as answer:
         cookie = answer.headers["Set-Cookie"]
         assert answer.status == 200
         assert "Strict-Transport-Security" not in answer.headers, (
@@ -124,7 +127,7 @@ def test_pages_are_ready_when_they_are_served_over_https(supervisor, tls):
         )
     assert "Secure" in cookie and "HttpOnly" in cookie
     with pytest.raises(OSError):
-        urllib.request.urlopen(f"http://localhost:{port}/claim", timeout=10)
+        urllib.request.urlopen(f"http://localhost:{port}/claim", timeout=WAIT_S)
     supervisor.hear("WATCHDOG=1")
     process.terminate()
     assert process.wait(WAIT_S) == 0

@@ -43,9 +43,9 @@ def pop_latency(calls: int) -> None:
 
 
 def _delays_ms(box: Box, browser, calls: int):
-    address = box.wait_printed(r"ready:\s+(http://\S+)")[1]
+    address = box.wait_printed(r"ready:\s+(http://\S+)\s")[1]
     owner = Person(browser, address)
-    owner.claim(box.wait_printed(r"Claim code[^:]*:\s+(\d+)")[1])
+    owner.claim(box.wait_printed(r"Claim code[^:]*:\s+(\d+)\s")[1])
     owner.add_agent_user("wang", "1001", "en")
     home = Home(box.home)
     store = open_store(home.database)

@@ -143,6 +143,10 @@ class FakeEngine:
     def send(self, event, data):
         self._connection.send({"event": event, "data": data})
 
+    def receive(self, timeout_s):
+        """The next message; None where none comes."""
+        return self._connection.receive(timeout_s)
+
     def await_cmd(self, cmd, timeout_s=PATIENCE_S):
         """Next message with this command; others are passed over."""
         deadline = time.monotonic() + timeout_s

@@ -88,7 +88,7 @@ class Box:
 
     def claim(self) -> str:
         """Make the administrator with the code that the console shows; the code."""
-        code = self.vm.wait_console(r"Claim code (\d+)")[1]
+        code = self.vm.wait_console(r"Claim code (\d{8})\b")[1]
         self.pages.wait("/claim")
         page = self.pages.claim(code, PASSWORD)
         assert page.status == 200, page

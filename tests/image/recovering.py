@@ -70,7 +70,7 @@ def choose(vm: Vm, key: str, *answers: str) -> str:
     for answer in answers:
         vm.wait_console(r"\n  [^\n]+: $")
         vm.type(f"{answer}\r")
-    said = vm.wait_console(r"(Done\.|Not done:)[^\n]*")[0]
+    said = vm.wait_console(r"(Done\.|Not done:)[^\n]*(?=\n)")[0]
     vm.wait_console(MENU)
     return said
 

@@ -37,7 +37,7 @@ def test_13_a_box_started_by_efi_takes_calls_and_is_claimed_by_its_code_alone(bu
     with Box(Vm(disk, firmware="efi")) as box:
         box.vm.wait_console("Zongji: starting system A")
         figures["EFI to taking calls, s"] = round(box.wait_takes_calls(), 1)
-        code = box.vm.wait_console(r"Claim code (\d+)")[1]
+        code = box.vm.wait_console(r"Claim code (\d{8})\b")[1]
         box.pages.wait("/claim")
         wrong = "".join(str(9 - int(digit)) for digit in code)
         refused = box.pages.claim(wrong, "long enough for all")

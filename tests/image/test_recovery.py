@@ -136,6 +136,7 @@ def test_15_an_ordered_reinstall_is_finished_after_a_cut_and_keeps_all_data(fill
         box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         assert rows(box) == rows_before
         assert box.hashes("/data/zongji/recordings") == recordings
         assert box.system("status")["serial"] == serial
@@ -158,7 +159,7 @@ def test_the_recovery_stick_by_menu_and_page(filled, ready, built, tmp_path):
         vm.type("\r")
         vm.wait_console(f"This box: {serial}")
         vm.wait_console(r"https://\d+\.\d+\.\d+\.\d+/")
-        mark = "".join(vm.wait_console(r"\(SHA-256\):\n\s+([0-9A-F:]+)\n\s+([0-9A-F:]+)").groups())
+        mark = "".join(vm.wait_console(r"\(SHA-256\):\n\s+([0-9A-F:]+)\n\s+([0-9A-F:]+)\n").groups())
         code = vm.wait_console(r"Presence code for the page: (\d{6})")[1]
         vm.wait_console(MENU)
         line = http.client.HTTPConnection("127.0.0.1", vm.http_port, timeout=60)
@@ -235,6 +236,7 @@ def takes_calls(disk: Path, ready, held: tuple[str, str, str]) -> tuple[str, str
         slot = box.vm.wait_console("Zongji: starting system ([AB])")[1]
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         assert has_all(box, held)
         return box.version(), slot
 
@@ -264,6 +266,7 @@ def test_two_systems_that_fail_end_in_recovery_which_installs_a_newer_one_that_t
         box.vm.wait_console("Zongji: starting system B")
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         assert box.version() == NEWER
         assert has_all(box, held)
         schema = box.control("status")["versions"]["schema"]
@@ -312,9 +315,10 @@ def test_15_a_factory_reset_may_be_cut_at_any_write(filled, ready, tmp_path, kee
             box.vm.wait_writes(before + chance.randrange(1, 60), "Zongji: factory_reset: done")
             box.vm.cut()
         with Box(Vm(one), ready.key) as box:
-            code = box.vm.wait_console(r"Claim code (\d+)|State     takes calls\n\n  !")[1]
+            code = box.vm.wait_console(r"Claim code (\d{8})\b|State     takes calls\n\n  !")[1]
             if code is None:  # cut before the order was on the disk
                 box.sign_in()
+                box.wait_shell()
                 assert rows(box) == held[0] and box.hashes("/data/zongji/recordings") == held[1]
                 continue
             box.pages.wait("/claim")

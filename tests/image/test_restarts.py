@@ -38,11 +38,12 @@ def test_an_engine_that_does_not_stay_up_restarts_the_box_and_costs_a_try(ready,
     with ready.resume(tmp_path) as box:
         run_alone(box, DIES)
         box.vm.wait_reset()
-        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)")[1] == "1/3"
+        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)\s")[1] == "1/3"
         box.vm.wait_console("Zongji: starting system A")
     with ready.start(tmp_path) as box:
-        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)")[1] == "1/2"
+        assert box.vm.wait_console(r"Zongji: boot state ok SEQ=\d+ ORDER=A A=(\S+)\s")[1] == "1/2"
         box.wait_takes_calls()
+        box.wait_shell()
         box.wait_confirmed("A")
         assert "A=confirmed,3" in box.shell("/usr/lib/zongji/bootstate show")
 
@@ -67,6 +68,7 @@ def test_after_the_last_try_of_a_system_whose_engine_dies_the_other_one_starts(
         box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         found = box.system("status")["fell_back"]
         assert (found["version"], found["reason"]) == (NEWER, "stopped_without_a_word")
         assert any("zongji-engine" in line for line in found["log"])

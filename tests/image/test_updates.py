@@ -146,6 +146,7 @@ def test_06_07_09_updates_wait_for_calls_touch_no_recording_and_lead_back_with_c
         box.wait_takes_calls()
         figures["restart into the update to taking calls again, s"] = round(box.vm.elapsed_s() - began, 1)
         box.sign_in()
+        box.wait_shell()
         box.wait_confirmed("B")
         assert box.version() == NEWER
         assert recordings <= set(box.hashes(RECORDINGS).splitlines())
@@ -163,6 +164,7 @@ def test_06_07_09_updates_wait_for_calls_touch_no_recording_and_lead_back_with_c
         box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         box.wait_confirmed("A")
         assert box.version() == OLDER
         status = box.control("status")
@@ -280,6 +282,7 @@ def still_works(box: Box, trip: Trip, built) -> str:
     slot = box.vm.wait_console("Zongji: starting system ([AB])")[1]
     box.wait_takes_calls()
     box.sign_in()
+    box.wait_shell()
     version = box.version()
     assert version == {"A": built.version, "B": NEWER}[slot]
     status = box.control("status")
@@ -313,6 +316,7 @@ def test_03_04_08_a_kernel_that_panics_is_left_and_two_such_systems_end_in_recov
         assert starts == ["system B"] * 3 + ["system A"]
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         assert box.version() == built.version
         fell_back_on_pages(box, "never_started")
         box.shell("printf wrong | dd of=/dev/zongji/rootfs-a conv=notrunc status=none; sync")
@@ -342,6 +346,7 @@ def test_a_recovery_system_that_does_not_come_up_is_given_up_and_the_start_page_
         assert starts == ["recovery (ordered)"] * 3 + ["system A"]
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         assert box.version() == built.version
         told = "The recovery system did not come up"
         assert told in box.pages.open("/admin/")
@@ -376,6 +381,7 @@ def test_03_04_a_version_that_never_gets_healthy_is_left_and_the_pages_tell_why(
         figures["a silent version is left after, s"] = round(box.vm.elapsed_s() - began)
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         assert box.version() == built.version
         found = fell_back_on_pages(box, "zongji-engine is activating")
         page = html.unescape(box.pages.open("/admin/updates/"))
@@ -431,6 +437,7 @@ def test_02_11_lost_boot_states_are_repaired_and_settings_survive_a_power_cut(re
         box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()
         box.sign_in()
+        box.wait_shell()
         assert box.system("status")["boot_state"] == state
         assert "boot_state" in [found["id"] for found in box.control("checks")["findings"]]
         assert box.shell("/usr/lib/zongji/bootstate show").startswith("ok ")

@@ -25,6 +25,8 @@ CPU = "Nehalem,+rdrand,+rdseed"
 PATIENCE_S = 600.0
 """Guard against a box that hangs; nothing takes that long on an idle machine."""
 PR_SET_PDEATHSIG = 1
+GIVEN_PORTS: set[int] = set()
+"""Ports that were found free; QEMU listens on them only later."""
 
 
 class VmError(AssertionError):
@@ -47,11 +49,14 @@ def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on; the kernel gives none of these to outgoing connections."""
     while True:
         port = random.SystemRandom().randrange(20000, 32000)
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        GIVEN_PORTS.add(port)
         return port
 
 

@@ -207,7 +207,7 @@ def test_the_menu_comes_up_on_a_real_terminal(desk):
         screen.write(b"l\n\x04")  # one line typed, then the terminal is hung up
         menu_on(desk, Path(os.ttyname(inside)), None)
         told = b""
-        while SERIAL.encode() not in told and select.select([screen], [], [], 10.0)[0]:
+        while SERIAL.encode() not in told and select.select([screen], [], [], 60.0)[0]:
             told += screen.read(1 << 16)
         os.close(inside)
     assert SERIAL.encode() in told and desk.retry_in_s() is None
@@ -379,7 +379,7 @@ def browser(request, desk, page_tls):
     thread.start()
 
     def ask(method, path, fields=None, cookie="", **headers):
-        link = http.client.HTTPSConnection("127.0.0.1", server.server_port, timeout=10, context=trust)
+        link = http.client.HTTPSConnection("127.0.0.1", server.server_port, timeout=60, context=trust)
         body = urlencode(fields) if fields is not None else None
         link.request(method, path, body, {"Cookie": cookie, **headers})
         answer = link.getresponse()

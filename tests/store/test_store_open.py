@@ -294,9 +294,9 @@ def test_web_and_control_starting_together_make_one_database(path):
     processes = [context.Process(target=_open_and_count, args=(path, results)) for _ in range(4)]
     for process in processes:
         process.start()
-    codes = {results.get(timeout=20) for _ in processes}
+    codes = {results.get(timeout=60) for _ in processes}
     for process in processes:
-        process.join(10)
+        process.join(60)
     assert len(codes) == 1
 
 

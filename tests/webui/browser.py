@@ -99,7 +99,7 @@ def chromium():
     playwright = pytest.importorskip("playwright.sync_api")
     playwright.expect.set_options(timeout=1000 * PATIENCE_S)
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES, timeout=1000 * PATIENCE_S)
         yield browser
         browser.close()
 

@@ -221,6 +221,11 @@ class FakeOffice(SocketDouble):
             if new:
                 self._tell(connection, new)
 
+    def wait_done(self, count):
+        """Until so many wishes have come."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.done) >= count, PATIENCE_S), self.done
+
     def ring(self, actor, bell=True):
         for connection, name in list(self.actors.items()):
             if name == actor:

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+import webui.box
 from appliance.services import checks
+from appliance.store import open_store
 from tests.services.test_checks import HEALTHY, SICK
 from webui.build_translations import checks as sentences_of_checks
 from webui.findings import JOB, PROBLEM, REPAIR, problem_words
@@ -415,18 +417,43 @@ def test_with_a_good_database_there_is_nothing_to_rescue(app, box_store, control
 
 
 def test_the_pages_notice_that_a_backup_was_restored(app, sign_in, home, tmp_path):
-    from appliance.store import open_store
-
     client = sign_in("admin")
     assert client.get("/customers/").status_code == 200
+    put_in_place(restored(home, tmp_path), home)
+    assert "From The Backup" in client.get("/customers/").text
+
+
+def test_a_backup_that_is_restored_while_the_database_is_opened_is_noticed(
+    app, sign_in, home, tmp_path, monkeypatch
+):
+    client = sign_in("admin")
+    fresh = restored(home, tmp_path)
+    app.extensions["box"]._store = None
+    opened = []
+
+    def slowly(path):
+        opened.append(open_store(path))
+        if len(opened) == 1:
+            put_in_place(fresh, home)
+        return opened[-1]
+
+    monkeypatch.setattr(webui.box, "open_store", slowly)
+    assert client.get("/customers/").status_code == 200
+    assert "From The Backup" in client.get("/customers/").text and len(opened) == 2
+
+
+def restored(home, tmp_path):
+    """A database beside the one in use, with an administrator and a customer."""
     other = tmp_path / "other" / "zongji.db"
     store = open_store(other)
     demo.user(store, "admin", "admin")
     store.customers.add({"name": "From The Backup"})
     store.close()
-    fresh = home.database.with_name("zongji-2.db")
-    other.replace(fresh)
+    return other.replace(home.database.with_name("zongji-2.db"))
+
+
+def put_in_place(fresh, home):
+    """As a restoration does it."""
     link = home.database.with_name("link")
     link.symlink_to(fresh.name)
     link.replace(home.database)
-    assert "From The Backup" in client.get("/customers/").text

@@ -154,6 +154,27 @@ def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):
     assert [n["text"] for n in box_store.calls.notes("c1")] == ["wants a price list", "typed but not saved"]
 
 
+def test_a_card_that_comes_after_the_end_of_its_call_goes_with_it(open_as, control):
+    """The page was opened in the middle of a call: it asks for its card, and it ends meanwhile."""
+    control.push("live", agent_in("not_ready"))
+    page = open_as("wang")
+    held = []
+    page.route("**/desk/card?*", lambda route: held.append(route))
+    with page.expect_request("**/desk/card?*"):
+        control.push("live", agent_in("talking", call="c0"))
+    playwright.expect(page.locator("#call-number")).to_have_text("138 1234 5678")
+    control.push("pop_end", {"agent": "1001", "call": "c0", "why": "ended"})
+    control.push("live", agent_in("wrap_up", wrap_up_until=time.time() + 300))
+    playwright.expect(page.locator("#do-wrap-done")).to_be_visible()
+    while not held:  # the request is known before it is handed to us
+        page.wait_for_timeout(20)
+    with page.expect_response("**/desk/card?*"):
+        held[0].continue_()
+    playwright.expect(page.locator("#c-name")).to_have_value("陈建国")
+    control.push("live", agent_in("ready"))
+    playwright.expect(page.locator("#customer-none")).to_be_visible()
+
+
 def test_a_refused_wish_is_told(open_as, control):
     control.push("live", agent_in("not_ready"))
     control.refuse["ready"] = "phone_off_hook"
@@ -182,6 +203,7 @@ def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home
     page.click("#out-call")
     playwright.expect(page.locator("#out-state")).to_contain_text("Calling")
     page.click("#out-keypad [data-digit='5']")
+    office.wait_done(2)  # each telephone has a connection of its own: only so the order is certain
     office.ring("phone:801")
     playwright.expect(page.locator(".set.is-ringing .btn-hook")).to_contain_text("Answer")
     playwright.expect(page.locator(".set .set-display")).to_have_text(re.compile(r"13812345678\s+李雷"))
@@ -189,20 +211,27 @@ def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home
     page.click(".set .btn-hook")
     page.select_option(".set select", "microphone")
     with office.changed:
-        assert office.changed.wait_for(lambda: len(office.sound) > 10, 10), "the microphone is passed on"
-    demo.recording(home.root / "voice.wav", 8.0)
+        assert office.changed.wait_for(lambda: len(office.sound) > 10, PATIENCE_S), (
+            "the microphone is passed on"
+        )
+    demo.recording(home.root / "voice.wav", PATIENCE_S)
     page.select_option(".set select", "file")
     page.set_input_files(".set input[type=file]", home.root / "voice.wav")
     page.click("button:has-text('Speak voice.wav')")
     with office.changed:
-        loud = office.changed.wait_for(lambda: any(any(block) for block in office.sound), 10)
+        loud = office.changed.wait_for(lambda: any(any(block) for block in office.sound), PATIENCE_S)
     assert loud, "the file stands in for the microphone"
     assert {len(block) for block in office.sound} == {320}
-    wait = "m => new Promise((done) => setInterval(() => { if (m.value > 0.05) done(true); }, 50))"
-    assert page.locator(".set meter[title=Heard]").evaluate(wait), "what comes back is played"
+    wait = """([meter], ms) => new Promise((done) => {
+      setTimeout(done, ms, false);
+      setInterval(() => { if (meter.value > 0.05) done(true); }, 50);
+    })"""
+    heard = page.locator(".set meter[title=Heard]").evaluate_all(wait, 1000 * PATIENCE_S)
+    assert heard, "what comes back is played"
     page.click(".set .btn-hook")
     playwright.expect(page.locator(".set .state")).to_contain_text("On hook")
     page.click("#out-hang-up")
+    office.wait_done(5)
     wishes = [(actor.split(":")[0], m["do"]) for actor, m in office.done]
     assert wishes == [
         ("caller", "call"),
@@ -212,6 +241,19 @@ def test_the_office_calls_answers_and_carries_sound(open_as, pages, office, home
         ("caller", "hang_up"),
     ]
     assert office.done[0][1]["callerid"] == "fsk"
+
+
+DIAL_AT_ONCE = """addEventListener("DOMContentLoaded", () => {
+  if (location.pathname === "/office") document.getElementById("out-call").click();
+});"""
+
+
+def test_who_dials_before_the_office_is_connected_is_put_through(open_as, pages, office):
+    page = open_as("admin")
+    page.add_init_script(DIAL_AT_ONCE)
+    page.goto(f"{pages.url}/office")
+    playwright.expect(page.locator("#out-state")).to_contain_text("Calling")
+    assert [wish["do"] for _, wish in office.done] == ["call"]
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])

@@ -117,7 +117,7 @@ def test_today_sums_up(sign_in, box_store):
             {
                 "id": f"t{n}",
                 "direction": direction,
-                "started_at": time.time(),
+                "started_at": time.time() + 86400.0,  # today, though midnight comes before it is asked
                 "agent": "1001",
                 "talk_s": 10.0,
             }
@@ -276,6 +276,14 @@ def test_only_the_newest_state_is_sent():
 def test_streams_end_when_the_server_stops(app, control):
     reader = start_reading(app, control, "admin", "", "never")
     app.extensions["box"].hub.close()
+    reader.join(PATIENCE_S)
+    assert not reader.is_alive()
+
+
+def test_a_stream_that_begins_while_the_server_stops_ends_too(app, control):
+    app.extensions["box"].hub.close()
+    reader = Reader(app, "admin", "", "never")
+    reader.start()
     reader.join(PATIENCE_S)
     assert not reader.is_alive()
 

@@ -205,6 +205,52 @@ def test_a_message_comes_is_answered_delivered_and_one_that_failed_is_sent_again
         box_store.messages.write_again(failed["id"], "wang")
 
 
+HOLD_THE_FIRST = """asks => {
+  const real = window.fetch;
+  window.fetch = async (...what) => {
+    const answer = await real(...what);
+    if (!window.letGo && String(what[0]).includes(asks)) {
+      document.body.classList.add("is-held");
+      await new Promise((done) => { window.letGo = done; });
+    }
+    return answer;
+  };
+}"""
+"""An answer that is on its way until letGo()."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("where", "asks", "rows", "shown"),
+    [
+        ("/messages/with/13700001234", "/messages/list?", "#thread li", ["the first", "the second"]),
+        ("/messages/?q=1370000", "/messages/?q=", "#conversations tr", ["the second"]),
+    ],
+    ids=["thread", "list"],
+)
+def test_an_answer_that_comes_after_a_later_one_is_not_shown(
+    open_as, pages, control, box_store, where, asks, rows, shown
+):
+    expect = pytest.importorskip("playwright.sync_api").expect
+    page = open_as("wang")
+    page.goto(f"{pages.url}{where}")
+    page.wait_for_selector("body.is-live")
+    page.evaluate(HOLD_THE_FIRST, asks)
+
+    def comes(name, text, at):
+        told = {"kind": "received", "port": "sim1/0", "number": "13700001234", "text": text, "missing": 0}
+        row = box_store.messages.save(name, told | {"sent_at": None, "at": at}, True)
+        control.push("message", {key: row[key] for key in ("id", "direction", "state", "peer", "number")})
+
+    comes("in-a", "the first", 2e9)
+    page.wait_for_selector("body.is-held")
+    comes("in-b", "the second", 2e9 + 60)
+    expect(page.locator(rows)).to_contain_text(shown)
+    page.evaluate("letGo()")
+    page.wait_for_timeout(300)  # nothing is to come
+    expect(page.locator(rows)).to_contain_text(shown)
+
+
 @pytest.mark.browser
 def test_the_desk_tells_of_a_message_and_puts_it_among_the_contacts(open_as, pages, control, box_store):
     expect = pytest.importorskip("playwright.sync_api").expect

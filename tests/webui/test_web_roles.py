@@ -6,6 +6,8 @@ from flask import Blueprint
 from webui import create_app, roles
 from webui.roles import UndeclaredRole, allow
 
+from .fakes import PATIENCE_S
+
 ANYONE = {"anyone"}
 ALL = {"admin", "supervisor", "agent"}
 LEADERS = {"admin", "supervisor"}
@@ -227,7 +229,7 @@ def test_agents_do_not_see_who_talks_to_colleagues(app, sign_in, control):
     hub = app.extensions["box"].hub
     with hub.listen() as mailbox:
         while not (hub.snapshot or {}).get("agents"):
-            mailbox.get(timeout=5)
+            mailbox.get(timeout=PATIENCE_S)
     seen = client.get("/api/live").json["data"]
     assert {c["agent"] for c in seen["calls"]} == {"1001"}
     assert all("caller_number" not in line for line in seen["lines"])

@@ -6,6 +6,7 @@ import pytest
 
 from . import system_demo as demo
 from .conftest import text_of
+from .fakes import PATIENCE_S
 
 PAGES = ("network", "updates", "time", "remote-support", "restart", "restart/log", "restart/recovery")
 
@@ -20,6 +21,15 @@ def asked(control, method):
     return [
         params["params"] for name, params in control.calls if name == "system" and params["method"] == method
     ]
+
+
+def wait_connected(app):
+    """Until the pages hear control."""
+    hub = app.extensions["box"].hub
+    hub.start()
+    with hub.listen() as mailbox:
+        while not hub.connected:
+            mailbox.get(timeout=PATIENCE_S)
 
 
 def problem(code, field="", **params):
@@ -64,11 +74,8 @@ FORM = {
 
 
 def test_a_flashed_box_says_where_its_claim_code_is(app, box, store):
-    client, hub = app.test_client(), app.extensions["box"].hub
-    hub.start()
-    with hub.listen() as mailbox:
-        while not hub.connected:
-            mailbox.get(timeout=10.0)
+    client = app.test_client()
+    wait_connected(app)
     page = text_of(client.get("/claim", headers={"Accept-Language": "en"}).text)
     assert "own screen shows it" in page and "zongji claim-code" not in page
     form = {"code": "x", "username": "chief", "password": "a calm long phrase", "again": "a calm long phrase"}
@@ -245,8 +252,7 @@ def test_a_lost_clock_is_told(sign_in, box):
 # ----------------------------------------------------------------- remote support
 def test_remote_support_is_opened_and_every_page_says_so(app, sign_in, box, box_store):
     client, agent = sign_in("admin"), sign_in("wang")
-    app.extensions["box"].hub.start()
-    box.wait_for_subscriber()
+    wait_connected(app)
     client.post("/admin/remote-support/", data={"key": "ssh-ed25519 AAAA x", "hours": "4"})
     assert asked(box, "ssh.enable") == [{"hours": 4, "key": "ssh-ed25519 AAAA x", "by": "admin"}]
     box.system["status"] = demo.STATUS | {"ssh": demo.OPEN_SSH}

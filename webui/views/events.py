@@ -63,7 +63,8 @@ def stream(
         pop = hub.pop_of(agent) if agent else None
         if pop:
             yield line("pop", enriched(pop, role, agent))
-        while time.monotonic() < ends_s:
+        # One that begins after the hub was closed is not told so any more.
+        while not hub.closing and time.monotonic() < ends_s:
             try:
                 message = mailbox.get(timeout=BEAT_S)
             except queue.Empty:

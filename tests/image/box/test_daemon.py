@@ -41,12 +41,12 @@ def serve(daemon, places):
         thread = threading.Thread(target=made.serve)
         thread.start()
         servers.append((made, thread))
-        return ControlClient(places.socket, 5.0, "the system daemon")
+        return ControlClient(places.socket, 60.0, "the system daemon")
 
     yield begin
     for made, thread in servers:
         made.close()
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -157,7 +157,10 @@ def test_support_goes_on_by_the_clock_where_its_story_cannot_be_read(
     assert again.status() == {"open": False}
 
 
-def test_a_restart_of_the_daemon_goes_on_with_what_is_left(support, places, programs, clock, keys):
+def test_a_restart_of_the_daemon_goes_on_with_what_is_left(
+    support, places, programs, clock, keys, monkeypatch
+):
+    monkeypatch.setattr(ssh.time, "time", lambda: 1.8e9)
     support.enable({"hours": 1, "key": keys["ed25519"]})
     clock.now += 1800
     support.tick()
@@ -169,10 +172,11 @@ def test_a_restart_of_the_daemon_goes_on_with_what_is_left(support, places, prog
 def test_a_reboot_goes_on_with_what_is_left_and_counts_the_time_it_was_off(
     support, places, programs, clock, keys, monkeypatch
 ):
+    off_s, before = 3600, 1.8e9
+    monkeypatch.setattr(ssh.time, "time", lambda: before)
     support.enable({"hours": 2, "key": keys["ed25519"]})
     clock.now += 600
     support.stop()
-    off_s, before = 3600, time.time()
     monkeypatch.setattr(ssh.time, "time", lambda: before + off_s)
     clock.now = 20.0  # the time since boot begins anew
     again = Ssh(places, clock)

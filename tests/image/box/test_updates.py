@@ -526,7 +526,7 @@ def test_one_at_a_time_and_looking_first(places, programs, box, bring):
     gate = threading.Event()
 
     def calls():
-        gate.wait(10)
+        gate.wait(60)
         return 0
 
     box.ways = replace(box.ways, calls=calls)
@@ -543,8 +543,9 @@ def test_one_at_a_time_and_looking_first(places, programs, box, bring):
     assert told.value.code == "update_running"
     with pytest.raises(Problem):
         updates.discard({"name": source["name"]})
+    (working,) = (thread for thread in threading.enumerate() if thread.name == "update")
     gate.set()
-    next(thread for thread in threading.enumerate() if thread.name == "update").join(20)
+    working.join(60)
     assert updates.summary()["update"]["state"] == "rebooting"
 
 
@@ -557,7 +558,7 @@ def started_anew(places, box, state):
     updates.start()
     for thread in threading.enumerate():
         if thread.name == "update":
-            thread.join(20)
+            thread.join(60)
     return updates.summary()["update"]
 
 

@@ -112,9 +112,10 @@
     const number = record.direction === "out" ? record.called_number : record.caller_number;
     const pop = { call: record.id, number, name: record.caller_name, line: record.line, queue: record.queue, keys: record.keys, direction: record.direction };
     showPop({ ...pop, customer: null, history: [], notes: [] });
+    const shown = call; // it may end, or be shown anew by the box itself, before the card is here
     try {
       const card = await ask(`/desk/card?${new URLSearchParams({ number: number ?? "", call: record.id })}`);
-      if (call?.id === record.id) showPop({ ...pop, ...card });
+      if (shown && call === shown) showPop({ ...pop, ...card, ended: shown.ended });
     } catch (error) {
       toast(error.message, "danger");
     }

@@ -32,6 +32,8 @@
   const WORDS = page.words?.message ?? {};
   const MARKS = { received: "arrow-left", queued: "clock", sent: "check", delivered: "circle-check", failed: "alert-triangle" };
   let messages = page.messages ?? [];
+  let asked = 0;
+  let shown = 0; // of several answers on their way the one asked for last counts, whichever comes first
 
   function bubble() {
     return h("li", {}, h("div", { class: "bubble" }, h("div", { class: "bubble-text" }), h("div", { class: "bubble-meta" })));
@@ -68,7 +70,9 @@
   }
 
   async function reload(jump = false) {
-    messages = (await ask(`/messages/list?${new URLSearchParams({ number: page.peer })}`)).messages;
+    const mine = ++asked;
+    const answer = await ask(`/messages/list?${new URLSearchParams({ number: page.peer })}`);
+    if (mine > shown) { shown = mine; messages = answer.messages; }
     show(jump);
   }
 
@@ -131,10 +135,13 @@
   // ----------------------------------------------------------------- live
   /** The list as the box would show it now, row by row, without reloading the page. */
   async function refreshList() {
+    const mine = ++asked;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" }).catch(() => null);
-    if (!answer?.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("conversations");
-    if (fresh) $("conversations").replaceChildren(...fresh.children);
+    const written = answer?.ok ? await answer.text().catch(() => "") : "";
+    const fresh = new DOMParser().parseFromString(written, "text/html").getElementById("conversations");
+    if (!fresh || mine < shown) return;
+    shown = mine;
+    $("conversations").replaceChildren(...fresh.children);
   }
 
   let due = 0;

@@ -89,6 +89,7 @@
       this.source = "none";
       this.file = null;
       this.wanted = true;
+      this.kept = []; // wishes made while it connects
       this.connect();
     }
 
@@ -97,7 +98,9 @@
       this.socket = new WebSocket(`${scheme}://${location.host}/office/sound/${encodeURIComponent(this.actor)}`);
       this.socket.binaryType = "arraybuffer";
       this.socket.onmessage = ({ data }) => (typeof data === "string" ? this.told(JSON.parse(data)) : this.node?.port.postMessage(data, [data]));
+      this.socket.onopen = () => { for (const wish of this.kept.splice(0)) this.socket.send(wish); };
       this.socket.onclose = () => {
+        if (this.kept.splice(0).length) this.dropped();
         this.told({ state: "away" });
         if (this.wanted) setTimeout(() => this.wanted && this.connect(), 1500);
       };
@@ -118,8 +121,14 @@
 
     do(action, args = {}) {
       sound().then(() => this.open());
-      if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ do: action, ...args }));
-      else toast(t("The simulated office is not connected. It is tried again by itself."), "warning");
+      const wish = JSON.stringify({ do: action, ...args });
+      if (this.socket.readyState === WebSocket.OPEN) this.socket.send(wish);
+      else if (this.socket.readyState === WebSocket.CONNECTING) this.kept.push(wish);
+      else this.dropped();
+    }
+
+    dropped() {
+      toast(t("The simulated office is not connected. It is tried again by itself."), "warning");
     }
 
     /** Connect ear and mouth to the sound card. */
