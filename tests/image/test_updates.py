@@ -335,7 +335,7 @@ def test_a_recovery_system_that_does_not_come_up_is_given_up_and_the_start_page_
         wait_stick(box, make(bundle))
         box.shell(
             f"mkdir /run/bundle && mount -o loop,ro /run/zongji/usb/STICK-sda/{bundle.name} /run/bundle && "
-            "cat /run/bundle/*.img > /dev/zongji/recovery && umount /run/bundle && sync"
+            "cat /run/bundle/rootfs.squashfs > /dev/zongji/recovery && umount /run/bundle && sync"
         )
         page = box.pages.post("/admin/restart/recovery", action="reinstall")
         assert page.status == 200, page
