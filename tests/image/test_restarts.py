@@ -59,6 +59,7 @@ def test_after_the_last_try_of_a_system_whose_engine_dies_the_other_one_starts(
     with ready.start(tmp_path) as box:
         box.vm.wait_console("Zongji: starting system B")
         box.wait_shell()
+        box.shell("until test -s /run/zongji/boot.json; do sleep 0.3; done")  # so far that its start is told
         box.shell(f'{PYTHON} -c "{LAST_TRY}"')
         began = box.vm.elapsed_s()
         run_alone(box, DIES)
