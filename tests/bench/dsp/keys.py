@@ -167,17 +167,22 @@ def _timing(findings):
 
 
 def _cost(findings):
-    """64 channels of speech, alone and with keys pressed into it now and then; and of keys."""
+    """64 channels of speech, alone, with a key now and then, with many; and of keys alone."""
     speech = echo_lines.speech(64, 10, 181)
     pressed = speech.copy()
     for i, row in enumerate(pressed[::4]):
         at = 8000 + 4000 * i
         row[at : at + 8000] += signals.keys("159#2580", 70, 55, lead_ms=0)[:8000]
+    in_service = speech.copy()
+    for i, digit in enumerate("159#258036"):  # a full box: of 64 callers one presses a key every second
+        tone = signals.keys(digit, 70, 55, lead_ms=0)
+        in_service[6 * i, 8000 * i + 2000 : 8000 * i + 2000 + len(tone)] += tone
     rng = np.random.default_rng(182)
     keys = [signals.keys(signals.ALL_KEYS * 5, 70, 55, rng, rng.uniform(0, 125))[:80000] for _ in speech]
     for what, x in (
-        ("cost, 64 channels", pressed),
+        ("cost, 64 channels that talk, a key every second", in_service),
         ("cost, 64 channels that only talk", speech),
+        ("cost, 64 channels that talk, 13 keys every second", pressed),
         ("cost, keys on all 64 channels", np.stack(keys) + signals.noise(speech.shape, -45, rng)),
     ):
         _cost_row(findings, what, peers.pcm(x))
