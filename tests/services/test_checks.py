@@ -157,6 +157,13 @@ def test_partitions_that_are_not_there_are_told(states, said):
     assert len(found) == 1 and said in found[0]["text"]
 
 
+def test_another_version_after_the_boot_state_was_lost_is_no_version_that_failed():
+    told = {"version": "0.2.0", "reason": "boot_state_lost", "at": NOW}
+    (found,) = checks.run(replace(HEALTHY, system={"fell_back": told}))
+    assert (found["severity"], found["repair"]) == ("warning", "dismiss_fall_back")
+    assert "is not the one that runs" in found["text"]
+
+
 def test_a_disk_that_takes_nothing_is_told():
     found = checks.run(replace(HEALTHY, disk={"level": "read_only"}))
     assert [(one["id"], one["severity"]) for one in found] == [("disk", "error")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.services.checks.model import ERROR, Facts, Finding
+from appliance.services.checks.model import ERROR, WARNING, Facts, Finding
+
+STATE_LOST = "boot_state_lost"
 
 
 def look(facts: Facts) -> Finding | None:
@@ -10,6 +12,16 @@ def look(facts: Facts) -> Finding | None:
     told = facts.system.get("fell_back")
     if not told:
         return None
+    if told.get("reason") == STATE_LOST:
+        return Finding(
+            WARNING,
+            "Version %(version)s is not the one that runs: both copies of the boot state were lost, and with "
+            "them which version comes first.",
+            "Calls work. Restart the box: version %(version)s comes first again.",
+            {"version": told.get("version", "?")},
+            told.get("at"),
+            "dismiss_fall_back",
+        )
     return Finding(
         ERROR,
         "Version %(version)s did not become healthy, so the box went back to the one before: %(reason)s",
