@@ -209,6 +209,7 @@ class EchoCanceller:
         ):
             state[ports] = 0
         self._offset_step[ports] = 1
+        self._live_bytes = b""  # the next block is looked at alone
         self._far_energy[:, ports] = 0
         self._descent[ports] = np.inf
         self._found[ports] = self._expected[ports] = 1

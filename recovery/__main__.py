@@ -124,8 +124,12 @@ def came_up(desk: Desk) -> None:
         return
     try:
         runner.drop_given_up(box)
-        if not box.from_stick:
-            bootstate.recovery_is_up(box.boot)
+    except OSError as error:
+        print(f"Zongji: what was ordered cannot be forgotten: {error}", flush=True)
+    if box.from_stick:
+        return
+    try:
+        bootstate.recovery_is_up(box.boot)
     except OSError as error:
         print(f"Zongji: the boot state cannot be written: {error}", flush=True)
 

@@ -167,9 +167,12 @@ def drop_given_up(box: Box) -> None:
 
     Raises OSError.
     """
+    if box.boot is None or box.cause == "ordered":  # the last of its starts is one, too
+        return
     order = pending(box)
-    if box.boot is not None and order and "step" not in order and not bootstate.load(box.boot).recovery_tries:
-        forget(box)
+    if order and "step" not in order and not bootstate.load(box.boot).recovery_tries:
+        bootstate.clear_recovery(box.boot)  # first: a file that cannot be removed counts no more without it
+        forget_order(box)
 
 
 def forget(box: Box) -> None:

@@ -97,9 +97,7 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "which_bundle": {"zh": "U 盘上有多个更新包，请指定文件名"},
     "bad_bundle": {"zh": "更新包不被接受"},
     "downgrade": {"zh": "更新包的版本较旧，之后录入的数据旧版本可能看不到；确需退回请输入 older"},
-    "bundle_clock": {
-        "zh": "更新包签名的时间不对；请在固件设置（BIOS）里校准本机时钟，若时钟无误，请换用较新的更新包"
-    },
+    "bundle_clock": {"zh": "更新包签名时其证书不在有效期内；请换用重新签名的更新包"},
     "not_installed": {"zh": "更新包未安装"},
     "no_database": {"zh": "本机还没有数据库，请用屏幕上的认领码认领"},
     "stick_small": {"zh": "U 盘空间不足"},

@@ -72,8 +72,8 @@ WORDS: dict[str, str] = {
         "The update is not signed by this product’s maker. It was refused and nothing was changed."
     ),
     "bundle_clock": N_(
-        "By its times the update’s signature is not valid. Nothing was changed: set the clock on the page "
-        "Time and try again; if the clock is right, ask the maker for an update signed anew."
+        "The update was signed at a time at which its certificate was not valid. Nothing was changed: ask "
+        "the maker for an update signed anew."
     ),
     "bundle_unreadable": N_("The update’s description cannot be read; fetch it again."),
     "bundle_refused": N_("The update cannot be read: %(detail)s"),
@@ -101,6 +101,9 @@ WORDS: dict[str, str] = {
     ),
     # The box
     "engine_refused": N_("The call engine did not start; look into the log."),
+    "recovery_unfinished": N_(
+        "What the recovery system has begun must be finished first: start the box from the recovery stick."
+    ),
     "wrong_serial": N_("This is not the serial number of this box."),
     "not_down": N_("The box does not go down; look into the log."),
     "no_log": N_("The log cannot be read."),

@@ -111,7 +111,9 @@ def _warnings(box: Fact) -> list[str]:
     if box.get("board") == "sim":
         found.append("The simulated office is on: no real line is used.")
     back = box.get("fell_back")
-    if back:
+    if back and back.get("reason") == "boot_state_lost":
+        found.append(f"Version {back.get('version')} does not run: the boot state was lost. Restart the box.")
+    elif back:
         found.append(f"Version {back.get('version')} did not get healthy and was left: {back.get('reason')}")
     update = box.get("update") or {}
     if update.get("state") not in (None, "idle", "failed", "cancelled"):

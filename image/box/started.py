@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from image.box import bootstate, journal, release
+from image.box import bootstate, files, journal, release
 from image.box.places import Places
+from image.box.update.history import STATE_LOST
 
 HISTORY = Path("/data/system/boot-history.jsonl")
 UNHEALTHY = Path("/data/system/unhealthy.json")
@@ -26,7 +27,6 @@ RUNNING = Path("/run/zongji/boot.json")
 CMDLINE = Path("/proc/cmdline")
 HISTORY_LINES = 200
 STOPPED = "stopped_without_a_word"
-STATE_LOST = "boot_state_lost"
 
 
 def kernel_argument(name: str, cmdline: str) -> str | None:
@@ -137,8 +137,12 @@ def mend(history: list[Mapping[str, Any]]) -> bootstate.State:
         bootstate.change(lambda state: replace(state, order=order))
     print(f"boot state: {found}; {bootstate.describe()}")
     state = bootstate.load()
-    if state.recovery and not state.recovery_tries:
-        bootstate.drop_order(Places().config)
+    if state.recovery:  # a system runs all the same: recovery was given up, in the last round too
+        state = bootstate.change(lambda one: replace(one, recovery_tries=0))
+        try:
+            bootstate.drop_order(Places().config)
+        except OSError as error:
+            print(f"what recovery was to do cannot be forgotten: {error}")
     return state
 
 
@@ -170,7 +174,7 @@ def main() -> int:
         write_history([*history, told], HISTORY)
     except OSError as error:  # a full disk, or none: what failed is told all the same
         print(f"this start is not in the history: {error}")
-    RUNNING.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+    files.write_json(RUNNING, told)
     if told["fell_back"]:
         print(
             f"Zongji: system {told['failed_slot']} (version {told['failed_version']}) failed: "

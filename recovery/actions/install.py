@@ -7,7 +7,6 @@ recovery, as old as the flashing or as new as the stick, is not. The bundle's ow
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +48,10 @@ def plan(box: Box, options: Options) -> str:
     box.need_boot()
     status, text = box.run("rauc", "info", "--output-format=json", str(path), timeout_s=300)
     if status and wrong_time(text):
-        now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
         raise Refused(
             "bundle_clock",
-            f"{path.name} is refused, by its times its signature is not valid ({commands.last_line(text)}); "
-            f"this box has {now} UTC: set its clock in the firmware's setup, or, if it is right, use a newer "
-            "bundle",
+            f"{path.name} was signed at a time at which its certificate was not valid "
+            f"({commands.last_line(text)}): use one that was signed anew",
         )
     if status:
         raise Refused(

@@ -313,13 +313,36 @@ def test_a_recovery_system_that_comes_up_from_the_disk_has_all_its_starts_again(
 def test_what_was_given_up_before_it_was_begun_is_not_done_weeks_later(
     desk, box, order, tries, left, from_stick
 ):
-    box.from_stick = from_stick
+    box.from_stick, box.cause = from_stick, "stick" if from_stick else "key"
     (box.config / "order.json").write_text(json.dumps(order))
     bootstate.save(replace(bootstate.load(box.boot), recovery=True, recovery_tries=tries), box.boot)
     came_up(desk)
     begin(desk)
     assert bool(recordings(box)) == left
     assert not bootstate.load(box.boot).recovery and runner.pending(box) is None
+
+
+def test_the_last_of_its_starts_carries_out_what_was_ordered(desk, box):
+    box.cause = "ordered"  # the boot loader counts before it starts
+    (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
+    bootstate.save(replace(bootstate.load(box.boot), recovery=True, recovery_tries=0), box.boot)
+    came_up(desk)
+    begin(desk)
+    assert desk.result["action"] == "factory_reset" and desk.result["ok"]
+
+
+def test_what_was_given_up_is_not_done_where_its_file_cannot_be_removed(desk, box, monkeypatch):
+    box.cause = "key"
+    (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
+    bootstate.save(replace(bootstate.load(box.boot), recovery=True, recovery_tries=0), box.boot)
+
+    def remove(path):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(runner.files, "remove", remove)
+    came_up(desk)
+    begin(desk)
+    assert recordings(box) and bootstate.load(box.boot).recovery_tries == 3
 
 
 def test_what_ends_the_machine_each_time_is_not_begun_for_ever(desk, box, monkeypatch):

@@ -65,6 +65,7 @@ class Whole:
         options = params.get("options", {})
         if not isinstance(options, dict):
             raise Problem("bad_request", "options must be a group", "options")
+        self._refuse_unfinished()
         order = {
             "action": action,
             "serial": serial,
@@ -85,13 +86,16 @@ class Whole:
     def recovery_forget(self, params: ask.Params) -> dict[str, Any]:
         """That recovery did not come up was read; what it did not begin to do is given up. Raises Problem,
         OSError."""
-        if bootstate.order_begun(self._places.config):
-            raise Problem(
-                "recovery_unfinished", "what recovery has begun must be finished: start the recovery stick"
-            )
+        self._refuse_unfinished()
         bootstate.recovery_told()
         bootstate.drop_order(self._places.config)
         return {}
+
+    def _refuse_unfinished(self) -> None:
+        if bootstate.load().recovery and bootstate.order_begun(self._places.config):
+            raise Problem(
+                "recovery_unfinished", "what recovery has begun must be finished: start the recovery stick"
+            )
 
     def log_tail(self, params: ask.Params) -> dict[str, Any]:
         """The last lines of the journal: {"lines": [{"at", "unit", "priority", "text"}]}."""

@@ -210,12 +210,16 @@ class Daemon:
         """Has recovery not come up, and had it begun something? Can the boot state be read at all?"""
         try:
             state = bootstate.load()
-            if state.recovery_tries:
-                return []
-            begun = state.recovery and bootstate.order_begun(self._places.config)
         except OSError as error:
             log.warning("the boot state cannot be read: %s", error)
             return ["boot_state_unreadable"]
+        if state.recovery_tries:
+            return []
+        try:
+            begun = state.recovery and bootstate.order_begun(self._places.config)
+        except OSError as error:
+            log.warning("what recovery was to do cannot be read: %s", error)
+            begun = True
         return ["recovery_unfinished" if begun else "recovery_failed"]
 
     @staticmethod

@@ -83,8 +83,8 @@ def _refusal(text: str) -> Problem:
     if wrong_time(text):
         return Problem(
             "bundle_clock",
-            f"by its times the update's signature is not valid ({reason.rpartition(': ')[2]}); nothing was "
-            "changed: set the box's clock; if it is right, ask the maker for an update signed anew",
+            f"the update was signed at a time at which its certificate was not valid "
+            f"({reason.rpartition(': ')[2]}); nothing was changed: ask the maker for an update signed anew",
             detail=reason,
         )
     if "invalid bundle format" in lowered or ("not a multiple" in lowered and "verif" not in lowered):

@@ -19,6 +19,8 @@ from image.box.problem import Problem
 log = logging.getLogger(__name__)
 
 NEVER_STARTED = "never_started"
+STATE_LOST = "boot_state_lost"
+"""Not the version's fault: the boot loader did not know which one comes first."""
 """The code for a version that came not as far as telling why."""
 LOG_LINES = 60
 
@@ -101,9 +103,11 @@ def settle(places: Places, slot: str, confirmed: bool, rebooted: bool, spoilt: b
 def _left_later(places: Places) -> None:
     """Nothing was expected: was a system that had been confirmed left before this start? Told once, though
     every start from now on finds the same system first in the order. Raises OSError."""
-    if (places.run / "fall-back-heard").exists():
+    if (places.run / "fall-back-heard").exists() or not (places.run / "boot.json").exists():
         return
     told = _why(places)
+    if told.get("fell_back") is False and (fell_back(places) or {}).get("reason") == STATE_LOST:
+        acknowledge(places)  # it runs again
     if told.get("fell_back") is True and not _same(_event(places, told), _last_heard(places)):
         _tell(places, str(told.get("failed_version") or "?"), told)
     _heard(places, told)
@@ -116,7 +120,8 @@ def _tell(places: Places, version: str, told: Mapping[str, Any]) -> None:
         places.system / "fell-back.json",
         {"version": version, "reason": reason, "log": lines, "at": time.time()},
     )
-    note(places, "fell_back", version, reason=reason, log=lines)
+    if reason != STATE_LOST:  # that says nothing about the version
+        note(places, "fell_back", version, reason=reason, log=lines)
 
 
 def _event(places: Places, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,11 +129,16 @@ def _event(places: Places, told: Mapping[str, Any]) -> dict[str, Any]:
     slot = told.get("failed_slot")
     starts = files.read_lines(places.system / "boot-history.jsonl")
     times = [line.get("at") for line in starts if line.get("slot") == slot]
-    return {"slot": slot, "version": told.get("failed_version"), "started": times[-1] if times else None}
+    return {
+        "slot": slot,
+        "version": told.get("failed_version"),
+        "started": times[-1] if times else None,
+        "lost": told.get("reason") == STATE_LOST,
+    }
 
 
 def _same(event: Mapping[str, Any], heard: Mapping[str, Any]) -> bool:
-    same = all(event[name] == heard.get(name) for name in ("slot", "version"))
+    same = all(event[name] == heard.get(name) for name in ("slot", "version", "lost"))
     return same and event["started"] in (None, heard.get("started"))
 
 

@@ -240,8 +240,13 @@ def test_what_recovery_has_begun_is_told_and_never_forgotten_for_it(serve, place
         client.call("recovery.forget")
     assert refused.value.code == "recovery_unfinished"
     assert client.call("status")["states"] == ["recovery_unfinished"]
+    with pytest.raises(CallFailed) as refused:  # nor replaced by another order
+        client.call("recovery.order", action="menu")
+    assert refused.value.code == "recovery_unfinished"
     given_up(boot_state, recovery=False)  # the stick has finished it
     assert client.call("status")["states"] == ["recovery_failed"]
+    client.call("recovery.forget")
+    assert client.call("status")["states"] == []
 
 
 def test_a_boot_state_that_cannot_be_read_takes_nothing_else_away(serve, monkeypatch):

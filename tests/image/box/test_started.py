@@ -96,15 +96,26 @@ def test_with_both_copies_lost_and_nothing_newer_a_is_first(mend, ran):
     [
         (0, {"action": "reinstall"}, False),
         (0, {"action": "reinstall", "step": 0}, True),
-        (1, {"action": "reinstall"}, True),
+        (1, {"action": "reinstall"}, False),
     ],
 )
 def test_what_recovery_was_to_do_is_forgotten_once_it_was_given_up_unless_it_was_begun(
     mend, tries, order, kept
 ):
     (mend.config / "order.json").write_text(json.dumps(order))
-    mend(replace(A_CONFIRMED_B_ON_TRIAL, recovery=True, recovery_tries=tries), "A")
+    state = mend(replace(A_CONFIRMED_B_ON_TRIAL, recovery=True, recovery_tries=tries), "A")
     assert (mend.config / "order.json").exists() == kept
+    assert (state.recovery, state.recovery_tries) == (True, 0)  # and the pages tell it
+
+
+def test_an_order_that_cannot_be_removed_hides_no_fall_back(mend, monkeypatch, capsys):
+    def drop(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(bootstate, "drop_order", drop)
+    given = replace(A_CONFIRMED_B_ON_TRIAL, recovery=True, recovery_tries=0)
+    assert mend(given, "A").order == ("B", "A")
+    assert "cannot be forgotten" in capsys.readouterr().out
 
 
 def test_a_boot_state_that_cannot_be_read_is_no_fall_back(tmp_path, places, monkeypatch, capsys):

@@ -33,6 +33,10 @@ def test_a_unit_starts_a_program_that_exists(name):
         assert importlib.util.find_spec(module), f"{name} starts {module}"
 
 
+def test_the_system_daemon_starts_when_this_start_has_been_told():
+    assert "zongji-bootstate.service" in unit("zongji-system.service")["Unit"]["After"].split()
+
+
 def test_the_target_wants_units_that_exist():
     wanted = re.findall(r"^Wants=(.*)$", (UNITS / "zongji.target").read_text(), re.M)
     ours = [name for line in wanted for name in line.split() if name.startswith("zongji")]

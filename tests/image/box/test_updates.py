@@ -484,6 +484,28 @@ def test_a_confirmed_version_that_is_left_later_is_told_once(places):
     )
 
 
+def test_a_version_that_is_not_first_because_the_boot_state_was_lost_has_not_failed_yet(places):
+    lost = LEFT | {"reason": "boot_state_lost", "log": []}
+    start(places, "B", at=1.0)
+    start(places, at=2.0, **lost)
+    assert history.fell_back(places)["reason"] == "boot_state_lost" and outcomes(places) == []
+    start(places, "B", at=3.0)
+    assert history.fell_back(places) is None, "it runs again"
+    start(places, at=4.0, **lost)
+    history.acknowledge(places)
+    start(places, at=5.0, **LEFT)
+    assert history.fell_back(places)["reason"] == "no memory", "now it has failed"
+
+
+def test_the_daemon_waits_with_a_fall_back_until_this_start_is_told(places):
+    for _ in range(2):
+        history.settle(places, "A", True, True, False)
+    assert history.fell_back(places) is None
+    files.write_json(places.run / "boot.json", {"slot": "A", **LEFT})
+    history.settle(places, "A", True, True, False)
+    assert history.fell_back(places)["version"] == "0.3.0"
+
+
 @pytest.mark.parametrize("written", [True, False])
 def test_what_an_update_has_told_is_not_told_again_as_left_later(places, written):
     expected(places, written)
