@@ -119,6 +119,15 @@ class Pages:
                 raise VmError(f"{path} does not answer: {said}\n{self._vm.log()[-3000:]}")
             time.sleep(0.5)
 
+    def wait_text(self, path: str, text: str, timeout_s: float = PATIENCE_S) -> Page:
+        """Wait until a page says `text`: health checks run every few seconds."""
+        until = time.monotonic() + timeout_s
+        while text not in (page := self.open(path)):
+            if time.monotonic() > until:
+                raise VmError(f"{path} does not say {text!r}: {page[:3000]}")
+            time.sleep(0.5)
+        return page
+
     def token(self, path: str) -> str:
         """The hidden token of a page's forms."""
         page = self.open(path)

@@ -301,8 +301,8 @@ def fell_back_on_pages(box: Box, reason: str) -> dict:
     assert found["version"] == NEWER
     assert found["reason"] == reason
     for path in ("/admin/", "/admin/updates/"):
-        page = box.pages.open(path)
-        assert NEWER in page and "never_started" not in page, path  # words, not codes
+        page = box.pages.wait_text(path, NEWER)
+        assert "never_started" not in page, path  # words, not codes
     return found
 
 
@@ -349,7 +349,7 @@ def test_a_recovery_system_that_does_not_come_up_is_given_up_and_the_start_page_
         box.wait_shell()
         assert box.version() == built.version
         told = "The recovery system did not come up"
-        assert told in box.pages.open("/admin/")
+        box.pages.wait_text("/admin/", told)
         assert "RECOVERY=1,0" in box.shell("/usr/lib/zongji/bootstate show")
         box.shell("test ! -e /config/order.json")  # a recovery stick of next month would carry it out
         box.pages.post("/admin/backups/repair", form_at="/admin/", id="forget_recovery")
