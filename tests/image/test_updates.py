@@ -348,7 +348,7 @@ def test_a_recovery_system_that_does_not_come_up_is_given_up_and_the_start_page_
         box.sign_in()
         box.wait_shell()
         assert box.version() == built.version
-        told = "The recovery system did not come up"
+        told = "恢复系统未能启动"
         box.pages.wait_text("/admin/", told)
         assert "RECOVERY=1,0" in box.shell("/usr/lib/zongji/bootstate show")
         box.shell("test ! -e /config/order.json")  # a recovery stick of next month would carry it out
