@@ -29,7 +29,8 @@ NAMES = tuple(sorted(one.name for one in pkgutil.iter_modules(actions.__path__))
 """Every action there is."""
 
 MOST_BEGINNINGS = 9
-"""Starts at which what was begun is gone on with: a power cut ends one, and so may the step itself."""
+"""Times that what was begun is gone on with by itself, at a start or when a stick comes: a power cut ends
+one, and so may the step itself."""
 
 Options = dict[str, Any]
 Step = Callable[[Box, Options, Tell], None]

@@ -16,6 +16,7 @@ from appliance.client import ControlClient, WireError
 from image.box import netapply
 from image.box.places import Places
 from image.box.system.network import since_boot
+from image.box.update.history import STATE_LOST
 
 EVERY_S = 3.0
 STARTING_EVERY_S = 1.0
@@ -111,7 +112,7 @@ def _warnings(box: Fact) -> list[str]:
     if box.get("board") == "sim":
         found.append("The simulated office is on: no real line is used.")
     back = box.get("fell_back")
-    if back and back.get("reason") == "boot_state_lost":
+    if back and back.get("reason") == STATE_LOST:
         found.append(f"Version {back.get('version')} does not run: the boot state was lost. Restart the box.")
     elif back:
         found.append(f"Version {back.get('version')} did not get healthy and was left: {back.get('reason')}")

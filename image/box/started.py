@@ -45,8 +45,8 @@ def line(
 ) -> dict[str, Any]:
     """What there is to tell of this start (now: Unix seconds).
 
-    A box fell back when another system is first in the order than the one that runs; or the boot loader did
-    not know the order.
+    A box fell back when another system is first in the order than the one that runs. That may also be because
+    the boot loader did not know the order.
     """
     slot = kernel_argument("zongji.slot", cmdline) or "?"
     told: dict[str, Any] = {

@@ -219,6 +219,14 @@ def test_a_fall_back_tells_version_reason_and_log(sign_in, box):
     assert "cannot open /dev/dahdi/channel" in text
 
 
+def test_a_version_that_only_lost_its_place_did_not_fail(sign_in, box):
+    told = demo.FELL_BACK | {"reason": "boot_state_lost", "log": []}
+    box.system["update.status"] = demo.UPDATES | {"fell_back": told}
+    text = text_of(sign_in("admin").get("/admin/updates/").text)
+    assert "Version 0.3.0 is not the one that runs" in text and "boot state were lost" in text
+    assert "did not get healthy; the box" not in text
+
+
 def test_a_running_update_is_watched(sign_in, box):
     job = {"state": "installing", "percent": 40, "step": "Copying", "version": "0.3.0", "problem": None}
     box.system["update.status"] = demo.UPDATES | {"update": job}

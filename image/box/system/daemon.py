@@ -53,6 +53,7 @@ class Daemon:
         sticks = Sticks(places)
         shares = Shares()
         self._keeper = Keeper(places, group)
+        self._unread = ""
         # Requests that change the same thing wait for each other; slow ones hold up nobody else.
         self._methods: dict[str, tuple[threading.Lock, Method]] = {}
         for methods in (
@@ -170,13 +171,21 @@ class Daemon:
         with device.open("rb") as file:
             return file.seek(0, 2)
 
-    @staticmethod
-    def _confirmed(slot: str) -> bool:
+    def _boot_state(self) -> bootstate.State | None:
+        """What counts; None while the disk does not read it, which the log tells once."""
         try:
-            return bool(slot) and bootstate.load().slot(slot).confirmed
+            state = bootstate.load()
         except OSError as error:
-            log.warning("the boot state cannot be read: %s", error)
-            return False
+            if self._unread != str(error):
+                self._unread = str(error)
+                log.warning("the boot state cannot be read: %s", error)
+            return None
+        self._unread = ""
+        return state
+
+    def _confirmed(self, slot: str) -> bool:
+        state = self._boot_state()
+        return bool(slot) and state is not None and state.slot(slot).confirmed
 
     def _spoilt(self) -> bool:
         """Is there no other system that could be started?"""
@@ -185,6 +194,8 @@ class Daemon:
         return other not in state.order or not state.slot(other).tries
 
     def _settle(self) -> None:
+        if self._boot_state() is None:
+            return
         slot = release.slot(self._places)
         marker = self._places.run / "installed-in-this-boot"
         history.settle(self._places, slot, self._confirmed(slot), not marker.exists(), self._spoilt())
@@ -208,10 +219,8 @@ class Daemon:
 
     def _boot_states(self) -> list[str]:
         """Has recovery not come up, and had it begun something? Can the boot state be read at all?"""
-        try:
-            state = bootstate.load()
-        except OSError as error:
-            log.warning("the boot state cannot be read: %s", error)
+        state = self._boot_state()
+        if state is None:
             return ["boot_state_unreadable"]
         if state.recovery_tries:
             return []

@@ -19,9 +19,9 @@ from image.box.problem import Problem
 log = logging.getLogger(__name__)
 
 NEVER_STARTED = "never_started"
+"""The code for a version that came not as far as telling why."""
 STATE_LOST = "boot_state_lost"
 """Not the version's fault: the boot loader did not know which one comes first."""
-"""The code for a version that came not as far as telling why."""
 LOG_LINES = 60
 
 

@@ -249,13 +249,19 @@ def test_what_recovery_has_begun_is_told_and_never_forgotten_for_it(serve, place
     assert client.call("status")["states"] == []
 
 
-def test_a_boot_state_that_cannot_be_read_takes_nothing_else_away(serve, monkeypatch):
+def test_a_boot_state_that_cannot_be_read_takes_nothing_else_away_and_is_logged_once(
+    serve, daemon, monkeypatch, caplog
+):
     def load():
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(bootstate, "load", load)
     status = serve().call("status")
     assert status["states"] == ["boot_state_unreadable"] and not status["confirmed"]
+    for _ in range(3):
+        daemon.tick()
+    said = [one.message for one in caplog.records if "boot state" in one.message or "_settle" in one.message]
+    assert len(said) == 1, said
 
 
 def test_the_log_is_read_line_by_line(serve, programs):

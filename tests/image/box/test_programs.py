@@ -201,6 +201,12 @@ def test_the_console_tells_what_is_wrong():
     assert "starting" in console.page(FACT | {"box": None, "claim": None, "status": None})
 
 
+def test_the_console_does_not_call_a_version_sick_that_only_lost_its_place():
+    lost = {"version": "0.3.0", "reason": "boot_state_lost"}
+    text = console.page(FACT | {"box": FACT["box"] | {"fell_back": lost}})
+    assert "0.3.0 does not run" in text and "healthy" not in text
+
+
 def test_the_console_of_a_box_without_its_database_says_that_it_takes_calls(places, programs, monkeypatch):
     def call(client, method):
         if method == "claim":
