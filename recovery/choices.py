@@ -19,7 +19,11 @@ class Choice:
     serial: bool = False
 
 
-_ASKS = {"restore": ("file", "key", "unsealed"), "install": ("older",), "write_image": ("disk", "erase")}
+_ASKS = {
+    "restore": ("file", "key", "unsealed"),
+    "install": ("bundle", "older"),
+    "write_image": ("disk", "erase"),
+}
 CHOICES = tuple(
     Choice(
         key,
@@ -30,7 +34,7 @@ CHOICES = tuple(
     )
     for key in ACTIONS
 )
-OPTION = {"disk": "disk_serial"}
+OPTION = {"bundle": "file", "disk": "disk_serial"}
 """What is asked -> name of the option, where that differs."""
 AS_A_WORD = ("erase", "unsealed", "older")
 """Asked and typed: erase a disk with all that is on it, take a backup without a seal, go back to an older

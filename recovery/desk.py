@@ -13,6 +13,7 @@ from recovery.box import Box
 from recovery.choices import Choice, with_answers
 from recovery.refused import Refused
 
+BUSY = "something else is being done; wait until it has ended"
 CODE_DIGITS = 6
 TRIES = 5
 LOCK_S = 60.0
@@ -29,6 +30,8 @@ class Desk:
         self._find = find
         self._now = now
         self._lock = threading.Lock()
+        self._disk = threading.Lock()
+        """Held by whoever looks at the box's disk or changes it: a plan mounts systems, too."""
         self.box = find()
         self.code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
         self.step: tuple[str, int] | None = None
@@ -94,12 +97,16 @@ class Desk:
             self.box = self._find()
 
     def plan(self, choice: Choice, answers: dict[str, str]) -> str:
-        """What would be done. Raises Refused."""
-        self.look_again()
+        """What would be done. Raises Refused, also while something is being done or planned."""
+        if not self._disk.acquire(blocking=False):
+            raise Refused("busy", BUSY)
         try:
+            self.look_again()
             return runner.plan(self.box, choice.action, with_answers(choice, answers))
         except OSError as error:
             raise Refused("failed", str(error)) from error
+        finally:
+            self._disk.release()
 
     def do(self, choice: Choice, answers: dict[str, str], source: str) -> dict[str, Any]:
         """Do it; the result. Raises Refused when something else is being done, or the serial number that a
@@ -150,12 +157,13 @@ class Desk:
         """What comes of it; None where there was nothing to do, and what was told before stays."""
         with self._lock:
             if self.busy:
-                raise Refused("busy", "something else is being done; wait until it has ended")
+                raise Refused("busy", BUSY)
             before = self.result, self.told
             self.step, self.told = ("begin", 0), ""
         found: Result | None = None
         try:
-            found = work()
+            with self._disk:
+                found = work()
         except Exception as problem:  # a defect in one action must not take the others away
             found = runner.refused(self.box, name, problem, source)
         finally:

@@ -24,6 +24,10 @@ WORDS: dict[str, dict[str, str]] = {
     "going_on": {"en": "An action that was cut off is being finished", "zh": "正在完成被中断的操作"},
     "option": {"en": "Which", "zh": "请选择"},
     "file": {"en": "File name on the stick, or Enter for the newest", "zh": "U 盘上的文件名，回车用最新的"},
+    "bundle": {
+        "en": "Name of the bundle on the stick, or Enter if it is the only one",
+        "zh": "U 盘上的更新包文件名，只有一个时按回车",
+    },
     "key": {"en": "Recovery key, or Enter for this box's own", "zh": "恢复密钥，回车用本机的"},
     "disk": {
         "en": "Type model or serial number of the disk that may be erased",
@@ -117,6 +121,7 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "serial_wrong": {"zh": "recovery.json 写的是另一台设备"},
     "given_up": {"zh": "该操作多次中断未能完成，请在菜单中重新执行"},
     "failed": {"zh": "操作失败"},
+    "busy": {"zh": "正在执行其他操作，请等其结束"},
 }
 
 
