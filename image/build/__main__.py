@@ -23,6 +23,7 @@ from image.build.steps import (
     REPOSITORY,
     WORK,
     BuildError,
+    alone,
     digest,
     remove,
     require_root,
@@ -140,14 +141,14 @@ def main() -> int:
     args = parser.parse_args()
     try:
         require_root()
-        if args.variant:
-            for name in args.variant:
-                print(variants.variant(name))
-            return 0
-        if args.if_changed:
-            build_if_changed(args.quick)
-        else:
-            build(args.quick, args.check)
+        with alone():
+            if args.variant:
+                for name in args.variant:
+                    print(variants.variant(name))
+            elif args.if_changed:
+                build_if_changed(args.quick)
+            else:
+                build(args.quick, args.check)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -47,6 +48,19 @@ def run(
     if done.returncode:
         raise BuildError(f"{' '.join(map(str, command))} failed:\n{text[-4000:]}")
     return text
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One build at a time in this folder: two would delete each other's trees. Waits, and says so."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("image: waiting for another build in this folder", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """When `make test-image` builds the image anew."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 from image.build import __main__ as program
+from image.build import steps
 
 
 @pytest.fixture
@@ -53,3 +55,21 @@ def test_a_build_that_fails_tells_its_steps_and_does_not_count(repository, capsy
             program.build_if_changed(True)
         assert "a step" in capsys.readouterr().err
     assert repository.builds == 2
+
+
+def test_two_builds_in_one_folder_come_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "BUILD", tmp_path / "build")
+    waits, order = threading.Event(), []
+    monkeypatch.setattr(steps, "print", lambda *_words, **_how: waits.set(), raising=False)
+
+    def second():
+        with steps.alone():
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    with steps.alone():
+        other.start()
+        assert waits.wait(60), "the second one says that it waits"
+        order.append("first")
+    other.join(60)
+    assert order == ["first", "second"]
