@@ -55,7 +55,7 @@ CONVERGED_LEAK_DB = -28.0
 LEARNING_TURN = 2
 SOLVING_TURN = 6
 """Ticks."""
-FEW = 0.125
+FEW = 0.25
 """So small a share of the ports gets no turn of its own."""
 CONVERGED_EVERY = 8
 """Ticks after which a converged port learns again, if its blocks bring nothing new."""
