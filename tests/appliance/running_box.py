@@ -5,22 +5,16 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from appliance.client import PeerAway
+from tests.ports import free_port
 
 ZONGJI = Path(sys.executable).with_name("zongji")
 PATIENCE_S = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def processes_of(home: Path) -> dict[str, int]:

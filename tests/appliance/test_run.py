@@ -11,7 +11,8 @@ import pytest
 from appliance.client import ControlClient, OfficeClient
 from appliance.paths import Home
 from appliance.store import open_store
-from tests.appliance.running_box import PATIENCE_S, ZONGJI, finished, free_port, processes_of, until
+from tests.appliance.running_box import PATIENCE_S, ZONGJI, finished, processes_of, until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.process
 

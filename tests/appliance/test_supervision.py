@@ -7,68 +7,16 @@ import ssl
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from image.box import certificate
 from image.box.places import Places
+from tests.appliance.running_box import ZONGJI
+from tests.appliance.supervisor import WAIT_S, Supervisor
+from tests.ports import free_port
 
 pytestmark = pytest.mark.process
-
-ZONGJI = str(Path(sys.executable).with_name("zongji"))
-WAIT_S = 60.0
-
-
-class Supervisor:
-    """Starts one process as systemd would, and hears its notifications."""
-
-    def __init__(self, folder):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(folder / "notify"))
-        self._socket.settimeout(WAIT_S)
-        self._folder = folder
-        self._process = None
-
-    def start(self, *words, watchdog_ms=400):
-        environment = os.environ | {
-            "NOTIFY_SOCKET": str(self._folder / "notify"),
-            "WATCHDOG_USEC": str(watchdog_ms * 1000),
-            "ZONGJI_HOME": str(self._folder / "home"),
-        }
-        self._process = subprocess.Popen([ZONGJI, *words], env=environment, stderr=subprocess.DEVNULL)
-        return self._process
-
-    def hear(self, wanted):
-        """The next message that begins with `wanted`; others before it are passed over."""
-        while True:
-            message = self._socket.recv(4096).decode()
-            if message.startswith(wanted):
-                return message
-
-    def silence(self, seconds):
-        """Whether nothing more is said for this long (what was said before is taken out)."""
-        self._socket.setblocking(False)
-        while True:
-            try:
-                self._socket.recv(4096)
-            except BlockingIOError:
-                break
-        self._socket.settimeout(seconds)
-        try:
-            self._socket.recv(4096)
-        except TimeoutError:
-            return True
-        finally:
-            self._socket.settimeout(WAIT_S)
-        return False
-
-    def close(self):
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.terminate()
-            self._process.wait(WAIT_S)
-        self._socket.close()
 
 
 @pytest.fixture
@@ -103,12 +51,6 @@ def tls(tmp_path):
     places = Places(tmp_path / "box")
     certificate.make(places, "zongji", ["192.168.7.9/24"], group=None)
     return places
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_pages_are_ready_when_they_are_served_over_https(supervisor, tls):

@@ -32,6 +32,7 @@ from board.sim.mouth import Ear
 from tests.bench.dsp.__main__ import measure as signal_processing
 from tests.bench.office import FLOW, BenchBox, BenchPace, TimedBoard, much_speech
 from tests.bench.pop import pop_latency
+from tests.bench.starts import killed_to_ready
 
 TALKING_CALLS = 16
 PIECE_S = 2.0
@@ -266,6 +267,8 @@ def main() -> None:
     real_time(args.minutes * 60, args.realtime)
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"  memory of this process, at most: {most_mb:.0f} MB")
+    print("a process that died or hung")
+    killed_to_ready()
     print("signal processing next to its peers")
     signal_processing()
 

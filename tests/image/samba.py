@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.image.vm import PATIENCE_S, VmError, free_port
+from tests.image.vm import PATIENCE_S, VmError
+from tests.ports import free_port
 
 ADDRESS = "10.0.2.4"
 USER, PASSWORD = "keeper", "b4ck,up=s !#ß"

@@ -258,7 +258,7 @@ def cut_points(kills: int, chance: random.Random) -> list[tuple[Phase, float]]:
 
 def test_01_a_power_cut_at_any_instant_of_an_update_leaves_a_box_that_takes_calls(trip, built, figures):
     """By writes to the disk, not by seconds: what lies between two writes is the same to a power cut, and a
-    slow machine meets the same points. Hours for 100: what was found is kept after each, where the trip is."""
+    slow machine meets the same points. What was found is kept beside the trip: 100 of them take hours."""
     done = trip.disk.parent / f"cuts-{KILLS}-{SEED}.json"
     table = json.loads(done.read_text()) if done.is_file() else []
     for phase, share in cut_points(KILLS, random.Random(SEED))[len(table) :]:

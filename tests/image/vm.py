@@ -7,7 +7,6 @@ Waiting is for something to appear; the bounds are guards against a box that han
 
 import ctypes
 import os
-import random
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ import time
 from pathlib import Path
 
 from tests.image.qmp import Qmp, QmpError
+from tests.ports import free_port
 
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS.fd")
@@ -25,8 +25,6 @@ CPU = "Nehalem,+rdrand,+rdseed"
 PATIENCE_S = 600.0
 """Guard against a box that hangs; nothing takes that long on an idle machine."""
 PR_SET_PDEATHSIG = 1
-GIVEN_PORTS: set[int] = set()
-"""Ports that were found free; QEMU listens on them only later."""
 
 
 class VmError(AssertionError):
@@ -43,21 +41,6 @@ def _keep_nice(pid: int) -> None:
     group = Path(f"/proc/{pid}/autogroup")
     if group.exists():
         group.write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on; the kernel gives none of these to outgoing connections."""
-    while True:
-        port = random.SystemRandom().randrange(20000, 32000)
-        if port in GIVEN_PORTS:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        GIVEN_PORTS.add(port)
-        return port
 
 
 def run(*words: object) -> str:

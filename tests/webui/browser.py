@@ -2,7 +2,6 @@
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ import urllib.request
 
 import pytest
 
+from tests.ports import free_port
 from webui.i18n import LANGUAGES
 
 from . import demo
@@ -30,12 +30,6 @@ SWITCHES = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Pages:
