@@ -158,8 +158,9 @@ class Box:
         return self._call(CONTROL_SOCKET, method, params)  # type: ignore[return-value]
 
     def wait_confirmed(self, slot: str) -> None:
-        """Wait until the boot loader has been told that the system A or B is healthy."""
-        self.shell(f"until /usr/lib/zongji/bootstate show | grep -q {slot}=confirmed; do sleep 0.5; done")
+        """Wait until the boot loader has been told in this start that the system A or B is healthy, so that it
+        has all its tries again."""
+        self.shell(f"until /usr/lib/zongji/bootstate show | grep -q {slot}=confirmed,3; do sleep 0.5; done")
 
     def version(self) -> str:
         """Version of the running system."""

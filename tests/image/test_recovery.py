@@ -203,19 +203,29 @@ def test_the_recovery_stick_by_menu_and_page(filled, ready, built, tmp_path):
         assert box.hashes("/data/zongji/recordings") == recordings
 
 
-def test_16_17_without_anybody_there_a_box_is_reset_and_its_backup_restored(filled, ready, tmp_path):
-    """The key r, no network; two sticks that name the box. The backup was made by the box itself."""
+def test_16_17_without_anybody_there_a_box_is_reset_and_its_backup_restored(filled, ready, built, tmp_path):
+    """No network; sticks that name the box. Reset by the box's own recovery (the key r, and any stick),
+    restored by the recovery stick alone, no key pressed. The backup was made by the box itself."""
     disk, (rows_before, _, serial), backup = filled
     disk = overlay(disk, tmp_path / "disk.qcow2")
     empty = order_stick(
         tmp_path / "empty.img", action="factory_reset", serial=serial, options={"keep_recordings": False}
     )
-    backup = Path(shutil.copy2(backup, tmp_path / "backup.img"))
-    run("mcopy", "-i", backup, order_file(tmp_path, action="restore", serial=serial), "::")
-    for stick, name in ((empty, "factory_reset"), (backup, "restore")):
-        obeyed(disk, stick, name)
-        assert result(stick)["serial"] == serial
-        assert "recovery.json.done" in run("mdir", "-b", "-i", stick, "::")
+    obeyed(disk, empty, "factory_reset")
+    assert result(empty)["serial"] == serial
+    assert "recovery.json.done" in run("mdir", "-b", "-i", empty, "::")
+
+    held = tmp_path / "held"
+    held.mkdir()
+    run("mcopy", "-i", backup, "::*.zjb", "::recovery-key.txt", held)
+    order = order_file(tmp_path, action="restore", serial=serial)
+    stick = recovery_stick(built, tmp_path / "stick.img", order, *held.iterdir())
+    with Box(Vm(disk, stick=stick, network=False)) as box:
+        box.vm.wait_console("Zongji: restore: done: done")
+        box.vm.wait_reset()
+    at = files_at(stick)
+    assert (result(stick, at)["action"], result(stick, at)["serial"]) == ("restore", serial)
+    assert "recovery.json.done" in run("mdir", "-b", "-i", f"{stick}@@{at}", "::")
     with Box(Vm(disk), ready.key) as box:
         box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()

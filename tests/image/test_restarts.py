@@ -45,7 +45,6 @@ def test_an_engine_that_does_not_stay_up_restarts_the_box_and_costs_a_try(ready,
         box.wait_takes_calls()
         box.wait_shell()
         box.wait_confirmed("A")
-        assert "A=confirmed,3" in box.shell("/usr/lib/zongji/bootstate show")
 
 
 def test_after_the_last_try_of_a_system_whose_engine_dies_the_other_one_starts(

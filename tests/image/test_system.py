@@ -38,6 +38,12 @@ def until(what, patience_s=PATIENCE_S, every_s=0.5):
     return found
 
 
+def ended(box: Box, call: str) -> dict | None:
+    """The record of a call, once it has ended."""
+    records = box.pages.json("/api/calls")["data"]
+    return next((one for one in records if one["id"] == call and one["end_reason"]), None)
+
+
 def journal(box: Box, unit: str = "") -> list[tuple[float, str]]:
     """(seconds of the box's own time, text) of what was written since its start."""
     words = f"-u zongji-{unit}" if unit else "-n 1500"
@@ -363,7 +369,7 @@ def test_19_a_card_comes_and_goes_while_a_call_on_another_notices_nothing(ready,
         assert not far_state(box)["over"]
         assert [one["state"] for one in now(box)["calls"] if one["id"] == call["id"]] == ["queued"]
         far(box, "hang up")
-        record = until(lambda: [r for r in box.pages.json("/api/calls")["data"] if r["id"] == call["id"]])[0]
+        record = until(lambda: ended(box, call["id"]))
         assert (record["line"], record["end_reason"]) == ("L1", "abandoned_queue")
         assert record["recording_s"] > 10
         lost = [r for r in box.pages.json("/api/calls")["data"] if r["line"] == "L9"]
