@@ -42,7 +42,7 @@ def _debian(root: Path) -> list[Component]:
         found.append(_deb(name, version, documents / name / "copyright"))
     for line in (documents / "versions.txt").read_text("utf-8").splitlines():
         name, version = line.split()
-        short = "linux" if name.startswith("linux") else "dahdi"
+        short = name.partition("-")[0]
         found.append(_deb(name, version, documents / f"copyright.{short}"))
     return found
 

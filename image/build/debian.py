@@ -1,4 +1,4 @@
-"""What comes from Debian: the base root, and the kernel with DAHDI's modules; each made once and kept."""
+"""What comes from Debian: the base root; kernel, DAHDI's modules and GRUB's. Each is made once and kept."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ FETCH_KERNEL = (
     "cd /root && apt-get download -q linux-image-${headers#linux-headers-}; done"
 )
 """The kernel is unpacked, not installed: no boot loader and no initramfs of Debian's is wanted."""
+
+
+GRUB = ("grub-pc-bin", "grub-efi-amd64-bin")
+"""Its modules, of which the boot loader is made."""
 
 
 def words(text: str) -> list[str]:
@@ -76,7 +80,8 @@ def base() -> Path:
 
 
 def kernel() -> Path:
-    """A folder with vmlinuz, lib/modules/RELEASE (DAHDI's among them) and versions.txt."""
+    """A folder with vmlinuz, lib/modules/RELEASE (DAHDI's among them), GRUB's modules in grub/PLATFORM, and
+    versions.txt."""
     recipe = (Path(__file__), RECIPES / "build" / "dahdi.py")
     key = digest(*sources(), DROPPED_MODULES, *recipe)
     return cached("kernel", key, _make_kernel)
@@ -86,7 +91,7 @@ def _make_kernel(target: Path) -> None:
     chroot = target.with_name("chroot")
     remove(chroot)
     try:
-        packages = ["linux-headers-amd64", "build-essential", "dahdi-source", "bzip2", "kmod"]
+        packages = ["linux-headers-amd64", "build-essential", "dahdi-source", "bzip2", "kmod", *GRUB]
         mmdebstrap("apt", packages, chroot, f"--customize-hook=chroot \"$1\" sh -c '{FETCH_KERNEL}'")
         _fill_kernel(chroot, target)
     finally:
@@ -130,8 +135,12 @@ def _fill_kernel(chroot: Path, target: Path) -> None:
     shutil.copy2(copyright_file, target / "copyright.linux")
     dahdi_copyright = chroot / "usr" / "share" / "doc" / "dahdi-source" / "copyright"
     shutil.copy2(dahdi_copyright, target / "copyright.dahdi")
+    for platform in ("i386-pc", "x86_64-efi"):
+        shutil.copytree(chroot / "usr" / "lib" / "grub" / platform, target / "grub" / platform)
+    shutil.copy2(chroot / "usr" / "share" / "doc" / GRUB[0] / "copyright", target / "copyright.grub")
     image_version = re.sub(r"^.*_(.*)_.*$", r"\1", archive.name).replace("%3a", ":")
     (target / "versions.txt").write_text(
-        f"linux-image-{release} {image_version}\ndahdi-source {version('dahdi-source')}\n",
+        f"linux-image-{release} {image_version}\n"
+        + "".join(f"{package} {version(package)}\n" for package in ("dahdi-source", *GRUB)),
         encoding="utf-8",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from image.box import bootstate
 from image.box.disk import BLANK
+from image.build import debian
 from image.build.steps import RECIPES, WORK, cached, digest, remove, run
 
 GRUB_MODULES = (
@@ -158,33 +159,27 @@ README = RECIPES / "boot" / "stick-README.txt"
 
 
 def boot_loader() -> Path:
-    """A folder with BOOTX64.EFI, core.bin and boot.bin, GRUB for EFI and BIOS."""
+    """A folder with BOOTX64.EFI, core.bin and boot.bin: GRUB for EFI and BIOS, of modules fetched with the
+    kernel; this machine's grub-mkimage only puts them together."""
+
+    grub = debian.kernel() / "grub"
+
+    def program(platform: str, prefix: str, name: Path, *modules: str) -> None:
+        run(
+            "grub-mkimage",
+            f"--directory={grub / platform}",
+            f"--format={platform}",
+            f"--prefix={prefix}",
+            f"--output={name}",
+            *modules,
+            *GRUB_MODULES,
+        )
 
     def make(target: Path) -> None:
         target.mkdir(parents=True)
-        run(
-            "grub-mkimage",
-            "-O",
-            "x86_64-efi",
-            "-p",
-            "/grub",
-            "-o",
-            target / "BOOTX64.EFI",
-            "efi_gop",
-            *GRUB_MODULES,
-        )
-        run(
-            "grub-mkimage",
-            "-O",
-            "i386-pc",
-            "-p",
-            "(,gpt2)/grub",
-            "-o",
-            target / "core.bin",
-            "biosdisk",
-            *GRUB_MODULES,
-        )
-        boot = bytearray(Path("/usr/lib/grub/i386-pc/boot.img").read_bytes())
+        program("x86_64-efi", "/grub", target / "BOOTX64.EFI", "efi_gop")
+        program("i386-pc", "(,gpt2)/grub", target / "core.bin", "biosdisk")
+        boot = bytearray((grub / "i386-pc" / "boot.img").read_bytes())
         boot[0x5C:0x64] = struct.pack("<Q", CORE_SECTOR)
         boot[0x66:0x68] = b"\x90\x90"  # a hard disk: no look for a floppy drive, as grub-bios-setup has it
         (target / "boot.bin").write_bytes(boot[:440])
@@ -193,7 +188,8 @@ def boot_loader() -> Path:
         (target / "core.bin").write_bytes(core)
 
     version = run("grub-mkimage", "--version")
-    return cached("boot-loader", digest(version, " ".join(GRUB_MODULES), Path(__file__)), make)
+    key = digest(version, grub.parent.name, " ".join(GRUB_MODULES), Path(__file__))
+    return cached("boot-loader", key, make)
 
 
 def state_files(folder: Path, state: bootstate.State) -> None:

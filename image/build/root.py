@@ -58,7 +58,7 @@ def system() -> Path:
         trim(tree)
         shutil.copy2(kernel / "vmlinuz", tree / "boot" / "vmlinuz")
         shutil.move(kernel.parent / "initrd.img", tree / "boot" / "initrd.img")
-        for name in ("copyright.linux", "copyright.dahdi", "versions.txt"):
+        for name in ("copyright.linux", "copyright.dahdi", "copyright.grub", "versions.txt"):
             shutil.copy2(kernel / name, tree / "usr" / "share" / "doc" / name)
         for path in tree.joinpath("usr/lib/python3.11").rglob("__pycache__"):
             remove(path)

@@ -121,6 +121,19 @@ def cached(name: str, key: str, make: Callable[[Path], None], suffix: str = "") 
     return path
 
 
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Steps are made anew, in a cache of their own, which is removed in the end."""
+    global CACHE
+    kept, CACHE = CACHE, BUILD / "cache-again"
+    remove(CACHE)
+    try:
+        yield
+    finally:
+        remove(CACHE)
+        CACHE = kept
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder; nothing there is fine."""
     if path.is_dir() and not path.is_symlink():

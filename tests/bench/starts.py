@@ -16,8 +16,10 @@ UNITS = Path(__file__).parents[2] / "image" / "rootfs" / "usr" / "lib" / "system
 def unit_s(name: str, setting: str) -> float:
     """A time of a unit, in seconds."""
     text = (UNITS / f"zongji-{name}.service").read_text(encoding="utf-8")
-    number, unit = re.search(rf"^{setting}=([\d.]+)(ms)?$", text, re.MULTILINE).groups()
-    return float(number) / (1000 if unit else 1)
+    found = re.search(rf"^{setting}=([\d.]+)(ms|s)?$", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"zongji-{name}.service has no {setting} in seconds or milliseconds")
+    return float(found[1]) / (1000 if found[2] == "ms" else 1)
 
 
 def killed_to_ready() -> None:
@@ -40,7 +42,7 @@ def killed_to_ready() -> None:
                 again_s = unit_s(name, "RestartSec") + start_s
                 print(
                     f"  {name:8s} start to ready {start_s:5.2f} s; killed to ready {again_s:5.2f} s; "
-                    f"hung to ready at most {unit_s(name, 'WatchdogSec') + again_s:5.2f} s (target 10 s)"
+                    f"hung to ready about {unit_s(name, 'WatchdogSec') + again_s:5.2f} s (target 10 s)"
                 )
         finally:
             supervisor.close()

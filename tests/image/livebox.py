@@ -158,7 +158,7 @@ class Box:
         return self._call(CONTROL_SOCKET, method, params)  # type: ignore[return-value]
 
     def wait_confirmed(self, slot: str) -> None:
-        """Wait until the boot loader has been told in this start that the system A or B is healthy, so that it
+        """Wait until the boot loader has been told in this start that the system A or B is healthy: then it
         has all its tries again."""
         self.shell(f"until /usr/lib/zongji/bootstate show | grep -q {slot}=confirmed,3; do sleep 0.5; done")
 

@@ -235,6 +235,30 @@ def test_16_17_without_anybody_there_a_box_is_reset_and_its_backup_restored(fill
         assert box.hashes("/data/zongji/recordings").strip() == ""
 
 
+def test_17_a_new_box_takes_the_backup_of_another_with_its_paper_key(filled, built, tmp_path):
+    """A box of the same image, claimed just now; the stick comes from the other one, the key is typed."""
+    _, (rows_before, _, serial), backup = filled
+    stick = Path(shutil.copy2(backup, tmp_path / "backup.img"))
+    name = re.search(r"[\w.-]+\.zjb", run("mdir", "-b", "-i", stick, "::"))[0]
+    key = re.search(r"AGE-SECRET-KEY-1\S+", read_file(stick, "recovery-key.txt"))[0]
+    run("mdel", "-i", stick, "::recovery-key.txt")
+    with Box(Vm(overlay(built.image, tmp_path / "new.qcow2", "6G"))) as box:
+        box.claim()
+        box.open_support(tmp_path)
+        own = box.system("status")["serial"]
+        assert own != serial
+        box.vm.plug_stick(stick)
+        box.shell("until mountpoint -q /run/zongji/usb/STICK-sda; do sleep 0.2; done")
+        source = f"stick/STICK-sda:{name}"
+        assert done(box, "/admin/backups/prepare", source=source, key=key)["problem"] is None
+        assert done(box, "/admin/backups/commit")["problem"] is None
+        box.sign_in()
+        status = box.control("status")
+        assert status["database"]["ok"], status
+        assert rows(box) == rows_before
+        assert box.system("status")["serial"] == own
+
+
 def has_all(box: Box, held: tuple[str, str, str]) -> bool:
     """Users, settings, recordings and serial number are those of before."""
     return (rows(box), box.hashes("/data/zongji/recordings"), box.system("status")["serial"]) == held

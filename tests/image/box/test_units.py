@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from image.box import bootstate, confirm
+
 ROOTFS = Path(__file__).resolve().parents[3] / "image" / "rootfs"
 UNITS = ROOTFS / "usr/lib/systemd/system"
 SERVICES = sorted(path.name for path in UNITS.glob("zongji-*.service"))
@@ -24,6 +26,12 @@ def unit(name):
             key, _, value = line.partition("=")
             section[key] = f"{section[key]} {value}" if key in section else value
     return found
+
+
+def test_a_version_that_never_gets_healthy_is_left_within_ten_minutes():
+    """Promise 3: three starts, each with what it may wait, the slowest start measured, and the way down."""
+    to_ready_s, down_s = 45.0, 15.0
+    assert bootstate.FULL_TRIES * (to_ready_s + confirm.WAIT_S + down_s) <= 600
 
 
 @pytest.mark.parametrize("name", SERVICES)
