@@ -30,7 +30,7 @@ from appliance.paths import Home
 from board.sim.config import OfficeConfig
 from board.sim.mouth import Ear
 from tests.bench.dsp.__main__ import measure as signal_processing
-from tests.bench.office import FLOW, BenchBox, BenchPace, TimedBoard, much_speech
+from tests.bench.office import FLOW, BenchBox, BenchPace, TimedBoard, much_speech, talking_ticks
 from tests.bench.pop import pop_latency
 from tests.bench.starts import killed_to_ready
 
@@ -56,22 +56,8 @@ def percentiles(values: list[float] | np.ndarray) -> str:
 
 def tick_cost(ports: int, seconds: float) -> None:
     """Half of the ports lines, half telephones, all talking and recorded."""
-    calls = ports // 2
-    with tempfile.TemporaryDirectory() as root:
-        box = BenchBox(root, calls, calls, threaded=True)
-        words = much_speech(seconds + 2)
-        for caller, phone in box.connect_all(calls):
-            caller.say(words)
-            phone.say(words[::-1].copy())
-        with_office, engine_only = [], []
-        for _ in range(round(seconds * 50)):
-            begin_s = time.perf_counter()
-            box.engine.run_tick()
-            total_s = time.perf_counter() - begin_s
-            with_office.append(total_s * 1000)
-            engine_only.append((total_s - box.board.spent_s) * 1000)
-        box.close()
-    print(f"  {ports:3d} ports, {calls:2d} calls talking   engine alone: {percentiles(engine_only)} ms")
+    engine_only, with_office = talking_ticks(ports, seconds)
+    print(f"  {ports:3d} ports, {ports // 2:2d} calls talking   engine alone: {percentiles(engine_only)} ms")
     print(f"                               with the office: {percentiles(with_office)} ms")
 
 

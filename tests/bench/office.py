@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -185,3 +186,24 @@ class BenchBox:
     def close(self) -> None:
         """Stop."""
         self.engine.close()
+
+
+def talking_ticks(ports: int, seconds: float) -> tuple[list[float], list[float]]:
+    """What each tick costs in ms, of the engine alone and with the office: half of the ports lines, half
+    telephones, all talking and recorded."""
+    calls = ports // 2
+    with tempfile.TemporaryDirectory() as root:
+        box = BenchBox(root, calls, calls, threaded=True)
+        words = much_speech(seconds + 2)
+        for caller, phone in box.connect_all(calls):
+            caller.say(words)
+            phone.say(words[::-1].copy())
+        engine_only, with_office = [], []
+        for _ in range(round(seconds * 50)):
+            begin_s = time.perf_counter()
+            box.engine.run_tick()
+            total_s = time.perf_counter() - begin_s
+            with_office.append(total_s * 1000)
+            engine_only.append((total_s - box.board.spent_s) * 1000)
+        box.close()
+    return engine_only, with_office

@@ -155,7 +155,9 @@ Not met:
 
 {chr(10).join(not_met) or "* nothing"}
 
-The cost of a whole tick is measured by `make bench`, not here.
+Not built: a fax terminal (wanted: spandsp's own, 100 of 100 pages alike). The box hears a fax's tones,
+leaves its sound alone and hands the call over. How punctual ticks are in real time is measured by
+`make bench`, not here.
 
 {COST}
 
