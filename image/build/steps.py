@@ -21,6 +21,10 @@ OUT = BUILD / "out"
 RECIPES = REPOSITORY / "image"
 
 
+_told: set[Path] = set()
+"""What has been said to be kept, or made, in this build."""
+
+
 class BuildError(Exception):
     """The image cannot be made; the text says what to do."""
 
@@ -108,13 +112,16 @@ def cached(name: str, key: str, make: Callable[[Path], None], suffix: str = "") 
     CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / f"{name}-{key}{suffix}"
     if path.exists():
-        print(f"  {name:<44}  kept", flush=True)
+        if path not in _told:
+            print(f"  {name:<44}  kept", flush=True)
+        _told.add(path)
         return path
     with step(name):
         part = CACHE / f"part.{name}{suffix}"
         remove(part)
         make(part)
         part.rename(path)
+    _told.add(path)
     for old in CACHE.glob(f"{name}-{'?' * len(key)}{suffix}"):
         if old != path:
             remove(old)
@@ -131,6 +138,7 @@ def nothing_kept() -> Iterator[None]:
         yield
     finally:
         remove(CACHE)
+        _told.clear()
         CACHE = kept
 
 
