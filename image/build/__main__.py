@@ -15,7 +15,7 @@ import sys
 import time
 from contextlib import redirect_stdout
 
-from image.build import bom, bundle, disk, keys, root, scan, squash, variants
+from image.build import bom, bundle, disk, keys, root, scan, squash, variants, wheels
 from image.build.steps import (
     BUILD,
     OUT,
@@ -75,6 +75,7 @@ def build(quick: bool, check: bool) -> None:
     print(f"Zongji {number} from {root.commit()}, dated {source_date()}, signed by {_who(signer)}")
     tree = WORK / "root"
     root.system()
+    wheels.site_packages()
     with step("root: Debian, Python packages, our programs"):
         root.build(tree, keys.keyring())
     with step("scan: passwords, keys, compilers"):

@@ -61,13 +61,20 @@ def debian_licences(path: Path) -> list[str]:
     names = {name.strip() for name in re.findall(r"^License:[ \t]*(\S[^\n]*)$", text, re.MULTILINE)}
     if not names:
         names = set(re.findall(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])", text))
-    if not names and "public domain" in text.lower():
-        names = {"public domain"}
-    if not names and re.search(r"\bMIT\b|Permission is hereby granted", text):
-        names = {"MIT"}
-    if not names and "Redistribution and use in source and binary forms" in text:
-        names = {"BSD"}
-    return sorted(names)
+    return sorted(names) or _licences_of(text)
+
+
+def _licences_of(text: str) -> list[str]:
+    """What a licence's own words say."""
+    if "public domain" in text.lower():
+        return ["public domain"]
+    if re.search(r"\bMIT\b|Permission is hereby granted", text):
+        return ["MIT"]
+    if re.search(r"Permission to use, copy, modify, distribute,? and sell this software", text):
+        return ["X11"]
+    if "Redistribution and use in source and binary forms" in text:
+        return ["BSD"]
+    return []
 
 
 def _python(root: Path) -> list[Component]:
@@ -84,6 +91,9 @@ def _python(root: Path) -> list[Component]:
                 if text.startswith("License")
             ]
             names = classes
+        if not names:
+            texts = [file.read_text("utf-8", "replace") for file in sorted(path.parent.glob("licenses/*"))]
+            names = sorted({name for text in texts for name in _licences_of(text)})
         found.append(_component("library", name, version, f"pkg:pypi/{name.lower()}@{version}", names))
     return found
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from image.build import __main__ as program
-from image.build import steps
+from image.build import bom, steps
 
 
 @pytest.fixture
@@ -73,3 +73,35 @@ def test_two_builds_in_one_folder_come_one_after_the_other(tmp_path, monkeypatch
         order.append("first")
     other.join(60)
     assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("words", "licence"),
+    [
+        ("Permission is hereby granted, free of charge, to any person", ["MIT"]),
+        ("Permission to use, copy, modify, distribute, and sell this software", ["X11"]),
+        ("Redistribution and use in source and binary forms, with or without", ["BSD"]),
+        ("This is in the public domain.", ["public domain"]),
+        ("All rights reserved.", []),
+    ],
+)
+def test_a_copyright_file_without_names_is_told_by_its_words(tmp_path, words, licence):
+    path = tmp_path / "copyright"
+    path.write_text(words)
+    assert bom.debian_licences(path) == licence
+
+
+def test_the_bill_names_kernel_drivers_and_boot_loader(tmp_path, monkeypatch):
+    monkeypatch.setattr(bom, "_web", list)
+    documents = tmp_path / "usr/share/doc"
+    documents.mkdir(parents=True)
+    (documents / "packages.tsv").write_text("")
+    versions = {"linux-image-6.1": "6.1.1", "dahdi-source": "3.1", "grub-pc-bin": "2.06"}
+    (documents / "versions.txt").write_text("".join(f"{name} {one}\n" for name, one in versions.items()))
+    for short in ("linux", "dahdi", "grub"):
+        (documents / f"copyright.{short}").write_text(f"License: {short}-licence\n")
+    told = {
+        one["name"]: (one["version"], one["licenses"][0]["license"]["name"])
+        for one in bom.components(tmp_path)
+    }
+    assert told == {name: (one, f"{name.partition('-')[0]}-licence") for name, one in versions.items()}
