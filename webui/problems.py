@@ -64,6 +64,12 @@ WORDS: dict[str, str] = {
     "stick_pulled": N_("The stick could not be read to the end: leave it plugged in and try again."),
     "stick_busy": N_("The stick is in use; wait until the copy is done."),
     "download_failed": N_("The update could not be fetched: %(detail)s"),
+    "download_failed.cut": N_("The connection ended before the update was whole; fetch it again."),
+    "download_failed.answer": N_(
+        "The update could not be fetched: what answers at this address is no web server as it should be "
+        "(%(detail)s)."
+    ),
+    "disk_failed": N_("The box’s own disk could not take the update: %(detail)s. Nothing was changed."),
     "bundle_truncated": N_("This is no whole update file; fetch it again."),
     "bundle_tampered": N_(
         "The update was changed after it was signed. It was refused and nothing was changed."
@@ -134,8 +140,9 @@ REASONS: dict[str, str] = {
 
 def in_words(problem: dict[str, Any]) -> str:
     """One problem; one that has no words of ours is shown as it came."""
-    found = WORDS.get(str(problem.get("code")))
-    params = problem.get("params")
+    code, params = str(problem.get("code")), problem.get("params")
+    why = params.get("why") if isinstance(params, dict) else None
+    found = WORDS.get(f"{code}.{why}") or WORDS.get(code)
     if found is None:
         if isinstance(params, dict) and isinstance(params.get("problems"), list):
             return " ".join(in_words(one) for one in params["problems"])

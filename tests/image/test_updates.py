@@ -16,6 +16,7 @@ from tests.image.calls import begin_call, end_call, simulated_office
 from tests.image.livebox import PYTHON, Box
 from tests.image.sticks import make_stick
 from tests.image.vm import Vm
+from tests.image.web import ADDRESS, Web
 
 KILLS = int(os.environ.get("ZONGJI_KILLS", "10"))
 """Power cuts in an update; the long run (make test-image-long) has 100 of them."""
@@ -186,6 +187,45 @@ def test_06_07_09_updates_wait_for_calls_touch_no_recording_and_lead_back_with_c
         version, numbers = box.shell(f'{PYTHON} -c "{kept}"').split(maxsplit=1)
         assert int(version) == schema + 1 and later in numbers  # waits for the newer version
         assert recordings <= set(box.hashes(RECORDINGS).splitlines())
+
+
+def test_an_update_from_the_network_and_one_that_is_cut_off(ready, built, make, tmp_path):
+    """Each way in which it cannot be brought is named on the page, and leaves nothing in its folder."""
+    bundle, long = built.variant("good"), tmp_path / "long.raucb"
+    with long.open("wb") as file:
+        file.truncate(380_000_000)  # zeros: it is copied first and looked at later
+    stick = make(long)
+
+    def refused(box: Box, wanted: dict, code: str, words: str) -> None:
+        box.system("update.install", source=wanted)
+        if code == "stick_pulled":
+            share = '"percent": ([6-9]|[1-9][0-9])'
+            box.shell(f"until grep -Eq '{share}' /run/zongji/update.json; do sleep 0.1; done")
+            box.vm.pull_stick()
+        job = wait_job(box, "failed")
+        assert job["problem"]["code"] == code, job
+        assert box.shell("ls -A /data/updates") == ""
+        box.pages.wait_text("/admin/updates/", words)
+
+    with Web(tmp_path, bundle) as web, ready.resume(tmp_path, neighbours=web.network) as box:
+        cut, whole = ({"kind": "url", "url": f"http://{ADDRESS}/{name}"} for name in ("cut", "whole"))
+        refused(box, cut, "download_failed", "更新尚未传完")
+        box.shell("fallocate -l $(($(df --output=avail -B1 /data | tail -n 1) - 60000000)) /data/fills-it")
+        refused(box, whole, "no_space", "空间不足，放不下此更新")
+        box.shell("rm /data/fills-it && sync")
+        wait_stick(box, stick)
+        refused(box, source(long), "stick_pulled", "U 盘没有读完")
+        assert outcomes(box) == [("", "failed")] * 3
+        simulated_office(box)
+        begin_call(box)
+        box.system("update.install", source=whole)
+        job = wait_job(box, "waiting_calls")
+        assert (job["version"], job["done"], job["may_cancel"]) == (NEWER, bundle.stat().st_size, True), job
+        box.pages.wait_text("/admin/updates/", "正在等待结束的通话：")
+        box.system("update.cancel")
+        wait_job(box, "cancelled")
+        assert box.shell("ls -A /data/updates") == ""
+        assert outcomes(box)[-1] == (NEWER, "cancelled")
 
 
 # --- promise 1: power cuts -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from webui.i18n import LANGUAGES
 
-from . import demo
+from . import demo, system_demo
 from .browser import NARROW, WIDE
 from .fakes import PATIENCE_S, FakeControl
 
@@ -81,6 +81,26 @@ def test_a_banner_says_when_control_is_away_and_goes_again(open_as, pages, contr
     back = FakeControl(home.control_socket, demo.live())
     playwright.expect(page.locator("#away")).to_be_hidden()
     back.close()
+
+
+def test_a_running_update_says_how_far_it_is_until_it_cannot_be_cancelled(open_as, pages, control):
+    job = {"state": "fetching", "percent": 25, "done": 42_000_000, "size": 168_000_000, "may_cancel": True}
+    control.system = system_demo.daemon()
+    control.system["update.status"] = system_demo.UPDATES | {"update": job}
+    page = open_as("admin")
+    page.goto(f"{pages.url}/admin/updates/")
+    page.evaluate("window.notReloaded = true")
+    far, cancel = page.locator("#job-far"), page.locator("#job-cancel")
+    playwright.expect(far).to_have_text("40.1 MB of 160.2 MB")
+    playwright.expect(cancel).to_be_visible()
+    job |= {"state": "waiting_calls", "calls": 2}
+    control.system["update.status"] = system_demo.UPDATES | {"update": job}
+    playwright.expect(far).to_have_text("Calls that are waited for: 2")
+    playwright.expect(cancel).to_be_visible()
+    job |= {"state": "installing", "percent": 7, "calls": 0, "may_cancel": False}
+    playwright.expect(far).to_have_text("7 %")
+    playwright.expect(cancel).to_be_hidden()
+    assert page.evaluate("window.notReloaded")
 
 
 def test_the_desk_from_sign_in_to_wrap_up(open_as, pages, control, box_store):

@@ -236,8 +236,69 @@ def test_a_running_update_is_watched(sign_in, box):
         "state": "installing",
         "percent": 40,
         "step": "Copying",
+        "far": "40 %",
+        "may_cancel": False,
         "text": "",
     }
+
+
+FETCHING = {
+    **{"state": "fetching", "percent": 25, "step": "42000000", "done": 42_000_000, "size": 168_000_000},
+    **{"calls": 0, "version": "", "problem": None, "may_cancel": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "40.1 MB of 160.2 MB"),
+        ({"size": 0, "percent": 0}, "40.1 MB so far"),
+        ({"state": "waiting_calls", "calls": 3}, "Calls that are waited for: 3"),
+        ({"state": "waiting_reboot", "calls": 1, "may_cancel": False}, "Calls that are waited for: 1"),
+    ],
+)
+def test_how_far_an_update_is_in_bytes_and_calls(sign_in, box, changes, words):
+    job = FETCHING | changes
+    box.system["update.status"] = demo.UPDATES | {"update": job}
+    client = sign_in("admin")
+    page = client.get("/admin/updates/").text
+    assert words in text_of(page)
+    assert ("Cancel the update" in page) == job["may_cancel"]
+    told = client.get("/admin/updates/state").json
+    assert (told["far"], told["may_cancel"]) == (words, job["may_cancel"])
+
+
+def test_a_job_of_which_only_the_state_is_known_is_shown(sign_in, box):
+    box.system["update.status"] = demo.UPDATES | {"update": {"state": "fetching"}}
+    client = sign_in("admin")
+    assert "Fetching the update" in client.get("/admin/updates/").text
+    assert client.get("/admin/updates/state").json["far"] == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "why", "words"),
+    [
+        ("en", "cut", "The connection ended before the update was whole"),
+        ("en", "answer", "no web server as it should be (BadStatusLine)"),
+        ("en", "other", "could not be fetched: BadStatusLine"),
+        ("zh_Hans", "cut", "更新尚未传完"),
+        ("zh_Hant", "answer", "不是正常的網頁伺服器（BadStatusLine）"),
+    ],
+)
+def test_why_an_update_could_not_be_fetched(sign_in, box, language, why, words):
+    told = problem("download_failed", why=why, detail="BadStatusLine")
+    box.system["update.status"] = demo.UPDATES | {"update": FETCHING | {"state": "failed", "problem": told}}
+    client = sign_in("admin")
+    client.post("/language", data={"language": language})
+    assert words in text_of(client.get("/admin/updates/").text)
+
+
+def test_pages_and_box_take_the_same_updates():
+    from image.box.update import rules, verity
+    from webui.views import updates
+
+    assert (updates.MAX_BYTES, updates.SPARE_BYTES) == (rules.MAX_BUNDLE_BYTES, rules.SPARE_BYTES)
+    assert updates.NAME == verity.NAME
 
 
 # --------------------------------------------------------------------------- time

@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from appliance.paths import updates_folder
 from webui import audit, boxsystem, problems
 from webui.boxsystem import SystemProblem, ask
+from webui.formats import size
 from webui.roles import ADMIN, allow
 from webui.tongue import gettext as _
 
@@ -21,6 +22,7 @@ blueprint = Blueprint("updates", __name__, url_prefix="/admin/updates")
 
 MAX_BYTES = 400_000_000
 SPARE_BYTES = 50_000_000
+"""These two and NAME are the box's own limits (image/box/update), which pages may not import."""
 CHUNK = 1 << 18
 NAME = re.compile(r"[\w][\w .+()-]{0,120}\.raucb")
 
@@ -43,8 +45,29 @@ def show() -> ResponseReturnValue:
     except SystemProblem as problem:
         return render_template("system/away.html", title=_("Updates"), problem=problem)
     return render_template(
-        "system/updates.html", found=found, sticks=sticks, box=box, in_words=problems.in_words, most=MAX_BYTES
+        "system/updates.html",
+        found=found,
+        sticks=sticks,
+        box=box,
+        in_words=problems.in_words,
+        most=MAX_BYTES,
+        far=far(found["update"]),
     )
+
+
+def far(job: dict[str, Any]) -> str:
+    """How far an installation is, in words: bytes, calls that are waited for; "" where there is no more to
+    say than its state."""
+    state, done = job.get("state"), job.get("done", 0)
+    if state == "fetching" and done:
+        if job.get("size"):
+            return _("%(done)s of %(size)s", done=size(done), size=size(job["size"]))
+        return _("%(done)s so far", done=size(done))
+    if state in ("waiting_calls", "waiting_reboot") and job.get("calls"):
+        return _("Calls that are waited for: %(count)s", count=job["calls"])
+    if state == "installing":
+        return f"{job.get('percent', 0)} %"
+    return ""
 
 
 @blueprint.get("/state")
@@ -60,6 +83,8 @@ def state() -> ResponseReturnValue:
         "state": job.get("state", "idle"),
         "percent": job.get("percent", 0),
         "step": job.get("step", ""),
+        "far": far(job),
+        "may_cancel": job.get("may_cancel", False),
         "text": problem_text,
     }
 
@@ -71,16 +96,16 @@ def upload() -> ResponseReturnValue:
     name = request.args.get("name", "")
     if not NAME.fullmatch(name):
         return {"error": _("An update is a file whose name ends in .raucb.")}, 400
-    size = request.content_length or 0
+    length = request.content_length or 0
     folder = updates_folder()
-    if not 0 < size <= MAX_BYTES:
+    if not 0 < length <= MAX_BYTES:
         return {"error": _("This file is too large for an update of this box.")}, 413
     try:
-        if size + SPARE_BYTES > shutil.disk_usage(folder).free:
+        if length + SPARE_BYTES > shutil.disk_usage(folder).free:
             return {
                 "error": _("There is not enough room for the update: delete recordings or old updates first.")
             }, 507
-        whole = _store(folder / f".{name}.part", folder / name, size)
+        whole = _store(folder / f".{name}.part", folder / name, length)
     except OSError as error:
         return {
             "error": _("The upload could not be stored: %(detail)s", detail=error.strerror or str(error))
@@ -91,7 +116,7 @@ def upload() -> ResponseReturnValue:
     return {"look": url_for("updates.look", kind="upload", name=name)}
 
 
-def _store(half: Path, goal: Path, size: int) -> bool:
+def _store(half: Path, goal: Path, length: int) -> bool:
     stored = 0
     half.unlink(missing_ok=True)
     try:
@@ -101,7 +126,7 @@ def _store(half: Path, goal: Path, size: int) -> bool:
                 stored += len(chunk)
             file.flush()
             os.fsync(file.fileno())
-        if stored != size:
+        if stored != length:
             return False
         half.replace(goal)
         return True

@@ -12,7 +12,7 @@ from image.box.places import Places
 from image.box.problem import Problem
 from image.box.system import ask
 from image.box.update import history, rules, sources
-from image.box.update.bundle import look
+from image.box.update.bundle import Bundle, look
 from image.box.update.job import ENDED, WRITTEN, Job, Ways, left_over
 
 HISTORY = 50
@@ -30,9 +30,10 @@ class Updates:
 
     def start(self) -> None:
         """Take up what the daemon did before it was started anew: what RAUC writes, and a reboot that waits
-        for calls. All else has failed. Raises OSError."""
+        for calls. All else has failed, and what it had fetched is deleted. Raises OSError."""
         found = left_over(self._places)
         if found is None:
+            sources.drop(self._places)
             return
         state, version = str(found.get("state")), str(found.get("version", ""))
         if state in WRITTEN and isinstance(found.get("source"), dict):
@@ -42,9 +43,10 @@ class Updates:
             self._job = job
             threading.Thread(target=job.run, args=(state,), name="update", daemon=True).start()
             return
+        sources.drop(self._places)
         if state not in ENDED:
             problem = history.interrupted(spoilt=False).as_dict()
-            found |= {"state": "failed", "problem": problem, "ended": time.time()}
+            found |= {"state": "failed", "problem": problem, "ended": time.time(), "may_cancel": False}
             files.write_json(self._places.run / "update.json", found)
             history.note(self._places, "failed", version, problem=problem)
         self._before = found
@@ -60,16 +62,31 @@ class Updates:
                 "bad_source", "an update at an address is looked at when it has been fetched", "source"
             )
         here = release.read(self._places)
-        path = sources.local(self._places, source)
-        if path.stat().st_size > rules.MAX_BUNDLE_BYTES:
-            raise rules.too_large(path.stat().st_size)
-        found = look(path)
+        try:
+            found = self._look(source)
+        except OSError as error:
+            if source["kind"] != "usb":
+                raise
+            raise sources.pulled(error) from error
         refused = rules.problem(found, here, self._ways.slot_bytes(), False)
         return {
             "bundle": found.as_dict(),
             "running": here.version,
             "problem": refused.as_dict() if refused else None,
         }
+
+    def _look(self, source: dict[str, str]) -> Bundle:
+        path = sources.local(self._places, source)
+        size = path.stat().st_size
+        if size > rules.MAX_BUNDLE_BYTES:
+            raise rules.too_large(size)
+        try:
+            return look(path)
+        except Problem:
+            if source["kind"] == "usb":
+                # RAUC, a program of its own, finds a bundle bad whose stick has gone while it was read.
+                path.stat()
+            raise
 
     def install(self, params: ask.Params) -> dict[str, Any]:
         """Begin; {"job": id}. Raises Problem."""

@@ -69,7 +69,16 @@ class Job:
 
     def __post_init__(self) -> None:
         self._tell(
-            state="fetching", percent=0, step="", version="", problem=None, began=time.time(), ended=None
+            state="fetching",
+            percent=0,
+            step="",
+            done=0,
+            size=0,
+            calls=0,
+            version="",
+            problem=None,
+            began=time.time(),
+            ended=None,
         )
 
     def tell_as(self, state: str, version: str) -> None:
@@ -78,7 +87,11 @@ class Job:
 
     @property
     def state(self) -> dict[str, Any]:
-        """{state, percent, step, problem, version, began, ended, job, source, now}."""
+        """{state, percent, step, done, size, calls, problem, version, began, ended, job, source, now,
+        may_cancel}.
+
+        done, size: bytes that were fetched, and in all (0: unknown). calls: how many are waited for.
+        """
         with self._lock:
             return self._whole()
 
@@ -116,10 +129,11 @@ class Job:
         found = examine(path, self.here, self.ways.slot_bytes(), self.downgrade_consent)
         self._tell(version=found.version)
         if not self._wait("waiting_calls"):
+            sources.drop(self.places, self.source)
             self._tell(state="cancelled", ended=time.time())
             history.note(self.places, "cancelled", found.version)
             return
-        self._tell(state="installing", percent=0, step="")
+        self._tell(state="installing", percent=0, step="", calls=0)
         slot = {"A": "B", "B": "A"}.get(self.ways.running_slot(), "")
         # Until the reboot the old slot still runs: that is no fall-back.
         files.write(self.places.run / "installed-in-this-boot", b"")
@@ -145,7 +159,7 @@ class Job:
     def _leave(self) -> None:
         self._stop.clear()
         self._wait("waiting_reboot")
-        self._tell(state="rebooting", percent=100, ended=time.time())
+        self._tell(state="rebooting", percent=100, calls=0, ended=time.time())
         sources.brought(self.places, self.source).unlink(missing_ok=True)
         self.ways.reboot()
 
@@ -180,12 +194,12 @@ class Job:
     def _fetched(self, done: int, size: int) -> None:
         if self._stop.is_set():
             raise Problem("cancelled", "the update was cancelled")
-        self._tell(percent=min(99, 100 * done // size) if size else 0, step=str(done))
+        self._tell(percent=min(99, 100 * done // size) if size else 0, step=str(done), done=done, size=size)
 
     def _wait(self, state: str) -> bool:
         """Until nobody talks; False when it was cancelled."""
         while not self.now and (calls := self.ways.calls()):
-            self._tell(state=state, step=str(calls))
+            self._tell(state=state, step=str(calls), calls=calls)
             if self._stop.wait(POLL_S):
                 return False
         return not self._stop.is_set()
@@ -223,10 +237,15 @@ class Job:
 
     # --------------------------------------------------------------- its state
     def _whole(self) -> dict[str, Any]:
-        return {"job": self.id, "source": self.source, "now": self.now, **self._state}
+        may_cancel = self._state["state"] in MAY_CANCEL
+        return {
+            **{"job": self.id, "source": self.source, "now": self.now, "may_cancel": may_cancel},
+            **self._state,
+        }
 
     def _failed(self, problem: Problem) -> None:
         state = "cancelled" if problem.code == "cancelled" else "failed"
+        sources.drop(self.places, self.source)  # first: who sees the end finds the room
         self._tell(
             state=state, problem=None if state == "cancelled" else problem.as_dict(), ended=time.time()
         )

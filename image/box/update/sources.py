@@ -4,12 +4,14 @@ folder."""
 from __future__ import annotations
 
 import errno
+import http.client
+import logging
 import os
 import shutil
-import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,10 +19,12 @@ from image.box.places import Places
 from image.box.problem import Problem
 from image.box.update import rules, verity
 
+log = logging.getLogger(__name__)
+
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
-FETCHED = "fetched.raucb"
-"""The one name under which a stick's or an address's bundle is kept."""
+FETCHED = ".fetched.raucb"
+"""The one name under which a stick's or an address's bundle is kept; no upload can have it."""
 
 Progress = Callable[[int, int], None]
 """Bytes so far, bytes in all (0: unknown)."""
@@ -76,82 +80,138 @@ def bring(places: Places, source: dict[str, str], progress: Progress) -> Path:
         return local(places, source)
     goal = brought(places, source)
     half = goal.with_suffix(".part")
-    places.updates.mkdir(parents=True, exist_ok=True)
-    try:
-        if source["kind"] == "usb":
-            _from_stick(local(places, source), half, progress)
-        else:
-            _from_url(source["url"], half, progress)
-        half.replace(goal)
-    finally:
+    with _own_disk():
+        places.updates.mkdir(parents=True, exist_ok=True)
+        # Whatever was fetched before has no use any more, and takes the room of this one.
         half.unlink(missing_ok=True)
+        goal.unlink(missing_ok=True)
+    if source["kind"] == "usb":
+        chunks = _from_stick(local(places, source), places.updates, progress)
+    else:
+        chunks = _from_url(source["url"], places.updates, progress)
+    try:
+        # What goes wrong with the source is a Problem already: any other error is this disk's.
+        with _own_disk(), closing(chunks), half.open("xb") as target:
+            for chunk in chunks:
+                target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+            half.replace(goal)
+    finally:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
     return goal
 
 
-def _from_stick(path: Path, half: Path, progress: Progress) -> None:
+def drop(places: Places, source: dict[str, str] | None = None) -> None:
+    """Delete what was fetched, unless the source is an upload: that stays until somebody deletes it."""
+    if source is not None and source["kind"] == "upload":
+        return
+    goal = places.updates / FETCHED
+    for path in (goal, goal.with_suffix(".part")):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("what was fetched cannot be deleted: %s", error)
+
+
+def pulled(error: OSError | None = None) -> Problem:
+    """A stick that could not be read to the end."""
+    why = (error.strerror or "") if error else ""
+    return Problem(
+        "stick_pulled",
+        f"the stick could not be read to the end{f' ({why})' if why else ''}: leave it plugged in and try "
+        "again",
+        detail=why,
+    )
+
+
+@contextmanager
+def _own_disk() -> Iterator[None]:
     try:
-        size = path.stat().st_size
-        _refuse(size, half.parent)
-        with path.open("rb") as file:
-            copied = _copy(file, half, size, progress)
+        yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Problem(
                 "no_space", "the disk of the box is full; delete recordings or old updates first"
             ) from error
+        reason = error.strerror or str(error)
         raise Problem(
-            "stick_pulled",
-            f"the stick could not be read to the end ({error.strerror}): leave it plugged in and try again",
-            detail=error.strerror or "",
+            "disk_failed", f"the box's own disk could not take the update: {reason}", detail=reason
         ) from error
+
+
+def _from_stick(path: Path, folder: Path, progress: Progress) -> Generator[bytes]:
+    """What the stick's file holds. Raises Problem."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            _refuse(size, folder)
+            copied = 0
+            for chunk in _counted(file, size, progress):
+                copied += len(chunk)
+                yield chunk
+    except OSError as error:
+        raise pulled(error) from error
     if copied != size:
-        raise Problem(
-            "stick_pulled",
-            "the stick could not be read to the end: leave it plugged in and try again",
-            detail="",
-        )
+        raise pulled()
 
 
-def _from_url(url: str, half: Path, progress: Progress) -> None:
+def _from_url(url: str, folder: Path, progress: Progress) -> Generator[bytes]:
+    """What is sent from the address. Raises Problem."""
     request = urllib.request.Request(url, headers={"User-Agent": "zongji"})
+    copied = 0
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            size = int(answer.headers.get("Content-Length") or 0)
+            # None: sent in pieces, without a size beforehand.
+            size = getattr(answer, "length", None) or 0
             # A server that does not tell the size may send the most that is taken.
-            _refuse(size or rules.MAX_BUNDLE_BYTES, half.parent)
-            copied = _copy(answer, half, size, progress)
+            _refuse(size or rules.MAX_BUNDLE_BYTES, folder)
+            for chunk in _counted(answer, size, progress):
+                copied += len(chunk)
+                yield chunk
+    except (ConnectionError, http.client.IncompleteRead) as error:
+        raise _cut(copied) from error
+    except http.client.HTTPException as error:
+        what = f"{type(error).__name__} {error}".strip()
+        raise Problem(
+            "download_failed",
+            f"the update could not be fetched: what answers there is no web server as it should be ({what})",
+            why="answer",
+            detail=what,
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise Problem(
             "download_failed", f"the update could not be fetched: {reason}", detail=str(reason)
         ) from error
     if size and copied != size:
-        raise Problem(
-            "download_failed", f"the connection ended after {copied} of {size} bytes; try again", detail=""
-        )
+        raise _cut(copied, size)
+
+
+def _cut(copied: int, size: int = 0) -> Problem:
+    far = f"{copied} of {size} bytes" if size else f"{copied} bytes"
+    return Problem("download_failed", f"the connection ended after {far}; try again", why="cut", detail=far)
 
 
 def _refuse(size: int, folder: Path) -> None:
     if size > rules.MAX_BUNDLE_BYTES:
         raise rules.too_large(size)
-    refused = rules.room(size, shutil.disk_usage(folder).free)
+    with _own_disk():
+        free = shutil.disk_usage(folder).free
+    refused = rules.room(size, free)
     if refused:
         raise refused
 
 
-def _copy(file: BinaryIO, half: Path, size: int, progress: Progress) -> int:
+def _counted(file: BinaryIO, size: int, progress: Progress) -> Iterator[bytes]:
     copied = 0
-    half.unlink(missing_ok=True)
-    with half.open("xb") as target:
-        while chunk := file.read(CHUNK):
-            copied += len(chunk)
-            if copied > rules.MAX_BUNDLE_BYTES:
-                raise rules.too_large(copied)
-            target.write(chunk)
-            progress(copied, size)
-        target.flush()
-        os.fsync(target.fileno())
-    return copied
+    while chunk := file.read(CHUNK):
+        copied += len(chunk)
+        if copied > rules.MAX_BUNDLE_BYTES:
+            raise rules.too_large(copied)
+        progress(copied, size)
+        yield chunk
 
 
 def uploads(places: Places) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ from image.box import commands
 BLOCK = 4096
 DIGEST = 32
 MAX_SIGNATURE = 1 << 20
+NAME = re.compile(r"[\w][\w .+()-]{0,120}\.raucb")
+"""A plain file name; the pages know the same (webui/views/updates.py)."""
 
 
 class Damaged(Exception):
@@ -113,4 +115,4 @@ def _padded(digests: bytearray) -> bytes:
 
 def plausible_name(name: str) -> bool:
     """May a bundle be called this? A plain file name that ends in .raucb."""
-    return bool(re.fullmatch(r"[\w][\w .+()-]{0,120}\.raucb", name))
+    return bool(NAME.fullmatch(name))

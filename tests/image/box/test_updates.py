@@ -1,9 +1,13 @@
 """Updates: what is refused and why, that calls are waited for, and what is told after the reboot."""
 
+import errno
 import http.server
+import os
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -299,7 +303,7 @@ def test_a_stick_that_is_pulled_while_it_is_copied_is_named(places, programs, bo
     with pytest.raises(Problem) as told:
         sources.bring(places, source, pull)
     assert told.value.code == "stick_pulled"
-    assert not list(places.updates.glob("fetched*")), "no half a file is left"
+    assert not list(places.updates.glob("*fetched*")), "no half a file is left"
     (places.sticks / "STICK-sdb1" / source["name"]).unlink()
     (places.sticks / "STICK-sdb1").rmdir()
     assert install(places, box, source)["problem"]["code"] == "stick_gone"
@@ -314,7 +318,14 @@ def test_no_room_on_the_data_partition(places, box, bring, good, monkeypatch):
 class Web(http.server.BaseHTTPRequestHandler):
     answers: ClassVar[dict[str, tuple[int, bytes, int]]] = {}
 
+    raw: ClassVar[dict[str, bytes]] = {}
+    """Whole answers, as they go over the wire."""
+
     def do_GET(self):
+        if self.path in self.raw:
+            self.wfile.write(self.raw[self.path])
+            self.close_connection = True
+            return
         status, body, length = self.answers[self.path]
         self.send_response(status)
         self.send_header("Content-Length", str(length))
@@ -333,6 +344,14 @@ def web(good):
         "/gone": (404, b"", 0),
         "/huge": (200, b"", 10_000_000_000),
     }
+    pieces = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    Web.raw = {
+        "/pieces": pieces + b"%x\r\n%s\r\n0\r\n\r\n" % (len(good), good),
+        "/pieces-cut": pieces + b"%x\r\n%s" % (len(good), good[:5000]),
+        "/pieces-broken": pieces + b"1000\r\n" + good[:4096] + b"\r\nwhat\r\n",
+        "/babble": b"220 mail.example.com ready\r\n",
+        "/nothing": b"",
+    }
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -344,13 +363,164 @@ def web(good):
 
 @pytest.mark.parametrize(
     ("path", "code"),
-    [("/good", None), ("/short", "download_failed"), ("/gone", "download_failed"), ("/huge", "too_large")],
+    [
+        ("/good", None),
+        ("/pieces", None),
+        ("/short", "download_failed"),
+        ("/gone", "download_failed"),
+        ("/huge", "too_large"),
+    ],
 )
 def test_from_an_address(places, programs, box, bring, web, path, code):
     bring()
     state = install(places, box, {"kind": "url", "url": web + path})
     assert (state["problem"] or {}).get("code") == code
     assert bool(written(programs)) == (code is None)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/short", "cut"),
+        ("/pieces-cut", "cut"),
+        ("/pieces-broken", "cut"),
+        ("/nothing", "cut"),
+        ("/babble", "answer"),
+    ],
+)
+def test_an_answer_that_is_broken_says_in_which_way(places, programs, box, bring, web, path, why):
+    bring()
+    problem = install(places, box, {"kind": "url", "url": web + path})["problem"]
+    assert (problem["code"], problem["params"]["why"]) == ("download_failed", why)
+    assert problem["params"]["detail"] and not written(programs)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """failing(number) -> what is written to the updates folder from now on fails with this error."""
+    real = Path.open
+
+    def fail(number):
+        def write(_):
+            raise OSError(number, os.strerror(number))
+
+        def opened(path, mode="r", *more, **named):
+            file = real(path, mode, *more, **named)
+            if mode == "xb" and path.suffix == ".part":
+                file.write = write
+            return file
+
+        monkeypatch.setattr(Path, "open", opened)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "no_space"),
+        (errno.EDQUOT, "no_space"),
+        (errno.EIO, "disk_failed"),
+        (errno.EROFS, "disk_failed"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["usb", "url"])
+def test_an_error_of_the_boxs_own_disk_is_not_the_sources(
+    places, box, bring, good, web, failing, kind, number, code
+):
+    bring()
+    source = stick(places, good) if kind == "usb" else {"kind": "url", "url": f"{web}/good"}
+    failing(number)
+    assert install(places, box, source)["problem"]["code"] == code
+    assert not list(places.updates.glob("*fetched*"))
+
+
+def test_an_updates_folder_that_takes_no_file_is_named(places, box, good, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    problem = install(places, box, stick(places, good))["problem"]
+    assert (problem["code"], problem["params"]["detail"]) == ("disk_failed", "Read-only file system")
+
+
+# ------------------------------------------------------------- what was fetched does not stay
+def test_a_fetched_bundle_that_is_refused_is_deleted_and_an_upload_is_not(places, programs, box, bring, good):
+    source = bring(flipped(good, 300_000))
+    assert install(places, box, source)["problem"]["code"] == "bundle_tampered"
+    assert install(places, box, stick(places, flipped(good, 300_000)))["problem"]["code"] == "bundle_tampered"
+    assert [path.name for path in places.updates.iterdir()] == [source["name"]]
+
+
+def test_a_fetched_bundle_that_could_not_be_installed_is_deleted(places, programs, box, bring, maker, good):
+    bring()
+    maker.trusted_by(programs, "LastError: Failed to write\nInstalling failed\n", 1)
+    assert install(places, box, stick(places, good))["problem"]["code"] == "install_failed"
+    assert [path.name for path in places.updates.iterdir()] == ["zongji-0.3.0.raucb"]
+
+
+def test_a_fetched_bundle_is_deleted_when_it_is_cancelled(places, box, bring, good):
+    bring()
+    made = Job(places, HERE, box.ways, "j1", stick(places, good))
+
+    def calls():
+        assert (places.updates / sources.FETCHED).is_file()
+        made.cancel()
+        return 1
+
+    made.ways = replace(box.ways, calls=calls)
+    made.run()
+    assert made.state["state"] == "cancelled"
+    assert [path.name for path in places.updates.iterdir()] == ["zongji-0.3.0.raucb"]
+
+
+def test_what_was_fetched_before_takes_no_room_from_the_next(places, box, bring, good, monkeypatch):
+    bring()
+    old = places.updates / sources.FETCHED
+    old.write_bytes(good)
+    need = len(good) + rules.SPARE_BYTES
+
+    def usage(_):
+        return SimpleNamespace(free=need - 1 if old.exists() else need)
+
+    monkeypatch.setattr(sources.shutil, "disk_usage", usage)
+    assert install(places, box, stick(places, good))["state"] == "rebooting"
+
+
+def test_what_was_fetched_before_a_power_cut_is_deleted_and_is_no_upload(places, box, bring):
+    bring()
+    for name in (sources.FETCHED, ".fetched.part"):
+        (places.updates / name).write_bytes(b"x")
+    updates = Updates(places, box.ways)
+    assert [one["name"] for one in updates.status({})["uploads"]] == ["zongji-0.3.0.raucb"]
+    updates.start()
+    assert [path.name for path in places.updates.iterdir()] == ["zongji-0.3.0.raucb"]
+
+
+# --------------------------------------------------------------------- how far it is
+def test_bytes_calls_and_whether_it_may_be_cancelled_are_told(
+    places, programs, box, bring, good, monkeypatch
+):
+    bring()
+    monkeypatch.setattr(sources, "CHUNK", 65536)
+    seen = []
+    real = Job._tell
+
+    def tell(self, **changes):
+        real(self, **changes)
+        seen.append(self.state)
+
+    monkeypatch.setattr(Job, "_tell", tell)
+    box.calls = [2, 1, 0, 3]
+    assert install(places, box, stick(places, good))["state"] == "rebooting"
+    fetched = [one for one in seen if one["state"] == "fetching" and one["done"]]
+    assert fetched[0]["done"] == 65536 and fetched[-1]["done"] == len(good)
+    assert {one["size"] for one in fetched} == {len(good)}
+    waited = [(one["state"], one["calls"]) for one in seen if one["calls"]]
+    assert waited == [("waiting_calls", 2), ("waiting_calls", 1), ("waiting_reboot", 3)]
+    may = {one["state"]: one["may_cancel"] for one in seen}
+    assert [state for state, so in may.items() if so] == list(job.MAY_CANCEL)
+    assert may["installing"] is False and seen[-1]["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -569,6 +739,31 @@ def test_one_at_a_time_and_looking_first(places, programs, box, bring):
     gate.set()
     working.join(60)
     assert updates.summary()["update"]["state"] == "rebooting"
+
+
+def test_a_stick_that_is_pulled_while_it_is_looked_at_is_named(
+    places, programs, box, bring, good, monkeypatch
+):
+    upload, source = bring(), stick(places, good)
+    path = places.sticks / source["stick"] / source["name"]
+    updates = Updates(places, box.ways)
+    # RAUC reads it too, and finds it bad.
+    program = programs.folder / "rauc"
+    program.write_text(f'#!/bin/sh\nrm "{path}"\necho "signature verification failed"\nexit 1\n')
+    with pytest.raises(Problem) as told:
+        updates.inspect({"source": source})
+    assert told.value.code == "stick_pulled"
+
+    def gone(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    path.write_bytes(good)
+    monkeypatch.setattr(verity, "signature", gone)
+    with pytest.raises(Problem) as told:
+        updates.inspect({"source": source})
+    assert (told.value.code, told.value.params["detail"]) == ("stick_pulled", "Input/output error")
+    with pytest.raises(OSError):
+        updates.inspect({"source": upload})
 
 
 def started_anew(places, box, state):

@@ -70,6 +70,8 @@
         const word = job.querySelector(`[data-word="${found.state}"]`);
         if (word) $("job-title").textContent = word.textContent;
         if (found.percent !== undefined) bar($("job-bar"), found.percent);
+        $("job-far").textContent = found.far ?? "";
+        if ($("job-cancel") && found.may_cancel !== undefined) $("job-cancel").hidden = !found.may_cancel;
         if (["failed", "cancelled", "idle"].includes(found.state)) location.reload();
         shown = found.state;
       } catch {
