@@ -18,6 +18,7 @@ CODE_DIGITS = 6
 TRIES = 5
 LOCK_S = 60.0
 RETRY_S = 15 * 60.0
+WAIT_S = 0.2
 
 
 Result = dict[str, Any]
@@ -31,7 +32,10 @@ class Desk:
         self._now = now
         self._lock = threading.Lock()
         self._disk = threading.Lock()
-        """Held by whoever looks at the box's disk or changes it: a plan mounts systems, too."""
+        """Held by whoever looks at the box's disk or changes it: finding a box mounts and checks, and so does
+        a plan."""
+        self._plans = threading.Lock()
+        """Held by whoever plans."""
         self.box = find()
         self.code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
         self.step: tuple[str, int] | None = None
@@ -92,21 +96,37 @@ class Desk:
             self.step = (text, percent)
 
     def look_again(self) -> None:
-        """A stick may have been put in."""
-        if not self.busy:
-            self.box = self._find()
+        """A stick may have been put in. Nothing where somebody else looks at the disk or changes it."""
+        if not self._disk.acquire(blocking=False):
+            return
+        try:
+            if not self.busy:
+                self.box = self._find()
+        finally:
+            self._disk.release()
 
     def plan(self, choice: Choice, answers: dict[str, str]) -> str:
         """What would be done. Raises Refused, also while something is being done or planned."""
-        if not self._disk.acquire(blocking=False):
+        if not self._plans.acquire(blocking=False):
             raise Refused("busy", BUSY)
         try:
-            self.look_again()
-            return runner.plan(self.box, choice.action, with_answers(choice, answers))
+            # Looking for a stick ends soon and is waited for, an action is not.
+            while not self._disk.acquire(timeout=WAIT_S):
+                self._refuse_busy()
+            try:
+                self._refuse_busy()
+                self.box = self._find()
+                return runner.plan(self.box, choice.action, with_answers(choice, answers))
+            finally:
+                self._disk.release()
         except OSError as error:
             raise Refused("failed", str(error)) from error
         finally:
-            self._disk.release()
+            self._plans.release()
+
+    def _refuse_busy(self) -> None:
+        if self.busy:
+            raise Refused("busy", BUSY)
 
     def do(self, choice: Choice, answers: dict[str, str], source: str) -> dict[str, Any]:
         """Do it; the result. Raises Refused when something else is being done, or the serial number that a
@@ -156,8 +176,7 @@ class Desk:
     def _one(self, work: Callable[[], Result | None], name: str, source: str) -> Result | None:
         """What comes of it; None where there was nothing to do, and what was told before stays."""
         with self._lock:
-            if self.busy:
-                raise Refused("busy", BUSY)
+            self._refuse_busy()
             before = self.result, self.told
             self.step, self.told = ("begin", 0), ""
         found: Result | None = None

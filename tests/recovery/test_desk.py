@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
@@ -157,6 +158,79 @@ def test_nothing_is_planned_while_another_plan_looks_at_the_disk(desk, monkeypat
     assert refused.value.code == "busy"
     monkeypatch.setattr(runner, "plan", lambda *_: "done")
     assert desk.plan(choice, {}) == "done", "and afterwards again"
+
+
+class Slow:
+    """A `find` that waits, once it is told to, until it is let go."""
+
+    def __init__(self, box):
+        self.box, self.calls, self.waits = box, 0, False
+        self.inside, self.go = threading.Event(), threading.Event()
+
+    def __call__(self):
+        self.calls += 1
+        if self.waits:
+            self.inside.set()
+            assert self.go.wait(60.0)
+        return self.box
+
+
+def beside(work):
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_an_action_does_not_begin_while_somebody_looks_for_a_stick(box, clock):
+    find = Slow(box)
+    desk = Desk(find, clock)
+    find.waits = True
+    looks = beside(desk.look_again)
+    assert find.inside.wait(60.0)
+    before, calls = system_of(box.slot("A")), find.calls
+    desk.look_again()
+    assert find.calls == calls, "it does not look twice at a time"
+    choice = next(one for one in CHOICES if one.key == "reinstall")
+    acts = beside(lambda: desk.do(choice, {}, "menu"))
+    while not desk.busy:
+        time.sleep(0.01)
+    with pytest.raises(Refused) as refused:
+        desk.plan(choice, {})
+    assert refused.value.code == "busy" and system_of(box.slot("A")) == before
+    find.go.set()
+    looks.join(60.0)
+    acts.join(60.0)
+    assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
+
+
+def test_nobody_looks_for_a_stick_while_an_action_writes(box, clock, monkeypatch):
+    find = Slow(box)
+    desk = Desk(find, clock)
+
+    def write(*_):
+        desk.step, calls = None, find.calls  # as `look` may have seen it just before
+        desk.look_again()
+        assert find.calls == calls
+        return {"ok": True}
+
+    monkeypatch.setattr(runner, "run", write)
+    assert desk.do(CHOICES[0], {}, "menu")["ok"]
+
+
+def test_a_plan_waits_for_whoever_looks_for_a_stick(box, clock):
+    find = Slow(box)
+    desk = Desk(find, clock)
+    find.waits = True
+    looks = beside(desk.look_again)
+    assert find.inside.wait(60.0)
+    planned = []
+    plans = beside(lambda: planned.append(desk.plan(CHOICES[0], {})))
+    time.sleep(0.1)
+    assert not planned and find.calls == 2, "the first of the desk, the second of the look"
+    find.go.set()
+    for thread in (looks, plans):
+        thread.join(60.0)
+    assert planned
 
 
 def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, tmp_path, monkeypatch):
