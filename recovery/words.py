@@ -28,6 +28,10 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "Name of the bundle on the stick, or Enter if it is the only one",
         "zh": "U 盘上的更新包文件名，只有一个时按回车",
     },
+    "image": {
+        "en": "Name of the disk image on the stick, or Enter if it is the only one",
+        "zh": "U 盘上的磁盘映像文件名，只有一个时按回车",
+    },
     "key": {"en": "Recovery key, or Enter for this box's own", "zh": "恢复密钥，回车用本机的"},
     "disk": {
         "en": "Type model or serial number of the disk that may be erased",
@@ -108,7 +112,8 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "stick_gone": {"zh": "U 盘写入失败，请重新插入"},
     "no_support": {"zh": "支持包未能生成"},
     "not_down": {"zh": "设备无法重启"},
-    "no_image": {"zh": "U 盘上应有且只有一个磁盘映像，或指定其文件名"},
+    "no_image": {"zh": "U 盘上没有该磁盘映像"},
+    "which_image": {"zh": "U 盘上有多个磁盘映像，请指定文件名"},
     "not_an_image": {"zh": "此文件不是本产品的磁盘映像"},
     "disk_not_named": {"zh": "请用序列号指明允许清空的磁盘"},
     "has_data": {"zh": "该磁盘上已有数据，输入 erase 则全部删除；如已有本产品，重装可保留其数据"},

@@ -29,9 +29,11 @@ def image(box: Box, options: Options) -> Path:
     found = sorted(path for path in box.need_stick().iterdir() if path.name.endswith(SUFFIXES))
     name = str(options.get("file") or "")
     match = [path for path in found if not name or path.name == name]
-    if len(match) != 1:
+    if not match:
+        raise Refused("no_image", f"there is no disk image{' ' + name if name else ''} on the stick")
+    if len(match) > 1:
         raise Refused(
-            "no_image", f"there must be one disk image on the stick or its name given; there are {len(found)}"
+            "which_image", f"there are several disk images on the stick: {', '.join(p.name for p in match)}"
         )
     return match[0]
 

@@ -242,12 +242,23 @@ def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, tmp_path, mo
     assert "This will: install two.raucb" in talk(desk, number_of("install"), "two.raucb", "", "no")
 
 
+def test_the_menu_asks_which_of_several_images_is_meant(desk, box):
+    for name in ("one.img.gz", "two.img.gz"):
+        disk_image(box.stick / name, 12 << 11)
+    said = talk(desk, number_of("write_image"), "", "S123", "erase", language="zh")
+    assert PROBLEMS["which_image"]["zh"] in said and "one.img.gz, two.img.gz" in said
+    said = talk(desk, number_of("write_image"), "three.img", "S123", "erase")
+    assert "Not done: there is no disk image three.img" in said
+    said = talk(desk, number_of("write_image"), "two.img.gz", "S123", "erase", "no")
+    assert re.search("This will: erase .* and write two.img.gz to it", said)
+
+
 def test_a_disk_that_has_the_product_is_erased_only_at_a_word_of_its_own(desk, box):
     disk_image(box.stick / "zongji.img.gz", 12 << 11)
     box.disk.path.write_bytes(bytes(box.disk.size))
-    assert "Not done: this disk has this product" in talk(desk, number_of("write_image"), "S123", "yes")
+    assert "Not done: this disk has this product" in talk(desk, number_of("write_image"), "", "S123", "yes")
     assert not any(box.disk.path.read_bytes())
-    assert "This will: erase" in talk(desk, number_of("write_image"), "S123", "Erase", "no")
+    assert "This will: erase" in talk(desk, number_of("write_image"), "", "S123", "Erase", "no")
 
 
 def test_a_backup_without_a_seal_is_restored_only_at_a_word_of_its_own(desk, box, home, backup_on_stick):
