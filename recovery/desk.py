@@ -11,6 +11,7 @@ from typing import Any
 from recovery import headless, runner
 from recovery.box import Box
 from recovery.choices import Choice, with_answers
+from recovery.plan import Plan
 from recovery.refused import Refused
 
 BUSY = "something else is being done; wait until it has ended"
@@ -105,7 +106,7 @@ class Desk:
         finally:
             self._disk.release()
 
-    def plan(self, choice: Choice, answers: dict[str, str]) -> str:
+    def plan(self, choice: Choice, answers: dict[str, str]) -> Plan:
         """What would be done. Raises Refused, also while something is being done or planned."""
         if not self._plans.acquire(blocking=False):
             raise Refused("busy", BUSY)

@@ -15,7 +15,7 @@ from image.box.places import Places
 from recovery.choices import CHOICES, Choice
 from recovery.desk import Desk
 from recovery.refused import Refused
-from recovery.words import ACTIONS, LANGUAGES, problem, say
+from recovery.words import ACTIONS, LANGUAGES, problem, say, step_name
 
 MAX_BYTES = 8192
 STYLE = (
@@ -66,7 +66,7 @@ class Page:
             return self._whole(body, language)
         step = self._desk.step
         if step is not None:
-            body += f"<p>{word('busy')}: {html.escape(step[0])}</p>"
+            body += f"<p>{word('busy')}: {html.escape(step_name(step[0], language))}</p>"
             body += f"<progress max=100 value={int(step[1])}></progress>"
             return self._whole(body, language, refresh=True)
         body += self._last(language)

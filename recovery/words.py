@@ -88,6 +88,87 @@ ACTIONS: dict[str, dict[str, str]] = {
 }
 """In the order of the menu."""
 
+PLANS: dict[str, dict[str, str]] = {
+    "reinstall": {
+        "en": "write system {slot} anew ({mb} MB); settings, calls and recordings stay",
+        "zh": "重新写入系统 {slot}（{mb} MB）；设置、通话记录和录音保留",
+    },
+    "restore": {
+        "en": "replace settings, users, customers and calls by {file}; recordings are only added",
+        "zh": "用 {file} 替换设置、用户、客户和通话记录；录音只增加，不删除",
+    },
+    "install": {
+        "en": "install {file}, version {new}; settings, calls and recordings stay",
+        "zh": "安装 {file}，版本 {new}；设置、通话记录和录音保留",
+    },
+    "install_older": {
+        "en": "go back from version {here} to {new}, by {file}; settings, calls and recordings stay",
+        "zh": "用 {file} 从版本 {here} 退回 {new}；设置、通话记录和录音保留",
+    },
+    "reset_password": {
+        "en": "give an administrator a new password; the old one no longer works",
+        "zh": "为管理员设置新密码；旧密码失效",
+    },
+    "copy_recordings": {
+        "en": "copy {count} recordings ({mb} MB) to the stick",
+        "zh": "把 {count} 个录音（{mb} MB）复制到 U 盘",
+    },
+    "diagnose": {
+        "en": "look at disks, memory, cards and systems; nothing is changed",
+        "zh": "检查磁盘、内存、板卡和系统；不做任何更改",
+    },
+    "support": {
+        "en": "write a support bundle without secrets to the stick",
+        "zh": "把不含密码和密钥的支持包写到 U 盘",
+    },
+    "factory_reset": {
+        "en": "delete settings, users, customers, calls, backups and the recovery key of this box; "
+        "recordings stay as files",
+        "zh": "删除本机的设置、用户、客户、通话记录、备份和恢复密钥；录音文件保留",
+    },
+    "factory_reset_all": {
+        "en": "delete settings, users, customers, calls, backups and the recovery key of this box; "
+        "recordings are deleted too",
+        "zh": "删除本机的设置、用户、客户、通话记录、备份和恢复密钥；录音也一并删除",
+    },
+    "factory_reset_unreadable": {
+        "en": "make the data partition anew, which cannot be read, and delete the settings of this box",
+        "zh": "重建无法读取的数据分区，并删除本机的设置",
+    },
+    "write_image": {
+        "en": "erase the disk {disk} and write {file} to it",
+        "zh": "清空磁盘 {disk} 并写入 {file}",
+    },
+    "write_image_over": {
+        "en": "erase the disk {disk} with all that is on it ({found}) and write {file} to it",
+        "zh": "清空磁盘 {disk} 及其上的全部内容（{found}）并写入 {file}",
+    },
+    "restart": {"en": "start the box again", "zh": "重新启动设备"},
+}
+"""What an action would do; what stands in braces is put in."""
+
+STEPS: dict[str, dict[str, str]] = {
+    "begin": {"en": "beginning", "zh": "开始"},
+    "writing": {"en": "writing", "zh": "写入"},
+    "verifying": {"en": "verifying", "zh": "读回核对"},
+    "copying": {"en": "copying", "zh": "复制"},
+    "deleting": {"en": "deleting", "zh": "删除"},
+    "written": {"en": "written", "zh": "已写入"},
+    "unpacking": {"en": "unpacking", "zh": "解包"},
+    "migrating": {"en": "migrating", "zh": "转换数据库"},
+    "disks": {"en": "disks", "zh": "磁盘"},
+    "memory": {"en": "memory", "zh": "内存"},
+    "pci": {"en": "PCI cards", "zh": "PCI 板卡"},
+    "usb": {"en": "USB devices", "zh": "USB 设备"},
+    "kernel": {"en": "messages of the kernel", "zh": "内核消息"},
+    "partitions": {"en": "partitions", "zh": "分区"},
+    "boot state": {"en": "boot state", "zh": "启动状态"},
+    "smart": {"en": "health of disk", "zh": "磁盘健康"},
+    "check": {"en": "checking", "zh": "检查分区"},
+    "system": {"en": "reading system", "zh": "读取系统"},
+}
+"""What is told as progress, or its first word."""
+
 PROBLEMS: dict[str, dict[str, str]] = {
     "no_data": {"zh": "无法读取本机的数据分区，请先检查硬件和磁盘"},
     "no_box": {"zh": "本机没有本产品的磁盘，或无法读取其设置"},
@@ -133,6 +214,14 @@ PROBLEMS: dict[str, dict[str, str]] = {
 def say(key: str, language: str) -> str:
     """A sentence."""
     return WORDS[key][language]
+
+
+def step_name(step: str, language: str) -> str:
+    """What is being done just now; what has no words is told as it is."""
+    first, _, rest = step.partition(" ")
+    if step in STEPS or first not in STEPS:
+        return STEPS.get(step, {}).get(language, step)
+    return f"{STEPS[first][language]} {rest}"
 
 
 def problem(code: str, text: str, language: str) -> str:

@@ -1,5 +1,6 @@
 """Menu and page: numbers, two languages, the presence code, nobody there for fifteen minutes."""
 
+import ast
 import http.client
 import io
 import json
@@ -9,6 +10,7 @@ import re
 import select
 import socket
 import ssl
+import string
 import threading
 import time
 from dataclasses import replace
@@ -17,17 +19,19 @@ from urllib.parse import urlencode
 
 import pytest
 
-from appliance.services import backup_file
+import recovery
+from appliance.services import backup_file, restore
 from image.box import bootstate, certificate
 from image.box.places import Places
 from recovery import runner, tls
-from recovery.__main__ import begin, came_up, look, menu_on
+from recovery.__main__ import TERMINALS, begin, came_up, look, menu_on
+from recovery.actions import diagnose
 from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
 from recovery.page import serve
 from recovery.refused import Refused
-from recovery.words import ACTIONS, LANGUAGES, PROBLEMS, WORDS
+from recovery.words import ACTIONS, LANGUAGES, PLANS, PROBLEMS, STEPS, WORDS
 
 from .conftest import SERIAL, company
 from .test_actions import disk_image, recordings, system_of
@@ -81,6 +85,31 @@ def test_the_language_is_chosen_by_a_key(desk):
     assert ACTIONS["reinstall"]["zh"] in talk(desk, "l")
 
 
+def test_the_screen_is_offered_no_language_that_it_cannot_draw(desk, monkeypatch):
+    assert WORDS["language"]["en"] in talk(desk)
+    outside, inside = pty.openpty()
+    monkeypatch.setitem(TERMINALS, Path(os.ttyname(inside)), TERMINALS[Path("/dev/tty1")])
+    with os.fdopen(outside, "r+b", buffering=0) as screen:
+        screen.write(b"l\n\x04")
+        menu_on(desk, Path(os.ttyname(inside)), None)
+        told = b""
+        while told.count(SERIAL.encode()) < 2 and select.select([screen], [], [], 60.0)[0]:
+            told += screen.read(1 << 16)
+        os.close(inside)
+    text = told.decode(errors="replace")
+    assert text.count(SERIAL) == 2 and WORDS["language"]["en"] not in text and not HAN.search(text)
+
+
+def test_what_will_be_done_and_how_far_it_is_are_said_in_chinese_too(desk, backup_on_stick):
+    said = talk(desk, number_of("reinstall"), "no", language="zh")
+    assert f"将会: {PLANS['reinstall']['zh'].format(slot='A', mb=9)}" in said
+    said = talk(desk, number_of("restore"), backup_on_stick.name, "", "", "no", language="zh")
+    assert PLANS["restore"]["zh"].format(file=backup_on_stick.name) in said
+    for step, words in (("verifying", "读回核对"), ("smart sda", "磁盘健康 sda"), ("odd one", "odd one")):
+        desk.step = (step, 5)
+        assert f"{WORDS['busy']['zh']}: {words}\n" in talk(desk, language="zh")
+
+
 def test_nothing_is_done_without_yes(desk, box):
     before = system_of(box.slot("A"))
     assert "This will: write system A" in talk(desk, number_of("reinstall"), "no")
@@ -114,21 +143,36 @@ def test_what_is_no_number_of_the_menu_is_passed_over(desk):
 
 
 def test_every_sentence_is_there_in_both_languages():
-    for table in (WORDS, ACTIONS):
+    for table in (WORDS, ACTIONS, PLANS, STEPS):
         for words in table.values():
             assert set(words) == set(LANGUAGES) and HAN.search(words["zh"])
     assert {choice.action for choice in CHOICES} == set(runner.NAMES)
 
 
+def sources():
+    return [path.read_text(encoding="utf-8") for path in Path(recovery.__file__).parent.rglob("*.py")]
+
+
+def test_every_plan_has_its_sentence_and_gives_what_stands_in_it():
+    calls = [one for text in sources() for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Call)]
+    plans = [one.args for one in calls if getattr(one.func, "id", "") == "Plan"]
+    given = {key.value: {name.value for one in more for name in one.keys} for key, *more in plans}
+    assert given.keys() == PLANS.keys()
+    for key, words in PLANS.items():
+        for text in words.values():
+            assert {name for _, name, *_ in string.Formatter().parse(text) if name} == given[key]
+
+
+def test_every_step_has_its_words():
+    told = {step for text in sources() for step in re.findall(r'\btell\("(\w+)"', text)}
+    restoring = re.findall(r'\bstep\("(\w+)"', Path(restore.__file__).read_text(encoding="utf-8"))
+    assert told | {*restoring, *diagnose.COMMANDS} <= STEPS.keys() and told and restoring
+
+
 def test_every_refusal_has_chinese_words():
-    from pathlib import Path
-
-    import recovery
-
-    folder = Path(recovery.__file__).parent
     codes = set()
-    for path in folder.rglob("*.py"):
-        codes |= set(re.findall(r'Refused\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+    for text in sources():
+        codes |= set(re.findall(r'Refused\(\s*"(\w+)"', text))
     assert codes <= set(PROBLEMS)
 
 
