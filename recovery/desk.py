@@ -23,6 +23,8 @@ WAIT_S = 0.2
 
 
 Result = dict[str, Any]
+Told = tuple[Result | None, str]
+"""A result and the last word to it."""
 
 
 class Desk:
@@ -132,14 +134,23 @@ class Desk:
     def do(self, choice: Choice, answers: dict[str, str], source: str) -> dict[str, Any]:
         """Do it; the result. Raises Refused when something else is being done, or the serial number that a
         reset asks for is not this box's."""
+        return self.begin(choice, answers, source)()
+
+    def begin(self, choice: Choice, answers: dict[str, str], source: str) -> Callable[[], Result]:
+        """From now on nothing else is done; what this returns does it and has to be called. Raises Refused
+        as `do` does."""
         self.check_name(choice, answers)
-        result = self._one(
-            lambda: runner.run(self.box, choice.action, with_answers(choice, answers), self.tell, source),
-            choice.action,
-            source,
-        )
-        assert result is not None
-        return result
+        before = self._claim()
+
+        def work() -> Result:
+            return runner.run(self.box, choice.action, with_answers(choice, answers), self.tell, source)
+
+        def done() -> Result:
+            result = self._carry_out(work, choice.action, source, before)
+            assert result is not None
+            return result
+
+        return done
 
     def check_name(self, choice: Choice, answers: dict[str, str]) -> None:
         """Was this box's serial number typed, where the choice asks for it? Yes, where it has none. Raises
@@ -176,10 +187,19 @@ class Desk:
 
     def _one(self, work: Callable[[], Result | None], name: str, source: str) -> Result | None:
         """What comes of it; None where there was nothing to do, and what was told before stays."""
+        return self._carry_out(work, name, source, self._claim())
+
+    def _claim(self) -> Told:
+        """Busy from now on; what was told before. Raises Refused."""
         with self._lock:
             self._refuse_busy()
             before = self.result, self.told
             self.step, self.told = ("begin", 0), ""
+        return before
+
+    def _carry_out(
+        self, work: Callable[[], Result | None], name: str, source: str, before: Told
+    ) -> Result | None:
         found: Result | None = None
         try:
             with self._disk:

@@ -67,6 +67,8 @@ WORDS: dict[str, dict[str, str]] = {
     "wrong_code": {"en": "Wrong code", "zh": "现场码错误"},
     "locked": {"en": "Too many tries; wait", "zh": "尝试次数过多，请等待"},
     "do": {"en": "Do it", "zh": "执行"},
+    "go_on": {"en": "Go on", "zh": "继续"},
+    "back": {"en": "Go back, do nothing", "zh": "返回，不执行"},
     "busy": {"en": "Being done", "zh": "正在执行"},
     "last": {"en": "Last result", "zh": "上次结果"},
 }

@@ -1,6 +1,7 @@
 """Menu and page: numbers, two languages, the presence code, nobody there for fifteen minutes."""
 
 import ast
+import html
 import http.client
 import io
 import json
@@ -29,7 +30,7 @@ from recovery.actions import diagnose
 from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
-from recovery.page import serve
+from recovery.page import Page, serve
 from recovery.refused import Refused
 from recovery.words import ACTIONS, LANGUAGES, PLANS, PROBLEMS, STEPS, WORDS
 
@@ -564,9 +565,7 @@ def browser(request, desk, page_tls):
     server.shutdown()
     server.server_close()
     thread.join(5)
-    for one in threading.enumerate():
-        if one.name == "action":
-            one.join(30)
+    ended()
 
 
 def test_nothing_is_done_without_the_code_from_the_screen(browser, desk, box):
@@ -575,7 +574,8 @@ def test_nothing_is_done_without_the_code_from_the_screen(browser, desk, box):
     assert status == 200 and "presence code" in text and desk.code not in text
     assert "Reinstall" not in text
     for cookie in ("", "recovery=guess"):
-        browser("POST", "/do", {"what": "reinstall"}, cookie)
+        for path in ("/plan", "/do"):
+            assert "This will" not in browser("POST", path, {"what": "reinstall"}, cookie)[1]
     assert system_of(box.slot("A")) == before and desk.result is None
 
 
@@ -585,14 +585,82 @@ def test_with_the_code_an_action_is_done(browser, desk, box):
     cookie = cookie.partition(";")[0]
     assert "Reinstall" in browser("GET", "/?lang=en", cookie=cookie)[1]
     assert "重装系统" in browser("GET", "/?lang=zh", cookie=cookie)[1]
-    status, text, _ = browser("POST", "/do?lang=en", {"what": "factory_reset_all", "serial": "wrong"}, cookie)
-    assert recordings(box) and f"this box is {SERIAL}" in text
+    for path in ("/plan", "/do"):
+        wrong = {"what": "factory_reset_all", "serial": "wrong"}
+        status, text, _ = browser("POST", f"{path}?lang=en", wrong, cookie)
+        assert recordings(box) and f"this box is {SERIAL}" in text
     browser("POST", "/do?lang=en", {"what": "reinstall"}, cookie)
+    ended()
+    assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
+    assert "Done.<" in browser("GET", "/?lang=en", cookie=cookie)[1]
+
+
+def ended():
     for one in threading.enumerate():
         if one.name == "action":
             one.join(30)
+
+
+def hidden(text):
+    """What the only form of a page sends, and where to."""
+    (action,) = re.findall(r'action="([^"]+)"', text)
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', text)
+    return html.unescape(action), {name: html.unescape(value) for name, value in fields}
+
+
+def test_the_page_says_what_will_be_done_before_it_is_done(browser, desk, box):
+    before = system_of(box.slot("A"))
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    assert 'action="/do' not in browser("GET", "/?lang=en", cookie=cookie)[1]
+    status, text, _ = browser("POST", "/plan?lang=zh", {"what": "reinstall"}, cookie)
+    assert status == 200 and f"将会: <b>{PLANS['reinstall']['zh'].format(slot='A', mb=9)}</b>" in text
+    ended()
+    assert system_of(box.slot("A")) == before and desk.result is None and not desk.busy
+    assert browser("POST", *hidden(text), cookie)[0] == 303
+    ended()
     assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
-    assert "Done.<" in browser("GET", "/?lang=en", cookie=cookie)[1]
+
+
+def test_what_was_typed_is_kept_until_it_is_done(browser, desk, box):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    name = 'a"><script>&.img.gz'
+    disk_image(box.stick / name, 12 << 11)
+    disk_image(box.stick / "other.img.gz", 12 << 11)
+    typed = {"what": "write_image", "image": name, "disk": "S123", "erase": "erase"}
+    text = browser("POST", "/plan?lang=en", typed, cookie)[1]
+    assert "<script>" not in text and hidden(text) == ("/do?lang=en", typed)
+    typed = {"what": "factory_reset_all", "serial": SERIAL}
+    text = browser("POST", "/plan?lang=en", typed, cookie)[1]
+    assert recordings(box) and "recordings are deleted too" in text
+    browser("POST", *hidden(text), cookie)
+    ended()
+    assert recordings(box) == {} and desk.result["ok"]
+
+
+def test_a_browser_that_comes_second_is_told_so(browser, desk, box):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    target = hidden(browser("POST", "/plan?lang=en", {"what": "reinstall"}, cookie)[1])
+    before = system_of(box.slot("A"))
+    desk.result = {"ok": True, "action": "diagnose"}
+    work = desk.begin(next(one for one in CHOICES if one.key == "diagnose"), {}, "menu")
+    for path, fields in (target, ("/plan?lang=en", {"what": "reinstall"})):
+        status, text, _ = browser("POST", path, fields, cookie)
+        assert status == 200 and "something else is being done" in text and "Done." not in text
+        assert 'content="2;url=/?lang=en"' in text, "not the address of the form again"
+    ended()
+    assert work()["action"] == "diagnose" and system_of(box.slot("A")) == before
+
+
+def test_the_page_shows_no_former_result_as_if_it_were_this_one(browser, desk, monkeypatch):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    desk.result = {"ok": True, "action": "diagnose"}
+    page = Page(desk)
+    token = page.enter(desk.code)
+    with monkeypatch.context() as patch:
+        patch.setattr("recovery.page.threading.Thread.start", lambda _: None)  # it has not begun to run yet
+        assert page.do(token, {"what": "reinstall"}, "en") == ""
+    text = browser("GET", "/?lang=en", cookie=cookie)[1]
+    assert "Being done: beginning" in text and "Done." not in text
 
 
 def test_guessing_the_code_is_slow(browser, desk, clock):
