@@ -19,8 +19,11 @@ from recovery.find import find
 from recovery.menu import Menu
 from recovery.page import listener, serve
 from recovery.refused import Refused
+from recovery.words import LANGUAGES
 
-TERMINALS = (Path("/dev/tty1"), Path("/dev/ttyS0"))
+TERMINALS = {Path("/dev/tty1"): ("en",), Path("/dev/ttyS0"): tuple(LANGUAGES)}
+"""With the languages that each can show: the kernel draws no Chinese on the screen; the program that somebody
+has at the serial port does."""
 PORT, DOOR_PORT = 443, 80
 LOOK_S = 2.0
 
@@ -64,7 +67,10 @@ def menu_on(desk: Desk, terminal: Path, page: Places | None) -> None:
         os.fdopen(os.dup(handle), "w", encoding="utf-8", errors="replace") as screen,
     ):
         mark = certificate.fingerprint(page) if page else ""
-        menus[terminal] = Menu(desk, keys, screen, addresses if page else list, fingerprint=mark)
+        languages = TERMINALS.get(terminal, tuple(LANGUAGES))
+        menus[terminal] = Menu(
+            desk, keys, screen, addresses if page else list, fingerprint=mark, languages=languages
+        )
         try:
             menus[terminal].run()
         finally:

@@ -22,7 +22,7 @@ class Choice:
 _ASKS = {
     "restore": ("file", "key", "unsealed"),
     "install": ("bundle", "older"),
-    "write_image": ("disk", "erase"),
+    "write_image": ("image", "disk", "erase"),
 }
 CHOICES = tuple(
     Choice(
@@ -34,7 +34,7 @@ CHOICES = tuple(
     )
     for key in ACTIONS
 )
-OPTION = {"bundle": "file", "disk": "disk_serial"}
+OPTION = {"bundle": "file", "image": "file", "disk": "disk_serial"}
 """What is asked -> name of the option, where that differs."""
 AS_A_WORD = ("erase", "unsealed", "older")
 """Asked and typed: erase a disk with all that is on it, take a backup without a seal, go back to an older

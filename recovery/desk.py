@@ -11,6 +11,7 @@ from typing import Any
 from recovery import headless, runner
 from recovery.box import Box
 from recovery.choices import Choice, with_answers
+from recovery.plan import Plan
 from recovery.refused import Refused
 
 BUSY = "something else is being done; wait until it has ended"
@@ -18,9 +19,12 @@ CODE_DIGITS = 6
 TRIES = 5
 LOCK_S = 60.0
 RETRY_S = 15 * 60.0
+WAIT_S = 0.2
 
 
 Result = dict[str, Any]
+Told = tuple[Result | None, str]
+"""A result and the last word to it."""
 
 
 class Desk:
@@ -31,7 +35,10 @@ class Desk:
         self._now = now
         self._lock = threading.Lock()
         self._disk = threading.Lock()
-        """Held by whoever looks at the box's disk or changes it: a plan mounts systems, too."""
+        """Held by whoever looks at the box's disk or changes it: finding a box mounts and checks, and so does
+        a plan."""
+        self._plans = threading.Lock()
+        """Held by whoever plans."""
         self.box = find()
         self.code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
         self.step: tuple[str, int] | None = None
@@ -92,33 +99,58 @@ class Desk:
             self.step = (text, percent)
 
     def look_again(self) -> None:
-        """A stick may have been put in."""
-        if not self.busy:
-            self.box = self._find()
-
-    def plan(self, choice: Choice, answers: dict[str, str]) -> str:
-        """What would be done. Raises Refused, also while something is being done or planned."""
+        """A stick may have been put in. Nothing where somebody else looks at the disk or changes it."""
         if not self._disk.acquire(blocking=False):
+            return
+        try:
+            if not self.busy:
+                self.box = self._find()
+        finally:
+            self._disk.release()
+
+    def plan(self, choice: Choice, answers: dict[str, str]) -> Plan:
+        """What would be done. Raises Refused, also while something is being done or planned."""
+        if not self._plans.acquire(blocking=False):
             raise Refused("busy", BUSY)
         try:
-            self.look_again()
-            return runner.plan(self.box, choice.action, with_answers(choice, answers))
+            # Looking for a stick ends soon and is waited for, an action is not.
+            while not self._disk.acquire(timeout=WAIT_S):
+                self._refuse_busy()
+            try:
+                self._refuse_busy()
+                self.box = self._find()
+                return runner.plan(self.box, choice.action, with_answers(choice, answers))
+            finally:
+                self._disk.release()
         except OSError as error:
             raise Refused("failed", str(error)) from error
         finally:
-            self._disk.release()
+            self._plans.release()
+
+    def _refuse_busy(self) -> None:
+        if self.busy:
+            raise Refused("busy", BUSY)
 
     def do(self, choice: Choice, answers: dict[str, str], source: str) -> dict[str, Any]:
         """Do it; the result. Raises Refused when something else is being done, or the serial number that a
         reset asks for is not this box's."""
+        return self.begin(choice, answers, source)()
+
+    def begin(self, choice: Choice, answers: dict[str, str], source: str) -> Callable[[], Result]:
+        """From now on nothing else is done; what this returns does it and has to be called. Raises Refused
+        as `do` does."""
         self.check_name(choice, answers)
-        result = self._one(
-            lambda: runner.run(self.box, choice.action, with_answers(choice, answers), self.tell, source),
-            choice.action,
-            source,
-        )
-        assert result is not None
-        return result
+        before = self._claim()
+
+        def work() -> Result:
+            return runner.run(self.box, choice.action, with_answers(choice, answers), self.tell, source)
+
+        def done() -> Result:
+            result = self._carry_out(work, choice.action, source, before)
+            assert result is not None
+            return result
+
+        return done
 
     def check_name(self, choice: Choice, answers: dict[str, str]) -> None:
         """Was this box's serial number typed, where the choice asks for it? Yes, where it has none. Raises
@@ -155,11 +187,19 @@ class Desk:
 
     def _one(self, work: Callable[[], Result | None], name: str, source: str) -> Result | None:
         """What comes of it; None where there was nothing to do, and what was told before stays."""
+        return self._carry_out(work, name, source, self._claim())
+
+    def _claim(self) -> Told:
+        """Busy from now on; what was told before. Raises Refused."""
         with self._lock:
-            if self.busy:
-                raise Refused("busy", BUSY)
+            self._refuse_busy()
             before = self.result, self.told
             self.step, self.told = ("begin", 0), ""
+        return before
+
+    def _carry_out(
+        self, work: Callable[[], Result | None], name: str, source: str, before: Told
+    ) -> Result | None:
         found: Result | None = None
         try:
             with self._disk:

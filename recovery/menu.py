@@ -8,12 +8,12 @@ from typing import TextIO
 from recovery.choices import CHOICES, Choice
 from recovery.desk import Desk
 from recovery.refused import Refused
-from recovery.words import ACTIONS, LANGUAGES, problem, say
+from recovery.words import ACTIONS, LANGUAGES, problem, say, step_name
 
 
 class Menu:
     """One terminal. addresses: where the page is now; none while the network or the page is not there yet.
-    fingerprint: of the page's certificate."""
+    fingerprint: of the page's certificate. languages: that the terminal can show."""
 
     def __init__(
         self,
@@ -23,6 +23,7 @@ class Menu:
         addresses: Callable[[], list[str]],
         language: str = "en",
         fingerprint: str = "",
+        languages: tuple[str, ...] = tuple(LANGUAGES),
     ) -> None:
         self._desk = desk
         self._keys = keys
@@ -31,6 +32,7 @@ class Menu:
         self._fingerprint = fingerprint
         self._shown: tuple[list[str], bool] = ([], False)
         self._waits = False
+        self._languages = languages
         self.language = language
 
     def show(self) -> None:
@@ -51,14 +53,17 @@ class Menu:
             lines += [f"    {part}" for part in (self._fingerprint[:middle], self._fingerprint[middle:])]
             lines.append(f"  {say('code', self.language)}: {self._desk.code}")
         if busy and self._desk.step is not None:
-            lines.append(f"  {say('busy', self.language)}: {self._desk.step[0]}")
+            lines.append(f"  {say('busy', self.language)}: {step_name(self._desk.step[0], self.language)}")
         left = self._desk.retry_in_s()
         if left is not None:
             minutes = f"{int(left / 60) + 1} {say('minutes', self.language)}"
             lines.append(f"  {say('retry', self.language)} {minutes}")
         lines.append("")
         lines += [f"  {n:>2}  {ACTIONS[one.key][self.language]}" for n, one in enumerate(CHOICES, 1)]
-        lines += ["", f"  {say('language', self.language)}", f"  {say('choose', self.language)}: "]
+        lines.append("")
+        if len(self._languages) > 1:
+            lines.append(f"  {say('language', self.language)}")
+        lines.append(f"  {say('choose', self.language)}: ")
         self._say("\n".join(lines), end="")
 
     def look(self) -> None:
@@ -85,7 +90,7 @@ class Menu:
     def take(self, typed: str) -> None:
         """One line of the user."""
         if typed.lower() == "l":
-            names = list(LANGUAGES)
+            names = self._languages
             self.language = names[(names.index(self.language) + 1) % len(names)]
         elif typed.isdecimal() and 1 <= int(typed) <= len(CHOICES):
             self._choose(CHOICES[int(typed) - 1])
@@ -94,7 +99,7 @@ class Menu:
         answers = {ask: self._ask(say(ask, self.language)) for ask in choice.asks}
         try:
             what = self._desk.plan(choice, answers)
-            self._say(f"\n  {say('will', self.language)}: {what}")
+            self._say(f"\n  {say('will', self.language)}: {what.say(self.language)}")
             if choice.serial:
                 asks = "type_serial" if self._desk.box.serial else "type_yes"
                 answers["serial"] = self._ask(say(asks, self.language))

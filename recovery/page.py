@@ -15,7 +15,7 @@ from image.box.places import Places
 from recovery.choices import CHOICES, Choice
 from recovery.desk import Desk
 from recovery.refused import Refused
-from recovery.words import ACTIONS, LANGUAGES, problem, say
+from recovery.words import ACTIONS, LANGUAGES, problem, say, step_name
 
 MAX_BYTES = 8192
 STYLE = (
@@ -66,7 +66,7 @@ class Page:
             return self._whole(body, language)
         step = self._desk.step
         if step is not None:
-            body += f"<p>{word('busy')}: {html.escape(step[0])}</p>"
+            body += f"<p>{word('busy')}: {html.escape(step_name(step[0], language))}</p>"
             body += f"<progress max=100 value={int(step[1])}></progress>"
             return self._whole(body, language, refresh=True)
         body += self._last(language)
@@ -95,38 +95,58 @@ class Page:
             )
         name = html.escape(ACTIONS[choice.key][language])
         return (
-            f'<form method="post" action="/do?lang={language}">'
+            f'<form method="post" action="/plan?lang={language}">'
             f'<input type="hidden" name="what" value="{choice.key}">'
-            f"<b>{name}</b>{fields}<p><button>{html.escape(say('do', language))}</button></p></form>"
+            f"<b>{name}</b>{fields}<p><button>{html.escape(say('go_on', language))}</button></p></form>"
         )
 
     @staticmethod
     def _whole(body: str, language: str, refresh: bool = False) -> str:
-        again = '<meta http-equiv="refresh" content="2">' if refresh else ""
+        again = f'<meta http-equiv="refresh" content="2;url=/?lang={language}">' if refresh else ""
         return (
             f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">{again}'
             f'<meta name="viewport" content="width=device-width"><title>Zongji</title>'
             f"<style>{STYLE}</style></head><body>{body}</body></html>"
         )
 
-    def do(self, token: str, fields: dict[str, str], language: str) -> str:
-        """Begin what a form asks for; "" or why not."""
-        choice = next((one for one in CHOICES if one.key == fields.get("what")), None)
-        if not self.known(token) or choice is None:
-            return say("enter_code", language)
+    def plan(self, token: str, fields: dict[str, str], language: str) -> str:
+        """The page that says what a form asks for, with the button that does it; or why it is not done."""
+        choice = self._chosen(token, fields)
+        if choice is None:
+            return self.show(token, language, say("enter_code", language))
         try:
-            self._desk.plan(choice, fields)
+            plan = self._desk.plan(choice, fields)
             self._desk.check_name(choice, fields)
         except Refused as refused:
+            return self.show(token, language, problem(refused.code, refused.text, language))
+        kept = {"what": choice.key} | {key: fields[key] for key in (*choice.asks, "serial") if key in fields}
+        hidden = "".join(
+            f'<input type="hidden" name="{key}" value="{html.escape(value)}">' for key, value in kept.items()
+        )
+        return self._whole(
+            f"<h1>{html.escape(ACTIONS[choice.key][language])}</h1>"
+            f"<p>{html.escape(say('will', language))}: <b>{html.escape(plan.say(language))}</b></p>"
+            f'<form method="post" action="/do?lang={language}">{hidden}'
+            f"<button>{html.escape(say('do', language))}</button></form>"
+            f'<p><a href="/?lang={language}">{html.escape(say("back", language))}</a></p>',
+            language,
+        )
+
+    def do(self, token: str, fields: dict[str, str], language: str) -> str:
+        """Begin what was shown; "" or why not."""
+        choice = self._chosen(token, fields)
+        if choice is None:
+            return say("enter_code", language)
+        try:
+            work = self._desk.begin(choice, fields, "page")
+        except Refused as refused:
             return problem(refused.code, refused.text, language)
-        threading.Thread(target=self._work, args=(choice, fields), name="action", daemon=True).start()
+        threading.Thread(target=work, name="action", daemon=True).start()
         return ""
 
-    def _work(self, choice: Choice, fields: dict[str, str]) -> None:
-        try:
-            self._desk.do(choice, fields, "page")
-        except Refused as refused:
-            print(f"Zongji: {refused.text}", flush=True)
+    def _chosen(self, token: str, fields: dict[str, str]) -> Choice | None:
+        """What a form is about; None also for a browser that has not given the code."""
+        return next((one for one in CHOICES if self.known(token) and one.key == fields.get("what")), None)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -170,6 +190,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 else say("wrong_code", language)
                 + (f" ({say('locked', language)} {wait:.0f} s)" if wait else "")
             )
+        elif self.path.startswith("/plan"):
+            self._send(200, self.page.plan(token, fields, language))
+            return
         elif self.path.startswith("/do"):
             note = self.page.do(token, fields, language)
         if note:

@@ -21,6 +21,7 @@ from typing import Any
 from image.box import bootstate, files
 from recovery import actions
 from recovery.box import Box, Tell, write_result
+from recovery.plan import Plan
 from recovery.refused import Refused
 
 WANTS_STICK = ("no_stick", "no_backup", "no_bundle")
@@ -38,10 +39,10 @@ Step = Callable[[Box, Options, Tell], None]
 
 @dataclass(frozen=True)
 class Action:
-    """plan: looks and refuses; returns what will be done, for people. steps: in order, each repeatable.
+    """plan: looks and refuses; returns what will be done. steps: in order, each repeatable.
     keeps_order: the last step has set the boot state itself."""
 
-    plan: Callable[[Box, Options], str]
+    plan: Callable[[Box, Options], Plan]
     steps: tuple[Step, ...]
     sets_boot: bool = False
     needs_box: bool = True
@@ -55,7 +56,7 @@ def action(name: str) -> Action:
     return found
 
 
-def plan(box: Box, name: str, options: Options) -> str:
+def plan(box: Box, name: str, options: Options) -> Plan:
     """What the action would do. Raises Refused."""
     return action(name).plan(box, options)
 

@@ -28,6 +28,10 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "Name of the bundle on the stick, or Enter if it is the only one",
         "zh": "U 盘上的更新包文件名，只有一个时按回车",
     },
+    "image": {
+        "en": "Name of the disk image on the stick, or Enter if it is the only one",
+        "zh": "U 盘上的磁盘映像文件名，只有一个时按回车",
+    },
     "key": {"en": "Recovery key, or Enter for this box's own", "zh": "恢复密钥，回车用本机的"},
     "disk": {
         "en": "Type model or serial number of the disk that may be erased",
@@ -63,6 +67,8 @@ WORDS: dict[str, dict[str, str]] = {
     "wrong_code": {"en": "Wrong code", "zh": "现场码错误"},
     "locked": {"en": "Too many tries; wait", "zh": "尝试次数过多，请等待"},
     "do": {"en": "Do it", "zh": "执行"},
+    "go_on": {"en": "Go on", "zh": "继续"},
+    "back": {"en": "Go back, do nothing", "zh": "返回，不执行"},
     "busy": {"en": "Being done", "zh": "正在执行"},
     "last": {"en": "Last result", "zh": "上次结果"},
 }
@@ -83,6 +89,87 @@ ACTIONS: dict[str, dict[str, str]] = {
     "restart": {"en": "Restart the box", "zh": "重启设备"},
 }
 """In the order of the menu."""
+
+PLANS: dict[str, dict[str, str]] = {
+    "reinstall": {
+        "en": "write system {slot} anew ({mb} MB); settings, calls and recordings stay",
+        "zh": "重新写入系统 {slot}（{mb} MB）；设置、通话记录和录音保留",
+    },
+    "restore": {
+        "en": "replace settings, users, customers and calls by {file}; recordings are only added",
+        "zh": "用 {file} 替换设置、用户、客户和通话记录；录音只增加，不删除",
+    },
+    "install": {
+        "en": "install {file}, version {new}; settings, calls and recordings stay",
+        "zh": "安装 {file}，版本 {new}；设置、通话记录和录音保留",
+    },
+    "install_older": {
+        "en": "go back from version {here} to {new}, by {file}; settings, calls and recordings stay",
+        "zh": "用 {file} 从版本 {here} 退回 {new}；设置、通话记录和录音保留",
+    },
+    "reset_password": {
+        "en": "give an administrator a new password; the old one no longer works",
+        "zh": "为管理员设置新密码；旧密码失效",
+    },
+    "copy_recordings": {
+        "en": "copy {count} recordings ({mb} MB) to the stick",
+        "zh": "把 {count} 个录音（{mb} MB）复制到 U 盘",
+    },
+    "diagnose": {
+        "en": "look at disks, memory, cards and systems; nothing is changed",
+        "zh": "检查磁盘、内存、板卡和系统；不做任何更改",
+    },
+    "support": {
+        "en": "write a support bundle without secrets to the stick",
+        "zh": "把不含密码和密钥的支持包写到 U 盘",
+    },
+    "factory_reset": {
+        "en": "delete settings, users, customers, calls, backups and the recovery key of this box; "
+        "recordings stay as files",
+        "zh": "删除本机的设置、用户、客户、通话记录、备份和恢复密钥；录音文件保留",
+    },
+    "factory_reset_all": {
+        "en": "delete settings, users, customers, calls, backups and the recovery key of this box; "
+        "recordings are deleted too",
+        "zh": "删除本机的设置、用户、客户、通话记录、备份和恢复密钥；录音也一并删除",
+    },
+    "factory_reset_unreadable": {
+        "en": "make the data partition anew, which cannot be read, and delete the settings of this box",
+        "zh": "重建无法读取的数据分区，并删除本机的设置",
+    },
+    "write_image": {
+        "en": "erase the disk {disk} and write {file} to it",
+        "zh": "清空磁盘 {disk} 并写入 {file}",
+    },
+    "write_image_over": {
+        "en": "erase the disk {disk} with all that is on it ({found}) and write {file} to it",
+        "zh": "清空磁盘 {disk} 及其上的全部内容（{found}）并写入 {file}",
+    },
+    "restart": {"en": "start the box again", "zh": "重新启动设备"},
+}
+"""What an action would do; what stands in braces is put in."""
+
+STEPS: dict[str, dict[str, str]] = {
+    "begin": {"en": "beginning", "zh": "开始"},
+    "writing": {"en": "writing", "zh": "写入"},
+    "verifying": {"en": "verifying", "zh": "读回核对"},
+    "copying": {"en": "copying", "zh": "复制"},
+    "deleting": {"en": "deleting", "zh": "删除"},
+    "written": {"en": "written", "zh": "已写入"},
+    "unpacking": {"en": "unpacking", "zh": "解包"},
+    "migrating": {"en": "migrating", "zh": "转换数据库"},
+    "disks": {"en": "disks", "zh": "磁盘"},
+    "memory": {"en": "memory", "zh": "内存"},
+    "pci": {"en": "PCI cards", "zh": "PCI 板卡"},
+    "usb": {"en": "USB devices", "zh": "USB 设备"},
+    "kernel": {"en": "messages of the kernel", "zh": "内核消息"},
+    "partitions": {"en": "partitions", "zh": "分区"},
+    "boot state": {"en": "boot state", "zh": "启动状态"},
+    "smart": {"en": "health of disk", "zh": "磁盘健康"},
+    "check": {"en": "checking", "zh": "检查分区"},
+    "system": {"en": "reading system", "zh": "读取系统"},
+}
+"""What is told as progress, or its first word."""
 
 PROBLEMS: dict[str, dict[str, str]] = {
     "no_data": {"zh": "无法读取本机的数据分区，请先检查硬件和磁盘"},
@@ -108,7 +195,8 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "stick_gone": {"zh": "U 盘写入失败，请重新插入"},
     "no_support": {"zh": "支持包未能生成"},
     "not_down": {"zh": "设备无法重启"},
-    "no_image": {"zh": "U 盘上应有且只有一个磁盘映像，或指定其文件名"},
+    "no_image": {"zh": "U 盘上没有该磁盘映像"},
+    "which_image": {"zh": "U 盘上有多个磁盘映像，请指定文件名"},
     "not_an_image": {"zh": "此文件不是本产品的磁盘映像"},
     "disk_not_named": {"zh": "请用序列号指明允许清空的磁盘"},
     "has_data": {"zh": "该磁盘上已有数据，输入 erase 则全部删除；如已有本产品，重装可保留其数据"},
@@ -128,6 +216,14 @@ PROBLEMS: dict[str, dict[str, str]] = {
 def say(key: str, language: str) -> str:
     """A sentence."""
     return WORDS[key][language]
+
+
+def step_name(step: str, language: str) -> str:
+    """What is being done just now; what has no words is told as it is."""
+    first, _, rest = step.partition(" ")
+    if step in STEPS or first not in STEPS:
+        return STEPS.get(step, {}).get(language, step)
+    return f"{STEPS[first][language]} {rest}"
 
 
 def problem(code: str, text: str, language: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from recovery.box import CHUNK, Box, Tell
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -22,14 +23,14 @@ def _left(box: Box) -> list[tuple[Path, Path]]:
     return [(path, to) for path, to in pairs if not to.exists() or to.stat().st_size != path.stat().st_size]
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Is there room?"""
     left = _left(box)
     need = sum(path.stat().st_size for path, _ in left)
     free = shutil.disk_usage(box.need_stick()).free
     if need + SPARE_BYTES > free:
         raise Refused("stick_small", f"the stick has {free >> 20} MB free, {(need >> 20) + 1} MB are needed")
-    return f"copy {len(left)} recordings ({need >> 20} MB) to the stick"
+    return Plan("copy_recordings", {"count": len(left), "mb": need >> 20})
 
 
 def copy(box: Box, options: Options, tell: Tell) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from image.box import bootstate, files
 from recovery.box import CHUNK, OURS, Box, Tell, squashfs_bytes
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -63,9 +64,9 @@ def _system(path: Path) -> str:
     return f"{total} bytes readable, sha256 {digest.hexdigest()}"
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Nothing is in the way."""
-    return "look at disks, memory, cards and systems; nothing is changed"
+    return Plan("diagnose")
 
 
 def look(box: Box, options: Options, tell: Tell) -> None:

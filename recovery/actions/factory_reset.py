@@ -6,6 +6,7 @@ from pathlib import Path
 
 from image.box import bootstate
 from recovery.box import Box, Tell, remove_tree
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -14,7 +15,7 @@ KEPT_CONFIG = frozenset(
 )
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Whose data goes."""
     if box.data is None and (_keeps(options) or _unreadable(box) is None):
         box.need_data()
@@ -23,9 +24,8 @@ def plan(box: Box, options: Options) -> str:
     if not isinstance(options.get("keep_recordings", True), bool):
         raise Refused("bad_option", "keep_recordings must be true or false")
     if box.data is None:
-        return "make the data partition anew, which cannot be read, and delete the settings of this box"
-    kept = "recordings stay as files" if _keeps(options) else "recordings are deleted too"
-    return f"delete settings, users, customers, calls, backups and the recovery key of this box; {kept}"
+        return Plan("factory_reset_unreadable")
+    return Plan("factory_reset") if _keeps(options) else Plan("factory_reset_all")
 
 
 def _keeps(options: Options) -> bool:

@@ -14,6 +14,7 @@ from image.box import bootstate, commands, files, release
 from image.box.places import Places
 from image.box.update.bundle import wrong_time
 from recovery.box import Box, Tell
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -41,7 +42,7 @@ def bundle(box: Box, options: Options) -> Path:
     return match[0]
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Is it signed for this box?"""
     path = bundle(box, options)
     box.slot("A")
@@ -66,8 +67,8 @@ def plan(box: Box, options: Options) -> str:
                 f"version {new} is older than {here}; what was entered since may not be seen by the older "
                 "one: the word older goes back to it",
             )
-        return f"go back from version {here} to {new}, by {path.name}; settings, calls and recordings stay"
-    return f"install {path.name}, version {new}; settings, calls and recordings stay"
+        return Plan("install_older", {"here": here, "new": new, "file": path.name})
+    return Plan("install", {"file": path.name, "new": new})
 
 
 def version(path: Path, text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from image.box import bootstate
 from recovery.box import Box, Tell, device_bytes, squashfs_bytes
 from recovery.copying import copy, read_all
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -16,7 +17,7 @@ def _slot(box: Box, options: Options) -> str:
     return wanted
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Is there a system, can it be read, and does it fit?"""
     if box.system is None:
         raise Refused("no_system", "there is no recovery partition to install from; use a recovery stick")
@@ -36,7 +37,7 @@ def plan(box: Box, options: Options) -> str:
         raise Refused(
             "system_damaged", "the system on the recovery partition cannot be read; use a recovery stick"
         ) from error
-    return f"write system {slot} anew ({need >> 20} MB); settings, calls and recordings stay"
+    return Plan("reinstall", {"slot": slot, "mb": need >> 20})
 
 
 def give_up_old(box: Box, options: Options, tell: Tell) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from recovery.box import Box, Tell, product
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Is there a database?"""
     if not (box.home / "db" / "zongji.db").exists():
         raise Refused("no_database", "this box has no database yet; claim it with the code on its screen")
-    return "give an administrator a new password; the old one no longer works"
+    return Plan("reset_password")
 
 
 def reset(box: Box, options: Options, tell: Tell) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from image.box import bootstate
 from recovery.box import Box, Tell
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options, forget_order
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Always possible."""
-    return "start the box again"
+    return Plan("restart")
 
 
 def restart(box: Box, options: Options, tell: Tell) -> None:

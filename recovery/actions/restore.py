@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from recovery.box import CONTROL_UID, GROUP, Box, Tell, product
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -45,14 +46,14 @@ def chosen(box: Box, options: Options) -> Path:
     return match[0]
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Which backup, and is it one?"""
     path = chosen(box, options)
     box.need_data()
     with path.open("rb") as file:
         if not file.read(16).startswith(b"zongji-backup "):
             raise Refused("not_a_backup", f"{path.name} is no backup of this product")
-    return f"replace settings, users, customers and calls by {path.name}; recordings are only added"
+    return Plan("restore", {"file": path.name})
 
 
 def put(box: Box, options: Options, tell: Tell) -> None:

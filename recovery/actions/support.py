@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 
 from recovery.box import Box, Tell
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Is there somewhere to put it?"""
     box.need_stick()
     box.need_data()
-    return "write a support bundle without secrets to the stick"
+    return Plan("support")
 
 
 def collect(box: Box, options: Options, tell: Tell) -> None:

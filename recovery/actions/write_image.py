@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 from recovery.box import Box, Disk, Tell
 from recovery.copying import copy
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -29,9 +30,11 @@ def image(box: Box, options: Options) -> Path:
     found = sorted(path for path in box.need_stick().iterdir() if path.name.endswith(SUFFIXES))
     name = str(options.get("file") or "")
     match = [path for path in found if not name or path.name == name]
-    if len(match) != 1:
+    if not match:
+        raise Refused("no_image", f"there is no disk image{' ' + name if name else ''} on the stick")
+    if len(match) > 1:
         raise Refused(
-            "no_image", f"there must be one disk image on the stick or its name given; there are {len(found)}"
+            "which_image", f"there are several disk images on the stick: {', '.join(p.name for p in match)}"
         )
     return match[0]
 
@@ -65,7 +68,7 @@ def target(box: Box, options: Options) -> Disk:
     return match[0]
 
 
-def plan(box: Box, options: Options) -> str:
+def plan(box: Box, options: Options) -> Plan:
     """Is it the right disk, and large enough?"""
     disk, path = target(box, options), image(box, options)
     need = needed_bytes(path)
@@ -82,8 +85,10 @@ def plan(box: Box, options: Options) -> str:
     found = "; ".join(contents(box, disk))
     if found and not erase:
         raise Refused("has_data", f"there is something on this disk, the word erase deletes it: {found}")
-    what = f" with all that is on it ({found})" if found else ""
-    return f"erase the disk {disk.model} {disk.serial}{what} and write {path.name} to it"
+    name = f"{disk.model} {disk.serial}"
+    if found:
+        return Plan("write_image_over", {"disk": name, "found": found, "file": path.name})
+    return Plan("write_image", {"disk": name, "file": path.name})
 
 
 def contents(box: Box, disk: Disk) -> list[str]:

@@ -107,8 +107,12 @@ class RecoveryPage(Pages):
         return self.open("/enter?lang=en", urllib.parse.urlencode({"code": code}).encode(), FORM)
 
     def begin(self, key: str, **fields: str) -> str:
-        """Send the form of an action; the page."""
+        """Send the form of an action, and say yes to what it will do; the page."""
         data = urllib.parse.urlencode({"what": key, **fields}).encode()
+        page = self.open("/plan?lang=en", data, FORM)
+        if 'role="alert"' in page:
+            return page
+        assert "This will: " in page, page
         return self.open("/do?lang=en", data, FORM)
 
     def do(self, key: str, **fields: str) -> str:

@@ -1,5 +1,7 @@
 """Menu and page: numbers, two languages, the presence code, nobody there for fifteen minutes."""
 
+import ast
+import html
 import http.client
 import io
 import json
@@ -9,24 +11,28 @@ import re
 import select
 import socket
 import ssl
+import string
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from appliance.services import backup_file
+import recovery
+from appliance.services import backup_file, restore
 from image.box import bootstate, certificate
 from image.box.places import Places
 from recovery import runner, tls
-from recovery.__main__ import begin, came_up, look, menu_on
+from recovery.__main__ import TERMINALS, begin, came_up, look, menu_on
+from recovery.actions import diagnose
 from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
-from recovery.page import serve
+from recovery.page import Page, serve
 from recovery.refused import Refused
-from recovery.words import ACTIONS, LANGUAGES, PROBLEMS, WORDS
+from recovery.words import ACTIONS, LANGUAGES, PLANS, PROBLEMS, STEPS, WORDS
 
 from .conftest import SERIAL, company
 from .test_actions import disk_image, recordings, system_of
@@ -80,6 +86,31 @@ def test_the_language_is_chosen_by_a_key(desk):
     assert ACTIONS["reinstall"]["zh"] in talk(desk, "l")
 
 
+def test_the_screen_is_offered_no_language_that_it_cannot_draw(desk, monkeypatch):
+    assert WORDS["language"]["en"] in talk(desk)
+    outside, inside = pty.openpty()
+    monkeypatch.setitem(TERMINALS, Path(os.ttyname(inside)), TERMINALS[Path("/dev/tty1")])
+    with os.fdopen(outside, "r+b", buffering=0) as screen:
+        screen.write(b"l\n\x04")
+        menu_on(desk, Path(os.ttyname(inside)), None)
+        told = b""
+        while told.count(SERIAL.encode()) < 2 and select.select([screen], [], [], 60.0)[0]:
+            told += screen.read(1 << 16)
+        os.close(inside)
+    text = told.decode(errors="replace")
+    assert text.count(SERIAL) == 2 and WORDS["language"]["en"] not in text and not HAN.search(text)
+
+
+def test_what_will_be_done_and_how_far_it_is_are_said_in_chinese_too(desk, backup_on_stick):
+    said = talk(desk, number_of("reinstall"), "no", language="zh")
+    assert f"将会: {PLANS['reinstall']['zh'].format(slot='A', mb=9)}" in said
+    said = talk(desk, number_of("restore"), backup_on_stick.name, "", "", "no", language="zh")
+    assert PLANS["restore"]["zh"].format(file=backup_on_stick.name) in said
+    for step, words in (("verifying", "读回核对"), ("smart sda", "磁盘健康 sda"), ("odd one", "odd one")):
+        desk.step = (step, 5)
+        assert f"{WORDS['busy']['zh']}: {words}\n" in talk(desk, language="zh")
+
+
 def test_nothing_is_done_without_yes(desk, box):
     before = system_of(box.slot("A"))
     assert "This will: write system A" in talk(desk, number_of("reinstall"), "no")
@@ -113,21 +144,36 @@ def test_what_is_no_number_of_the_menu_is_passed_over(desk):
 
 
 def test_every_sentence_is_there_in_both_languages():
-    for table in (WORDS, ACTIONS):
+    for table in (WORDS, ACTIONS, PLANS, STEPS):
         for words in table.values():
             assert set(words) == set(LANGUAGES) and HAN.search(words["zh"])
     assert {choice.action for choice in CHOICES} == set(runner.NAMES)
 
 
+def sources():
+    return [path.read_text(encoding="utf-8") for path in Path(recovery.__file__).parent.rglob("*.py")]
+
+
+def test_every_plan_has_its_sentence_and_gives_what_stands_in_it():
+    calls = [one for text in sources() for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Call)]
+    plans = [one.args for one in calls if getattr(one.func, "id", "") == "Plan"]
+    given = {key.value: {name.value for one in more for name in one.keys} for key, *more in plans}
+    assert given.keys() == PLANS.keys()
+    for key, words in PLANS.items():
+        for text in words.values():
+            assert {name for _, name, *_ in string.Formatter().parse(text) if name} == given[key]
+
+
+def test_every_step_has_its_words():
+    told = {step for text in sources() for step in re.findall(r'\btell\("(\w+)"', text)}
+    restoring = re.findall(r'\bstep\("(\w+)"', Path(restore.__file__).read_text(encoding="utf-8"))
+    assert told | {*restoring, *diagnose.COMMANDS} <= STEPS.keys() and told and restoring
+
+
 def test_every_refusal_has_chinese_words():
-    from pathlib import Path
-
-    import recovery
-
-    folder = Path(recovery.__file__).parent
     codes = set()
-    for path in folder.rglob("*.py"):
-        codes |= set(re.findall(r'Refused\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+    for text in sources():
+        codes |= set(re.findall(r'Refused\(\s*"(\w+)"', text))
     assert codes <= set(PROBLEMS)
 
 
@@ -159,6 +205,79 @@ def test_nothing_is_planned_while_another_plan_looks_at_the_disk(desk, monkeypat
     assert desk.plan(choice, {}) == "done", "and afterwards again"
 
 
+class Slow:
+    """A `find` that waits, once it is told to, until it is let go."""
+
+    def __init__(self, box):
+        self.box, self.calls, self.waits = box, 0, False
+        self.inside, self.go = threading.Event(), threading.Event()
+
+    def __call__(self):
+        self.calls += 1
+        if self.waits:
+            self.inside.set()
+            assert self.go.wait(60.0)
+        return self.box
+
+
+def beside(work):
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_an_action_does_not_begin_while_somebody_looks_for_a_stick(box, clock):
+    find = Slow(box)
+    desk = Desk(find, clock)
+    find.waits = True
+    looks = beside(desk.look_again)
+    assert find.inside.wait(60.0)
+    before, calls = system_of(box.slot("A")), find.calls
+    desk.look_again()
+    assert find.calls == calls, "it does not look twice at a time"
+    choice = next(one for one in CHOICES if one.key == "reinstall")
+    acts = beside(lambda: desk.do(choice, {}, "menu"))
+    while not desk.busy:
+        time.sleep(0.01)
+    with pytest.raises(Refused) as refused:
+        desk.plan(choice, {})
+    assert refused.value.code == "busy" and system_of(box.slot("A")) == before
+    find.go.set()
+    looks.join(60.0)
+    acts.join(60.0)
+    assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
+
+
+def test_nobody_looks_for_a_stick_while_an_action_writes(box, clock, monkeypatch):
+    find = Slow(box)
+    desk = Desk(find, clock)
+
+    def write(*_):
+        desk.step, calls = None, find.calls  # as `look` may have seen it just before
+        desk.look_again()
+        assert find.calls == calls
+        return {"ok": True}
+
+    monkeypatch.setattr(runner, "run", write)
+    assert desk.do(CHOICES[0], {}, "menu")["ok"]
+
+
+def test_a_plan_waits_for_whoever_looks_for_a_stick(box, clock):
+    find = Slow(box)
+    desk = Desk(find, clock)
+    find.waits = True
+    looks = beside(desk.look_again)
+    assert find.inside.wait(60.0)
+    planned = []
+    plans = beside(lambda: planned.append(desk.plan(CHOICES[0], {})))
+    time.sleep(0.1)
+    assert not planned and find.calls == 2, "the first of the desk, the second of the look"
+    find.go.set()
+    for thread in (looks, plans):
+        thread.join(60.0)
+    assert planned
+
+
 def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, tmp_path, monkeypatch):
     monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
     for name in ("one.raucb", "two.raucb"):
@@ -168,12 +287,23 @@ def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, tmp_path, mo
     assert "This will: install two.raucb" in talk(desk, number_of("install"), "two.raucb", "", "no")
 
 
+def test_the_menu_asks_which_of_several_images_is_meant(desk, box):
+    for name in ("one.img.gz", "two.img.gz"):
+        disk_image(box.stick / name, 12 << 11)
+    said = talk(desk, number_of("write_image"), "", "S123", "erase", language="zh")
+    assert PROBLEMS["which_image"]["zh"] in said and "one.img.gz, two.img.gz" in said
+    said = talk(desk, number_of("write_image"), "three.img", "S123", "erase")
+    assert "Not done: there is no disk image three.img" in said
+    said = talk(desk, number_of("write_image"), "two.img.gz", "S123", "erase", "no")
+    assert re.search("This will: erase .* and write two.img.gz to it", said)
+
+
 def test_a_disk_that_has_the_product_is_erased_only_at_a_word_of_its_own(desk, box):
     disk_image(box.stick / "zongji.img.gz", 12 << 11)
     box.disk.path.write_bytes(bytes(box.disk.size))
-    assert "Not done: this disk has this product" in talk(desk, number_of("write_image"), "S123", "yes")
+    assert "Not done: this disk has this product" in talk(desk, number_of("write_image"), "", "S123", "yes")
     assert not any(box.disk.path.read_bytes())
-    assert "This will: erase" in talk(desk, number_of("write_image"), "S123", "Erase", "no")
+    assert "This will: erase" in talk(desk, number_of("write_image"), "", "S123", "Erase", "no")
 
 
 def test_a_backup_without_a_seal_is_restored_only_at_a_word_of_its_own(desk, box, home, backup_on_stick):
@@ -435,9 +565,7 @@ def browser(request, desk, page_tls):
     server.shutdown()
     server.server_close()
     thread.join(5)
-    for one in threading.enumerate():
-        if one.name == "action":
-            one.join(30)
+    ended()
 
 
 def test_nothing_is_done_without_the_code_from_the_screen(browser, desk, box):
@@ -446,7 +574,8 @@ def test_nothing_is_done_without_the_code_from_the_screen(browser, desk, box):
     assert status == 200 and "presence code" in text and desk.code not in text
     assert "Reinstall" not in text
     for cookie in ("", "recovery=guess"):
-        browser("POST", "/do", {"what": "reinstall"}, cookie)
+        for path in ("/plan", "/do"):
+            assert "This will" not in browser("POST", path, {"what": "reinstall"}, cookie)[1]
     assert system_of(box.slot("A")) == before and desk.result is None
 
 
@@ -456,14 +585,82 @@ def test_with_the_code_an_action_is_done(browser, desk, box):
     cookie = cookie.partition(";")[0]
     assert "Reinstall" in browser("GET", "/?lang=en", cookie=cookie)[1]
     assert "重装系统" in browser("GET", "/?lang=zh", cookie=cookie)[1]
-    status, text, _ = browser("POST", "/do?lang=en", {"what": "factory_reset_all", "serial": "wrong"}, cookie)
-    assert recordings(box) and f"this box is {SERIAL}" in text
+    for path in ("/plan", "/do"):
+        wrong = {"what": "factory_reset_all", "serial": "wrong"}
+        status, text, _ = browser("POST", f"{path}?lang=en", wrong, cookie)
+        assert recordings(box) and f"this box is {SERIAL}" in text
     browser("POST", "/do?lang=en", {"what": "reinstall"}, cookie)
+    ended()
+    assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
+    assert "Done.<" in browser("GET", "/?lang=en", cookie=cookie)[1]
+
+
+def ended():
     for one in threading.enumerate():
         if one.name == "action":
             one.join(30)
+
+
+def hidden(text):
+    """What the only form of a page sends, and where to."""
+    (action,) = re.findall(r'action="([^"]+)"', text)
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', text)
+    return html.unescape(action), {name: html.unescape(value) for name, value in fields}
+
+
+def test_the_page_says_what_will_be_done_before_it_is_done(browser, desk, box):
+    before = system_of(box.slot("A"))
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    assert 'action="/do' not in browser("GET", "/?lang=en", cookie=cookie)[1]
+    status, text, _ = browser("POST", "/plan?lang=zh", {"what": "reinstall"}, cookie)
+    assert status == 200 and f"将会: <b>{PLANS['reinstall']['zh'].format(slot='A', mb=9)}</b>" in text
+    ended()
+    assert system_of(box.slot("A")) == before and desk.result is None and not desk.busy
+    assert browser("POST", *hidden(text), cookie)[0] == 303
+    ended()
     assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
-    assert "Done.<" in browser("GET", "/?lang=en", cookie=cookie)[1]
+
+
+def test_what_was_typed_is_kept_until_it_is_done(browser, desk, box):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    name = 'a"><script>&.img.gz'
+    disk_image(box.stick / name, 12 << 11)
+    disk_image(box.stick / "other.img.gz", 12 << 11)
+    typed = {"what": "write_image", "image": name, "disk": "S123", "erase": "erase"}
+    text = browser("POST", "/plan?lang=en", typed, cookie)[1]
+    assert "<script>" not in text and hidden(text) == ("/do?lang=en", typed)
+    typed = {"what": "factory_reset_all", "serial": SERIAL}
+    text = browser("POST", "/plan?lang=en", typed, cookie)[1]
+    assert recordings(box) and "recordings are deleted too" in text
+    browser("POST", *hidden(text), cookie)
+    ended()
+    assert recordings(box) == {} and desk.result["ok"]
+
+
+def test_a_browser_that_comes_second_is_told_so(browser, desk, box):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    target = hidden(browser("POST", "/plan?lang=en", {"what": "reinstall"}, cookie)[1])
+    before = system_of(box.slot("A"))
+    desk.result = {"ok": True, "action": "diagnose"}
+    work = desk.begin(next(one for one in CHOICES if one.key == "diagnose"), {}, "menu")
+    for path, fields in (target, ("/plan?lang=en", {"what": "reinstall"})):
+        status, text, _ = browser("POST", path, fields, cookie)
+        assert status == 200 and "something else is being done" in text and "Done." not in text
+        assert 'content="2;url=/?lang=en"' in text, "not the address of the form again"
+    ended()
+    assert work()["action"] == "diagnose" and system_of(box.slot("A")) == before
+
+
+def test_the_page_shows_no_former_result_as_if_it_were_this_one(browser, desk, monkeypatch):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    desk.result = {"ok": True, "action": "diagnose"}
+    page = Page(desk)
+    token = page.enter(desk.code)
+    with monkeypatch.context() as patch:
+        patch.setattr("recovery.page.threading.Thread.start", lambda _: None)  # it has not begun to run yet
+        assert page.do(token, {"what": "reinstall"}, "en") == ""
+    text = browser("GET", "/?lang=en", cookie=cookie)[1]
+    assert "Being done: beginning" in text and "Done." not in text
 
 
 def test_guessing_the_code_is_slow(browser, desk, clock):
