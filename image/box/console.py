@@ -42,7 +42,23 @@ STATES = {
     "recovery_unfinished": "Recovery has done half of what was ordered: finish it with the recovery stick.",
     "boot_state_unreadable": "The boot state cannot be read. Have the disk replaced.",
     "config_lost": "The config partition was damaged: its settings are at their defaults.",
+    "disk_small": "The disk has less than the 4 GB that are wanted: there is little room for recordings.",
 }
+BOOT_STATE = {
+    "one_lost": "One of the two copies of the boot state was lost at the last start and was written anew."
+    " If this happens again, have the disk replaced.",
+    "lost": "Both copies of the boot state were lost at the last start and were written anew."
+    " If this happens again, have the disk replaced.",
+}
+DISK = {
+    "warn": "The disk is filling up: remove old recordings or backups on the pages.",
+    "alarm": "THE DISK IS NEARLY FULL: recording stops before calls do. Remove recordings or backups on the"
+    " pages.",
+    "read_only": "The disk takes nothing any more. Calls go on, NOTHING IS STORED. Restart the box.",
+    "unknown": "The disk cannot be measured: restart the box; if this stays, have the disk checked.",
+}
+"""By control's level of the disk, without figures: a serial port shall not be told of every megabyte."""
+NOT_RECORDED = "Calls are NOT RECORDED: the disk does not take recordings. Make room on it."
 
 Fact = dict[str, Any]
 
@@ -96,7 +112,7 @@ def page(fact: Fact) -> str:
     claim = fact["claim"] or {}
     if claim.get("code"):
         lines += ["", f"  Claim code {claim['code']}   (open the pages and make the administrator with it)"]
-    warnings = _warnings(box)
+    warnings = _warnings(box) + _disk_warnings(status)
     if late and not box:
         warnings.append("The system service does not answer: what it watches is not told here.")
     if status.get("maintenance"):
@@ -106,7 +122,10 @@ def page(fact: Fact) -> str:
 
 
 def _warnings(box: Fact) -> list[str]:
-    found = [STATES.get(code, code) for code in box.get("states", [])]
+    states = box.get("states", [])
+    found = [STATES.get(code, code) for code in states]
+    if box.get("boot_state") in BOOT_STATE and "boot_state_unreadable" not in states:
+        found.append(BOOT_STATE[box["boot_state"]])
     if (box.get("time") or {}).get("unset"):
         found.append(STATES["clock_unset"])
     if box.get("board") == "sim":
@@ -117,7 +136,9 @@ def _warnings(box: Fact) -> list[str]:
     elif back:
         found.append(f"Version {back.get('version')} did not get healthy and was left: {back.get('reason')}")
     update = box.get("update") or {}
-    if update.get("state") not in (None, "idle", "failed", "cancelled"):
+    if update.get("state") == "failed":
+        found.append(_not_installed(update))
+    elif update.get("state") not in (None, "idle", "cancelled"):
         found.append(f"An update is going on: {update.get('state')} {update.get('percent', 0)} %")
     if box.get("network_trial"):
         found.append("New network settings wait to be confirmed on the page.")
@@ -125,6 +146,34 @@ def _warnings(box: Fact) -> list[str]:
     if support.get("open"):
         minutes = max(1, round(support.get("left_s", 0) / 60))
         found.append(f"REMOTE SUPPORT IS OPEN for another {minutes} min ({support.get('fingerprint')})")
+    return found
+
+
+def _not_installed(update: Fact) -> str:
+    """The last update's refusal or failure; it stays until the next one begins."""
+    problem = update.get("problem") or {}
+    source = update.get("source") or {}
+    # Of an address the end alone: what is before it may hold a password.
+    file = source.get("name") or str(source.get("url", "")).partition("?")[0].rpartition("/")[2]
+    which = " ".join(part for part in (update.get("version"), f"({file})" if file else "") if part)
+    why = f"{problem.get('code', 'update_failed')}: {problem.get('message', '')}".rstrip(": ")
+    return _plain(f"The last update was not installed: {which or '?'}. {why}")
+
+
+def _plain(text: str) -> str:
+    """One line of ASCII: names and reasons come from sticks and other programs."""
+    return "".join(one if " " <= one <= "~" else "?" for one in " ".join(text.split()))
+
+
+def _disk_warnings(status: Fact) -> list[str]:
+    """What control has found out about the disk while the box runs."""
+    disk = status.get("disk") or {}
+    level = disk.get("level")
+    # Before control has looked it is unknown, without a problem.
+    found = [DISK[level]] if level in DISK and (level != "unknown" or disk.get("problem")) else []
+    engine = status.get("engine") or {}
+    if engine.get("up") and (status.get("engine_health") or {}).get("recording_ok") is False:
+        found.append(NOT_RECORDED)
     return found
 
 

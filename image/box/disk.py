@@ -7,7 +7,7 @@ Whatever the disk does, the box takes calls: what cannot be mounted is a small f
 What was found stands in /run/zongji/disk.json:
 
     {"config": "ok|repaired|restored|lost|memory|defaults", "data": "ok|new|repaired|unreadable|missing",
-     "full": false, "notes": [...]}
+     "full": false, "small": false, "notes": [...]}
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from image.box.places import Places
 BOOT_ENV = Path("/run/zongji/boot.env")
 REPORT = Path("/run/zongji/disk.json")
 BINDS = Path("/usr/lib/zongji/binds")
+SYS_BLOCK = Path("/sys/class/block")
 MACHINE_ID = Path("/run/zongji/machine-id")
 ESP, CONFIG, DATA = Path("/boot/esp"), Path("/config"), Path("/data")
 CONFIG_COPY = DATA / "system" / "config-copy"
@@ -76,6 +77,8 @@ class Report:
     config: str = "ok"
     data: str = "ok"
     full: bool = False
+    small: bool = False
+    """The disk has less than WANTED_BYTES."""
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -115,7 +118,7 @@ def boot_disk(boot_env: Path = BOOT_ENV) -> str:
     return match[1]
 
 
-def partitions(disk: str, sys_block: Path = Path("/sys/class/block")) -> dict[str, Path]:
+def partitions(disk: str, sys_block: Path = SYS_BLOCK) -> dict[str, Path]:
     """GPT label -> device of each partition of a disk."""
     found: dict[str, Path] = {}
     for uevent in sorted((sys_block / disk).glob(f"{disk}*/uevent")):
@@ -170,17 +173,27 @@ def _number(line: str, name: str) -> int:
     return int(match[1])
 
 
+def sectors(disk: str) -> int:
+    """Size of a disk in sectors of 512 bytes. Raises OSError, ValueError."""
+    return int((SYS_BLOCK / disk / "size").read_text())
+
+
+def measure(disk: str, report: Report) -> None:
+    """Is the disk as large as is wanted? Raises OSError, ValueError."""
+    size = sectors(disk) * 512
+    report.small = size < WANTED_BYTES
+    if report.small:
+        report.note(f"the disk has {size / 1e9:.1f} GB; {WANTED_BYTES / 1e9:g} GB are wanted")
+
+
 def first_boot(disk: str, report: Report) -> bool:
     """Grow and format a blank data partition; True when that was to do. May be cut and repeated."""
     device = Path("/dev") / disk
     dump = run("sfdisk", "--dump", device)
-    sectors = int(Path(f"/sys/class/block/{disk}/size").read_text())
-    table = grown_table(dump, sectors)
+    table = grown_table(dump, sectors(disk))
     if table is None:
         return False
     report.note("first start: the data partition takes the rest of the disk")
-    if sectors * 512 < WANTED_BYTES:
-        report.note(f"the disk has {sectors * 512 / 1e9:.1f} GB; {WANTED_BYTES / 1e9:g} GB are wanted")
     never = ("--wipe=never", "--wipe-partitions=never")
     _feed(table, "sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", "--force", *never, device)
     data = partitions(disk)["data"]
@@ -440,6 +453,8 @@ def start() -> int:
     parts: dict[str, Path] = {}
     with noting(report, "the disk cannot be used"):
         disk = boot_disk()
+        with noting(report, "the size of the disk is not known"):
+            measure(disk, report)
         parts = partitions(disk)
         if first_boot(disk, report):
             report.data = "new"

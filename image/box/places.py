@@ -114,6 +114,11 @@ class Places:
         return self.root / "proc" / "cmdline"
 
     @property
+    def watchdog(self) -> Path:
+        """The hardware watchdog as the kernel shows it; not there where there is none."""
+        return self.root / "sys" / "class" / "watchdog" / "watchdog0"
+
+    @property
     def interfaces(self) -> Path:
         """Network interfaces as the kernel shows them."""
         return self.root / "sys" / "class" / "net"

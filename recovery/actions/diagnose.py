@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from image.box import bootstate, files
+from image.box import bootstate, files, watchdog
+from image.box.places import Places
 from recovery.box import CHUNK, OURS, Box, Tell, squashfs_bytes
 from recovery.plan import Plan
 from recovery.refused import Refused
@@ -20,6 +21,8 @@ COMMANDS = {
     "usb": ("lsusb",),
     "kernel": ("dmesg", "--level=err,warn"),
 }
+
+NO_WATCHDOG = "none: a kernel that hangs is not restarted"
 
 
 def report(box: Box, tell: Tell) -> dict[str, object]:
@@ -43,6 +46,7 @@ def report(box: Box, tell: Tell) -> dict[str, object]:
     if box.boot is not None:
         boot = box.boot
         topics["boot state"] = lambda: bootstate.describe(boot)
+    topics["watchdog"] = lambda: watchdog.identity(Places()) or NO_WATCHDOG
     for number, (name, look) in enumerate(topics.items()):
         try:
             found[name] = look()

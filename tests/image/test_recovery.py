@@ -456,3 +456,10 @@ def test_a_disk_that_is_smaller_than_wanted_is_named_on_the_console(built, tmp_p
     with Box(Vm(disk)) as box:
         box.vm.wait_console(r"the disk has 3\.\d GB; 4 GB are wanted")
         box.wait_takes_calls()
+        box.claim()
+        box.open_support(tmp_path)
+        assert "disk_small" in box.system("status")["states"]
+        assert "disk_small" in [found["id"] for found in box.control("checks")["findings"]]
+        box.vm.reset()
+        box.vm.wait_console(r"the disk has 3\.\d GB; 4 GB are wanted")  # not at the first start alone
+        box.vm.wait_console("The disk has less than the 4 GB that are wanted")

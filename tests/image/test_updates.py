@@ -17,6 +17,8 @@ from tests.image.livebox import PYTHON, Box
 from tests.image.sticks import make_stick
 from tests.image.vm import Vm
 from tests.image.web import ADDRESS, Web
+from webui.build_translations import LANGUAGES, read
+from webui.problems import WORDS
 
 KILLS = int(os.environ.get("ZONGJI_KILLS", "10"))
 """Power cuts in an update; the long run (make test-image-long) has 100 of them."""
@@ -105,6 +107,15 @@ def test_05_a_bundle_that_is_not_for_this_box_is_refused_and_nothing_written(ref
     assert box.shell("cat /boot/esp/zongji/state-1 /boot/esp/zongji/state-2 | sha256sum") == before
     page = box.pages.open("/admin/updates/")
     assert page.status == 200
+    assert says(page, WORDS[code]), page
+    box.vm.wait_console(rf"The last update was not installed: .*{re.escape(bundle.name)}.*\b{code}: ")
+
+
+def says(page: str, sentence: str) -> bool:
+    """Does a page have this sentence in one of the languages, whatever stands at its %(places)s?"""
+    text = html.unescape(page)
+    said = [str(read(language).get(sentence).string) for language in LANGUAGES]
+    return any(all(part in text for part in re.split(r"%\(\w+\)s", one)) for one in said)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import pytest
 from appliance.store import open_store
 from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
+from image.box.places import Places
 from recovery import runner
 from recovery.actions import reinstall, restore
 from recovery.box import Disk
@@ -250,6 +251,18 @@ def test_diagnosis_names_what_is_wrong_and_changes_nothing(box):
     assert report["serial"] == SERIAL
     assert "readable" in report["system rootfs-a"] and "cut short" in report["system rootfs-b"]
     assert (tree(box.data), tree(box.config)) == before
+
+
+def test_diagnosis_names_the_hardware_watchdog_or_tells_that_there_is_none(box, tmp_path, monkeypatch):
+    places = Places(tmp_path / "root")
+    monkeypatch.setattr("recovery.actions.diagnose.Places", lambda: places)
+    runner.run(box, "diagnose", {}, quiet)
+    report = json.loads((box.stick / "recovery-diagnosis.json").read_text())
+    assert report["watchdog"].startswith("none")
+    places.watchdog.mkdir(parents=True)
+    (places.watchdog / "identity").write_text("iTCO_wdt\n")
+    runner.run(box, "diagnose", {}, quiet)
+    assert json.loads((box.stick / "recovery-diagnosis.json").read_text())["watchdog"] == "iTCO_wdt"
 
 
 def test_the_support_bundle_lands_on_the_stick(box):

@@ -34,6 +34,7 @@ HEALTHY = Facts(
         "time": {"unset": False},
         "update": {"state": "done", "problem": None},
         "fell_back": None,
+        "watchdog": "iTCO_wdt",
     },
     certificate_end=NOW + 400 * 86400,
     smart={"disks": [{"model": "X", "passed": True}]},
@@ -62,6 +63,8 @@ SICK = {
         "91 % full, 2.3 GB",
         "free_recordings",
     ),
+    "disk_small": ({"system": {"states": ["disk_small"]}}, "less than the 4 GB", ""),
+    "watchdog": ({"system": {"watchdog": ""}}, "no hardware watchdog", ""),
     "recording": ({"engine_health": {"recording_ok": False}}, "without being recorded", "free_recordings"),
     "spool": ({"records": {"waiting": 40, "problem": "locked"}}, "40 call records wait", ""),
     "records_refused": ({"records": {"refused": {"c9": "no direction"}}}, "c9", ""),
@@ -162,6 +165,12 @@ def test_another_version_after_the_boot_state_was_lost_is_no_version_that_failed
     (found,) = checks.run(replace(HEALTHY, system={"fell_back": told}))
     assert (found["severity"], found["repair"]) == ("warning", "dismiss_fall_back")
     assert "is not the one that runs" in found["text"]
+
+
+def test_a_missing_watchdog_is_a_hint_on_the_flashed_box_and_nothing_elsewhere():
+    (found,) = checks.run(replace(HEALTHY, system=HEALTHY.system | {"watchdog": ""}))
+    assert (found["id"], found["severity"]) == ("watchdog", "info")
+    assert checks.run(replace(HEALTHY, system={})) == []
 
 
 def test_a_disk_that_takes_nothing_is_told():

@@ -11,6 +11,7 @@ STATUS = {
     "confirmed": True,
     "boot_state": "ok",
     "states": [],
+    "watchdog": "iTCO_wdt",
     "board": "auto",
     "up_s": 93_784,
     "ssh": {"open": False},

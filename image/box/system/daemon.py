@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from image.box import bootstate, certificate, files, firstboot, release
+from image.box import bootstate, certificate, files, firstboot, release, watchdog
 from image.box.callsnow import calls_in_progress
 from image.box.places import Places
 from image.box.problem import Problem
@@ -141,6 +141,7 @@ class Daemon:
             "confirmed": self._confirmed(slot),
             "boot_state": release.kernel_words(self._places).get("zongji.boot_state", ""),
             "states": self._states(),
+            "watchdog": watchdog.identity(self._places),
             "board": self._whole.board(),
             "up_s": round(since_boot()),
             "ssh": self.ssh.status(),
@@ -213,6 +214,8 @@ class Daemon:
         states += [f"data_{disk['data']}"] if disk.get("data") in DATA_TROUBLE else []
         if disk.get("full"):
             states.append("data_full")
+        if disk.get("small"):
+            states.append("disk_small")
         if files.takes_nothing(self._places.config):
             states.append("config_readonly")
         return states + self._boot_states()

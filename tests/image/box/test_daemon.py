@@ -282,7 +282,19 @@ def test_the_log_is_read_line_by_line(serve, programs):
 def test_states_of_the_boot_are_told(serve, places):
     (places.run / "boot-states.json").write_text('{"states": ["clock_unset", "network_socket_gone"]}')
     (places.run / "disk.json").write_text('{"config": "restored", "data": "ok", "notes": []}')
-    assert serve().call("status")["states"] == ["network_socket_gone", "config_restored"]
+    client = serve()
+    assert client.call("status")["states"] == ["network_socket_gone", "config_restored"]
+    (places.run / "disk.json").write_text('{"config": "ok", "data": "ok", "small": true, "notes": []}')
+    assert client.call("status")["states"] == ["network_socket_gone", "disk_small"]
+
+
+def test_the_hardware_watchdog_is_named_and_its_absence_told(serve, places):
+    client = serve()
+    assert client.call("status")["watchdog"] == ""
+    places.watchdog.mkdir(parents=True)
+    assert client.call("status")["watchdog"] == "watchdog0"
+    (places.watchdog / "identity").write_text("iTCO_wdt\n")
+    assert client.call("status")["watchdog"] == "iTCO_wdt"
 
 
 def test_a_certificate_is_renewed_with_its_key(serve, places, daemon):

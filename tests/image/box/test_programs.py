@@ -3,9 +3,11 @@
 import http.client
 import io
 import json
+import re
 import socket
 import ssl
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -199,6 +201,93 @@ def test_the_console_tells_what_is_wrong():
     ):
         assert wanted in text
     assert "starting" in console.page(FACT | {"box": None, "claim": None, "status": None})
+
+
+REFUSED = {
+    "state": "failed",
+    "version": "",
+    "source": {"kind": "usb", "stick": "OFFICE-sdb1", "name": "zongji-0.3.0.raucb"},
+    "problem": {"code": "bundle_tampered", "message": "the update was changed after it was signed"},
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {},
+            "! The last update was not installed: (zongji-0.3.0.raucb). bundle_tampered: the update was "
+            "changed after it was signed\n",
+        ),
+        ({"version": "0.3.0"}, "not installed: 0.3.0 (zongji-0.3.0.raucb). bundle_tampered: "),
+        (
+            {
+                "source": {"kind": "url", "url": "https://me:secret@example.com/a/new.raucb?token=secret"},
+                "problem": {"code": "download_failed", "message": "no\n\x1b[2J route to 总机"},
+            },
+            "not installed: (new.raucb). download_failed: no ?[2J route to ??\n",
+        ),
+        ({"problem": None, "source": {}}, "not installed: ?. update_failed\n"),
+    ],
+)
+def test_the_console_tells_an_update_that_was_not_installed(changed, said):
+    text = console.page(FACT | {"box": FACT["box"] | {"update": REFUSED | changed}})
+    assert said in text and text.isascii() and "secret" not in text
+
+
+@pytest.mark.parametrize("state", ["idle", "cancelled", "fetching"])
+def test_the_console_tells_it_until_the_next_update_begins_and_never_what_somebody_has_cancelled(state):
+    job = REFUSED | {"state": state, "problem": None}
+    assert "not installed" not in console.page(FACT | {"box": FACT["box"] | {"update": job}})
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ({"states": ["disk_small"]}, "The disk has less than the 4 GB"),
+        ({"boot_state": "one_lost"}, "One of the two copies of the boot state was lost"),
+        ({"boot_state": "lost"}, "Both copies of the boot state were lost"),
+        ({"boot_state": "lost", "states": ["boot_state_unreadable"]}, "The boot state cannot be read"),
+    ],
+)
+def test_the_console_tells_what_the_start_has_found(box, said):
+    lines = [one for one in console.page(FACT | {"box": FACT["box"] | box}).splitlines() if "!" in one]
+    assert len(lines) == 1 and said in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"disk": {"level": "warn", "problem": "x"}}, "The disk is filling up"),
+        ({"disk": {"level": "alarm", "problem": "x"}}, "THE DISK IS NEARLY FULL"),
+        ({"disk": {"level": "read_only", "problem": "x"}}, "The disk takes nothing any more"),
+        ({"disk": {"level": "unknown", "problem": "x"}}, "The disk cannot be measured"),
+        ({"engine_health": {"recording_ok": False}}, "Calls are NOT RECORDED"),
+    ],
+)
+def test_the_console_tells_a_disk_without_room_and_calls_that_are_not_recorded(status, said):
+    text = console.page(FACT | {"status": FACT["status"] | status})
+    assert said in text and "takes calls" in text
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"disk": {"level": "ok", "problem": ""}, "engine_health": {"recording_ok": True}},
+        {"disk": {"level": "unknown", "problem": ""}, "engine_health": {}},
+        {"engine": {"up": False, "problem": "gone"}, "engine_health": {"recording_ok": False}},
+    ],
+)
+def test_the_console_does_not_warn_of_a_disk_that_is_well_or_not_looked_at_yet(status):
+    assert "!" not in console.page(FACT | {"status": FACT["status"] | status})
+
+
+def test_every_state_that_the_pages_warn_of_has_words_on_the_console():
+    from appliance.services import checks
+
+    told = "".join(path.read_text() for path in Path(checks.__file__).parent.glob("*.py"))
+    codes = set(re.findall(r'"((?:config|data|disk|recovery|boot_state)_[a-z_]+)" (?:not )?in ', told))
+    assert {"disk_small", "config_lost", "data_missing"} <= codes <= console.STATES.keys()
 
 
 def test_the_console_does_not_call_a_version_sick_that_only_lost_its_place():

@@ -382,6 +382,9 @@ def boots(box, monkeypatch):
     monkeypatch.setattr(disk, "check", check)
     monkeypatch.setattr(disk, "boot_disk", lambda: "sda")
     monkeypatch.setattr(disk, "first_boot", lambda *_: False)
+    monkeypatch.setattr(disk, "SYS_BLOCK", box / "block")
+    (box / "block" / "sda").mkdir(parents=True)
+    (box / "block" / "sda" / "size").write_text("125829120\n")
     parts = {"config": Path("cfg"), "data": Path("dat")}
     monkeypatch.setattr(disk, "partitions", lambda disk: parts)
     monkeypatch.setattr(type(box), "is_mount", lambda self: self in mounted)
@@ -406,6 +409,23 @@ def test_a_data_partition_that_cannot_be_read_leaves_a_box_in_memory(boots):
     assert any("NOTHING IS STORED" in note for note in told["notes"])
     size = int(re.search(r"size=(\d+)M", disk.MEMORY)[1]) << 20
     assert size < RESERVE_BYTES, "the recorder must not fill the memory"
+
+
+@pytest.mark.parametrize(("sectors", "small"), [(7_812_499, True), (7_812_500, False)])
+def test_every_start_tells_a_disk_that_is_smaller_than_wanted(boots, sectors, small):
+    boot, _ = boots
+    (disk.SYS_BLOCK / "sda" / "size").write_text(f"{sectors}\n")
+    for _ in range(2):
+        told = boot()[1]
+        assert told["small"] is small
+        assert ("the disk has 4.0 GB; 4 GB are wanted" in told["notes"]) is small
+
+
+def test_a_disk_whose_size_nobody_knows_is_used_all_the_same(boots):
+    boot, mounted = boots
+    (disk.SYS_BLOCK / "sda" / "size").unlink()
+    status, told = boot()
+    assert (status, told["data"], told["small"]) == (0, "ok", False) and mounted[disk.DATA] == "dat"
 
 
 def test_a_box_without_a_config_partition_works_from_its_copy(boots):
