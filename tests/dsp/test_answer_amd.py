@@ -334,3 +334,29 @@ def test_15_who_was_called_is_known_whatever_tones_there_are_before_and_after():
 def test_16_speech_and_music_hold_no_tone_of_a_network():
     found = [network_tones(recording) for recording in recordings(SPEECH, False)]
     assert sum(bool(tones.bursts) or tones.sit is not None for tones in found) <= 0.01 * len(found)
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB"])
+@pytest.mark.parametrize("hz", [950, 1000, 1100, 1300, 1400, 1800, 2100])
+def test_17_a_fax_or_a_beep_that_takes_the_call_is_an_answer(country, hz):
+    ring = ringing(country, 2)
+    ring = ring[: len(ring) - 8000]
+    at_s = 1 + len(ring) / 8000 + 0.6
+    for level, sounds_s, after_s in ((-12, 3, 0), (-30, 0.5, 4), (-12, 0.3, 0.4)):
+        x = line([S.silence(1), ring, S.silence(0.6), S.tone((hz,), (), sounds_s, level), S.silence(after_s)])
+        assert answer(x, country)["answered_s"] == pytest.approx(at_s, abs=0.1), (level, sounds_s)
+        [found] = AnswerDetector(1, country).process(x[None, :])
+        assert found.at_samples / 8000 - at_s < 1.0
+
+
+def test_18_a_special_information_tone_and_keys_are_no_answer():
+    ring = ringing("CN", 2)[: -int(2.8 * 8000)]
+    for level in (-10, -35):
+        for gap_s in (0, 0.03):
+            gap = S.silence(gap_s)
+            three = [part for hz in (950, 1400, 1800) for part in (S.tone((hz,), (), 0.33, level), gap)]
+            x = line([S.silence(1), ring, S.silence(1), *three, S.silence(6)])
+            assert answer(x, "CN")["answered_s"] is None
+    for shape in ({"low_dbm0": -8, "high_dbm0": -14}, {"low_dbm0": -14, "high_dbm0": -8}):
+        keys = signals.keys(signals.ALL_KEYS, 200, 60, **shape)
+        assert answer(line([S.silence(1), ring, keys[: int(3.5 * 8000)]]), "CN")["answered_s"] is None
