@@ -7,18 +7,26 @@ quieter gives the same answer.
     person   __hello?____________          quiet for 0.8 s after a short greeting
     machine  __you-have-reached-the-…      still talking after 1.8 s
 
-Both are counted from the first word, which may come late.
+Both are counted from the first word, which may come late. A recording of an outgoing call begins with
+the network's tones: counting begins after the last ringing tone, no tone of the network is anybody's word,
+and what speaks after a special information tone is the network.
+
+    nobody    __▇▇▇____▇▇▇____▇▇▇____      ringing, busy or congestion tone and nothing else: unknown
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.cadence import turn_short
+from dsp.keyframes import key_frames
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
+from dsp.nettones import Burst, NetworkTones, network_tones
 
 FRAME = 160
 GREETING_S = 1.8
@@ -37,6 +45,16 @@ LEAST_RANGE_DB = 10.0
 LEAST_DBM0 = -65.0
 JUDGE_EVERY = 5
 FRAMES_PER_S = SAMPLE_RATE_HZ // FRAME
+TONE_EDGE_FRAMES = 1
+"""Frames beside a network tone's burst that hold some of it."""
+RING_GAP_S = (1.4, 6.0)
+"""Between two bursts of one tone that are ringing: busy tone has shorter gaps (E.180)."""
+RING_PITCH_HZ = 6.0
+USUAL_RING_GAP_S = 4.0
+RING_QUIET_SHARE = 0.6
+"""So much of the gap between two rings is quiet; a call waiting tone has a conversation beside it."""
+LEAD_S = 1.0
+"""So much of the quiet before the first word is heard, to know the line's own noise."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +164,86 @@ def _is_pure(x: NDArray[np.float64]) -> bool:
 
 
 def amd(samples: NDArray[np.generic]) -> dict[str, float | str]:
-    """Person, machine or unknown on a recording `[n]` that begins with the answer; `at_s`: when clear."""
-    x = np.asarray(samples, np.float32)[None, :]
+    """Person, machine or unknown on a recording `[n]` of an outgoing or answered call; `at_s`: when clear."""
+    x = np.nan_to_num(np.asarray(samples, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    tones = network_tones(x)
+    tone = _tone_frames(x, tones.bursts)
+    sound = _sound(x, tone)
+    spoken = np.flatnonzero(sound)
+    if tones.sit is not None and not (len(spoken) and _first_word(spoken, tones) < tones.sit):
+        return {"result": "unknown", "at_s": round(tones.sit * FRAME / SAMPLE_RATE_HZ, 3)}
+    begin = _answered(tones.bursts, sound)
+    heard = begin + np.flatnonzero(~tone[begin:])
+    whole = heard[heard < len(x) // FRAME]
     detector = MachineDetector(1)
-    verdicts = detector.process(x)
-    verdict = verdicts[0] if verdicts else detector.finish(0)
-    return {"result": verdict.result, "at_s": round(verdict.at_samples / SAMPLE_RATE_HZ, 3)}
+    verdicts = detector.process(x[: len(x) // FRAME * FRAME].reshape(-1, FRAME)[whole].reshape(1, -1))
+    if not verdicts:
+        result, at = detector.finish(0).result, len(x) // FRAME
+    else:
+        result, at = verdicts[0].result, int(whole[verdicts[0].at_samples // FRAME - 1]) + 1
+    return {"result": result, "at_s": round(at * FRAME / SAMPLE_RATE_HZ, 3)}
+
+
+def _tone_frames(x: NDArray[np.float32], bursts: Sequence[Burst]) -> NDArray[np.bool_]:
+    """Whether each 20 ms frame of a recording `[n]` is the network's tone, or a key."""
+    tone = key_frames(x)
+    for burst in bursts:
+        tone[max(burst.first - TONE_EDGE_FRAMES, 0) : burst.stop + TONE_EDGE_FRAMES] = True
+    return tone
+
+
+def _sound(x: NDArray[np.float32], tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Frames of a recording `[n]` that are neither quiet nor a tone, clicks left out."""
+    frames = np.pad(x, (0, -len(x) % FRAME)).reshape(-1, FRAME).astype(np.float64)
+    frames -= frames.mean(axis=1, keepdims=True)
+    level = 10 * np.log10(np.maximum((frames**2).mean(axis=1) / RMS_AT_0_DBM0**2, 1e-9))
+    rest = level[~tone]
+    floor = float(np.percentile(rest, 10)) if len(rest) else 0.0
+    found: NDArray[np.bool_] = (level > max(floor + ABOVE_FLOOR_DB, LEAST_DBM0)) & ~tone
+    turn_short(found, WORD_FRAMES, True)
+    return found
+
+
+def _first_word(spoken: NDArray[np.intp], tones: NetworkTones) -> int:
+    """The first frame of sound that is not the special information tone itself."""
+    sit = tones.sit or 0
+    before = spoken[spoken < sit - SIT_LONGEST_FRAMES]
+    return int(before[0]) if len(before) else sit
+
+
+SIT_LONGEST_FRAMES = 75
+"""Three tones of up to 400 ms, the gaps between them, and what they stir up at their edges."""
+
+
+def _answered(bursts: Sequence[Burst], sound: NDArray[np.bool_]) -> int:
+    """The frame from which to count: after the last ringing, not long before the first word.
+
+    bursts: of the network's tones, in order; sound: `[frames]`. Tones after the first word only move the
+    beginning when they are ringing; busy tone after a word is how that call ended.
+    """
+    begin, gap = 0, round(USUAL_RING_GAP_S * FRAMES_PER_S)
+    for i, burst in enumerate(bursts):
+        rings = i > 0 and not _is_quick(bursts[i : i + 3]) and _is_next_ring(bursts[i - 1], burst, sound)
+        if rings:
+            gap = burst.first - bursts[i - 1].stop
+        if rings or not sound[begin : burst.first].any():
+            begin = burst.stop + TONE_EDGE_FRAMES
+    if not begin:
+        return 0
+    first = np.flatnonzero(sound[begin:])
+    late = int(first[0]) - round(LEAD_S * FRAMES_PER_S) if len(first) else 0
+    return min(begin + min(max(late, 0), gap), len(sound))
+
+
+def _is_quick(three: Sequence[Burst]) -> bool:
+    """Whether three bursts follow each other faster than ringing does: busy tone that ends a call."""
+    longest = RING_GAP_S[0] * FRAMES_PER_S
+    return len(three) == 3 and all(b.first - a.stop < longest for a, b in pairwise(three))
+
+
+def _is_next_ring(before: Burst, burst: Burst, sound: NDArray[np.bool_]) -> bool:
+    """Whether a burst follows another as one ring follows the other."""
+    gap_s = (burst.first - before.stop) / FRAMES_PER_S
+    quiet = 1.0 - float(sound[before.stop : burst.first].mean()) if gap_s > 0 else 0.0
+    same = abs(burst.hz - before.hz) < RING_PITCH_HZ
+    return same and RING_GAP_S[0] <= gap_s <= RING_GAP_S[1] and quiet >= RING_QUIET_SHARE

@@ -6,7 +6,8 @@ Ringback that was there stops, and
   burst short; or
 * a burst is cut short and nothing but quiet follows for `CUT_QUIET_MS`; or
 * the next burst does not come: answered when it is overdue; or
-* a fax machine answers with its tone.
+* a fax machine, a modem or a beep answers: a tone that is none of the network's. One of the three of the
+  special information tone is a beep as soon as it is too long for that, or the next does not follow.
 
 Busy, congestion or special information tone say the opposite. Without any
 ringback at all, a voice that goes on counts as an answer as well. All of these
@@ -34,8 +35,8 @@ from numpy.typing import NDArray
 from dsp.cadence import hear
 from dsp.keyframes import key_frames
 from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan
-from dsp.progress import ProgressDetector, ToneEvent
+from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
+from dsp.progress import SIT_MS, ProgressDetector, ToneEvent
 
 CUT_QUIET_MS = 1500.0
 CUT_SHARE = 0.8
@@ -64,6 +65,13 @@ CUT_MOVES = 4
 of quiet."""
 
 
+FOREIGN_FRAMES = 8
+"""A tone that is no network's answers when it has lasted for 160 ms."""
+LEAST_FOREIGN_DBM0 = -46.0
+WAIT_FRAMES = 6
+"""How long after one of the three tones of a special information tone the next may yet begin."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """The far side answered on `port` at `answered_samples`; decided at `at_samples`.
@@ -82,6 +90,8 @@ class Answer:
 @dataclass
 class _Call:
     rung: bool = False
+    rung_at: int = 0
+    """The first frame of its ringing."""
     refused: bool = False
     told: bool = False
     since: int = 0
@@ -117,6 +127,7 @@ class AnswerDetector:
         self._sound = np.zeros(ports, np.uint64)
         self._moving = np.zeros(ports, np.uint64)
         self._tone_ago = np.full(ports, 99, np.int32)
+        self._own = np.zeros(ports, np.uint64)
 
     def reset(self, ports: Sequence[int]) -> None:
         """A new call begins on these ports."""
@@ -141,6 +152,7 @@ class AnswerDetector:
         self._last[index] = -99.0
         self._sound[index] = 0
         self._moving[index] = 0
+        self._own[index] = 0
         self._tone_ago[index] = 99
 
     def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> list[Answer]:
@@ -165,7 +177,7 @@ class AnswerDetector:
             call = self._calls[event.port]
             if event.phase == "start":
                 if event.tone == "ringback":
-                    self._ring(event.port, call)
+                    self._ring(event.port, call, event.start_samples // HOP)
                 elif event.tone in ("busy", "congestion", "sit"):
                     call.refused = True
         self._listen(frame, echo)
@@ -190,6 +202,8 @@ class AnswerDetector:
             by: Literal["voice", "ringback"] = "voice"
             if call.rung and word[port]:
                 at = self._first(self._sound, port, WORD_WITHIN, frame.number)
+            elif call.rung and (foreign := self._foreign(port, call)) is not None:
+                at = foreign
             elif speech[port]:
                 at = call.word or self._first(self._moving, port, SPEECH_WITHIN, frame.number)
             elif call.word is not None and not int(self._sound[port]) & ((1 << CUT_AFTER_FRAMES) - 1):
@@ -208,8 +222,9 @@ class AnswerDetector:
         if not self._calls[port].told:
             self._calls[port] = _Call(since=frame.number)
 
-    def _ring(self, port: int, call: _Call) -> None:
+    def _ring(self, port: int, call: _Call, first: int) -> None:
         call.rung = True
+        call.rung_at = call.rung_at or first
         call.refused = False
         forms = self.scan.networks[port].table.variants["ringback"]
         cadences = [tone.cadence_ms for tone in forms if tone.cadence_ms]
@@ -247,9 +262,47 @@ class AnswerDetector:
         sound = quiet & (level > self._floor + ABOVE_FLOOR_DB) & (level > QUIETEST_DBM0)
         moving = sound & (np.abs(level - self._last) > MOVES_DB)
         one = np.uint64(1)
+        self._own = (self._own << one) | (np.uint64(0) if echo is None else echo.astype(np.uint64))
         self._sound = (self._sound << one) | sound.astype(np.uint64)
         self._moving = (self._moving << one) | moving.astype(np.uint64)
         self._last[:] = level
+
+    def _foreign(self, port: int, call: _Call) -> int | None:
+        """Where a tone began that is none of the network's, though one of the frequencies it looks for.
+
+        The three of a special information tone may still become one until the next is overdue.
+        """
+        runs = self.scan.runs[port]
+        special = [run for run in runs[-4:] if run.kind > 1 and run.start >= max(call.since, call.rung_at)]
+        if not special:
+            return None
+        last = special[-1]
+        running = last is runs[-1]
+        frames = self.scan.number - last.start if running else last.frames
+        ended = last.start + frames
+        if frames < FOREIGN_FRAMES or self._is_own(port, last.start, ended):
+            return None
+        if self.scan.loudest(port, last.start + 1, ended) < LEAST_FOREIGN_DBM0:
+            return None
+        kinds = self.scan.networks[port].kinds
+        name = kinds[last.kind - 1]
+        if name.startswith("fax"):
+            return last.start if self.scan.is_level(port, Run(last.kind, last.start, frames)) else None
+        whole = SIT_MS[0] <= frames * FRAME_MS <= SIT_MS[1] or (running and frames * FRAME_MS <= SIT_MS[1])
+        before = special[-2] if len(special) > 1 else None
+        led = name == "sit1" or (
+            before is not None
+            and kinds[before.kind - 1] == f"sit{int(name[-1]) - 1}"
+            and last.start - before.start - before.frames <= WAIT_FRAMES
+        )
+        overdue = not running and self.scan.number - ended > WAIT_FRAMES
+        return last.start if not (whole and led) or overdue else None
+
+    def _is_own(self, port: int, first: int, stop: int) -> bool:
+        """Whether what was heard in these frames may be what was sent, or is a key."""
+        until = self.scan.number - 1
+        bits = int(self._own[port]) >> max(until - stop + 1, 0)
+        return bool(bits & ((1 << min(stop - first, 64)) - 1))
 
     def _first(self, bits: NDArray[np.uint64], port: int, within: int, now: int) -> int:
         """Number of the oldest frame that is set among the last `within`."""

@@ -5,8 +5,9 @@ import pytest
 
 from dsp.amd import MachineDetector, amd, judge
 from dsp.answer import AnswerDetector, answer
-from dsp.countries import tone_table
+from dsp.countries import COUNTRIES, tone_table
 from dsp.levels import power
+from dsp.nettones import network_tones
 from dsp.ownecho import OwnEcho
 from tests.dsp import signals
 from tests.dsp import signals_progress as S
@@ -259,3 +260,103 @@ def test_a_click_after_the_first_burst_of_busy_is_no_answer(country):
         gap = np.concatenate([S.white(click_s, -30), S.silence(off_s - click_s)])
         rest = S.tone(busy.frequencies_hz, busy.cadence_ms, 5, -18)
         assert answer(line([S.silence(1), first, gap, rest]), country)["answered_s"] is None
+
+
+def outgoing(tone, rng, level_dbm0, spoken=None):
+    """A recording of an outgoing call: one or two rings, the last gap cut by the answer; when that is (s)."""
+    modulation = max(step.modulation_hz for step in tone.steps)
+    cycles = int(rng.integers(1, 3)) if sum(tone.cadence_ms) > 1500 else 4
+    duration_s = cycles * sum(tone.cadence_ms) / 1000
+    error = rng.uniform(-0.01, 0.01)
+    ring = S.tone(
+        tone.frequencies_hz, tone.cadence_ms, duration_s, level_dbm0, error, modulation_hz=modulation
+    )
+    noise_dbm0 = min(level_dbm0 - 14, -45)
+    if spoken is None:
+        return line([S.silence(0.4), ring], noise_dbm0, int(rng.integers(1e6))), 0.4 + duration_s
+    cut = ring[: len(ring) - int(rng.uniform(0, 0.95) * tone.cadence_ms[-1] * 8)]
+    said = [S.silence(rng.uniform(0, 1.2)), S.at_level(spoken, max(level_dbm0, -28)), S.silence(2)]
+    x = line([S.silence(0.4), cut, *said], noise_dbm0, int(rng.integers(1e6)))
+    return x, 0.4 + len(cut) / 8000
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_12_ringback_of_every_country_is_nobody_and_hides_nobody(part):
+    rng = np.random.default_rng(25 + part)
+    seen = []
+    for country in COUNTRIES[part::6]:
+        for tone in tone_table(country).variants["ringback"]:
+            spoken = {
+                "person": WORDS[int(rng.integers(len(WORDS)))],
+                "machine": GREETINGS[int(rng.integers(20))],
+            }
+            level = (-10, -24, -38)[int(rng.integers(3))]
+            for who in ("unknown", "person", "machine"):
+                x, at_s = outgoing(tone, rng, level, spoken.get(who))
+                found = amd(x)
+                assert who != "unknown" or found["result"] == "unknown", (country, level, found)
+                seen.append(found["result"] == who and (who == "unknown" or found["at_s"] > at_s))
+    assert np.mean(seen) >= 0.97
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "DE", "JP", "IN"])
+@pytest.mark.parametrize("name", ["dial", "busy", "congestion"])
+def test_13_a_tone_that_refuses_is_nobody(country, name):
+    tone = tone_table(country)[name]
+    for level in (-10, -38):
+        x = S.tone(tone.frequencies_hz, tone.cadence_ms, 8, level)
+        assert amd(line([x], -55))["result"] == "unknown"
+        assert amd(line([S.silence(0.4), ringing(country, 2, level), x], -55))["result"] == "unknown"
+
+
+def sit(level_dbm0=-18):
+    return np.concatenate([S.tone((hz,), (), 0.33, level_dbm0) for hz in (950, 1400, 1800)])
+
+
+def test_14_what_speaks_after_a_special_information_tone_is_the_network():
+    for said in (S.silence(3), S.at_level(GREETINGS[1], -20)):
+        found = amd(line([S.silence(0.3), sit(), S.silence(0.3), said]))
+        assert found["result"] == "unknown"
+
+
+def test_15_who_was_called_is_known_whatever_tones_there_are_before_and_after():
+    hello, busy = S.at_level(WORDS[3], -20), S.tone((450,), (350, 350), 6, -18)
+    number = signals.keys("13800138000", 80, 80)
+    before = [S.tone((450,), (), 1.5, -15), number, S.silence(3), ringing("CN", 2)[:48000], S.silence(1)]
+    assert amd(line([*before, hello, S.silence(0.3), busy]))["result"] == "person"
+    assert amd(line([*before, GREETINGS[2], busy]))["result"] == "machine"
+    beep = S.tone((1000,), (), 0.5, -15)
+    assert amd(line([*before, hello, S.silence(0.3), beep, S.silence(2)]))["result"] == "machine"
+    assert amd(line([S.silence(0.5), beep, S.silence(1)]))["result"] == "machine"
+    assert amd(line([*before[:-1], S.silence(6)]))["result"] == "unknown"
+
+
+def test_16_speech_and_music_hold_no_tone_of_a_network():
+    found = [network_tones(recording) for recording in recordings(SPEECH, False)]
+    assert sum(bool(tones.bursts) or tones.sit is not None for tones in found) <= 0.01 * len(found)
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB"])
+@pytest.mark.parametrize("hz", [950, 1000, 1100, 1300, 1400, 1800, 2100])
+def test_17_a_fax_or_a_beep_that_takes_the_call_is_an_answer(country, hz):
+    ring = ringing(country, 2)
+    ring = ring[: len(ring) - 8000]
+    at_s = 1 + len(ring) / 8000 + 0.6
+    for level, sounds_s, after_s in ((-12, 3, 0), (-30, 0.5, 4), (-12, 0.3, 0.4)):
+        x = line([S.silence(1), ring, S.silence(0.6), S.tone((hz,), (), sounds_s, level), S.silence(after_s)])
+        assert answer(x, country)["answered_s"] == pytest.approx(at_s, abs=0.1), (level, sounds_s)
+        [found] = AnswerDetector(1, country).process(x[None, :])
+        assert found.at_samples / 8000 - at_s < 1.0
+
+
+def test_18_a_special_information_tone_and_keys_are_no_answer():
+    ring = ringing("CN", 2)[: -int(2.8 * 8000)]
+    for level in (-10, -35):
+        for gap_s in (0, 0.03):
+            gap = S.silence(gap_s)
+            three = [part for hz in (950, 1400, 1800) for part in (S.tone((hz,), (), 0.33, level), gap)]
+            x = line([S.silence(1), ring, S.silence(1), *three, S.silence(6)])
+            assert answer(x, "CN")["answered_s"] is None
+    for shape in ({"low_dbm0": -8, "high_dbm0": -14}, {"low_dbm0": -14, "high_dbm0": -8}):
+        keys = signals.keys(signals.ALL_KEYS, 200, 60, **shape)
+        assert answer(line([S.silence(1), ring, keys[: int(3.5 * 8000)]]), "CN")["answered_s"] is None
