@@ -111,10 +111,20 @@ def test_a_recording_that_breaks_off_is_heard_as_far_as_it_goes(ask, tmp_path):
     assert ask("dtmf", broken)["digits"] == "123"
 
 
-@pytest.mark.parametrize("riff_size", [0, 36])
+@pytest.mark.parametrize("size", [36, 39, 40, 43, 44])
+def test_a_recording_that_breaks_off_before_its_first_sample_says_so(refused, tmp_path, size):
+    whole = wav(tmp_path / "whole.wav", signals.keys("12345", 60, 60)).read_bytes()
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole[:size])
+    said = refused("dtmf", cut)
+    assert "cut.wav" in said and (size < 43 or "before the first sample" in said)
+
+
+@pytest.mark.parametrize("riff_size", [0, 36, None])
 def test_a_recording_whose_header_was_never_filled_in_is_heard_to_its_end(ask, tmp_path, riff_size):
     whole = bytearray(wav(tmp_path / "whole.wav", signals.keys("12345", 60, 60)).read_bytes())
-    whole[4:8] = riff_size.to_bytes(4, "little")
+    if riff_size is not None:
+        whole[4:8] = riff_size.to_bytes(4, "little")
     whole[40:44] = bytes(4)
     killed = tmp_path / "killed.wav"
     killed.write_bytes(whole)
