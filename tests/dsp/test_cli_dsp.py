@@ -206,3 +206,17 @@ def test_unknown_subcommands_and_plans_are_usage_errors(capsys):
             main(arguments)
         assert stop.value.code == 2
         capsys.readouterr()
+
+
+@pytest.mark.parametrize("plan", ["NTT", "AT&T", "Denmark", "ETSI"])
+def test_a_plan_is_named_as_people_write_it(ask, tmp_path, plan):
+    file = wav(tmp_path / "keys.wav", signals.keys("159", 60, 60))
+    assert ask("dtmf", file, "--plan", plan)["digits"] == "159"
+
+
+@pytest.mark.parametrize("words", [["dtmf", "x.wav", "--plan", "mars"], ["dtmf"], ["learn"]])
+def test_arguments_that_cannot_be_used_are_one_line(capsys, words):
+    with pytest.raises(SystemExit) as left:
+        main(["dsp", *words])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.count("\n") == 1 and said.startswith(f"zongji dsp {words[0]}: ")
