@@ -21,6 +21,12 @@ OVER_DB = 3.0
 """A voice in phase with the tone may add this much."""
 SHORTEST_BURST = 3
 SHORTEST_GAP = 3
+BEGUN_FRAMES = 2
+"""As long as this a burst has begun."""
+BEGUN_UNDER_DB = 3.5
+BEGUN_OVER_DB = 2.0
+BEGUN_LESS = 0.2
+"""So much of its power may be something else, more than in the burst before."""
 STEADY_DB = 0.2
 SAME_DB = 0.6
 SHAKEN_DB = 2.0
@@ -227,6 +233,16 @@ class Heard:
         )
         return worst / (SINES_EASE_IF_SAME if same else 1.0)
 
+    def begins(self) -> bool:
+        """Whether a burst has just begun, as loud and as pure as those before it."""
+        if len(self.runs) < 3 or self.runs[-1].kind == OFF or self.runs[-1].frames < BEGUN_FRAMES:
+            return False
+        above_db = float(self._level[-1]) - self.level_dbm0
+        if not -BEGUN_UNDER_DB - self._beat.down_db < above_db < BEGUN_OVER_DB + self._beat.up_db:
+            return False
+        newest = self._scan.shares(self._port, Run(1, self._scan.number - 2, 2))[self.signature]
+        return bool(newest > self.share_of(self.runs[-3])[self.signature] - BEGUN_LESS)
+
     def gap_depth_db(self, runs: Sequence[Run]) -> float:
         """How much weaker than the bursts the tone's frequencies are in the loudest of the gaps."""
         gaps = [_middle(self._inside(run)) for run in runs if run.kind == OFF]
@@ -263,11 +279,6 @@ class Heard:
         if len(lines_hz) > 1 and key not in self._whole:
             self._whole[key] = self._scan.has_lines(self._port, burst, lines_hz)
         return self._whole.get(key, True)
-
-    def will_part(self, names: Sequence[str]) -> bool:
-        """Whether the gap after three bursts tells these tones apart: one has a longer cycle."""
-        sizes = [len(cadence_ms) for name, cadence_ms, _, _ in self.net.forms if name in names]
-        return min(sizes) == 2 and max(sizes) == 6
 
     def burst_fits(self, name: str, run: Run, cut: bool = False) -> bool:
         """Whether a burst alone, whole or `cut` short, may be one of the tone of that name."""

@@ -6,6 +6,7 @@ Sources: Bellcore GR-30/GR-31, ETSI EN 300 659-3, YD/T 1277.
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 Format = Literal["sdmf", "mdmf"]
@@ -166,14 +167,44 @@ def decode_keys(keys: str) -> Contents | None:
 
 
 def decode_name(value: bytes) -> str:
-    """A name as sent: ASCII, or two-octet Chinese (GB 2312, extended by GBK and GB 18030)."""
-    try:
-        text = value.decode("gb18030")
-    except UnicodeDecodeError:
-        text = value.decode("latin-1")
+    """A name as sent: ASCII, two-octet Chinese (GB 2312, extended by GBK and GB 18030), UTF-8 or Latin-1."""
+    text = _name_text(value)
     if any(not c.isprintable() for c in text.strip(_PADDING)):
         raise _DamagedError
     return text.strip(_PADDING)
+
+
+def _name_text(value: bytes) -> str:
+    """Text of a name in whichever of the codings it is likely in.
+
+    Common names in GBK are no valid UTF-8 of hanzi or of words with accents. A single octet from C0h between
+    ASCII letters is a letter of Latin-1: in GB 2312 both octets of a hanzi are above A0h.
+    """
+    if value.isascii():
+        return value.decode("ascii")
+    try:
+        text = value.decode("utf-8")
+        if all(c.isascii() or _is_hanzi(c) or c in _LATIN for c in text) and not _LETTER_ALONE.search(text):
+            return text
+    except UnicodeDecodeError:
+        pass
+    if _LONE_LETTER.search(value):
+        return value.decode("latin-1")
+    try:
+        return value.decode("gb18030")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+_LATIN = frozenset(chr(code) for code in range(0xC0, 0x180))
+_LETTER_ALONE = re.compile("(?<![A-Za-z])[\u00c0-\u017f](?![a-z])")
+"""Such a letter without one of ASCII beside it is a hanzi in GBK, as 毛, 牛 and 梅 are."""
+_LONE_LETTER = re.compile(rb"(?<![\x80-\xff])[\xc0-\xff](?=[A-Za-z])(?<=[A-Za-z].)")
+"""A second octet of GBK may be a letter, too: then the hanzi is a rare one, outside GB 2312."""
+
+
+def _is_hanzi(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
 
 
 def _encode_name(name: str) -> bytes:

@@ -5,9 +5,16 @@ Busy or congestion tone ends a call when the third burst of its cadence is over
 burst had the tone's frequencies and the same level. Dial tone ends a call when
 it comes back after somebody has been heard, and lasts.
 
+Telephones and exchanges confirm, warn and remind with two or three short beeps,
+often of the network's own frequency. So a fast tone is waited for until its
+fourth burst begins, and one with bursts or gaps of several lengths until a
+whole cycle was heard and the next burst begins:
+
+    three beeps       ▇_▇_▇_________          the call goes on
+    fast busy         ▇_▇_▇_▇ over
+    China, no number  ▇_▇_▇_▇▇▇▇____▇ over
+
 Where a country's busy and congestion tone are the same, the reason is busy.
-Where the gap after the third burst is what tells them apart (Spain), it is waited for; when a
-voice hides how long it is, the likelier of the two is the reason.
 
 `at_samples`, and `hangup_s` of a recording, is the moment of this decision;
 `tone_began_samples` is where the tone began.
@@ -21,9 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import SHORTEST_BURST, Heard, hear
+from dsp.cadence import Heard, cadence_error, hear
 from dsp.levels import SAMPLE_RATE_HZ, lingering
-from dsp.linescan import HOP, OFF, Frame, LearnedTone, LineScan, Run
+from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LearnedTone, LineScan, Run
 
 REASONS = {"busy": "busy", "congestion": "congestion", "unobtainable": "congestion", "learned": "learned"}
 """What a tone of the table is called as the cause of a hang-up."""
@@ -31,6 +38,10 @@ NEVER_THE_END = ("ringback", "dial")
 """Whatever may be one of these ends no call, even if it could be busy tone as well."""
 JUDGED = 6
 """Three bursts and their gaps, the last one still running."""
+FAST_MS = 550.0
+"""Three bursts of a cycle up to this may be somebody's beeps: the fourth must begin."""
+LONGEST_GAP_MS = 2000.0
+"""No tone that is waited for has a longer gap."""
 GAP_DB = 6.0
 """In a gap the tone must be at least this much weaker than in the bursts."""
 WORST_QUALITY = 8.0
@@ -64,8 +75,8 @@ class DisconnectDetector:
         self._last_dbm0 = np.full(ports, -99.0, np.float32)
         self._connected = np.zeros(ports, np.bool_)
         self._told = np.zeros(ports, np.bool_)
-        self._undecided: list[tuple[str, int] | None] = [None] * ports
-        """The likelier cause, and where the tone began, while the gap that tells two causes apart goes on."""
+        self._awaited: dict[int, tuple[Run, int]] = {}
+        """Ports whose next burst will make a tone sure: the last burst, and the signature that heard it."""
 
     def set_country(self, ports: Sequence[int], country: str, learned: LearnedTone | None = None) -> None:
         """These ports belong to a network of this country; `learned` is a disconnect tone of their own.
@@ -87,7 +98,7 @@ class DisconnectDetector:
         self._connected[index] = False
         self._told[index] = False
         for port in ports:
-            self._undecided[port] = None
+            self._awaited.pop(port, None)
 
     def process(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None = None) -> list[Hangup]:
         """Take a block `[P, n]` of samples on the 16-bit scale; hang-ups decided in it, one per call."""
@@ -102,11 +113,12 @@ class DisconnectDetector:
         self._voice += (frame.kind == OFF) & (frame.level_dbm0 > -42.0) & moves
         np.copyto(self._last_dbm0, frame.level_dbm0)
         found = []
-        for port in (*frame.changed, *frame.due):
-            in_gap = port in frame.due and self.scan.runs[port][-1].kind == OFF
-            if self._told[port] or (in_gap and self._undecided[port] is None):
+        for port in dict.fromkeys((*frame.changed, *frame.due, *self._awaited)):
+            if self._told[port]:
                 continue
-            cause = self._cause(port)
+            cause = self._next_burst(port) if port in self._awaited else None
+            if cause is None and (port in frame.changed or port in frame.due):
+                cause = self._cause(port)
             if cause is not None:
                 self._told[port] = True
                 found.append(Hangup(port, frame.end_samples, cause[1] * HOP, cause[0]))
@@ -115,16 +127,12 @@ class DisconnectDetector:
     def _cause(self, port: int) -> tuple[str, int] | None:
         runs = self.scan.runs[port]
         if runs[-1].kind == 1:
-            if runs[-1].ms >= DIAL_MS:
-                return self._dial(port, runs[-1])
-            likely = self._undecided[port]
-            # The call is over whichever of the causes it is: what a voice hides of the gap need not be known.
-            return None if likely is None else self._next_burst(port, runs) or likely
+            return self._dial(port, runs[-1]) if runs[-1].ms >= DIAL_MS else None
         if len(runs) < 2 or runs[-2].kind != 1 or not self.scan.is_clear(port, runs[-2]):
             return None
         heard = hear(self.scan, port, runs[-2])
         cause = self._ended(port, heard)
-        if cause is not None or self._undecided[port] is not None:
+        if cause is not None or port in self._awaited:
             return cause
         # With a voice beside it a tone may look more like one of several frequencies than like itself.
         other = self._ending_signature(port, runs[-2])
@@ -135,10 +143,10 @@ class DisconnectDetector:
     def _ended(self, port: int, heard: Heard) -> tuple[str, int] | None:
         if not heard.runs or heard.runs[-1].kind != OFF:
             return None
-        self._undecided[port] = None
-        for tail in (heard.runs[-JUDGED:], without_blip(heard.runs)[-JUDGED:]):
-            cause = self._over(port, heard, tail)
-            if cause is not None or self._undecided[port] is not None:
+        self._awaited.pop(port, None)
+        for runs in (heard.runs, without_blip(heard.runs)):
+            cause = self._over(port, heard, runs)
+            if cause is not None or port in self._awaited:
                 return cause
         return None
 
@@ -150,40 +158,43 @@ class DisconnectDetector:
         share = self.scan.shares(port, burst)
         return max(ending, key=lambda signature: float(share[signature]))
 
-    def _next_burst(self, port: int, runs: list[Run]) -> tuple[str, int] | None:
-        """The burst that has begun tells how long the gap was on which the cause depends."""
-        before = next((run for run in reversed(runs[:-1]) if run.kind == 1), None)
-        if before is None or not self.scan.is_clear(port, before):
+    def _next_burst(self, port: int) -> tuple[str, int] | None:
+        """The burst that has begun, at the right moment and as loud as those before it, makes a tone sure."""
+        last, signature = self._awaited[port]
+        if (self.scan.number - last.start - last.frames) * FRAME_MS > LONGEST_GAP_MS:
+            del self._awaited[port]
             return None
-        heard = hear(self.scan, port, before)
-        past = [run for run in heard.runs if run.start + SHORTEST_BURST < runs[-1].start]
-        if len(past) < JUDGED or past[-1].kind != OFF:
+        heard = hear(self.scan, port, last, signature)
+        if not heard.begins():
             return None
-        gap = Run(OFF, past[-1].start, runs[-1].start - past[-1].start)
-        return self._over(port, heard, [*past[-JUDGED:-1], gap], runs[-1])
+        *past, begun = heard.runs
+        return self._over(port, heard, past, begun) or self._over(port, heard, without_blip(past), begun)
 
     def _over(
-        self, port: int, heard: Heard, tail: list[Run], ended: Run | None = None
+        self, port: int, heard: Heard, runs: list[Run], ended: Run | None = None
     ) -> tuple[str, int] | None:
-        """Whether the last three bursts and gaps are busy tone or the like, and nothing else."""
+        """Whether the last bursts and gaps of `runs` are busy tone or the like, and nothing else.
+
+        `ended`: the burst that has just begun and ended the last gap.
+        """
+        tail = runs[-JUDGED:]
         if len(tail) < JUDGED:
             return None
-        quality = heard.quality(tail)
-        if quality > WORST_QUALITY or heard.gap_depth_db(tail) < GAP_DB:
+        if heard.quality(tail) > WORST_QUALITY or heard.gap_depth_db(tail) < GAP_DB:
             return None
         found = heard.best(tail, cut=True, ended=ended)
         ending = [name for name in found if name in REASONS]
-        causes = [REASONS[name] for name in ending]
-        if not causes or any(name in NEVER_THE_END for name in found):
+        if not ending or any(name in NEVER_THE_END for name in found):
             return None
-        if quality > 1.0 and heard.quality_of_sines(tail, ending) > 1.0:
+        if not _is_one_tone(heard, tail, ending):
             return None
-        if not heard.keeps_frequency(tail, ending):
-            return None
-        if ended is None and len(set(causes)) > 1 and heard.will_part(list(found)):
-            self._undecided[port] = causes[0], tail[0].start
-            return None
-        return causes[0], tail[0].start
+        for name in ending:
+            began = _sure(heard, name, runs, ended)
+            if began is not None:
+                return REASONS[name], began
+        if ended is None:
+            self._awaited[port] = runs[-2], heard.signature
+        return None
 
     def _dial(self, port: int, burst: Run) -> tuple[str, int] | None:
         """Dial tone that came back and lasts."""
@@ -199,6 +210,49 @@ class DisconnectDetector:
         if not {"dial", "special_dial", "learned"} & set(found) or "ringback" in found:
             return None
         return ("dialtone", tail[0].start) if heard.quality(tail) <= 1.0 else None
+
+
+def least_runs(cadence_ms: Sequence[int], runs: Sequence[Run]) -> int:
+    """So many bursts and gaps, the last one still running, must be heard of a tone that ends a call.
+
+    `runs`: the last of them, as they were heard; two cycles lie between the first and the last.
+    """
+    if len(cadence_ms) > 2:
+        return max(len(cadence_ms) + 2, JUDGED)
+    heard_ms = sum(run.ms for run in runs[-JUDGED + 1 : -1]) / 2
+    return JUDGED + 2 if min(sum(cadence_ms), heard_ms) <= FAST_MS else JUDGED
+
+
+def _is_one_tone(heard: Heard, tail: Sequence[Run], names: Sequence[str]) -> bool:
+    """Whether all these bursts are of one unchanging tone, one of those names."""
+    if heard.quality(tail) > 1.0 and heard.quality_of_sines(tail, names) > 1.0:
+        return False
+    return heard.keeps_frequency(tail, names)
+
+
+def _sure(heard: Heard, name: str, runs: Sequence[Run], ended: Run | None) -> int | None:
+    """The first frame of the tone of that name if enough of it was heard for it to be no beeps.
+
+    Its last burst need not be over: `ended` is one that has just begun.
+    """
+    for known, cadence_ms, signature, _ in heard.net.forms:
+        if known != name:
+            continue
+        least = least_runs(cadence_ms, runs)
+        if ended is not None:
+            least = max(least - 2, JUDGED)
+        tail = runs[-least:]
+        # Of a long burst that gives a tone away, the rest is not enough.
+        cut = len(tail) == JUDGED and len(cadence_ms) < JUDGED
+        if len(tail) < least or heard.error(cadence_ms, signature, tail, cut) > 1.0:
+            continue
+        if ended is not None and cadence_error(cadence_ms, [*tail, ended], cut) > 1.0:
+            continue
+        # a short and a long burst are not seen alike, but none of a voice has just their lengths
+        alike = len(tail) > JUDGED and len(set(cadence_ms[0::2])) == 1
+        if not alike or _is_one_tone(heard, tail, [name]):
+            return tail[0].start
+    return None
 
 
 def without_blip(runs: list[Run]) -> list[Run]:

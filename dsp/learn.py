@@ -7,8 +7,9 @@ tone; one call alone proves little, and a call that ends otherwise counts
 against it.
 
 Never learned: anything that could be ringback or a voice (a cycle over 2.5 s,
-fewer than three bursts, bursts that differ in level or length), and a
-continuous tone unless it lasts to the end.
+fewer than three bursts, or of a fast cycle fewer than five, for such are beeps;
+bursts that differ in level or length), and a continuous tone unless it lasts to
+the end of a call.
 
 A wrong tone would hang up on people, so a line uses what it has learned only
 when several calls agree, not all of one caller (whose machine may beep), and
@@ -52,7 +53,12 @@ EDGE_FRAMES = 2
 """Frames that may still hold the edge of a burst."""
 STEADY_DB = 1.5
 LIKE_DB = 2.0
+CALL_DB = 3.0
+"""Sound that differs so much in level from a continuous tone is the call before it."""
 LONGEST_CYCLE_MS = 2500.0
+FAST_CYCLE_MS = 550.0
+LEAST_FAST = 5
+"""Two to four short bursts are what telephones confirm and remind with."""
 CONTINUOUS_MS = 3000.0
 ANCHORS = 6
 """Bursts from which a tone is sought: the last ones may be somebody's voice."""
@@ -106,7 +112,11 @@ class Ending:
 def observe(samples: NDArray[np.generic]) -> Observation | None:
     """The disconnect tone at the end of one call `[n]`, or None where there is none to be sure of."""
     found = _last(samples, 1)
-    return None if found is None else found.tone
+    if found is None or (
+        found.tone.off_ms == 0.0 and not _is_call(np.nan_to_num(np.asarray(samples, float)))
+    ):
+        return None
+    return found.tone
 
 
 def ending(samples: NDArray[np.generic]) -> Ending | None:
@@ -150,8 +160,9 @@ def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anc
         end = runs[-1].start + runs[-1].frames
         runs.append(Run(OFF, end, max(len(x) // HOP - end, 0)))
     if runs and runs[-2].ms >= CONTINUOUS_MS and heard.quality(runs[-2:-1]) <= 1.0:
-        tone = Observation(lines, runs[-2].ms, 0.0, heard.level_dbm0)
-        return Ending(tone, runs[-2].ms / 1000, _followed(x, runs[-1], tone))
+        on_ms = min(runs[-2].ms, _lasted_ms(x, lines, runs[-2]))
+        tone = Observation(lines, on_ms, 0.0, heard.level_dbm0)
+        return Ending(tone, on_ms / 1000, _followed(x, runs[-1], tone))
     whole = runs[:-1]
     for start in range(0, len(whole) - 4, 2):
         tail = whole[start:]
@@ -159,6 +170,8 @@ def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anc
         off = np.array([run.ms for run in tail[1::2]])
         on_ms, off_ms = float(np.median(on)), float(np.median(off))
         # the last burst may have been cut by the end of the recording
+        if on_ms + off_ms <= FAST_CYCLE_MS and len(on) < LEAST_FAST:
+            continue
         regular = _same(on[:-1], on_ms) and _same(off, off_ms) and on[-1] <= on_ms + SAME_TIME_MS
         judged = tail if on[-1] >= on_ms - SAME_TIME_MS else tail[:-1]
         if regular and on_ms + off_ms <= LONGEST_CYCLE_MS and heard.quality(judged) <= 1.0:
@@ -195,6 +208,23 @@ def _exact(x: NDArray[np.float64], lines: tuple[float, ...], runs: Sequence[Run]
     edges_ms = np.array([_crossing(above if run.kind != OFF else -above, run.start) for run in runs])
     lengths_ms = np.diff(edges_ms)
     return float(np.median(lengths_ms[0::2])), float(np.median(lengths_ms[1::2]))
+
+
+def _lasted_ms(x: NDArray[np.float64], lines: tuple[float, ...], run: Run) -> float:
+    """How long (ms) a single burst in `[n]` lasts, seen as in `_exact`."""
+    envelope = _envelope(x, lines)
+    above = envelope - 0.5 * np.median(envelope[_fine(run.start) : _fine(run.start + run.frames)])
+    sounding = _crossing(above, run.start), _crossing(-above, run.start + run.frames)
+    return min(sounding[1], 1000.0 * len(x) / SAMPLE_RATE_HZ) - sounding[0]
+
+
+def _is_call(x: NDArray[np.float64]) -> bool:
+    """Whether a recording `[n]` has anything but a continuous tone and silence."""
+    frames = x[: len(x) // HOP * HOP].reshape(-1, HOP)
+    level_dbm0 = 20 * np.log10(np.sqrt((frames**2).mean(axis=1)) / RMS_AT_0_DBM0 + 1e-9)
+    loud = level_dbm0[level_dbm0 > SILENT_DBM0]
+    # at the level that most of it has: a tone of two frequencies beats
+    return int((np.abs(loud - np.median(loud)) > CALL_DB).sum()) >= VOICE_FRAMES
 
 
 def _envelope(x: NDArray[np.float64], lines: tuple[float, ...]) -> NDArray[np.float64]:

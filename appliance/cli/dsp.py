@@ -9,7 +9,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -114,11 +114,18 @@ def _file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.wav", help="recording: mono, 16-bit linear, A-law or µ-law")
 
 
+def _plan(text: str) -> str:
+    """A plan's name as people write it. Raises argparse.ArgumentTypeError."""
+    name = text.strip().lower().replace("&", "")
+    if name not in PLANS:
+        raise argparse.ArgumentTypeError(f"no plan {text!r}; there are {', '.join(sorted(PLANS))}")
+    return name
+
+
 def _file_and_plan(parser: argparse.ArgumentParser) -> None:
     _file(parser)
-    parser.add_argument(
-        "--plan", choices=sorted(PLANS), default="china", help="national limits (default: china)"
-    )
+    names = ", ".join(sorted(PLANS))
+    parser.add_argument("--plan", type=_plan, default="china", help=f"national limits: {names} (china)")
 
 
 def _files(parser: argparse.ArgumentParser) -> None:
@@ -178,9 +185,16 @@ SUBCOMMANDS: dict[str, Subcommand] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands."""
-    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="WHAT")
+    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="WHAT", parser_class=_Parser)
     for name, subcommand in SUBCOMMANDS.items():
         subcommand.arguments(subparsers.add_parser(name, help=subcommand.help, description=subcommand.help))
 

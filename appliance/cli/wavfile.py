@@ -22,14 +22,14 @@ def read_wav(name: str) -> Samples:
     """A recording as float32 [n], 8000 per second, on the 16-bit scale.
 
     A file that ends before its header says gives what is there, and so does one whose header was never
-    filled in because its recorder was killed. UserError for a
-    file that is missing, is no WAV file, has more than one channel, or a coding
+    filled in because its recorder was killed. UserError for a file that is missing, is no WAV file or
+    breaks off before the first sample, has more than one channel, or a coding
     other than 16-bit linear, A-law and µ-law.
     """
     if not Path(name).is_file():
         raise UserError(f"{name}: there is no such file")
     try:
-        with soundfile.SoundFile(_filled_in(Path(name).read_bytes())) as sound:
+        with soundfile.SoundFile(_filled_in(Path(name).read_bytes(), name)) as sound:
             if sound.format not in ("WAV", "WAVEX"):
                 raise UserError(f"{name}: this is {sound.format_info}; give a WAV file")
             if sound.channels != 1:
@@ -48,24 +48,39 @@ def read_wav(name: str) -> Samples:
     return resample(linear.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
 
 
-def _filled_in(raw: bytes) -> io.BytesIO:
+def _filled_in(raw: bytes, name: str) -> io.BytesIO:
     """A WAV file; sizes that its header still has as nothing are made those of all that is there.
 
     RIFF/WAVE: 12 octets, then chunks of a name, a size (32 bits, the lowest octet first) and so many octets.
+    UserError where it breaks off before the first sample.
     """
     if raw[:4] != b"RIFF":
         return io.BytesIO(raw)
     at = 12
     while raw[at : at + 4] not in (b"data", b""):
-        size = int.from_bytes(raw[at + 4 : at + 8], "little")
-        at += 8 + size + size % 2
+        at += 8 + _padded_size(raw, at)
     begin = at + 8
-    ends = 8 + int.from_bytes(raw[4:8], "little")
     there = len(raw) - begin
-    if raw[at + 4 : begin] == bytes(4) and there > 0 and ends <= begin:
+    size = int.from_bytes(raw[at + 4 : begin], "little")
+    if raw[at : at + 4] == b"data" and (there < 0 or (size > 0 and there == 0)):
+        raise UserError(f"{name}: breaks off in its header, before the first sample")
+    if size == 0 and there > 0 and not _is_chunks(raw, begin):
         sizes = [(len(raw) - 8).to_bytes(4, "little"), there.to_bytes(4, "little")]
         raw = b"".join((raw[:4], sizes[0], raw[8 : at + 4], sizes[1], raw[begin:]))
     return io.BytesIO(raw)
+
+
+def _padded_size(raw: bytes, at: int) -> int:
+    """Octets of the chunk whose name stands at `at`, beside its name and size."""
+    size = int.from_bytes(raw[at + 4 : at + 8], "little")
+    return size + size % 2
+
+
+def _is_chunks(raw: bytes, at: int) -> bool:
+    """Whether what stands from `at` to the end of a file is chunks, no sound."""
+    while at + 8 <= len(raw) and all(32 <= octet < 127 for octet in raw[at : at + 4]):
+        at += 8 + _padded_size(raw, at)
+    return at in (len(raw), len(raw) + 1)
 
 
 def write_wav(name: str, x: NDArray[np.float32] | NDArray[np.int16]) -> None:

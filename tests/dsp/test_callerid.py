@@ -405,3 +405,45 @@ def test_idle_ports_are_reset():
     messages += receiver.process(x[:, middle:], np.array([False, True]))
     assert messages == []
     assert [m.port for m in receiver.process(x, np.array([False, True]))] == [1]
+
+
+SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金"
+    "石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁"
+    "岳翟殷詹申欧耿关兰焦俞左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴霍涂成苗谷盛曲翁冉骆蓝路游辛靳欧阳管柴蒙鲍华喻祁蒲房滕屈饶解"
+    "牟艾尤阳时穆农司卓古吉缪简车项连芦麦褚娄窦戚岑景党宫费卜冷晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师和仇栾隋商刁沙荣巫寇桑郎"
+    "甄丛仲虞敖巩明佘池查麻苑迟邝"
+)
+GIVEN = (
+    "",
+    "伟",
+    "芳",
+    "娜",
+    "秀英",
+    "敏",
+    "静",
+    "丽",
+    "强",
+    "磊",
+    "军",
+    "洋",
+    "勇",
+    "杰",
+    "桂英",
+    "建国",
+    "海燕",
+    "子涵",
+    "梓萱",
+)
+
+
+@pytest.mark.parametrize("coding", ["gbk", "utf-8"])
+def test_common_chinese_names_are_read_in_either_coding(coding):
+    names = [surname + given for surname in SURNAMES for given in GIVEN]
+    assert [name for name in names if callerid_frames.decode_name(name.encode(coding)) != name] == []
+
+
+@pytest.mark.parametrize("name", ["Müller", "François", "JOSÉ GIL", "Søren Ågård"])
+@pytest.mark.parametrize("coding", ["latin-1", "utf-8"])
+def test_names_with_accents_are_read_in_either_coding(name, coding):
+    assert callerid_frames.decode_name(name.encode(coding)) == name

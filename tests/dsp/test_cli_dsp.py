@@ -111,10 +111,20 @@ def test_a_recording_that_breaks_off_is_heard_as_far_as_it_goes(ask, tmp_path):
     assert ask("dtmf", broken)["digits"] == "123"
 
 
-@pytest.mark.parametrize("riff_size", [0, 36])
+@pytest.mark.parametrize("size", [36, 39, 40, 43, 44])
+def test_a_recording_that_breaks_off_before_its_first_sample_says_so(refused, tmp_path, size):
+    whole = wav(tmp_path / "whole.wav", signals.keys("12345", 60, 60)).read_bytes()
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole[:size])
+    said = refused("dtmf", cut)
+    assert "cut.wav" in said and (size < 43 or "before the first sample" in said)
+
+
+@pytest.mark.parametrize("riff_size", [0, 36, None])
 def test_a_recording_whose_header_was_never_filled_in_is_heard_to_its_end(ask, tmp_path, riff_size):
     whole = bytearray(wav(tmp_path / "whole.wav", signals.keys("12345", 60, 60)).read_bytes())
-    whole[4:8] = riff_size.to_bytes(4, "little")
+    if riff_size is not None:
+        whole[4:8] = riff_size.to_bytes(4, "little")
     whole[40:44] = bytes(4)
     killed = tmp_path / "killed.wav"
     killed.write_bytes(whole)
@@ -196,3 +206,17 @@ def test_unknown_subcommands_and_plans_are_usage_errors(capsys):
             main(arguments)
         assert stop.value.code == 2
         capsys.readouterr()
+
+
+@pytest.mark.parametrize("plan", ["NTT", "AT&T", "Denmark", "ETSI"])
+def test_a_plan_is_named_as_people_write_it(ask, tmp_path, plan):
+    file = wav(tmp_path / "keys.wav", signals.keys("159", 60, 60))
+    assert ask("dtmf", file, "--plan", plan)["digits"] == "159"
+
+
+@pytest.mark.parametrize("words", [["dtmf", "x.wav", "--plan", "mars"], ["dtmf"], ["learn"]])
+def test_arguments_that_cannot_be_used_are_one_line(capsys, words):
+    with pytest.raises(SystemExit) as left:
+        main(["dsp", *words])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.count("\n") == 1 and said.startswith(f"zongji dsp {words[0]}: ")

@@ -253,3 +253,65 @@ def test_a_recording_that_ends_with_the_third_burst(level_dbm0):
     assert hangup(shorter, "CN")["hangup_s"] is None
     rings = np.concatenate([S.silence(1), S.tone((450,), (1000, 4000), 11, level_dbm0)])
     assert hangup(rings, "CN")["hangup_s"] is None
+
+
+BEEPS_MS = ((100, 100), (120, 80), (200, 200), (250, 250))
+
+
+def different_networks():
+    """Of countries whose tones end a call alike, the first."""
+    kept = {}
+    for country in COUNTRIES:
+        variants = tone_table(country).variants
+        forms = [(n, t.steps) for n in ("busy", "congestion", "unobtainable") for t in variants.get(n, ())]
+        kept.setdefault(str(forms), country)
+    return list(kept.values())
+
+
+def is_tone_of(table, on_ms, off_ms):
+    """Whether beeps that went on would be a tone that ends a call."""
+    forms = [t.cadence_ms for n in ("busy", "congestion", "unobtainable") for t in table.variants.get(n, ())]
+    return any(
+        abs(on_ms - on) <= 0.17 * on + 55 and abs(off_ms - off) <= 0.17 * off + 55
+        for on, off in (form for form in forms if len(form) == 2)
+    )
+
+
+@pytest.mark.parametrize("country", different_networks())
+def test_13_two_to_four_beeps_in_a_call_are_no_hangup(country):
+    """Confirmation, hold and voicemail beeps, of the tone's frequencies: the call goes on, or is silent."""
+    rng = np.random.default_rng(zlib.crc32(country.encode()))
+    table = tone_table(country)
+    rows = []
+    for on, off in BEEPS_MS:
+        for count in (2, 3) if is_tone_of(table, on, off) else (2, 3, 4):
+            tone = S.tone(table["busy"].frequencies_hz, (on, off), count * (on + off) / 1000, -15)
+            breath_s = rng.uniform(0.1, 0.4)
+            for after in (voice(rng, 2.0, -20), S.silence(2.0)):
+                rows.append(
+                    np.concatenate([voice(rng, 1.0, -20), S.silence(0.2), tone, S.silence(breath_s), after])
+                )
+    x = np.zeros((len(rows), max(map(len, rows)) + 2000))
+    for row, samples in zip(x, rows, strict=True):
+        row[: len(samples)] = samples
+    x = S.a_law(x + rng.normal(0, 10, x.shape))
+    assert DisconnectDetector(len(x), country).process(x) == []
+
+
+@pytest.mark.parametrize("name", ["ES", "SY", "KE"])
+def test_13_congestion_of_several_lengths_is_told_from_its_beginning(name):
+    """A whole cycle, and the next burst begins."""
+    rng = np.random.default_rng(19)
+    x, at_s, cycle_s = ended_call(tone_table(name)["congestion"], rng, -20, cycles=3)
+    found = hangup(x, name)
+    assert found["reason"] == "congestion"
+    assert at_s + cycle_s < found["hangup_s"] < at_s + 3 * cycle_s
+
+
+def test_13_unobtainable_number_in_china():
+    tone = tone_table("CN")["unobtainable"]
+    x, at_s, _ = ended_call(tone, np.random.default_rng(20), -20)
+    found = hangup(x, "CN")
+    assert found["reason"] == "congestion" and at_s + 1.4 < found["hangup_s"] < at_s + 2.1
+    short = x[: int((at_s + 1.3) * 8000)]
+    assert hangup(short, "CN")["hangup_s"] is None, "not one whole cycle"

@@ -177,3 +177,28 @@ def test_17_silence_after_the_tone_hides_it_not(noise_dbm0):
         x[-80:] += 3000.0  # the click with which the line was let go
         found = observe(x + S.white(len(x) / 8000 + 1, noise_dbm0)[: len(x)])
         assert (found.on_ms, found.off_ms) == pytest.approx((350, 350), abs=6), silence_s
+
+
+@pytest.mark.parametrize("cadence_ms", [(100, 100), (120, 80), (200, 200), (250, 250)])
+def test_18_a_few_beeps_are_not_learned(cadence_ms):
+    for count in (2, 3, 4):
+        beeps = call((450.0,), cadence_ms, count, duration_s=count * sum(cadence_ms) / 1000)
+        for after in (S.silence(0), S.silence(3), VOICE[:24000]):
+            assert ending(np.concatenate([beeps, after])) is None, count
+            assert learn([np.concatenate([beeps, after])] * 4)["confidence"] == 0, count
+
+
+def test_19_a_tone_without_gaps_is_as_long_as_it_sounded():
+    for before in (S.at_level(VOICE[:32000], -20), S.silence(0.5)):
+        x = np.concatenate([before, S.silence(0.1), S.tone((425.0,), (), 5.0, -15)])
+        assert ending(x).tone.on_ms == pytest.approx(5000, abs=6)
+
+
+def test_20_nothing_but_a_tone_without_gaps_is_no_call():
+    alone = S.tone((425.0,), (), 5.0, -15)
+    for x in (
+        alone,
+        np.concatenate([S.silence(0.5), alone, S.silence(0.5)]),
+        S.tone((350.0, 440.0), (), 20, -15),
+    ):
+        assert learn([x] * 3)["confidence"] == 0
