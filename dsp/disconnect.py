@@ -238,7 +238,8 @@ def _sure(heard: Heard, name: str, runs: Sequence[Run], ended: Run | None) -> in
     for known, cadence_ms, signature, _ in heard.net.forms:
         if known != name:
             continue
-        least = least_runs(cadence_ms, runs)
+        # A tone that was learned at the ends of this line's own calls is known to be no beeps.
+        least = JUDGED if name == "learned" else least_runs(cadence_ms, runs)
         if ended is not None:
             least = max(least - 2, JUDGED)
         tail = runs[-least:]
