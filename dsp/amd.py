@@ -53,6 +53,8 @@ RING_PITCH_HZ = 6.0
 USUAL_RING_GAP_S = 4.0
 RING_QUIET_SHARE = 0.6
 """So much of the gap between two rings is quiet; a call waiting tone has a conversation beside it."""
+SIT_LONGEST_FRAMES = 75
+"""Three tones of up to 400 ms, the gaps between them, and what they stir up at their edges."""
 LEAD_S = 1.0
 """So much of the quiet before the first word is heard, to know the line's own noise."""
 
@@ -209,10 +211,6 @@ def _first_word(spoken: NDArray[np.intp], tones: NetworkTones) -> int:
     sit = tones.sit or 0
     before = spoken[spoken < sit - SIT_LONGEST_FRAMES]
     return int(before[0]) if len(before) else sit
-
-
-SIT_LONGEST_FRAMES = 75
-"""Three tones of up to 400 ms, the gaps between them, and what they stir up at their edges."""
 
 
 def _answered(bursts: Sequence[Burst], sound: NDArray[np.bool_]) -> int:

@@ -21,6 +21,8 @@ OVER_DB = 3.0
 """A voice in phase with the tone may add this much."""
 SHORTEST_BURST = 3
 SHORTEST_GAP = 3
+FAST_MS = 550.0
+"""Two to four bursts of a cycle up to this may be the beeps that telephones confirm and remind with."""
 BEGUN_FRAMES = 2
 """As long as this a burst has begun."""
 BEGUN_UNDER_DB = 3.5

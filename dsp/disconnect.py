@@ -8,7 +8,8 @@ it comes back after somebody has been heard, and lasts.
 Telephones and exchanges confirm, warn and remind with two or three short beeps,
 often of the network's own frequency. So a fast tone is waited for until its
 fourth burst begins, and one with bursts or gaps of several lengths until a
-whole cycle was heard and the next burst begins:
+whole cycle was heard and the next burst begins. Only a tone that was learned at
+the ends of this line's own calls is known to be no beeps:
 
     three beeps       ▇_▇_▇_________          the call goes on
     fast busy         ▇_▇_▇_▇ over
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard, cadence_error, hear
+from dsp.cadence import FAST_MS, Heard, cadence_error, hear
 from dsp.levels import SAMPLE_RATE_HZ, lingering
 from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LearnedTone, LineScan, Run
 
@@ -38,8 +39,6 @@ NEVER_THE_END = ("ringback", "dial")
 """Whatever may be one of these ends no call, even if it could be busy tone as well."""
 JUDGED = 6
 """Three bursts and their gaps, the last one still running."""
-FAST_MS = 550.0
-"""Three bursts of a cycle up to this may be somebody's beeps: the fourth must begin."""
 LONGEST_GAP_MS = 2000.0
 """No tone that is waited for has a longer gap."""
 GAP_DB = 6.0
@@ -238,7 +237,6 @@ def _sure(heard: Heard, name: str, runs: Sequence[Run], ended: Run | None) -> in
     for known, cadence_ms, signature, _ in heard.net.forms:
         if known != name:
             continue
-        # A tone that was learned at the ends of this line's own calls is known to be no beeps.
         least = JUDGED if name == "learned" else least_runs(cadence_ms, runs)
         if ended is not None:
             least = max(least - 2, JUDGED)

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard
+from dsp.cadence import FAST_MS, Heard
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, rms_from_dbm0
 from dsp.linescan import FRAME_MS, HOP, OFF, WINDOW, LearnedTone, LineScan, Run, network
 from dsp.tonality import tonal
@@ -56,9 +56,8 @@ LIKE_DB = 2.0
 CALL_DB = 3.0
 """Sound that differs so much in level from a continuous tone is the call before it."""
 LONGEST_CYCLE_MS = 2500.0
-FAST_CYCLE_MS = 550.0
 LEAST_FAST = 5
-"""Two to four short bursts are what telephones confirm and remind with."""
+"""So many bursts of a fast cycle (FAST_MS) are no beeps."""
 CONTINUOUS_MS = 3000.0
 ANCHORS = 6
 """Bursts from which a tone is sought: the last ones may be somebody's voice."""
@@ -170,7 +169,7 @@ def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anc
         off = np.array([run.ms for run in tail[1::2]])
         on_ms, off_ms = float(np.median(on)), float(np.median(off))
         # the last burst may have been cut by the end of the recording
-        if on_ms + off_ms <= FAST_CYCLE_MS and len(on) < LEAST_FAST:
+        if on_ms + off_ms <= FAST_MS and len(on) < LEAST_FAST:
             continue
         regular = _same(on[:-1], on_ms) and _same(off, off_ms) and on[-1] <= on_ms + SAME_TIME_MS
         judged = tail if on[-1] >= on_ms - SAME_TIME_MS else tail[:-1]

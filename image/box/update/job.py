@@ -238,10 +238,8 @@ class Job:
     # --------------------------------------------------------------- its state
     def _whole(self) -> dict[str, Any]:
         may_cancel = self._state["state"] in MAY_CANCEL
-        return {
-            **{"job": self.id, "source": self.source, "now": self.now, "may_cancel": may_cancel},
-            **self._state,
-        }
+        known = {"job": self.id, "source": self.source, "now": self.now, "may_cancel": may_cancel}
+        return known | self._state
 
     def _failed(self, problem: Problem) -> None:
         state = "cancelled" if problem.code == "cancelled" else "failed"
