@@ -144,7 +144,8 @@ def write(findings, long_found):
     not_met = [f"* {row.what}: {row.ours}, wanted {row.target}" for row in findings.rows if row.met is False]
     text = f"""# What the signal processing reaches
 
-Written by `make dsp-report` on {today()}; every figure comes from that run.
+Written by `make dsp-report` on {today()}; every figure comes from that run,
+but for the hours of false events, which bear a date.
 Machine: {machine()}. Programs that wanted a core in the last 15 minutes: {os.getloadavg()[2]:.1f} on average.
 
 ## Figures
