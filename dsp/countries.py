@@ -42,6 +42,9 @@ SIT = "950 330, 1400 330, 1800 330, - 1000"
 
 REQUIRED = ("dial", "ringback", "busy", "congestion")
 
+OTHER_CODES = {"UK": "GB"}
+"""Codes of other tables (DAHDI, Asterisk) that ISO 3166-1 reserves for the same country."""
+
 
 class UnknownCountry(KeyError):
     """No tone table for this country; the text says what to do."""
@@ -178,7 +181,8 @@ def _frequencies(name: str, text: str) -> tuple[tuple[float, ...], float]:
 
 def tone_table(country: str) -> ToneTable:
     """The tones of `country` (ISO 3166-1 alpha-2, either case). Raises `UnknownCountry`."""
-    table = _tables().get(country.upper()) if isinstance(country, str) else None
+    code = country.upper() if isinstance(country, str) else ""
+    table = _tables().get(OTHER_CODES.get(code, code))
     if table is None:
         raise UnknownCountry(
             f"no tone table for country {country!r}: give a two-letter ISO code, "

@@ -25,6 +25,27 @@ def test_02_the_united_states_are_exact():
     assert us.ring_ms == (2000, 4000)
 
 
+def test_russia_venezuela_and_the_philippines_have_the_tones_of_both_their_sources():
+    def cadences(code, tone):
+        return {form.cadence_ms for form in tone_table(code).variants[tone]}
+
+    assert cadences("RU", "ringback") == {(800, 3200), (1000, 4000)}
+    assert cadences("RU", "busy") == {(400, 400), (350, 350)}
+    assert cadences("RU", "congestion") == {(250, 250), (175, 175)}
+    assert (cadences("VE", "busy"), cadences("VE", "congestion")) == ({(500, 500)}, {(250, 250)})
+    assert (480.0, 620.0) in {form.frequencies_hz for form in tone_table("PH").variants["busy"]}
+
+
+def test_a_country_of_which_no_tone_is_known_says_so_and_has_those_of_the_recommendation():
+    table = tone_table("VN")
+    assert set(table.assumed) == {"dial", "ringback", "busy", "congestion"}
+    assert (table["busy"].frequencies_hz, table["busy"].cadence_ms) == ((425.0,), (500, 500))
+
+
+def test_the_united_kingdom_is_known_by_the_code_of_asterisk_too():
+    assert tone_table("uk") is tone_table("GB")
+
+
 def test_03_every_country_has_the_four_tones_a_ring_and_a_source():
     assert len(COUNTRIES) >= 150
     for code in COUNTRIES:
