@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dsp.countries import Step, Tone, ToneTable, tone_table
@@ -73,6 +74,7 @@ class Beat:
     down_db: float
     up_db: float
     spread_db: float
+    """Within a burst: half of its frames stray no further, nor one half of it from the other."""
 
 
 def beat(lines_hz: tuple[float, ...]) -> Beat:
@@ -84,12 +86,16 @@ def beat(lines_hz: tuple[float, ...]) -> Beat:
         power = (x * x).reshape(-1, HOP).sum(axis=1)
         level = 10 * np.log10(np.maximum(power[1:] + power[:-1], 1e-3))
         middle = float(np.median(level))
-        spread = float(np.median(np.abs(level - middle)))
+        halves = np.median(sliding_window_view(level, BEAT_HALF), axis=1)
+        slope = float(np.abs(halves[BEAT_HALF:] - halves[:-BEAT_HALF]).max())
+        spread = max(float(np.median(np.abs(level - middle))), slope)
         found = (middle - float(level.min()), float(level.max()) - middle, spread)
         worst = [max(a, b) for a, b in zip(worst, found, strict=True)]
     return Beat(worst[0], worst[1], BEAT_MARGIN * worst[2])
 
 
+BEAT_HALF = 10
+"""Frames of half a short burst: 401 and 449 Hz beat with nearly one frame, and so slowly as seen from frame to frame."""
 BEAT_MARGIN = 1.5
 """The phases and strengths of a real tone are none of those tried here."""
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import Heard, error, hear, turn_short
+from dsp.cadence import SHARE_NEAR, Heard, error, hear, turn_short
 from dsp.keyframes import key_frames
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, SPECIAL, Frame, LineScan, Run
@@ -173,15 +173,18 @@ class ProgressDetector:
     def _is_pure_progress(self, port: int, bursts: list[Run]) -> bool:
         if not bursts:  # a tone so weak that only its gaps and edges were seen for what they are
             return False
-        net = self.scan.networks[port]
         alone = len(bursts) < 2
         if alone and bursts[-1].ms < UNPREPARED_MS and not self._out_of_quiet(port, bursts[-1]):
             return False
         least = PURE if alone else PURE_IN_RHYTHM
-        return all(
-            self.scan.purity(port, run, net.lines[self.scan.best_signature(port, run)]) > least
-            for run in bursts[-2:]
-        )
+        return all(self._purity(port, run) > least for run in bursts[-2:])
+
+    def _purity(self, port: int, run: Run) -> float:
+        """Purity as the tone that suits best, of those whose frequencies cannot be told apart by shares."""
+        lines = self.scan.networks[port].lines
+        shares = self.scan.shares(port, run)
+        near = np.flatnonzero(shares >= shares.max() - SHARE_NEAR)
+        return max(self.scan.purity(port, run, lines[signature]) for signature in near)
 
     def short_dial_tones(self, port: int, keyed: bool = False) -> list[Run]:
         """The burst that has just ended on a port, if by itself it can only be dial tone.
