@@ -19,7 +19,7 @@ from dsp.cadence import Heard, error, hear, turn_short
 from dsp.keyframes import key_frames
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, SPECIAL, Frame, LineScan, Run
-from dsp.noise import noise
+from dsp.noise import noise, words
 
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
 LEAST_DIAL_MS = 500.0
@@ -427,6 +427,8 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
             stop -= 1
             label[stop] = "silence"
     _drop_slivers(label)
+    voice = label == "voice"
+    label[voice & ~words(x[0], voice)] = "silence"
     edges = _edges(label)
     return [
         {
