@@ -327,3 +327,9 @@ def turn_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:
     for a, b in pairwise(edges):
         if b - a < frames and on[a] == what:
             on[a:b] = not what
+
+
+def stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First frame of each stretch that is on, and the one after its last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]])))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

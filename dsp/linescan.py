@@ -95,7 +95,7 @@ def beat(lines_hz: tuple[float, ...]) -> Beat:
 
 
 BEAT_HALF = 10
-"""Frames of half a short burst: 401 and 449 Hz beat with nearly one frame, and so slowly as seen from frame to frame."""
+"""Frames of half a short burst: 401 and 449 Hz beat once in nearly a frame, which looks like a slow swell."""
 BEAT_MARGIN = 1.5
 """The phases and strengths of a real tone are none of those tried here."""
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from dsp.cadence import turn_short
+from dsp.cadence import stretches, turn_short
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
 
 FRAME = 160
@@ -111,7 +111,7 @@ def network_tones(samples: NDArray[np.floating]) -> NetworkTones:
     inside &= lines.mean_hz < MEAN_HZ
     on = inside & (lines.two_share > SHARE) & (lines.level_dbm0 > LEAST_DBM0)
     turn_short(on, 2, False)
-    found = [burst for a, b in _stretches(on) for burst in _trim(lines, a, b)]
+    found = [burst for a, b in stretches(on) for burst in _trim(lines, a, b)]
     long = [b for b in found if b.stop - b.first >= LONG_FRAMES and _stands_still(x, b)]
     short = [b for b in found if b not in long and b.stop - b.first < 2 * LONG_FRAMES and _is_alone(x, b)]
     sure = long + [burst for burst in short if _is_repeated(burst, short)]
@@ -144,11 +144,6 @@ def _lines(x: Floats) -> _Lines:
     level = 10 * np.log10(np.maximum(two * scale, 1e-10))
     mean_hz = moments / np.maximum(two, 1e-9)
     return _Lines(two / total, powers[0] / total, tops[0], tops[1], mean_hz, level)
-
-
-def _stretches(on: Bools) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]])))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _trim(lines: _Lines, first: int, stop: int) -> list[Burst]:
@@ -225,7 +220,7 @@ def _sit(lines: _Lines) -> int | None:
     runs: Sequence[list[tuple[int, int]]] = [
         [
             (a, b)
-            for a, b in _stretches(clear & (np.abs(lines.top_hz - hz) < SIT_OFF_HZ))
+            for a, b in stretches(clear & (np.abs(lines.top_hz - hz) < SIT_OFF_HZ))
             if SIT_FRAMES[0] <= b - a <= SIT_FRAMES[1]
         ]
         for hz in SIT_HZ

@@ -19,7 +19,7 @@ from dsp.cadence import SHARE_NEAR, Heard, error, hear, turn_short
 from dsp.keyframes import key_frames
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, SPECIAL, Frame, LineScan, Run
-from dsp.noise import noise
+from dsp.noise import noise, words
 
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
 LEAST_DIAL_MS = 500.0
@@ -274,7 +274,8 @@ class ProgressDetector:
         return all(heard.burst_fits(old, run, cut=run is bursts[-1]) for run in bursts)
 
     def _choose(self, heard: Heard, found: dict[str, float], tail: list[Run]) -> str | None:
-        names = list(found)
+        # A call waiting tone is heard beside a call: what may be another tone, is that.
+        names = [name for name in found if name != "call_waiting" or len(found) == 1]
         if not names or (len(tail) == 1 and tail[0].ms < LEAST_DIAL_MS) or heard.quality(tail) > 1.0:
             return None
         if len(tail) < LEAST_RUNS.get(names[0], 1):
@@ -300,20 +301,35 @@ class ProgressDetector:
 
     def _end_of(self, port: int, name: str, runs: list[Run]) -> tuple[int, int]:
         """Frame at which the last burst of a tone that no longer fits ended, and that of its gap's end."""
-        tone = self.scan.networks[port].table.get(name)
-        longest_ms = max(tone.cadence_ms[1::2], default=0) if tone else 0
+        net = self.scan.networks[port]
+        gaps_ms = [max(cadence_ms[1::2], default=0) for known, cadence_ms, *_ in net.forms if known == name]
+        longest_ms, last_ms = max(gaps_ms, default=0), 0.0
         oldest = max(self._state[port].start, self.scan.number - HISTORY + 2)
         sounded = None
+        whole: Run | None = None
         for run in runs:
             if run.kind == OFF or run.start < oldest:
                 continue
-            if sounded is not None and error((run.start - sounded) * FRAME_MS, longest_ms, True) > 1.0:
+            gap_ms = 0.0 if sounded is None else (run.start - sounded) * FRAME_MS
+            if error(gap_ms, longest_ms, True) > 1.0:
                 break
             if not longest_ms or self._fits_one_burst(port, name, run):
-                sounded = run.start + run.frames
+                sounded, last_ms = run.start + run.frames, max(last_ms, gap_ms)
+                whole = run
+            elif whole is not None and self._is_rest(port, name, whole, run):
+                return run.start + run.frames, run.start + run.frames
         if sounded is None:
             return runs[-1].start, runs[-1].start
-        return sounded, sounded + round(longest_ms / FRAME_MS)
+        # The gap of the form that was heard; where it was not heard, of the usual one.
+        gap_ms = min(gaps_ms, key=lambda ms: abs(ms - last_ms)) if last_ms else next(iter(gaps_ms), 0)
+        return sounded, sounded + round(gap_ms / FRAME_MS)
+
+    def _is_rest(self, port: int, name: str, whole: Run, run: Run) -> bool:
+        """Whether a burst is the last of a tone, cut short: the same sound as a `whole` one before it."""
+        if run.kind != 1 or not self.scan.is_clear(port, run):
+            return False
+        heard = hear(self.scan, port, run)
+        return heard.burst_fits(name, run, cut=True) and heard.quality([whole, run]) <= 1.0
 
     def _fits_one_burst(self, port: int, name: str, run: Run) -> bool:
         """Whether a burst alone may belong to a tone of that name."""
@@ -339,6 +355,8 @@ VOICE_GAP = 12
 """Frames: what is shorter than 60 ms is no voice, a pause under 240 ms ends none."""
 SILENCE_SHORTEST = 5
 """Frames: less quiet than 100 ms between a tone and a voice is nothing that anybody hears."""
+REST_FRAMES = 8
+"""Up to 120 ms of sound (140 ms as seen) between a tone and silence is the rest of a burst, or a click."""
 EDGE_FRAMES = 2
 HALF_EMPTY_DB = 3.0
 
@@ -386,9 +404,9 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     ]
     events = [event for event in events if not any(_is_first_ring(event, run) for run in dials)]
     events += detector.finish(0, frame)
-    voice = _voice(np.array(levels)) & ~noise(x[0], np.array(levels))
-    turn_short(voice, VOICE_SHORTEST, True)
-    label = np.where(voice, "voice", "silence").astype("<U16")
+    loud = _loud(np.array(levels)) & ~noise(x[0], np.array(levels))
+    turn_short(loud, VOICE_SHORTEST, True)
+    label = np.full(len(loud), "", "<U16")
     begun: ToneEvent | None = None
     for event in events:
         if event.phase == "start":
@@ -397,11 +415,15 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
         if begun is not None and event.end_samples is not None and event.sounded_samples is not None:
             first, end = begun.start_samples // HOP, -(-event.end_samples // HOP)
             sounded = event.sounded_samples // HOP + EDGE_FRAMES
-            speaking = np.flatnonzero(voice[sounded:end])
+            speaking = np.flatnonzero(loud[sounded:end])
             label[first : sounded + int(speaking[0]) if len(speaking) else end] = begun.tone
             if _opens(opening, begun.tone, first, detector):
                 label[:first] = begun.tone
             begun = None
+    voice = loud & (label == "")
+    turn_short(voice, VOICE_GAP, False)
+    silent = label == ""
+    label[silent] = np.where(voice[silent], "voice", "silence")
     for run in dials:
         tone = slice(run.start, run.start + run.frames)
         if set(label[tone]) <= {"voice", "silence"}:
@@ -413,6 +435,8 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
             stop -= 1
             label[stop] = "silence"
     _drop_slivers(label)
+    voice = label == "voice"
+    label[voice & ~words(x[0], voice)] = "silence"
     edges = _edges(label)
     return [
         {
@@ -455,7 +479,8 @@ def _drop_slivers(label: NDArray[np.str_]) -> None:
         for a, b in pairwise(edges):
             before = str(label[a - 1]) if a else ""
             after = str(label[b]) if b < len(label) else ""
-            if label[a] != name or b - a >= shortest or not (before or after):
+            rest = name == "voice" and before not in ("", "silence") and after in ("", "silence")
+            if label[a] != name or b - a >= (REST_FRAMES if rest else shortest) or not (before or after):
                 continue
             if name == "voice":
                 label[a:b] = "silence" if "silence" in (before, after) else after or before
@@ -463,11 +488,8 @@ def _drop_slivers(label: NDArray[np.str_]) -> None:
                 label[a:b] = "voice"
 
 
-def _voice(levels_dbm0: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _loud(levels_dbm0: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Frames in which there is sound above the recording's own noise."""
     floor = float(np.percentile(levels_dbm0, 5))
     least = min(max(floor + VOICE_ABOVE_FLOOR_DB, VOICE_LEAST_DBM0), -30.0)
-    voice = levels_dbm0 > least
-    turn_short(voice, VOICE_SHORTEST, True)
-    turn_short(voice, VOICE_GAP, False)
-    return voice
+    return levels_dbm0 > least

@@ -55,3 +55,49 @@ def test_speech_and_music_stay_what_they_were():
 
 def test_a_steady_tone_of_no_network_is_not_called_noise():
     assert voice_s(S.tone((1000,), (), 4, -20)) > 3.5
+
+
+@pytest.mark.parametrize("duration_s", [0.1, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("level_dbm0", [-45, -38, -30, -20])
+@pytest.mark.parametrize("fall", [0, 1, 2])
+def test_a_short_noise_is_silence(duration_s, level_dbm0, fall):
+    hiss = coloured(duration_s, level_dbm0, fall)
+    x = S.a_law(np.concatenate([S.silence(1), hiss, S.silence(1)]) + S.white(2 + duration_s, -64))
+    assert parts(x) == [("silence", 0.0, pytest.approx(2 + duration_s))]
+
+
+@pytest.mark.parametrize("mains_hz", [50, 60])
+@pytest.mark.parametrize("harmonics", [(1,), (1, 3, 5, 7), (1, 2, 3, 4, 5), (2, 4, 6), (3,)])
+@pytest.mark.parametrize("level_dbm0", [-45, -30])
+def test_hum_is_silence(mains_hz, harmonics, level_dbm0):
+    lines = [S.tone((1.002 * mains_hz * k,), (), 3, -20 - 3 * k, seed=k) for k in harmonics]
+    hum = S.at_level(np.sum(lines, axis=0), level_dbm0)
+    x = S.a_law(np.concatenate([S.silence(1), hum, S.silence(1)]) + S.white(5, -64))
+    assert parts(x) == [("silence", 0.0, 5.0)]
+
+
+def test_clicks_are_silence():
+    rng = np.random.default_rng(4)
+    x = S.white(8, -62)
+    for at in range(2000, 62000, 1700):
+        at += int(rng.integers(1500))
+        length = int(rng.integers(2, 80))
+        x[at : at + length] += rng.uniform(500, 15000) * np.exp(-np.arange(length) / (length / 3))
+    assert parts(S.a_law(x)) == [("silence", 0.0, 8.0)]
+
+
+def test_half_a_second_of_noise_beside_a_word_is_no_part_of_it():
+    said = recordings(SPEECH, True)[3]
+    said = S.at_level(said[np.flatnonzero(np.abs(said) > 500)[0] :][:8000], -20)
+    x = np.concatenate([S.silence(1), coloured(0.6, -32, 0), said, S.silence(1)]) + S.white(3.6, -64)
+    start_s = next(start for tone, start, _ in parts(S.a_law(x)) if tone == "voice")
+    assert start_s == pytest.approx(1.6, abs=0.25)
+
+
+@pytest.mark.parametrize("duration_s", [0.1, 0.5])
+@pytest.mark.parametrize("hz", [330, 420, 1000, 2600])
+def test_a_short_tone_of_no_network_is_not_called_noise(duration_s, hz):
+    x = np.concatenate([S.silence(1), S.tone((hz,), (), duration_s, -25), S.silence(1)])
+    assert voice_s(S.a_law(x + S.white(len(x) / 8000 + 1, -60)[: len(x)])) == pytest.approx(
+        duration_s, abs=0.1
+    )

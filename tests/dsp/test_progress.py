@@ -301,3 +301,52 @@ def test_a_tone_that_is_on_at_the_end_of_a_recording_lasts_to_its_end():
             "start_s": pytest.approx(1.0, abs=0.05),
             "end_s": pytest.approx(len(x) / 8000, abs=0.001),
         }
+
+
+@pytest.mark.parametrize("rest_s", [0.02, 0.06, 0.11, 0.16])
+@pytest.mark.parametrize(
+    ("country", "name"),
+    [("CN", "busy"), ("RU", "busy"), ("US", "busy"), ("GB", "busy"), ("GB", "ringback")],
+)
+def test_the_last_burst_of_a_tone_that_was_cut_is_no_voice(country, name, rest_s):
+    tone = tone_table(country)[name]
+    sounds_s = (2 if name == "ringback" else 5) * sum(tone.cadence_ms) / 1000 + rest_s
+    x = np.concatenate([S.silence(2), national(country, name, sounds_s, -18), S.silence(1)])
+    found = segments(x + S.white(len(x) / 8000 + 1, -60, 5)[: len(x)], country)
+    assert [part["tone"] for part in found] == ["silence", name, "silence"]
+    least_s = 2 + sounds_s - (rest_s if rest_s < 0.15 else 0)  # so little may be left out
+    assert least_s - 0.05 <= found[1]["end_s"] <= 2 + sounds_s + 0.05
+
+
+@pytest.mark.parametrize("rest", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize(("country", "name"), [("CN", "busy"), ("US", "ringback")])
+def test_who_speaks_into_a_tone_is_a_voice_from_the_first_word(country, name, rest):
+    """After a whole burst, and where the burst is cut by the answer."""
+    on_ms, off_ms = tone_table(country)[name].cadence_ms[:2]
+    sounds_s = ((on_ms + off_ms) * 5 + on_ms * (rest or 1)) / 1000
+    said = recordings(SPEECH, True)[3]
+    said = S.at_level(said[np.flatnonzero(np.abs(said) > 500)[0] :][:12000], -22)
+    x = np.concatenate([S.silence(1), national(country, name, sounds_s), said, S.silence(1)])
+    found = segments(x + S.white(len(x) / 8000 + 1, -60, 6)[: len(x)], country)
+    assert [part["tone"] for part in found[:3]] == ["silence", name, "voice"]
+    assert found[2]["start_s"] == pytest.approx(1 + sounds_s, abs=0.15)
+
+
+FORMS = [
+    (country, form.frequencies_hz, form.cadence_ms, max(step.modulation_hz for step in form.steps))
+    for country in ("BG", "IN", "JP", "NG", "RO", "RU", "SE", "SG", "ZA")
+    for form in tone_table(country).variants["ringback"]
+]
+
+
+@pytest.mark.parametrize(("country", "frequencies_hz", "cadence_ms", "modulation_hz"), FORMS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_form_of_a_ringback_is_one_whatever_the_phases_of_its_frequencies(
+    country, frequencies_hz, cadence_ms, modulation_hz, seed
+):
+    lasts_s = 4 * sum(cadence_ms) / 1000
+    x = S.tone(frequencies_hz, cadence_ms, lasts_s, -18, modulation_hz=modulation_hz, seed=seed)
+    x = np.concatenate([S.silence(1), x])
+    found = segments(x + S.white(len(x) / 8000 + 1, -62, seed)[: len(x)], country)
+    assert [part["tone"] for part in found] == ["silence", "ringback"]
+    assert found[1]["end_s"] == pytest.approx(len(x) / 8000, abs=0.05)
