@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from image.build.steps import in_use
 from tests.image.conftest import REPOSITORY, Built, built_image
 from tests.image.livebox import PYTHON, Box
 from tests.image.sticks import make_stick
@@ -167,8 +168,13 @@ def sizes(built: Built) -> None:
 
 
 def main() -> None:
-    """All of it."""
-    built = built_image()
+    """All of it; no build replaces the image meanwhile."""
+    with in_use():
+        measure(built_image())
+
+
+def measure(built: Built) -> None:
+    """Sizes, starts, memory, an update."""
     out = built.image.parent
     print(f"Zongji {built.version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     row("update bundle", (out / f"zongji-{built.version}.raucb").stat().st_size / 1e6, "MB", BUNDLE_MB)
