@@ -172,8 +172,8 @@ class Job:
         self._leave()
 
     def _written(self, version: str, slot: str) -> None:
-        history.expect(self.places, version, self.here.version, slot, written=True)
         fault.forget(self.places)
+        history.expect(self.places, version, self.here.version, slot, written=True)
         history.note(self.places, "installed", version, before=self.here.version, source=self.source["kind"])
 
     def _leave(self) -> None:

@@ -915,6 +915,24 @@ def test_a_power_cut_while_it_is_written_is_told_with_file_and_version(
     assert outcomes(places) == ["failed"] and kept(reboot(places, box)["update"]) == kept(told)
 
 
+def test_what_had_begun_to_be_written_is_judged_once_and_not_before_the_boot_state_is_known(
+    places, programs, box, bring, monkeypatch
+):
+    def cut(*_):
+        raise PowerCut
+
+    monkeypatch.setattr(Job, "_install", cut)
+    with pytest.raises(PowerCut):
+        install(places, box, bring())
+    (places.run / "installed-in-this-boot").unlink()
+    (places.run / "update.json").unlink()
+    updates = Updates(places, box.ways)
+    updates.start()
+    assert updates.summary()["update"] == {"state": "idle"} and outcomes(places) == []
+    history.settle(places, "A", True, True, box.spoilt)
+    assert updates.summary()["update"]["problem"]["code"] == "interrupted" and outcomes(places) == ["failed"]
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"{torn", b"[]", b"{}", b'{"state": "failed", "problem": 5}', b"\xff"]
 )
