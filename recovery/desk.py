@@ -122,8 +122,12 @@ class Desk:
                 return runner.plan(self.box, choice.action, with_answers(choice, answers))
             finally:
                 self._disk.release()
+        except Refused:
+            raise
         except OSError as error:
             raise Refused("failed", str(error)) from error
+        except Exception as error:  # a program that does not end, a defect: whoever asked is told
+            raise Refused("failed", f"{type(error).__name__}: {error}") from error
         finally:
             self._plans.release()
 

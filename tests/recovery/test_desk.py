@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import string
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -890,6 +891,24 @@ def test_an_action_that_dies_leaves_a_named_error_and_a_page_that_works(
     assert not desk.busy and desk.result["code"] == "failed"
     text = browser("GET", "/?lang=en", cookie=cookie)[1]
     assert f"{defect.__name__}: of this kind" in text and "Reinstall" in text
+    assert browser("POST", *target, cookie)[0] == 303
+    ended()
+    assert desk.result["ok"]
+
+
+def test_a_plan_that_dies_is_named_on_page_and_menu(browser, desk, monkeypatch):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    target = hidden(browser("POST", "/plan?lang=zh", {"what": "restart"}, cookie)[1])
+
+    def die(*_):
+        raise subprocess.TimeoutExpired("rauc", 300)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "plan", die)
+        for path, fields in (("/plan?lang=zh", {"what": "restart"}), target):
+            text = browser("POST", path, fields, cookie)[1]
+            assert PROBLEMS["failed"]["zh"] in text and "TimeoutExpired" in text and "重装系统" in text
+        assert "Not done: TimeoutExpired" in talk(desk, number_of("restart"), "yes")
     assert browser("POST", *target, cookie)[0] == 303
     ended()
     assert desk.result["ok"]
