@@ -65,10 +65,10 @@ def test_a_build_that_fails_tells_its_steps_and_does_not_count(repository, capsy
 class Waiting:
     """Somebody on a thread who takes one of the folder's locks; `said` is set once they wait."""
 
-    def __init__(self, monkeypatch, lock, order):
+    def __init__(self, monkeypatch, lock, order, name="second"):
         self.said, self.text = threading.Event(), ""
         monkeypatch.setattr(steps, "print", self._say, raising=False)
-        self._lock, self._order = lock, order
+        self._lock, self._order, self._name = lock, order, name
         self.thread = threading.Thread(target=self._take, daemon=True)
         self.thread.start()
 
@@ -78,7 +78,7 @@ class Waiting:
 
     def _take(self):
         with self._lock():
-            self._order.append("second")
+            self._order.append(self._name)
 
     def waits(self):
         assert self.said.wait(60), "it says that it waits"
@@ -119,9 +119,9 @@ def test_tests_go_on_together_and_make_their_variants_while_a_build_waits_for_th
     with steps.in_use(), steps.in_use():
         build = Waiting(monkeypatch, steps.alone, order)
         build.waits()
-        with steps.in_use(), steps.beside_users():
-            order.append("variant")
-    assert build.ended() and order == ["variant", "second"]
+        assert Waiting(monkeypatch, steps.in_use, order, "test").ended()
+        assert Waiting(monkeypatch, steps.beside_users, order, "variant").ended()
+    assert build.ended() and order == ["test", "variant", "second"]
 
 
 def test_a_lock_that_is_removed_while_somebody_waits_is_taken_anew(folder, monkeypatch):
