@@ -69,4 +69,7 @@ lock:            ## renew the lock files from pyproject.toml (needs uv)
 	@uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 --extra dev --extra bench pyproject.toml requirements-build.in -o requirements-bench.lock
 
 clean:           ## remove what was built (not your data in var/)
-	@rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built appliance/store/built *.egg-info
+	@alone=; [ ! -e build/image/lock ] || alone='flock --nonblock --conflict-exit-code 75 build/image/lock'; \
+	$$alone rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built appliance/store/built *.egg-info; \
+	status=$$?; [ $$status != 75 ] || echo "build/image is in use by a build or by tests in machines: nothing was removed" >&2; \
+	exit $$status

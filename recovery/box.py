@@ -56,7 +56,8 @@ class Box:
 
     system: squashfs that is reinstalled from (a partition of the disk or of the stick). stick: where the
     stick's own files are, None without one. fresh: the box has never been started, its data
-    partition is still empty. run: runs a program, returns (exit status, text).
+    partition is still empty. plugged: tells the stick that is in from one that was in before.
+    run: runs a program, returns (exit status, text).
     """
 
     disk: Disk | None
@@ -70,6 +71,7 @@ class Box:
     cause: str = ""
     run: Callable[..., tuple[int, str]] = field(default=lambda *command, **more: run(*command, **more))
     fresh: bool = False
+    plugged: int = 0
 
     @property
     def home(self) -> Path:

@@ -12,7 +12,7 @@ from recovery import headless, runner
 from recovery.box import Box
 from recovery.choices import Choice, with_answers
 from recovery.plan import Plan
-from recovery.refused import Refused
+from recovery.refused import Changed, Refused
 
 BUSY = "something else is being done; wait until it has ended"
 CODE_DIGITS = 6
@@ -122,8 +122,12 @@ class Desk:
                 return runner.plan(self.box, choice.action, with_answers(choice, answers))
             finally:
                 self._disk.release()
+        except Refused:
+            raise
         except OSError as error:
             raise Refused("failed", str(error)) from error
+        except Exception as error:  # a program that does not end, a defect: whoever asked is told
+            raise Refused("failed", f"{type(error).__name__}: {error}") from error
         finally:
             self._plans.release()
 
@@ -131,26 +135,45 @@ class Desk:
         if self.busy:
             raise Refused("busy", BUSY)
 
-    def do(self, choice: Choice, answers: dict[str, str], source: str) -> dict[str, Any]:
-        """Do it; the result. Raises Refused when something else is being done, or the serial number that a
-        reset asks for is not this box's."""
-        return self.begin(choice, answers, source)()
+    def do(self, choice: Choice, answers: dict[str, str], agreed: str, source: str) -> dict[str, Any]:
+        """Do it; the result. agreed: mark of the plan that was shown. Raises Changed when it would be another
+        one now; Refused when something else is being done, or the serial number that a reset asks for is not
+        this box's."""
+        before = self._ready(choice, answers, agreed)
+        return self._done(choice, answers, agreed, source, before)
 
-    def begin(self, choice: Choice, answers: dict[str, str], source: str) -> Callable[[], Result]:
-        """From now on nothing else is done; what this returns does it and has to be called. Raises Refused
-        as `do` does."""
+    def start(self, choice: Choice, answers: dict[str, str], agreed: str, source: str) -> None:
+        """The same, on a thread of its own. Raises as `do` does, and Refused where no thread is to be had."""
+        before = self._ready(choice, answers, agreed)
+        work = threading.Thread(
+            target=self._done, args=(choice, answers, agreed, source, before), name="action", daemon=True
+        )
+        try:
+            work.start()
+        except (RuntimeError, MemoryError) as error:
+            self._end(*before)
+            raise Refused(
+                "not_begun", f"nothing was begun ({error}): try again, or restart the box"
+            ) from error
+
+    def _ready(self, choice: Choice, answers: dict[str, str], agreed: str) -> Told:
+        """From now on nothing else is done; what was told before."""
+        made = self.plan(choice, answers)
         self.check_name(choice, answers)
-        before = self._claim()
+        if made.mark != agreed:
+            raise Changed(made)
+        return self._claim()
 
+    def _done(
+        self, choice: Choice, answers: dict[str, str], agreed: str, source: str, before: Told
+    ) -> dict[str, Any]:
         def work() -> Result:
-            return runner.run(self.box, choice.action, with_answers(choice, answers), self.tell, source)
+            options = with_answers(choice, answers)
+            return runner.run(self.box, choice.action, options, self.tell, source, agreed)
 
-        def done() -> Result:
-            result = self._carry_out(work, choice.action, source, before)
-            assert result is not None
-            return result
-
-        return done
+        result = self._carry_out(work, choice.action, source, before)
+        assert result is not None
+        return result
 
     def check_name(self, choice: Choice, answers: dict[str, str]) -> None:
         """Was this box's serial number typed, where the choice asks for it? Yes, where it has none. Raises
@@ -204,9 +227,28 @@ class Desk:
         try:
             with self._disk:
                 found = work()
-        except Exception as problem:  # a defect in one action must not take the others away
-            found = runner.refused(self.box, name, problem, source)
+        except BaseException as problem:  # a defect in one action must not take the others away
+            found = self._refused(name, problem, source)
+            if not isinstance(problem, Exception):
+                raise
         finally:
-            self.result, self.told = (found, self.told) if found is not None else before
-            self.step = None
+            self._end(*((found, self.told) if found is not None else before))
         return found
+
+    def _refused(self, name: str, problem: BaseException, source: str) -> Result:
+        try:
+            return runner.refused(self.box, name, problem, source)
+        except Exception as another:  # box or stick cannot even be asked
+            text = f"{type(problem).__name__}: {problem}; then {type(another).__name__}: {another}"
+            return {
+                "action": name,
+                "ok": False,
+                "code": "failed",
+                "text": text,
+                "serial": "",
+                "source": source,
+            }
+
+    def _end(self, result: Result | None, told: str) -> None:
+        """Nothing is being done any more."""
+        self.result, self.told, self.step = result, told, None

@@ -12,6 +12,7 @@ from recovery.box import Box, Disk
 SYS = Path("/sys/block")
 COMMAND_LINE = Path("/proc/cmdline")
 STICKS = Path("/run/zongji/usb")
+NOTES = Path("/run/zongji/sticks")
 SKIPPED = re.compile(r"loop|ram|zram|sr|fd|dm-|md")
 VPD_HEADER_BYTES = 4
 """Before the serial number in the page of a SCSI or SATA disk that has it (SPC-4, 7.8.15)."""
@@ -72,6 +73,14 @@ def stick_folder(sticks: Path = STICKS, mounted: Callable[[Path], bool] = Path.i
     return next(iter(ours or found), None)
 
 
+def plugged(stick: Path | None, notes: Path = NOTES) -> int:
+    """When the stick was noted, in ns: `image.box.stick` does so each time one is plugged in. 0: no stick."""
+    try:
+        return (notes / f"{_device(stick)}.json").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def find() -> Box:
     """The box as it is now; mounts what is not mounted yet. A partition that cannot be mounted is None."""
     everything = disks()
@@ -96,13 +105,19 @@ def find() -> Box:
         from_stick,
         cause(),
         fresh=fresh,
+        plugged=plugged(stick),
     )
 
 
 def _holds(disk: Disk, stick: Path | None, sys_block: Path = SYS) -> bool:
-    """Is this the disk of the stick? The folder's name ends with its device."""
-    device = stick.name.rpartition("-")[2] if stick else ""
+    """Is this the disk of the stick?"""
+    device = _device(stick)
     return device != "" and (device == disk.path.name or (sys_block / disk.path.name / device).is_dir())
+
+
+def _device(stick: Path | None) -> str:
+    """The folder's name ends with it."""
+    return stick.name.rpartition("-")[2] if stick else ""
 
 
 def _fresh(disk: Disk) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 from recovery.choices import CHOICES, Choice
-from recovery.desk import Desk
-from recovery.refused import Refused
+from recovery.desk import Desk, Result
+from recovery.refused import Changed, Refused
 from recovery.words import ACTIONS, LANGUAGES, problem, say, step_name
 
 
@@ -98,14 +98,9 @@ class Menu:
     def _choose(self, choice: Choice) -> None:
         answers = {ask: self._ask(say(ask, self.language)) for ask in choice.asks}
         try:
-            what = self._desk.plan(choice, answers)
-            self._say(f"\n  {say('will', self.language)}: {what.say(self.language)}")
-            if choice.serial:
-                asks = "type_serial" if self._desk.box.serial else "type_yes"
-                answers["serial"] = self._ask(say(asks, self.language))
-            elif self._ask(say("sure", self.language)).lower() != "yes":
+            result = self._agree(choice, answers)
+            if result is None:
                 return
-            result = self._desk.do(choice, answers, "menu")
         except Refused as refused:
             result = {"ok": False, "code": refused.code, "text": refused.text}
         if result["ok"]:
@@ -113,6 +108,23 @@ class Menu:
         else:
             why = problem(result["code"], result["text"], self.language)
             self._say(f"  {say('not_done', self.language)}: {why}")
+
+    def _agree(self, choice: Choice, answers: dict[str, str]) -> Result | None:
+        """Show the plan, ask, do it; again when it is another one meanwhile. None: nobody wants it. Raises
+        Refused."""
+        what = self._desk.plan(choice, answers)
+        while True:
+            self._say(f"\n  {say('will', self.language)}: {what.say(self.language)}")
+            if choice.serial:
+                asks = "type_serial" if self._desk.box.serial else "type_yes"
+                answers["serial"] = self._ask(say(asks, self.language))
+            elif self._ask(say("sure", self.language)).lower() != "yes":
+                return None
+            try:
+                return self._desk.do(choice, answers, what.mark, "menu")
+            except Changed as changed:
+                what = changed.plan
+                self._say(f"\n  {say('changed', self.language)}")
 
     def _ask(self, question: str) -> str:
         self._say(f"  {question}: ", end="")

@@ -8,13 +8,13 @@ import json
 import secrets
 import socket
 import ssl
-import threading
 from urllib.parse import parse_qs
 
 from image.box.places import Places
 from recovery.choices import CHOICES, Choice
 from recovery.desk import Desk
-from recovery.refused import Refused
+from recovery.plan import Plan
+from recovery.refused import Changed, Refused
 from recovery.words import ACTIONS, LANGUAGES, problem, say, step_name
 
 MAX_BYTES = 8192
@@ -56,7 +56,7 @@ class Page:
         )
         serial = html.escape(self._desk.box.serial) or word(self._desk.box.nameless)
         body = f"<h1>{word('title')}</h1><p>{word('serial')}: <b>{serial}</b>{other}</p>"
-        body += f'<p class="bad" role="alert">{html.escape(note)}</p>' if note else ""
+        body += _alert(note)
         if not self.known(token):
             body += (
                 f'<form method="post" action="/enter?lang={language}"><label>{word("enter_code")}'
@@ -119,12 +119,18 @@ class Page:
             self._desk.check_name(choice, fields)
         except Refused as refused:
             return self.show(token, language, problem(refused.code, refused.text, language))
+        return self._asked(choice, fields, plan, language)
+
+    def _asked(
+        self, choice: Choice, fields: dict[str, str], plan: Plan, language: str, note: str = ""
+    ) -> str:
         kept = {"what": choice.key} | {key: fields[key] for key in (*choice.asks, "serial") if key in fields}
+        kept["plan"] = plan.mark
         hidden = "".join(
             f'<input type="hidden" name="{key}" value="{html.escape(value)}">' for key, value in kept.items()
         )
         return self._whole(
-            f"<h1>{html.escape(ACTIONS[choice.key][language])}</h1>"
+            f"<h1>{html.escape(ACTIONS[choice.key][language])}</h1>{_alert(note)}"
             f"<p>{html.escape(say('will', language))}: <b>{html.escape(plan.say(language))}</b></p>"
             f'<form method="post" action="/do?lang={language}">{hidden}'
             f"<button>{html.escape(say('do', language))}</button></form>"
@@ -133,20 +139,26 @@ class Page:
         )
 
     def do(self, token: str, fields: dict[str, str], language: str) -> str:
-        """Begin what was shown; "" or why not."""
+        """Begin what was shown; "", or the page that says why not: with what it would be now, where that is
+        something else."""
         choice = self._chosen(token, fields)
         if choice is None:
-            return say("enter_code", language)
+            return self.show(token, language, say("enter_code", language))
         try:
-            work = self._desk.begin(choice, fields, "page")
+            self._desk.start(choice, fields, fields.get("plan", ""), "page")
+        except Changed as changed:
+            return self._asked(choice, fields, changed.plan, language, say("changed", language))
         except Refused as refused:
-            return problem(refused.code, refused.text, language)
-        threading.Thread(target=work, name="action", daemon=True).start()
+            return self.show(token, language, problem(refused.code, refused.text, language))
         return ""
 
     def _chosen(self, token: str, fields: dict[str, str]) -> Choice | None:
         """What a form is about; None also for a browser that has not given the code."""
         return next((one for one in CHOICES if self.known(token) and one.key == fields.get("what")), None)
+
+
+def _alert(note: str) -> str:
+    return f'<p class="bad" role="alert">{html.escape(note)}</p>' if note else ""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -180,7 +192,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         form = parse_qs(self.rfile.read(length).decode("utf-8", "replace"))
         fields = {key: values[0] for key, values in form.items()}
-        language, token, note = self._language(), self._token(), ""
+        language, token, note, text = self._language(), self._token(), "", ""
         if self.path.startswith("/enter"):
             token = self.page.enter(fields.get("code", ""))
             wait = self.desk.locked_s()
@@ -191,12 +203,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 + (f" ({say('locked', language)} {wait:.0f} s)" if wait else "")
             )
         elif self.path.startswith("/plan"):
-            self._send(200, self.page.plan(token, fields, language))
-            return
+            text = self.page.plan(token, fields, language)
         elif self.path.startswith("/do"):
-            note = self.page.do(token, fields, language)
+            text = self.page.do(token, fields, language)
         if note:
-            self._send(200, self.page.show(token, language, note))
+            text = self.page.show(token, language, note)
+        if text:
+            self._send(200, text)
             return
         self.send_response(303)
         self.send_header("Location", f"/?lang={language}")
@@ -219,7 +232,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return "zh" if self.headers.get("Accept-Language", "").lower().startswith("zh") else "en"
 
     def _send(self, status: int, text: str, kind: str = "text/html; charset=utf-8") -> None:
-        data = text.encode()
+        data = text.encode("utf-8", "replace")  # names of a stick may be no text
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))

@@ -9,12 +9,14 @@ Every step may be done twice. What `plan` refuses has changed nothing.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import os
 import pkgutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from image.box import bootstate, files
 from recovery import actions
 from recovery.box import Box, Tell, write_result
 from recovery.plan import Plan
-from recovery.refused import Refused
+from recovery.refused import Changed, Refused
 
 WANTS_STICK = ("no_stick", "no_backup", "no_bundle")
 """Refusals that a stick may mend; at the start it is found only after a few seconds."""
@@ -57,14 +59,25 @@ def action(name: str) -> Action:
 
 
 def plan(box: Box, name: str, options: Options) -> Plan:
-    """What the action would do. Raises Refused."""
-    return action(name).plan(box, options)
+    """What the action would do, with its mark: the same only for the same action and options, on the same box
+    and disk, with the same contents. Raises Refused, OSError."""
+    made = action(name).plan(box, options)
+    disk = box.disk and (box.disk.path, box.disk.serial, box.disk.model, box.disk.size)
+    told = json.dumps(
+        (name, options, made.key, made.values, made.of, box.serial, disk), sort_keys=True, default=str
+    )
+    return replace(made, mark=hashlib.sha256(told.encode()).hexdigest())
 
 
-def run(box: Box, name: str, options: Options, tell: Tell, source: str = "menu") -> dict[str, Any]:
-    """Plan, note the order, carry it out; the result. Raises Refused, OSError."""
+def run(
+    box: Box, name: str, options: Options, tell: Tell, source: str = "menu", agreed: str | None = None
+) -> dict[str, Any]:
+    """Plan, note the order, carry it out; the result. agreed: mark of the plan that it has to be; None where
+    nobody was asked. Raises Refused, Changed too, and OSError."""
     chosen = action(name)
-    chosen.plan(box, options)
+    made = plan(box, name, options)
+    if agreed not in (None, made.mark):
+        raise Changed(made)
     if chosen.needs_box and chosen.steps:
         order = {"action": name, "options": options, "step": 0, "serial": box.serial, "source": source}
         # In this sequence: with RECOVERY=1 first, a cut in between would bring an old order to life.
@@ -153,7 +166,7 @@ def _finished(box: Box, name: str, source: str) -> dict[str, Any]:
     return result
 
 
-def refused(box: Box, name: str, problem: Exception, source: str) -> dict[str, Any]:
+def refused(box: Box, name: str, problem: BaseException, source: str) -> dict[str, Any]:
     """The result of something that was not done, also on the stick."""
     code, text = (problem.code, problem.text) if isinstance(problem, Refused) else ("failed", str(problem))
     if not isinstance(problem, Refused | OSError):

@@ -68,6 +68,10 @@ WORDS: dict[str, dict[str, str]] = {
     "locked": {"en": "Too many tries; wait", "zh": "尝试次数过多，请等待"},
     "do": {"en": "Do it", "zh": "执行"},
     "go_on": {"en": "Go on", "zh": "继续"},
+    "changed": {
+        "en": "What would be done has changed since it was shown. Nothing was done: look at it again.",
+        "zh": "将要执行的内容在显示之后有变化，未执行任何操作，请重新核对。",
+    },
     "back": {"en": "Go back, do nothing", "zh": "返回，不执行"},
     "busy": {"en": "Being done", "zh": "正在执行"},
     "last": {"en": "Last result", "zh": "上次结果"},
@@ -209,6 +213,8 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "serial_wrong": {"zh": "recovery.json 写的是另一台设备"},
     "given_up": {"zh": "该操作多次中断未能完成，请在菜单中重新执行"},
     "failed": {"zh": "操作失败"},
+    "plan_changed": {"zh": "将要执行的内容在显示之后有变化，未执行任何操作，请重新核对"},
+    "not_begun": {"zh": "操作未能开始，未做任何更改，请重试或重启设备"},
     "busy": {"zh": "正在执行其他操作，请等其结束"},
 }
 

@@ -105,6 +105,9 @@ WORDS: dict[str, str] = {
         "The update was interrupted while it was written. The running version goes on, but there is no other "
         "one to go back to until an update succeeds; start it again."
     ),
+    "fault_unreadable": N_(
+        "What was kept of its fault cannot be read (%(detail)s). The history of updates may name it."
+    ),
     # The box
     "engine_refused": N_("The call engine did not start; look into the log."),
     "recovery_unfinished": N_(

@@ -151,10 +151,7 @@ def _warnings(box: Fact) -> list[str]:
 
 def _not_installed(update: Fact) -> str:
     """The last update's refusal or failure; it stays until the next one begins."""
-    problem = update.get("problem") or {}
-    source = update.get("source") or {}
-    # Of an address the end alone: what is before it may hold a password.
-    file = source.get("name") or str(source.get("url", "")).partition("?")[0].rpartition("/")[2]
+    problem, file = update.get("problem") or {}, update.get("file")
     which = " ".join(part for part in (update.get("version"), f"({file})" if file else "") if part)
     why = f"{problem.get('code', 'update_failed')}: {problem.get('message', '')}".rstrip(": ")
     return _plain(f"The last update was not installed: {which or '?'}. {why}")

@@ -24,7 +24,9 @@ from image.build.steps import (
     WORK,
     BuildError,
     alone,
+    beside_users,
     digest,
+    in_use,
     nothing_kept,
     remove,
     require_root,
@@ -48,10 +50,23 @@ def sources() -> str:
     return digest("\n".join(map(str, files)), files, RECIPES, *locks, keys.signer().certificate)
 
 
+def up_to_date() -> bool:
+    """Was OUT made of these sources?"""
+    return MADE_OF.is_file() and MADE_OF.read_text() == sources()
+
+
 def build_if_changed(quick: bool) -> None:
-    """All steps, without their words, unless OUT was made of the same sources."""
-    if MADE_OF.is_file() and MADE_OF.read_text() == sources():
-        return
+    """All steps, without their words, unless OUT was made of the same sources. Who tests it is not waited
+    for where there is nothing to build."""
+    with in_use():
+        if up_to_date():
+            return
+    with alone():
+        if not up_to_date():  # another build may have come first
+            _build_in_one_line(quick)
+
+
+def _build_in_one_line(quick: bool) -> None:
     began, said = time.monotonic(), io.StringIO()
     try:
         with redirect_stdout(said):
@@ -150,13 +165,14 @@ def main() -> int:
     args = parser.parse_args()
     try:
         require_root()
-        with alone():
-            if args.variant:
+        if args.variant:
+            with beside_users():
                 for name in args.variant:
                     print(variants.variant(name))
-            elif args.if_changed:
-                build_if_changed(args.quick)
-            else:
+        elif args.if_changed:
+            build_if_changed(args.quick)
+        else:
+            with alone():
                 build(args.quick, args.check)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)

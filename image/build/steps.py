@@ -56,15 +56,66 @@ def run(
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One build at a time in this folder: two would delete each other's trees. Waits, and says so."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("image: waiting for another build in this folder", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    """One build at a time in this folder, and nobody who uses what it replaces. Waits, and says for whom."""
+    with _held("lock", fcntl.LOCK_EX):
         yield
+
+
+@contextmanager
+def in_use() -> Iterator[None]:
+    """What is built stays as it is: tests in machines run on it. Any number may; waits for a build."""
+    with _held("lock", fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def beside_users() -> Iterator[None]:
+    """One at a time adds to what is built, and replaces nothing: a variant, also while tests in machines run
+    and a build waits for them."""
+    with in_use(), _held("lock-variants", fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def _held(name: str, how: int) -> Iterator[None]:
+    path = BUILD / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        # For reading: root's file may be anybody's lock.
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _take(handle, how)
+            if _is(path, handle):
+                yield
+                return
+            # `make clean` has removed it while we waited: whoever comes next would take another.
+        finally:
+            os.close(handle)
+
+
+def _is(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _take(handle: int, how: int) -> None:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+        return
+    except BlockingIOError:
+        print(f"image: {_waits_for(handle)}", file=sys.stderr, flush=True)
+    fcntl.flock(handle, how)
+
+
+def _waits_for(handle: int) -> str:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "waiting for another build in this folder"
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return "tests in machines are running on this image; waiting for their end"
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def plan(box: Box, options: Options) -> Plan:
     free = shutil.disk_usage(box.need_stick()).free
     if need + SPARE_BYTES > free:
         raise Refused("stick_small", f"the stick has {free >> 20} MB free, {(need >> 20) + 1} MB are needed")
-    return Plan("copy_recordings", {"count": len(left), "mb": need >> 20})
+    return Plan("copy_recordings", {"count": len(left), "mb": need >> 20}, of={"stick": box.plugged})
 
 
 def copy(box: Box, options: Options, tell: Tell) -> None:

@@ -14,7 +14,7 @@ from image.box import bootstate, commands, files, release
 from image.box.places import Places
 from image.box.update.bundle import wrong_time
 from recovery.box import Box, Tell
-from recovery.plan import Plan
+from recovery.plan import Plan, content
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -60,6 +60,7 @@ def plan(box: Box, options: Options) -> Plan:
             f"{path.name} is refused: {commands.last_line(text) or status}",
         )
     new, here = version(path, text), left(box)
+    of = {"bundle": content(path), "stick": box.plugged}
     if here and release.order(new) < release.order(here):
         if options.get("older") is not True:
             raise Refused(
@@ -67,8 +68,8 @@ def plan(box: Box, options: Options) -> Plan:
                 f"version {new} is older than {here}; what was entered since may not be seen by the older "
                 "one: the word older goes back to it",
             )
-        return Plan("install_older", {"here": here, "new": new, "file": path.name})
-    return Plan("install", {"file": path.name, "new": new})
+        return Plan("install_older", {"here": here, "new": new, "file": path.name}, of=of)
+    return Plan("install", {"file": path.name, "new": new}, of=of)
 
 
 def version(path: Path, text: str) -> str:

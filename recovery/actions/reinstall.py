@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from image.box import bootstate
-from recovery.box import Box, Tell, device_bytes, squashfs_bytes
+from recovery.box import CHUNK, Box, Tell, device_bytes, squashfs_bytes
 from recovery.copying import copy, read_all
 from recovery.plan import Plan
 from recovery.refused import Refused
@@ -37,7 +39,9 @@ def plan(box: Box, options: Options) -> Plan:
         raise Refused(
             "system_damaged", "the system on the recovery partition cannot be read; use a recovery stick"
         ) from error
-    return Plan("reinstall", {"slot": slot, "mb": need >> 20})
+    with box.system.open("rb") as file:
+        system = hashlib.sha256(file.read(CHUNK)).hexdigest()  # its superblock has time and size, too
+    return Plan("reinstall", {"slot": slot, "mb": need >> 20}, of={"system": system, "from": box.system})
 
 
 def give_up_old(box: Box, options: Options, tell: Tell) -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from recovery.box import CONTROL_UID, GROUP, Box, Tell, product
-from recovery.plan import Plan
+from recovery.plan import Plan, content
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -53,7 +53,9 @@ def plan(box: Box, options: Options) -> Plan:
     with path.open("rb") as file:
         if not file.read(16).startswith(b"zongji-backup "):
             raise Refused("not_a_backup", f"{path.name} is no backup of this product")
-    return Plan("restore", {"file": path.name})
+    on_stick = box.stick is not None and path.is_relative_to(box.stick)
+    of = {"backup": content(path), "stick": box.plugged if on_stick else None}
+    return Plan("restore", {"file": path.name}, of=of)
 
 
 def put(box: Box, options: Options, tell: Tell) -> None:

@@ -14,7 +14,7 @@ def plan(box: Box, options: Options) -> Plan:
     """Is there somewhere to put it?"""
     box.need_stick()
     box.need_data()
-    return Plan("support")
+    return Plan("support", of={"stick": box.plugged})
 
 
 def collect(box: Box, options: Options, tell: Tell) -> None:

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from recovery.box import Box, Disk, Tell
 from recovery.copying import copy
-from recovery.plan import Plan
+from recovery.plan import Plan, content
 from recovery.refused import Refused
 from recovery.runner import Action, Options
 
@@ -86,9 +86,10 @@ def plan(box: Box, options: Options) -> Plan:
     if found and not erase:
         raise Refused("has_data", f"there is something on this disk, the word erase deletes it: {found}")
     name = f"{disk.model} {disk.serial}"
+    of = {"image": content(path), "disk": (disk.path, disk.size, disk.serial), "stick": box.plugged}
     if found:
-        return Plan("write_image_over", {"disk": name, "found": found, "file": path.name})
-    return Plan("write_image", {"disk": name, "file": path.name})
+        return Plan("write_image_over", {"disk": name, "found": found, "file": path.name}, of=of)
+    return Plan("write_image", {"disk": name, "file": path.name}, of=of)
 
 
 def contents(box: Box, disk: Disk) -> list[str]:

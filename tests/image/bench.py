@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from image.build.steps import in_use
 from tests.image.conftest import REPOSITORY, Built, built_image
 from tests.image.livebox import PYTHON, Box
 from tests.image.sticks import make_stick
@@ -156,15 +157,28 @@ def update(box: Box, built: Built, folder: Path) -> None:
     row("update: begun to taking calls again", box.wait_takes_calls() - began, "s")
 
 
-def main() -> None:
-    """All of it."""
-    built = built_image()
-    out = built.image.parent
-    print(f"Zongji {built.version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    row("update bundle", (out / f"zongji-{built.version}.raucb").stat().st_size / 1e6, "MB", BUNDLE_MB)
+def sizes(built: Built) -> None:
+    """The disk image as it is on a disk, and as it is handed out."""
+    row("disk image, as it is written", built.image.stat().st_size / 1e6, "MB")
     packed = built.image.with_name(f"{built.image.name}.xz")
     if packed.exists():
         row("disk image, packed", packed.stat().st_size / 1e6, "MB")
+    else:
+        print("  disk image, packed: there is none, the image was built with --quick", flush=True)
+
+
+def main() -> None:
+    """All of it; no build replaces the image meanwhile."""
+    with in_use():
+        measure(built_image())
+
+
+def measure(built: Built) -> None:
+    """Sizes, starts, memory, an update."""
+    out = built.image.parent
+    print(f"Zongji {built.version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    row("update bundle", (out / f"zongji-{built.version}.raucb").stat().st_size / 1e6, "MB", BUNDLE_MB)
+    sizes(built)
     row("system (squashfs)", (REPOSITORY / "build/image/work/rootfs.squashfs").stat().st_size / 1e6, "MB")
     with tempfile.TemporaryDirectory(prefix="bench-image-") as text:
         folder = Path(text)

@@ -3,11 +3,13 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from image.build.steps import in_use
 from tests.image.livebox import Box
 from tests.image.sticks import make_stick
 from tests.image.vm import Vm, overlay
@@ -75,9 +77,13 @@ def figures(request):
 
 
 @pytest.fixture(scope="session")
-def built():
-    """The image of the last `make image`."""
-    return built_image()
+def built(request):
+    """The image of the last `make image`; no build replaces it meanwhile."""
+    shown = request.config.pluginmanager.getplugin("capturemanager")
+    with ExitStack() as held:
+        with shown.global_and_fixture_disabled():  # it may say that it waits
+            held.enter_context(in_use())
+        yield built_image()
 
 
 def built_image() -> Built:

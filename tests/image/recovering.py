@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import ssl
 import time
 import urllib.parse
@@ -113,6 +114,8 @@ class RecoveryPage(Pages):
         if 'role="alert"' in page:
             return page
         assert "This will: " in page, page
+        shown = re.search(r'name="plan" value="(\w+)"', page)[1]
+        data = urllib.parse.urlencode({"what": key, **fields, "plan": shown}).encode()
         return self.open("/do?lang=en", data, FORM)
 
     def do(self, key: str, **fields: str) -> str:

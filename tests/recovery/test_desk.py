@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import string
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -235,12 +236,12 @@ def test_an_action_does_not_begin_while_somebody_looks_for_a_stick(box, clock):
     before, calls = system_of(box.slot("A")), find.calls
     desk.look_again()
     assert find.calls == calls, "it does not look twice at a time"
-    choice = next(one for one in CHOICES if one.key == "reinstall")
-    acts = beside(lambda: desk.do(choice, {}, "menu"))
+    (box.stick / "recovery.json").write_text(json.dumps({"action": "reinstall", "serial": SERIAL}))
+    acts = beside(desk.obey)
     while not desk.busy:
         time.sleep(0.01)
     with pytest.raises(Refused) as refused:
-        desk.plan(choice, {})
+        desk.plan(CHOICES[0], {})
     assert refused.value.code == "busy" and system_of(box.slot("A")) == before
     find.go.set()
     looks.join(60.0)
@@ -259,7 +260,7 @@ def test_nobody_looks_for_a_stick_while_an_action_writes(box, clock, monkeypatch
         return {"ok": True}
 
     monkeypatch.setattr(runner, "run", write)
-    assert desk.do(CHOICES[0], {}, "menu")["ok"]
+    assert desk.do(CHOICES[0], {}, desk.plan(CHOICES[0], {}).mark, "menu")["ok"]
 
 
 def test_a_plan_waits_for_whoever_looks_for_a_stick(box, clock):
@@ -589,7 +590,7 @@ def test_with_the_code_an_action_is_done(browser, desk, box):
         wrong = {"what": "factory_reset_all", "serial": "wrong"}
         status, text, _ = browser("POST", f"{path}?lang=en", wrong, cookie)
         assert recordings(box) and f"this box is {SERIAL}" in text
-    browser("POST", "/do?lang=en", {"what": "reinstall"}, cookie)
+    browser("POST", *hidden(browser("POST", "/plan?lang=en", {"what": "reinstall"}, cookie)[1]), cookie)
     ended()
     assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
     assert "Done.<" in browser("GET", "/?lang=en", cookie=cookie)[1]
@@ -628,7 +629,8 @@ def test_what_was_typed_is_kept_until_it_is_done(browser, desk, box):
     disk_image(box.stick / "other.img.gz", 12 << 11)
     typed = {"what": "write_image", "image": name, "disk": "S123", "erase": "erase"}
     text = browser("POST", "/plan?lang=en", typed, cookie)[1]
-    assert "<script>" not in text and hidden(text) == ("/do?lang=en", typed)
+    address, sent = hidden(text)
+    assert "<script>" not in text and address == "/do?lang=en" and sent.pop("plan") and sent == typed
     typed = {"what": "factory_reset_all", "serial": SERIAL}
     text = browser("POST", "/plan?lang=en", typed, cookie)[1]
     assert recordings(box) and "recordings are deleted too" in text
@@ -637,18 +639,33 @@ def test_what_was_typed_is_kept_until_it_is_done(browser, desk, box):
     assert recordings(box) == {} and desk.result["ok"]
 
 
-def test_a_browser_that_comes_second_is_told_so(browser, desk, box):
+class Thread:
+    """Stands for threading.Thread: begins, and runs when the test wants it to."""
+
+    def __call__(self, target, args, **_):
+        self.run = lambda: target(*args)
+        return self
+
+    def start(self):
+        pass
+
+
+def test_a_browser_that_comes_second_is_told_so(browser, desk, box, monkeypatch):
     cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
     target = hidden(browser("POST", "/plan?lang=en", {"what": "reinstall"}, cookie)[1])
     before = system_of(box.slot("A"))
     desk.result = {"ok": True, "action": "diagnose"}
-    work = desk.begin(next(one for one in CHOICES if one.key == "diagnose"), {}, "menu")
+    first = Thread()
+    with monkeypatch.context() as patch:
+        patch.setattr("recovery.desk.threading.Thread", first)
+        diagnose = next(one for one in CHOICES if one.key == "diagnose")
+        desk.start(diagnose, {}, desk.plan(diagnose, {}).mark, "menu")
     for path, fields in (target, ("/plan?lang=en", {"what": "reinstall"})):
         status, text, _ = browser("POST", path, fields, cookie)
         assert status == 200 and "something else is being done" in text and "Done." not in text
         assert 'content="2;url=/?lang=en"' in text, "not the address of the form again"
-    ended()
-    assert work()["action"] == "diagnose" and system_of(box.slot("A")) == before
+    first.run()
+    assert desk.result["action"] == "diagnose" and system_of(box.slot("A")) == before
 
 
 def test_the_page_shows_no_former_result_as_if_it_were_this_one(browser, desk, monkeypatch):
@@ -657,8 +674,9 @@ def test_the_page_shows_no_former_result_as_if_it_were_this_one(browser, desk, m
     page = Page(desk)
     token = page.enter(desk.code)
     with monkeypatch.context() as patch:
-        patch.setattr("recovery.page.threading.Thread.start", lambda _: None)  # it has not begun to run yet
-        assert page.do(token, {"what": "reinstall"}, "en") == ""
+        patch.setattr("recovery.desk.threading.Thread.start", lambda _: None)  # it has not begun to run yet
+        fields = hidden(page.plan(token, {"what": "reinstall"}, "en"))[1]
+        assert page.do(token, fields, "en") == ""
     text = browser("GET", "/?lang=en", cookie=cookie)[1]
     assert "Being done: beginning" in text and "Done." not in text
 
@@ -684,3 +702,219 @@ def test_what_is_typed_is_never_html(browser, desk):
     desk.result = {"ok": False, "code": "new", "text": "<script>alert(1)</script>"}
     cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
     assert "<script>" not in browser("GET", "/?lang=en", cookie=cookie)[1]
+
+
+# ------------------------------------------- what was shown is what is done, or nothing
+def swap_bundle(box):
+    """Another stick with a bundle of the same name, size and version."""
+    (box.stick / "one.raucb").write_bytes(b"BUNDLE")
+    os.utime(box.stick / "one.raucb", (1, 1))
+
+
+def swap_stick(box):
+    box.plugged += 1
+
+
+def swap_disk(box):
+    """Another disk of the same model; the menu and the page asked for its model."""
+    box.disks = (replace(box.disks[0], serial="S999"),)
+
+
+def swap_box(box):
+    (box.config / "identity.json").write_text(json.dumps({"serial": "ZJ-OTHER-BOX22"}))
+
+
+def swap_source(box):
+    with box.system.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"another build")
+
+
+SWAPS = [
+    ("install", {"bundle": "one.raucb"}, swap_bundle),
+    ("install", {"bundle": "one.raucb"}, swap_stick),
+    ("write_image", {"image": "one.img.gz", "disk": "SSD 64", "erase": "erase"}, swap_disk),
+    ("write_image", {"image": "one.img.gz", "disk": "SSD 64", "erase": "erase"}, swap_stick),
+    ("reset_password", {}, swap_box),
+    ("reinstall", {}, swap_source),
+    ("copy_recordings", {}, swap_stick),
+    ("support", {}, swap_stick),
+]
+
+
+@pytest.fixture
+def stocked(box, tmp_path, monkeypatch):
+    """A stick with a bundle and an image on it; what was carried out is noted, and does nothing."""
+    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
+    (box.stick / "one.raucb").write_bytes(b"bundle")
+    os.utime(box.stick / "one.raucb", (1, 1))
+    disk_image(box.stick / "one.img.gz", 12 << 11)
+    done, real = [], runner.action
+
+    def action(name):
+        return replace(real(name), steps=(lambda *_: done.append(name),), needs_box=False)
+
+    monkeypatch.setattr(runner, "action", action)
+    return done
+
+
+@pytest.mark.parametrize(("key", "typed", "swap"), SWAPS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_does_what_it_has_shown_or_shows_what_it_would_be_now(
+    browser, desk, box, stocked, key, typed, swap, language
+):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    address, shown = hidden(browser("POST", f"/plan?lang={language}", {"what": key, **typed}, cookie)[1])
+    swap(box)
+    status, text, _ = browser("POST", address, shown, cookie)
+    assert status == 200 and WORDS["changed"][language] in text and WORDS["will"][language] in text
+    again, now = hidden(text)
+    assert again == address and now.pop("plan") != shown.pop("plan") and now == shown
+    ended()
+    assert stocked == [] and desk.result is None and not desk.busy
+    assert browser("POST", *hidden(text), cookie)[0] == 303
+    ended()
+    assert stocked == [key] and desk.result["ok"]
+
+
+def test_the_page_does_nothing_that_it_has_not_shown(browser, desk, stocked):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    for fields in ({}, {"plan": ""}, {"plan": "0" * 64}):
+        assert (
+            WORDS["changed"]["en"] in browser("POST", "/do?lang=en", {"what": "restart", **fields}, cookie)[1]
+        )
+    shown = hidden(browser("POST", "/plan?lang=en", {"what": "restart"}, cookie)[1])[1]
+    text = browser("POST", "/do?lang=en", {**shown, "what": "reset_password"}, cookie)[1]
+    assert WORDS["changed"]["en"] in text, "agreed to was something else"
+    ended()
+    assert stocked == [] and desk.result is None
+
+
+@pytest.mark.parametrize(("key", "typed", "swap"), SWAPS)
+def test_the_menu_asks_again_when_it_would_be_something_else(desk, box, stocked, key, typed, swap):
+    choice = next(one for one in CHOICES if one.key == key)
+    lines = iter([f"{number_of(key)}\n", *(f"{typed.get(ask, '')}\n" for ask in choice.asks)])
+
+    class Typist:
+        """Says yes, and somebody swaps something while the question is on the screen."""
+
+        said = 0
+
+        def readline(self):
+            line = next(lines, None)
+            if line is None and self.said < 2:
+                self.said += 1
+                if self.said == 1:
+                    swap(box)
+                assert stocked == []
+                return "yes\n"
+            return line or ""
+
+    screen = io.StringIO()
+    Menu(desk, Typist(), screen, list).run()
+    text = screen.getvalue()
+    assert text.count("This will: ") == 2 and text.count(WORDS["changed"]["en"]) == 1
+    assert stocked == [key] and "Done." in text
+
+
+def test_a_reset_of_another_box_than_the_one_shown_is_refused(desk, box, stocked):
+    choice = next(one for one in CHOICES if one.key == "factory_reset_all")
+    shown = desk.plan(choice, {}).mark
+    swap_box(box)
+    with pytest.raises(Refused) as refused:
+        desk.do(choice, {"serial": SERIAL}, shown, "menu")
+    assert refused.value.code == "wrong_serial" and stocked == []
+
+
+def test_what_is_swapped_in_the_last_moment_is_not_done_either(desk, box, stocked, monkeypatch):
+    choice = next(one for one in CHOICES if one.key == "install")
+    shown, real = desk.plan(choice, {}).mark, desk._claim
+
+    def claim():
+        swap_bundle(box)
+        return real()
+
+    monkeypatch.setattr(desk, "_claim", claim)
+    result = desk.do(choice, {}, shown, "page")
+    assert (result["ok"], result["code"]) == (False, "plan_changed") and stocked == [] and not desk.busy
+
+
+def test_what_is_as_it_was_is_done_at_once(desk, box, stocked):
+    for choice in CHOICES:
+        answers = {"image": "one.img.gz", "disk": "S123", "erase": "erase", "serial": SERIAL}
+        if choice.key != "restore":  # there is no backup
+            assert desk.do(choice, answers, desk.plan(choice, answers).mark, "menu")["ok"], choice.key
+
+
+# ------------------------------------------------- an action that cannot begin, or dies
+def test_a_page_whose_action_gets_no_thread_says_so_and_works_on(browser, desk, box, monkeypatch):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    target = hidden(browser("POST", "/plan?lang=zh", {"what": "reinstall"}, cookie)[1])
+    before, real = system_of(box.slot("A")), threading.Thread.start
+
+    def start(thread):
+        if thread.name == "action":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        status, text, _ = browser("POST", *target, cookie)
+    assert status == 200 and PROBLEMS["not_begun"]["zh"] in text and "start new thread" in text
+    assert not desk.busy and desk.result is None and system_of(box.slot("A")) == before
+    assert browser("POST", *target, cookie)[0] == 303
+    ended()
+    assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
+
+
+class Defect(BaseException):
+    """What no `except Exception` catches."""
+
+
+@pytest.mark.parametrize("result_too", [False, True], ids=["the action", "its result too"])
+@pytest.mark.parametrize("defect", [ZeroDivisionError, Defect])
+def test_an_action_that_dies_leaves_a_named_error_and_a_page_that_works(
+    browser, desk, box, monkeypatch, defect, result_too
+):
+    def die(*_):
+        raise defect("of this kind")
+
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    target = hidden(browser("POST", "/plan?lang=en", {"what": "diagnose"}, cookie)[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "run", die)
+        if result_too:
+            patch.setattr(runner, "refused", lambda *_: 1 / 0)
+        assert browser("POST", *target, cookie)[0] == 303
+        ended()
+    assert not desk.busy and desk.result["code"] == "failed"
+    text = browser("GET", "/?lang=en", cookie=cookie)[1]
+    assert f"{defect.__name__}: of this kind" in text and "Reinstall" in text
+    assert browser("POST", *target, cookie)[0] == 303
+    ended()
+    assert desk.result["ok"]
+
+
+def test_a_plan_that_dies_is_named_on_page_and_menu(browser, desk, monkeypatch):
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    target = hidden(browser("POST", "/plan?lang=zh", {"what": "restart"}, cookie)[1])
+
+    def die(*_):
+        raise subprocess.TimeoutExpired("rauc", 300)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "plan", die)
+        for path, fields in (("/plan?lang=zh", {"what": "restart"}), target):
+            text = browser("POST", path, fields, cookie)[1]
+            assert PROBLEMS["failed"]["zh"] in text and "TimeoutExpired" in text and "重装系统" in text
+        assert "Not done: TimeoutExpired" in talk(desk, number_of("restart"), "yes")
+    assert browser("POST", *target, cookie)[0] == 303
+    ended()
+    assert desk.result["ok"]
+
+
+def test_a_name_that_is_no_text_takes_nobodys_page_away(browser, desk):
+    desk.result = {"ok": False, "code": "failed", "text": "no \udcff here"}
+    cookie = browser("POST", "/enter", {"code": desk.code})[2].partition(";")[0]
+    assert "no ? here" in browser("GET", "/?lang=en", cookie=cookie)[1]

@@ -1,5 +1,6 @@
 """Disks as the kernel shows them, on a made-up /sys."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,17 @@ def test_our_sticks_files_come_before_any_other(tmp_path):
     assert find.stick_folder(tmp_path, mounted.__contains__).name == "KINGSTON-sdb1"
     mounted.add(tmp_path / "ZONGJI-sdc4")
     assert find.stick_folder(tmp_path, mounted.__contains__).name == "ZONGJI-sdc4"
+
+
+def test_a_stick_is_told_from_the_one_that_was_in_before(tmp_path):
+    stick, note = Path("/run/zongji/usb/ZONGJI-sdb1"), tmp_path / "sdb1.json"
+    assert find.plugged(None, tmp_path) == find.plugged(stick, tmp_path) == 0
+    seen = set()
+    for moment in (10**18, 10**18 + 1):
+        note.write_text("{}")
+        os.utime(note, ns=(moment, moment))
+        seen.add(find.plugged(stick, tmp_path))
+    assert seen == {10**18, 10**18 + 1}
 
 
 def test_a_damaged_partition_is_tried_once_and_not_every_time_somebody_looks(tmp_path, monkeypatch):

@@ -228,14 +228,13 @@ def test_a_version_that_only_lost_its_place_did_not_fail(sign_in, box):
 
 
 def test_a_running_update_is_watched(sign_in, box):
-    job = {"state": "installing", "percent": 40, "step": "Copying", "version": "0.3.0", "problem": None}
+    job = {"state": "installing", "percent": 40, "version": "0.3.0", "problem": None}
     box.system["update.status"] = demo.UPDATES | {"update": job}
     client = sign_in("admin")
     assert "Writing the new version" in client.get("/admin/updates/").text
     assert client.get("/admin/updates/state").json == {
         "state": "installing",
         "percent": 40,
-        "step": "Copying",
         "far": "40 %",
         "may_cancel": False,
         "text": "",
@@ -243,7 +242,7 @@ def test_a_running_update_is_watched(sign_in, box):
 
 
 FETCHING = {
-    **{"state": "fetching", "percent": 25, "step": "42000000", "done": 42_000_000, "size": 168_000_000},
+    **{"state": "fetching", "percent": 25, "done": 42_000_000, "size": 168_000_000},
     **{"calls": 0, "version": "", "problem": None, "may_cancel": True},
 }
 
@@ -291,6 +290,32 @@ def test_why_an_update_could_not_be_fetched(sign_in, box, language, why, words):
     client = sign_in("admin")
     client.post("/language", data={"language": language})
     assert words in text_of(client.get("/admin/updates/").text)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "cannot be read (torn). The history of updates may name it"),
+        ("zh_Hans", "无法读取（torn）"),
+        ("zh_Hant", "無法讀取（torn）"),
+    ],
+)
+def test_a_fault_whose_note_is_damaged_is_told_all_the_same(sign_in, box, language, words):
+    job = {"state": "failed", "problem": problem("fault_unreadable", detail="torn")}
+    box.system["update.status"] = demo.UPDATES | {"update": job}
+    client = sign_in("admin")
+    client.post("/language", data={"language": language})
+    assert words in text_of(client.get("/admin/updates/").text)
+
+
+def test_which_update_was_not_installed_and_when_is_said(sign_in, box):
+    job = FETCHING | {"state": "failed", "problem": problem("bundle_tampered"), "ended": demo.NOW - 300}
+    job |= {"version": "0.3.0", "file": "zongji-0.3.0.raucb"}
+    box.system["update.status"] = demo.UPDATES | {"update": job}
+    (notice,) = re.findall(
+        r'<div class="alert alert-danger".*?</div></div>', sign_in("admin").get("/admin/updates/").text
+    )
+    assert "0.3.0 · zongji-0.3.0.raucb" in notice and re.search(r"\d\d:\d\d:\d\d", notice)
 
 
 def test_pages_and_box_take_the_same_updates():

@@ -82,7 +82,6 @@ def state() -> ResponseReturnValue:
     return {
         "state": job.get("state", "idle"),
         "percent": job.get("percent", 0),
-        "step": job.get("step", ""),
         "far": far(job),
         "may_cancel": job.get("may_cancel", False),
         "text": problem_text,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from typing import Any
 
 from image.box import files, release
 from image.box.places import Places
 from image.box.problem import Problem
 from image.box.system import ask
-from image.box.update import history, rules, sources
+from image.box.update import fault, history, rules, sources
 from image.box.update.bundle import Bundle, look
 from image.box.update.job import ENDED, WRITTEN, Job, Ways, left_over
 
@@ -26,7 +25,8 @@ class Updates:
         self._ways = ways
         self._lock = threading.Lock()
         self._job: Job | None = None
-        self._before: dict[str, Any] = {"state": "idle"}
+        self._before: dict[str, Any] | None = None
+        """How the last job of this boot ended, where the daemon was started anew since."""
 
     def start(self) -> None:
         """Take up what the daemon did before it was started anew: what RAUC writes, and a reboot that waits
@@ -34,6 +34,7 @@ class Updates:
         found = left_over(self._places)
         if found is None:
             sources.drop(self._places)
+            self._take_up()
             return
         state, version = str(found.get("state")), str(found.get("version", ""))
         if state in WRITTEN and isinstance(found.get("source"), dict):
@@ -41,15 +42,34 @@ class Updates:
             job = Job(self._places, here, self._ways, str(found.get("job")), found["source"], now=now)
             job.tell_as(state, version)
             self._job = job
-            threading.Thread(target=job.run, args=(state,), name="update", daemon=True).start()
+            self._work(job, state)
             return
         sources.drop(self._places)
         if state not in ENDED:
-            problem = history.interrupted(spoilt=False).as_dict()
-            found |= {"state": "failed", "problem": problem, "ended": time.time(), "may_cancel": False}
+            found |= self._interrupted(version)
             files.write_json(self._places.run / "update.json", found)
-            history.note(self._places, "failed", version, problem=problem)
         self._before = found
+
+    def _take_up(self) -> None:
+        """The first start in this boot. What had begun to be written is for `history.settle` to judge."""
+        running = release.read(self._places).version
+        if history.pending(self._places) is not None or fault.outlived(self._places, running):
+            fault.forget(self._places)
+        elif fault.begun(self._places):
+            self._interrupted("")
+
+    def _interrupted(self, version: str) -> dict[str, Any]:
+        problem, running = history.interrupted(spoilt=False), release.read(self._places).version
+        told = fault.failed(self._places, problem, version, running)
+        history.note(self._places, "failed", told["version"], problem=problem.as_dict())
+        return told
+
+    @staticmethod
+    def _work(job: Job, left: str = "") -> None:
+        try:
+            threading.Thread(target=job.run, args=(left,), name="update", daemon=True).start()
+        except RuntimeError as error:  # no memory for another thread, say
+            job.fail(Problem("update_failed", f"the update could not be begun: {error}", detail=str(error)))
 
     def inspect(self, params: ask.Params) -> dict[str, Any]:
         """What an upload or a stick's bundle is, and whether it may be installed. Raises Problem.
@@ -98,7 +118,7 @@ class Updates:
                 raise Problem("update_running", "an update is being installed already")
             job = Job(self._places, here, self._ways, secrets.token_hex(6), source, consent, now)
             self._job = job
-        threading.Thread(target=job.run, name="update", daemon=True).start()
+        self._work(job)
         return {"job": job.id}
 
     def cancel(self, params: ask.Params) -> dict[str, Any]:
@@ -118,8 +138,9 @@ class Updates:
 
     def summary(self) -> dict[str, Any]:
         """What the start page shows."""
+        job = self._job.state if self._job is not None else self._before
         return {
-            "update": self._job.state if self._job is not None else self._before,
+            "update": job or fault.last(self._places) or {"state": "idle"},
             "pending": history.pending(self._places),
             "fell_back": history.fell_back(self._places),
         }

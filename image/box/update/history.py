@@ -15,6 +15,7 @@ from typing import Any
 from image.box import files
 from image.box.places import Places
 from image.box.problem import Problem
+from image.box.update import fault
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,9 @@ def settle(places: Places, slot: str, confirmed: bool, rebooted: bool, spoilt: b
             forget(places)
         return
     if found.get("written") is False:
-        note(places, "failed", version, problem=interrupted(spoilt).as_dict())
+        problem = interrupted(spoilt)
+        note(places, "failed", version, problem=problem.as_dict())
+        fault.failed(places, problem, version, str(found.get("from", "")))
         _heard(places, _why(places))
         forget(places)
         return

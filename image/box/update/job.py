@@ -19,13 +19,13 @@ from image.box import commands, files
 from image.box.places import Places
 from image.box.problem import Problem
 from image.box.release import Release
-from image.box.update import bundle, history, rules, sources
+from image.box.update import bundle, fault, history, rules, sources
 
 log = logging.getLogger(__name__)
 
 HOOK = re.compile(r"Hook returned: ([a-z_]{1,40}): (.+)$")
 """What the bundle's own install-check says."""
-PERCENT = re.compile(r"^\s*(\d{1,3})%\s*(.*)$")
+PERCENT = re.compile(r"^\s*(\d{1,3})%\s")
 POLL_S = 2.0
 OPERATION = (
     *("busctl", "get-property", "de.pengutronix.rauc", "/", "de.pengutronix.rauc.Installer", "Operation"),
@@ -71,7 +71,6 @@ class Job:
         self._tell(
             state="fetching",
             percent=0,
-            step="",
             done=0,
             size=0,
             calls=0,
@@ -87,10 +86,11 @@ class Job:
 
     @property
     def state(self) -> dict[str, Any]:
-        """{state, percent, step, done, size, calls, problem, version, began, ended, job, source, now,
+        """{state, percent, done, size, calls, problem, version, began, ended, job, source, file, now,
         may_cancel}.
 
-        done, size: bytes that were fetched, and in all (0: unknown). calls: how many are waited for.
+        percent: of what the state says is being done. done, size: bytes that were fetched, and in all (0:
+        unknown). calls: how many are waited for. file: the bundle's name.
         """
         with self._lock:
             return self._whole()
@@ -117,23 +117,42 @@ class Job:
             else:
                 self._run()
         except Problem as problem:
-            self._failed(problem)
+            self.fail(problem)
         except Exception as error:  # a job that dies without a word would wait on the page for ever
             log.exception("the update failed")
-            self._failed(Problem("update_failed", f"the update failed: {error}", detail=str(error)))
+            self.fail(Problem("update_failed", f"the update failed: {error}", detail=str(error)))
+
+    def fail(self, problem: Problem) -> None:
+        """It ends here, and why; cancelled counts as no fault. Never raises."""
+        state = "cancelled" if problem.code == "cancelled" else "failed"
+        sources.drop(self.places, self.source)  # first: who sees the end finds the room
+        self._tell(
+            state=state, problem=None if state == "cancelled" else problem.as_dict(), ended=time.time()
+        )
+        log.warning("update: %s", problem.text)
+        if state == "failed":
+            fault.keep(self.places, self.state, self.here.version)
+        else:
+            fault.forget(self.places)
+        try:
+            history.note(self.places, state, self.state["version"], problem=problem.as_dict())
+        except OSError as error:
+            log.error("the history of updates cannot be written: %s", error)
 
     # ------------------------------------------------------------------ the way
     def _run(self) -> None:
+        fault.keep(self.places, self.state, self.here.version)
         path = sources.bring(self.places, self.source, self._fetched)
-        self._tell(state="checking", percent=0, step="")
+        self._tell(state="checking", percent=0)
         found = examine(path, self.here, self.ways.slot_bytes(), self.downgrade_consent)
         self._tell(version=found.version)
         if not self._wait("waiting_calls"):
             sources.drop(self.places, self.source)
             self._tell(state="cancelled", ended=time.time())
+            fault.forget(self.places)
             history.note(self.places, "cancelled", found.version)
             return
-        self._tell(state="installing", percent=0, step="", calls=0)
+        self._tell(state="installing", percent=0, calls=0)
         slot = {"A": "B", "B": "A"}.get(self.ways.running_slot(), "")
         # Until the reboot the old slot still runs: that is no fall-back.
         files.write(self.places.run / "installed-in-this-boot", b"")
@@ -153,6 +172,7 @@ class Job:
         self._leave()
 
     def _written(self, version: str, slot: str) -> None:
+        fault.forget(self.places)
         history.expect(self.places, version, self.here.version, slot, written=True)
         history.note(self.places, "installed", version, before=self.here.version, source=self.source["kind"])
 
@@ -194,12 +214,12 @@ class Job:
     def _fetched(self, done: int, size: int) -> None:
         if self._stop.is_set():
             raise Problem("cancelled", "the update was cancelled")
-        self._tell(percent=min(99, 100 * done // size) if size else 0, step=str(done), done=done, size=size)
+        self._tell(percent=min(99, 100 * done // size) if size else 0, done=done, size=size)
 
     def _wait(self, state: str) -> bool:
         """Until nobody talks; False when it was cancelled."""
         while not self.now and (calls := self.ways.calls()):
-            self._tell(state=state, step=str(calls), calls=calls)
+            self._tell(state=state, calls=calls)
             if self._stop.wait(POLL_S):
                 return False
         return not self._stop.is_set()
@@ -211,7 +231,7 @@ class Job:
             for line in process.stdout:
                 found = PERCENT.match(line)
                 if found:
-                    self._tell(percent=min(100, int(found[1])), step=found[2].strip())
+                    self._tell(percent=min(100, int(found[1])))
                 elif line.strip():
                     last = line.strip()
                     refused = HOOK.search(last) or refused
@@ -238,20 +258,8 @@ class Job:
     # --------------------------------------------------------------- its state
     def _whole(self) -> dict[str, Any]:
         may_cancel = self._state["state"] in MAY_CANCEL
-        known = {"job": self.id, "source": self.source, "now": self.now, "may_cancel": may_cancel}
-        return known | self._state
-
-    def _failed(self, problem: Problem) -> None:
-        state = "cancelled" if problem.code == "cancelled" else "failed"
-        sources.drop(self.places, self.source)  # first: who sees the end finds the room
-        self._tell(
-            state=state, problem=None if state == "cancelled" else problem.as_dict(), ended=time.time()
-        )
-        log.warning("update: %s", problem.text)
-        try:
-            history.note(self.places, state, self.state["version"], problem=problem.as_dict())
-        except OSError as error:
-            log.error("the history of updates cannot be written: %s", error)
+        known = {"job": self.id, "source": self.source, "file": sources.file_name(self.source)}
+        return known | {"now": self.now, "may_cancel": may_cancel} | self._state
 
     def _tell(self, **changes: Any) -> None:
         with self._lock:

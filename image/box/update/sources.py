@@ -57,6 +57,11 @@ def _url(text: Any) -> str:
     return parts.geturl()
 
 
+def file_name(source: dict[str, str]) -> str:
+    """What the bundle's file is called. Of an address the end alone: the rest may hold a password."""
+    return source.get("name") or urllib.parse.urlsplit(source.get("url", "")).path.rpartition("/")[2]
+
+
 def local(places: Places, source: dict[str, str]) -> Path:
     """The file of an upload or on a stick. Raises Problem when it is not there."""
     folder = places.updates if source["kind"] == "upload" else places.sticks / source["stick"]

@@ -1,12 +1,16 @@
 """When `make test-image` builds the image anew."""
 
+import subprocess
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from image.build import __main__ as program
 from image.build import bom, steps
+
+MAKEFILE = Path(__file__).resolve().parents[3] / "Makefile"
 
 
 @pytest.fixture
@@ -16,6 +20,7 @@ def repository(tmp_path, monkeypatch):
     for name in ("requirements.lock", "package-lock.json", "pyproject.toml", "webui/page.html", "image/boot"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
+    monkeypatch.setattr(steps, "BUILD", tmp_path / "build")
     monkeypatch.setattr(program, "REPOSITORY", tmp_path)
     monkeypatch.setattr(program, "RECIPES", tmp_path / "image")
     monkeypatch.setattr(program, "MADE_OF", tmp_path / "made-of")
@@ -57,22 +62,98 @@ def test_a_build_that_fails_tells_its_steps_and_does_not_count(repository, capsy
     assert repository.builds == 2
 
 
-def test_two_builds_in_one_folder_come_one_after_the_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(steps, "BUILD", tmp_path / "build")
-    waits, order = threading.Event(), []
-    monkeypatch.setattr(steps, "print", lambda *_words, **_how: waits.set(), raising=False)
+class Waiting:
+    """Somebody on a thread who takes one of the folder's locks; `said` is set once they wait."""
 
-    def second():
-        with steps.alone():
-            order.append("second")
+    def __init__(self, monkeypatch, lock, order, name="second"):
+        self.said, self.text = threading.Event(), ""
+        monkeypatch.setattr(steps, "print", self._say, raising=False)
+        self._lock, self._order, self._name = lock, order, name
+        self.thread = threading.Thread(target=self._take, daemon=True)
+        self.thread.start()
 
-    other = threading.Thread(target=second)
-    with steps.alone():
-        other.start()
-        assert waits.wait(60), "the second one says that it waits"
+    def _say(self, text, **_):
+        self.text = text
+        self.said.set()
+
+    def _take(self):
+        with self._lock():
+            self._order.append(self._name)
+
+    def waits(self):
+        assert self.said.wait(60), "it says that it waits"
+        return self.text
+
+    def ended(self):
+        self.thread.join(60)
+        return not self.thread.is_alive()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "BUILD", tmp_path / "build/image")
+    return tmp_path / "build/image"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (steps.alone, steps.alone, "another build"),
+        (steps.alone, steps.in_use, "another build"),
+        (steps.alone, steps.beside_users, "another build"),
+        (steps.in_use, steps.alone, "tests in machines are running on this image"),
+        (steps.beside_users, steps.beside_users, "another build"),
+    ],
+)
+def test_who_waits_in_a_build_folder_for_whom(folder, monkeypatch, first, second, words):
+    order = []
+    with first():
+        other = Waiting(monkeypatch, second, order)
+        assert words in other.waits()
         order.append("first")
-    other.join(60)
-    assert order == ["first", "second"]
+    assert other.ended() and order == ["first", "second"]
+
+
+def test_tests_go_on_together_and_make_their_variants_while_a_build_waits_for_them(folder, monkeypatch):
+    order = []
+    with steps.in_use(), steps.in_use():
+        build = Waiting(monkeypatch, steps.alone, order)
+        build.waits()
+        assert Waiting(monkeypatch, steps.in_use, order, "test").ended()
+        assert Waiting(monkeypatch, steps.beside_users, order, "variant").ended()
+    assert build.ended() and order == ["test", "variant", "second"]
+
+
+def test_a_lock_that_is_removed_while_somebody_waits_is_taken_anew(folder, monkeypatch):
+    order = []
+    with steps.alone():
+        other = Waiting(monkeypatch, steps.alone, order)
+        other.waits()
+        (folder / "lock").unlink()
+    assert other.ended() and order == ["second"] and (folder / "lock").exists()
+
+
+def test_who_has_nothing_to_build_waits_for_no_tests(repository):
+    program.build_if_changed(True)
+    with steps.in_use():
+        other = threading.Thread(target=program.build_if_changed, args=(True,), daemon=True)
+        other.start()
+        other.join(60)
+        assert not other.is_alive()
+    assert repository.builds == 1
+
+
+@pytest.mark.parametrize("lock", [steps.alone, steps.in_use])
+def test_make_clean_removes_nothing_that_is_in_use(folder, tmp_path, lock):
+    def clean():
+        words = ["make", "-f", str(MAKEFILE), "clean"]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    with lock():
+        done = clean()
+        assert done.returncode and "build/image is in use" in done.stderr and (folder / "lock").exists()
+    assert clean().returncode == 0 and not (tmp_path / "build").exists()
+    assert clean().returncode == 0, "there is nothing"
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,7 @@ REFUSED = {
     "state": "failed",
     "version": "",
     "source": {"kind": "usb", "stick": "OFFICE-sdb1", "name": "zongji-0.3.0.raucb"},
+    "file": "zongji-0.3.0.raucb",
     "problem": {"code": "bundle_tampered", "message": "the update was changed after it was signed"},
 }
 
@@ -223,11 +224,12 @@ REFUSED = {
         (
             {
                 "source": {"kind": "url", "url": "https://me:secret@example.com/a/new.raucb?token=secret"},
+                "file": "new.raucb",
                 "problem": {"code": "download_failed", "message": "no\n\x1b[2J route to 总机"},
             },
             "not installed: (new.raucb). download_failed: no ?[2J route to ??\n",
         ),
-        ({"problem": None, "source": {}}, "not installed: ?. update_failed\n"),
+        ({"problem": None, "source": {}, "file": ""}, "not installed: ?. update_failed\n"),
     ],
 )
 def test_the_console_tells_an_update_that_was_not_installed(changed, said):

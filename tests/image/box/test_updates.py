@@ -16,7 +16,7 @@ from image.box import files
 from image.box.problem import Problem
 from image.box.release import Release
 from image.box.system.updates import Updates
-from image.box.update import bundle, history, job, rules, sources, verity
+from image.box.update import bundle, fault, history, job, rules, sources, verity
 from image.box.update.job import Job, Ways
 
 from .bundles import Maker
@@ -807,3 +807,167 @@ def test_what_rauc_did_not_get_written_has_failed(places, programs, box):
     found = started_anew(places, box, "installing")
     assert (found["state"], found["problem"]["code"]) == ("failed", "interrupted_writing")
     assert history.pending(places) is None and box.reboots == 0
+
+
+# ------------------------------------------------------------- a fault outlives the boot
+def reboot(places, box, version=HERE.version):
+    """The box starts anew, with this version; what its daemon tells of updates then."""
+    for left in places.run.glob("*"):
+        if left.is_file():
+            left.unlink()
+    places.release.write_text(places.release.read_text().replace("VERSION=0.2.0", f"VERSION={version}"))
+    history.settle(places, "A", True, True, box.spoilt)
+    updates = Updates(places, box.ways)
+    updates.start()
+    return updates.summary()
+
+
+def kept(told):
+    """What tells people of a fault: on page, screen and in the checks."""
+    names = ("state", "problem", "version", "file", "began", "ended", "may_cancel")
+    return {name: told[name] for name in names}
+
+
+def test_a_fault_is_told_after_a_restart_as_before_it(places, programs, box, bring, good, maker):
+    bring()
+    maker.trusted_by(programs, "LastError: Failed to write\nInstalling failed\n", 1)
+    before = install(places, box, stick(places, good))
+    assert kept(before)["problem"]["code"] == "install_failed" and before["ended"]
+    for _ in range(2):
+        after = reboot(places, box)["update"]
+        assert kept(after) == kept(before)
+    assert (after["version"], after["file"]) == ("0.3.0", "zongji-0.3.0.raucb")
+    assert outcomes(places) == ["failed"], "once in the history, too"
+
+
+def test_no_password_of_an_address_is_kept(places, box, web):
+    url = web.replace("http://", "http://me:secret@") + "/short/zongji-0.3.0.raucb?token=secret"
+    state = install(places, box, {"kind": "url", "url": url})
+    assert state["state"] == "failed"
+    assert not [path for path in places.system.iterdir() if "secret" in path.read_text()]
+    assert reboot(places, box)["update"]["file"] == "zongji-0.3.0.raucb"
+
+
+def test_the_next_update_takes_the_fault_away_whatever_becomes_of_it(places, programs, box, bring, good):
+    source = bring(flipped(good, 300_000))
+    install(places, box, source)
+    cancelled = Job(places, HERE, box.ways, "j2", bring())
+    cancelled.ways = replace(box.ways, calls=lambda: cancelled.cancel() or 1)
+    cancelled.run()
+    assert reboot(places, box)["update"] == {"state": "idle"}
+    install(places, box, bring(flipped(good, 300_000)))
+    assert reboot(places, box)["update"]["state"] == "failed"
+    assert install(places, box, bring())["state"] == "rebooting"
+    found = reboot(places, box)
+    assert found["update"] == {"state": "idle"}, "what becomes of the new version is another matter"
+
+
+@pytest.mark.parametrize(("version", "told"), [("0.2.0", True), ("0.1.0", True), ("0.3.0", False)])
+def test_an_update_by_recovery_takes_the_fault_away(places, programs, box, bring, good, version, told):
+    install(places, box, bring(flipped(good, 300_000)))
+    for _ in range(2):
+        assert (reboot(places, box, version)["update"]["state"] == "failed") == told
+
+
+class PowerCut(BaseException):
+    """Nothing of the program goes on."""
+
+
+@pytest.mark.parametrize("where", ["waiting_calls", "waiting_reboot"])
+def test_a_power_cut_before_or_after_the_writing(places, programs, box, bring, where):
+    def calls():
+        if bool(written(programs)) == (where == "waiting_reboot"):
+            raise PowerCut
+        return 0
+
+    with pytest.raises(PowerCut):
+        install(places, SimpleNamespace(ways=replace(box.ways, calls=calls)), bring())
+    found = reboot(places, box)
+    if where == "waiting_calls":
+        told = found["update"]
+        assert (told["state"], told["problem"]["code"], told["file"], told["may_cancel"]) == (
+            "failed",
+            "interrupted",
+            "zongji-0.3.0.raucb",
+            False,
+        )
+        assert outcomes(places) == ["failed"] and kept(reboot(places, box)["update"]) == kept(told)
+    else:
+        assert found["update"] == {"state": "idle"} and "installed" in outcomes(places)
+
+
+def test_a_power_cut_while_it_is_written_is_told_with_file_and_version(
+    places, programs, box, bring, monkeypatch
+):
+    def cut(*_):
+        raise PowerCut
+
+    monkeypatch.setattr(Job, "_install", cut)
+    with pytest.raises(PowerCut):
+        install(places, box, bring())
+    box.spoilt = True
+    told = reboot(places, box)["update"]
+    assert (told["problem"]["code"], told["version"], told["file"]) == (
+        "interrupted_writing",
+        "0.3.0",
+        "zongji-0.3.0.raucb",
+    )
+    assert outcomes(places) == ["failed"] and kept(reboot(places, box)["update"]) == kept(told)
+
+
+def test_what_had_begun_to_be_written_is_judged_once_and_not_before_the_boot_state_is_known(
+    places, programs, box, bring, monkeypatch
+):
+    def cut(*_):
+        raise PowerCut
+
+    monkeypatch.setattr(Job, "_install", cut)
+    with pytest.raises(PowerCut):
+        install(places, box, bring())
+    (places.run / "installed-in-this-boot").unlink()
+    (places.run / "update.json").unlink()
+    updates = Updates(places, box.ways)
+    updates.start()
+    assert updates.summary()["update"] == {"state": "idle"} and outcomes(places) == []
+    history.settle(places, "A", True, True, box.spoilt)
+    assert updates.summary()["update"]["problem"]["code"] == "interrupted" and outcomes(places) == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{torn", b"[]", b"{}", b'{"state": "failed", "problem": 5}', b"\xff"]
+)
+def test_a_fault_that_cannot_be_read_is_told_until_the_next_update(
+    places, programs, box, bring, good, damage
+):
+    install(places, box, bring(flipped(good, 300_000)))
+    (places.system / "update-fault.json").write_bytes(damage)
+    told = reboot(places, box)["update"]
+    assert (told["state"], told["problem"]["code"]) == ("failed", "fault_unreadable")
+    assert install(places, box, bring())["state"] == "rebooting" and fault.last(places) is None
+
+
+def test_a_disk_that_keeps_no_fault_ends_no_update(places, programs, box, bring, monkeypatch):
+    real = files.write_json
+
+    def write(path, *more):
+        if path.name == "update-fault.json":
+            raise OSError(errno.EROFS, "Read-only file system")
+        real(path, *more)
+
+    monkeypatch.setattr(files, "write_json", write)
+    assert install(places, box, bring())["state"] == "rebooting"
+
+
+def test_an_update_that_gets_no_thread_has_failed_and_the_next_may_begin(places, box, bring, monkeypatch):
+    updates, source = Updates(places, box.ways), bring()
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            updates.install({"source": source})
+            told = updates.summary()["update"]
+            assert (told["state"], told["problem"]["code"]) == ("failed", "update_failed")
+            assert "new thread" in told["problem"]["message"]
