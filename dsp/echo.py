@@ -14,7 +14,8 @@ exact, since q is made from what is left: it only says how far to go in which di
 
 Double-talk needs no detector: a block counts with the weight w = power of its
 residual to −0.45, so that loud near-end speech writes little into the equations, while
-in single talk, where the residual is small, all is learned.
+in single talk, where the residual is small, all is learned. A block that is softer than its
+echo may become, which has yet to come, counts no more than that echo would.
 
 Time is bounded: per tick only so many ports learn, those that have waited longest
 and are furthest from converged first. A port that has converged learns from every eighth block,
@@ -31,7 +32,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.echo_residual import BLOCK_SAMPLES, ResidualSuppressor
+from dsp.echo_residual import BLOCK_SAMPLES, LOG_OF_DB, ResidualSuppressor
 from dsp.fft import backward, forward
 from dsp.levels import rms_from_dbm0
 
@@ -46,6 +47,8 @@ FORGETTING = np.float32(0.985)
 """Per block that is learned from: a memory of 1.3 s of talking, 5 s once converged."""
 WEIGHT_POWER = np.float32(-0.45)
 WEIGHT_FLOOR = np.float32(50.0)
+UNSEEN_DB = np.float32(-12.0)
+"""No residual counts as softer than the far end by this and the usual leak."""
 PRECONDITIONER_FLOOR = np.float32(0.04)
 DIRECTION_MEMORY = np.float32(0.7)
 FAR_OFF_LEAK_DB = np.float32(-20.0)
@@ -509,7 +512,11 @@ class EchoCanceller:
         white[:, 0] = -PRE_WHITENING * self._last_residual[rows, 0]
         white += residual
         self._last_residual[rows] = residual[:, -1:]
-        weight = (np.vecdot(white, white) / BLOCK_SAMPLES + WEIGHT_FLOOR) ** WEIGHT_POWER
+        newest = self._far_energy[self._tick % len(self._far_energy)][rows]
+        # At the beginning of a word the echo of a long path has yet to come: the block is loud at the far end
+        # and quiet here, and would count for more than all that have brought the echo.
+        due = newest * np.exp((self._rest.leak_db[rows] + UNSEEN_DB) * LOG_OF_DB)
+        weight = (np.maximum(np.vecdot(white, white), due) / BLOCK_SAMPLES + WEIGHT_FLOOR) ** WEIGHT_POWER
         weight[novel] *= NOVEL_WEIGHT
         narrow = self._narrow[rows]
         if narrow.any():
@@ -521,8 +528,7 @@ class EchoCanceller:
         power = np.square(far.real) + np.square(far.imag)
         # R is that of the block, or of the whole history where that is louder: what is in the residual may be
         # the echo of either.
-        newest = self._far_energy[self._tick % len(self._far_energy)]
-        share = newest[rows] / (self._far_total[rows] + np.float32(1e-9))
+        share = newest / (self._far_total[rows] + np.float32(1e-9))
         power *= (weight * np.maximum(share, np.float32(n / fft)))[:, None]
         power += FORGETTING * self._power[rows]
         self._power[rows] = power
