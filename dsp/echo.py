@@ -14,7 +14,8 @@ exact, since q is made from what is left: it only says how far to go in which di
 
 Double-talk needs no detector: a block counts with the weight w = power of its
 residual to −0.45, so that loud near-end speech writes little into the equations, while
-in single talk, where the residual is small, all is learned.
+in single talk, where the residual is small, all is learned. A block that is softer than its
+echo may become, which has yet to come, counts no more than that echo would.
 
 Time is bounded: per tick only so many ports learn, those that have waited longest
 and are furthest from converged first. A port that has converged learns from every eighth block,
@@ -31,7 +32,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.echo_residual import BLOCK_SAMPLES, ResidualSuppressor
+from dsp.echo_residual import BLOCK_SAMPLES, LOG_OF_DB, ResidualSuppressor
 from dsp.fft import backward, forward
 from dsp.levels import rms_from_dbm0
 
@@ -46,11 +47,13 @@ FORGETTING = np.float32(0.985)
 """Per block that is learned from: a memory of 1.3 s of talking, 5 s once converged."""
 WEIGHT_POWER = np.float32(-0.45)
 WEIGHT_FLOOR = np.float32(50.0)
+UNSEEN_DB = np.float32(-12.0)
+"""No residual counts as softer than the far end by this and the usual leak."""
 PRECONDITIONER_FLOOR = np.float32(0.04)
 DIRECTION_MEMORY = np.float32(0.7)
-FAR_OFF_LEAK_DB = -20.0
+FAR_OFF_LEAK_DB = np.float32(-20.0)
 """Residual over echo above which a port learns from every block and is solved at once."""
-CONVERGED_LEAK_DB = -28.0
+CONVERGED_LEAK_DB = np.float32(-28.0)
 """Under this a port waits for every second turn, between the two for every turn."""
 LEARNING_TURN = 2
 SOLVING_TURN = 6
@@ -59,12 +62,12 @@ FEW = 0.25
 """So small a share of the ports gets no turn of its own."""
 CONVERGED_EVERY = 8
 """Ticks after which a converged port learns again, if its blocks bring nothing new."""
-NOVELTY_DB = 8.0
-NOT_NOVEL_DB = -3.0
+NOVELTY_DB = np.float32(8.0)
+NOT_NOVEL_DB = np.float32(-3.0)
 """Residual over leak, and over echo, between which a block holds a sound not met before."""
 NOVEL_WEIGHT = np.float32(2.5)
 """How much more such a block counts: its residual is error of the filter, not speech of the near end."""
-LEARNED_LEAK_DB = -16.0
+LEARNED_LEAK_DB = np.float32(-16.0)
 """A filter that has once been this good and now makes things worse belongs to another path."""
 LEARNING_PORTS = 32
 REFRESHING_PORTS = 12
@@ -77,10 +80,11 @@ SHARPENING_STEPS = 2
 """How many conjugate directions are gone each time: when some ports are not converged, and when all are."""
 MOSTLY = 0.8
 """Share of the ports above which all are transformed."""
-LOUDEST_POWER = 32768.0**2
-FAR_SILENT_RMS = rms_from_dbm0(-50.0)
+# Energies are those of a block, the sum of the squares of its samples.
+LOUDEST_ENERGY = np.float32(BLOCK_SAMPLES * 32768.0**2)
+FAR_SILENT_ENERGY = np.float32(BLOCK_SAMPLES * rms_from_dbm0(-50.0) ** 2)
 """Below this the far signal teaches nothing and makes no audible echo."""
-NARROW_BINS = 5.0
+NARROW_BINS = np.float32(5.0)
 """A far signal whose power fills fewer bins of the FFT than this is a tone, or two; so is many a vowel."""
 NARROW_EVERY = 2
 """Ticks between looks."""
@@ -89,7 +93,13 @@ NARROW_TIMES = 3
 VOWEL_WEIGHT = np.float32(0.1)
 NARROW_WEIGHT = np.float32(5e-5)
 """A tone is cancelled too, but next to any speech its equations count for nothing."""
-MEAN_POWER_STEP = np.float32(0.1)
+LEAST_ENERGY = np.float32(BLOCK_SAMPLES)
+"""Added to those of echo and residual, so that there is a ratio of silent ones."""
+RINGING = np.float32(0.3)
+"""How much of an echo's energy may still come in the next block."""
+NOWHERE_DB = np.array(-100.0, np.float32)
+"""Under every leak."""
+MEAN_STEP = np.float32(0.1)
 WORSE = np.float32(1.1)
 CHANGED_TICKS = 12
 """A filter that makes things worse for this many ticks more than it does not is of another path."""
@@ -99,6 +109,7 @@ HELPLESS = np.float32(0.85)
 """Residual over near above which a filter that has not learned yet is not used."""
 WORSE_AT_ONCE = np.float32(1.6)
 FAITH_STEP = np.float32(0.1)
+FAITH_ENERGY = np.float32(BLOCK_SAMPLES * 100.0)
 UNFAITHFUL = np.float32(0.3)
 """How far from 1 the part of the echo that is found in the near signal (0.3 s mean) is on another path."""
 LITTLE_GAIN = np.float32(0.2)
@@ -119,7 +130,7 @@ LEAST_OFFSET = 4.0
 HALVES = np.repeat(np.eye(2, dtype=np.float32), BLOCK_SAMPLES // 2, axis=0) * np.float32(2.0 / BLOCK_SAMPLES)
 """Multiplied with a block: the means of its two halves."""
 RAMP = np.arange(1, BLOCK_SAMPLES + 1, dtype=np.float32) / np.float32(BLOCK_SAMPLES)
-DATA_OVER_RMS = rms_from_dbm0(-36.0)
+DATA_OVER_ENERGY = np.float32(BLOCK_SAMPLES * rms_from_dbm0(-36.0) ** 2)
 DATA_OVER_TICKS = 13
 """A data call is over after 250 ms under this level in both directions (G.168 §7, G.165)."""
 
@@ -145,14 +156,19 @@ class EchoCanceller:
         self._end = self._fft + 1
         self._far_energy = np.zeros((self._fft // BLOCK_SAMPLES + 1, ports), np.float32)
         self._far_total = np.zeros(ports, np.float32)
+        self._audible_energy = len(self._far_energy) * FAR_SILENT_ENERGY
         self._last_residual = np.zeros((ports, 1), np.float32)
         self._filter = np.zeros((ports, bins), np.complex64)
         self._power = np.zeros((ports, bins), np.float32)  # spectrum of R
         self._gradient = np.zeros((ports, self._fft), np.float32)  # q, and zeros
         self._direction = np.zeros((ports, self._fft), np.float32)
         self._descent = np.full((ports, 1), np.inf, np.float32)
-        self._mean_near = np.zeros(ports, np.float32)
-        self._mean_residual = np.zeros(ports, np.float32)
+        # Energies of this block, and means of two of them.
+        energies = np.zeros((4, ports), np.float32)
+        self._far_now, self._near_now, self._residual_now, self._estimate_now = energies
+        self._heard_now, self._compared_now = energies[:2], energies[1:3]
+        self._means = np.zeros((2, ports), np.float32)
+        self._mean_near, self._mean_residual = self._means
         self._last_echo = np.zeros(ports, np.float32)
         # Of the echo, in the near signal; loud blocks count as soft ones.
         self._found = np.ones(ports, np.float32)
@@ -166,22 +182,25 @@ class EchoCanceller:
         self._all = np.arange(ports)
         self._audible = np.zeros(ports, bool)  # something was sent of late that may come back
         self._doubted = False  # some filter has made things worse
+        self._suspected = False  # some `_unfaithful` is not 0
         self._enabled = np.ones(ports, bool)
         self._waited = np.zeros(ports, np.float32)  # ticks since a port last learned
         self._unsolved = np.zeros(ports, np.float32)  # blocks learned since the filter last moved
         self._tick = 0
         self._data_quiet = np.zeros(ports, np.int32)  # ticks to go until a data call is over
+        self._data_calls = False  # some is not 0
         self._offset = np.zeros(ports, np.float32)  # direct current in the near signal
         self._offset_step = np.ones(ports, np.float32)
         self._was_live = np.zeros(ports, np.bool_)
         self._live_bytes = b""
         self._offset_young = True  # some port's is not known for long
-        self._means = np.zeros((ports, 2), np.float32)  # of the halves of the blocks since the last look
-        self._mean_blocks = 0
+        self._halves = np.zeros((ports, 2), np.float32)  # means of the blocks since the last look, summed up
+        self._halves_blocks = 0
         self._taken = np.zeros(ports, np.float32)  # what of it was taken out of the last sample
         self._takes = np.zeros(0, np.intp)  # where it is not 0
         self._spectrum = np.empty((ports, bins), np.complex64)
         self._product = np.empty((ports, bins), np.complex64)
+        self._product_parts = self._product.view(np.float32)  # real and imaginary ones
         self._wave = np.empty((ports, self._fft), np.float32)
 
     def reset(self, ports: Rows | list[int]) -> None:
@@ -193,8 +212,6 @@ class EchoCanceller:
             self._power,
             self._gradient,
             self._direction,
-            self._mean_near,
-            self._mean_residual,
             self._last_echo,
             self._useless,
             self._unfaithful,
@@ -211,6 +228,7 @@ class EchoCanceller:
         self._offset_step[ports] = 1
         self._live_bytes = b""  # the next block is looked at alone
         self._far_energy[:, ports] = 0
+        self._means[:, ports] = 0
         self._descent[ports] = np.inf
         self._found[ports] = self._expected[ports] = 1
         self._rest.reset(ports)
@@ -227,6 +245,7 @@ class EchoCanceller:
         G.168 §7: cancelling starts again when both directions have been under -36 dBm0 for 250 ms.
         """
         self._data_quiet[port] = DATA_OVER_TICKS
+        self._data_calls = True
 
     def cancelling(self, port: int) -> bool:
         """Whether this port's echo is being cancelled: switched on, and no data call."""
@@ -247,98 +266,123 @@ class EchoCanceller:
             raise ValueError(
                 f"blocks must be [{self.ports}, {BLOCK_SAMPLES}], not {far.shape} and {near.shape}"
             )
-        far, near, far_power, near_power = _sane(far, near)
+        far_energy, near_energy = self._far_now, self._near_now
+        residual_energy, estimate_energy = self._residual_now, self._estimate_now
+        far, near = self._sane(far, near)
         self._tick += 1
-        self._append(far, far_power)
-        self._far_total = self._far_energy.sum(0)
+        self._append(far, far_energy)
         live = self._enabled if active is None else self._enabled & active
-        if self._data_quiet.any():
-            self._follow_data_calls(far_power, near_power)
+        if self._data_calls:
+            self._follow_data_calls(far_energy, near_energy)
             live = live & (self._data_quiet == 0)
-        near, near_power = self._without_offset(near, near_power, live)
-        audible = self._far_total > len(self._far_energy) * FAR_SILENT_RMS**2
+        near = self._without_offset(near, near_energy, live)
+        audible = self._far_total > self._audible_energy
         audible &= live
+        self._audible = audible
         # What follows is reckoned for all ports, which costs less than to pick some; on the quiet ones it has
         # no effect.
         left_alone = ~audible
-        quiet = np.flatnonzero(left_alone)
+        quiet = _places(left_alone)
         if quiet.size:
-            self._unfaithful[quiet] = 0
-            self._rest.pass_unchanged(quiet, near_power)
+            self._rest.pass_unchanged(quiet, near_energy)
         if quiet.size == self.ports:
             self._last_echo[:] = 0
+            self._unfaithful[:] = 0
             return near
-        self._audible = audible
         spectrum, lanes, echo = self._estimate(audible, self.ports - quiet.size)
         residual = near - echo
-        residual_power = _power(residual)
-        estimate_power = _power(echo)
+        np.vecdot(residual, residual, out=residual_energy)
+        np.vecdot(echo, echo, out=estimate_energy)
         # An echo that has just ended still rings in the hybrid.
-        echo_power = np.maximum(estimate_power, np.float32(0.3) * self._last_echo)
-        np.multiply(echo_power, audible, out=self._last_echo)
-        ratio_db = np.log10((residual_power + np.float32(1.0)) / (echo_power + np.float32(1.0)))
+        echo_energy = self._last_echo
+        echo_energy *= RINGING
+        np.maximum(echo_energy, estimate_energy, out=echo_energy)
+        ratio_db = residual_energy + LEAST_ENERGY
+        ratio_db /= echo_energy + LEAST_ENERGY
+        np.log10(ratio_db, out=ratio_db)
         ratio_db *= 10
-        leak_db = self._rest.leak_db
+        echo_energy[quiet] = 0
         if self._tick % NARROW_EVERY == 0:
             narrow = self._is_narrow(spectrum)[lanes]
             np.copyto(self._narrow, (self._narrow + 1) * narrow, where=audible)
-        self._learn(lanes, spectrum, residual, ratio_db)
+        self._learn(self.ports - quiet.size, lanes, spectrum, residual, ratio_db)
         # A filter that makes things worse (the line was switched) is left out until it has learned again:
         # on the mean of 0.2 s, or at once where it is much worse or has learned little yet. In double-talk a
         # single block may well grow a little louder.
+        means = self._means
+        means += MEAN_STEP * audible * (self._compared_now - means)
         mean_near, mean_residual = self._mean_near, self._mean_residual
-        step = MEAN_POWER_STEP * audible
-        mean_near += step * (near_power - mean_near)
-        mean_residual += step * (residual_power - mean_residual)
         useless = mean_residual > WORSE * mean_near
-        useless &= audible
-        # Somebody who speaks for long drives the usual residual up: what was learned once, counts as learned.
-        learned = self._learned
-        learned |= leak_db < LEARNED_LEAK_DB
-        left_alone |= residual_power > np.where(learned, WORSE_AT_ONCE, np.float32(1.0)) * near_power
         left_alone |= useless
-        # A filter that has not learned and hardly helps is more likely made of what the near end says.
-        left_alone |= np.greater(mean_residual > HELPLESS * mean_near, learned)
-        rows = np.flatnonzero(left_alone)
+        left_alone |= residual_energy > WORSE_AT_ONCE * near_energy
+        # Somebody who speaks for long drives the usual residual up: what was learned once, counts as learned.
+        learned, leak_db = self._learned, self._rest.leak_db
+        if np.count_nonzero(audible > learned):
+            learned |= leak_db < LEARNED_LEAK_DB
+            # A filter that has not learned and hardly helps is more likely made of what the near end says.
+            helpless = mean_residual > HELPLESS * mean_near
+            helpless |= residual_energy > near_energy
+            left_alone |= helpless > learned
+        rows = _places(left_alone)
         if rows.size:
             residual[rows] = near[rows]
             ratio_db[rows] = 0
             ratio_db[quiet] = leak_db[quiet]
         # Near-end speech that happens to be like the echo does this for a moment, another path for long.
-        if self._doubted or useless.any():
+        useless &= audible
+        if self._doubted or np.count_nonzero(useless):
             self._count_useless(useless)
         if self._tick % NARROW_EVERY:
-            self._doubt(near_power, estimate_power, residual_power)
+            self._doubt(near_energy, estimate_energy, residual_energy)
         return self._rest.process(residual, ratio_db, rows, self._narrow)
 
-    def _without_offset(self, near: Float, near_power: Float, live: NDArray[np.bool_]) -> tuple[Float, Float]:
-        """The near signals of `live` ports without their direct current, and the powers of all."""
+    def _sane(self, far: Float, near: Float) -> tuple[Float, Float]:
+        """The blocks as float32 without what cannot be sound; their energies are noted."""
+        far, near = far.astype(np.float32, copy=False), near.astype(np.float32, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.vecdot(far, far, out=self._far_now)
+            np.vecdot(near, near, out=self._near_now)
+            usual = self._heard_now <= LOUDEST_ENERGY  # which what is not a number is not either
+        if np.count_nonzero(usual) < usual.size:
+            far, near = (
+                np.clip(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), -32768.0, 32767.0)
+                for x in (far, near)
+            )
+            np.vecdot(far, far, out=self._far_now)
+            np.vecdot(near, near, out=self._near_now)
+        return far, near
+
+    def _without_offset(self, near: Float, near_energy: Float, live: NDArray[np.bool_]) -> Float:
+        """The near signals of `live` ports without their direct current; `near_energy` follows."""
         halves = near @ HALVES
-        self._means += halves
-        self._mean_blocks += 1
+        self._halves += halves
+        self._halves_blocks += 1
         now = live.tobytes()  # compared more cheaply than the arrays
         changed = now != self._live_bytes
         if changed:
             self._live_bytes = now
-            self._means, self._mean_blocks = halves, 1  # what was before is of another current
-        if changed or self._offset_young or self._mean_blocks >= OFFSET_EVERY:
+            self._halves, self._halves_blocks = halves, 1  # what was before is of another current
+        if changed or self._offset_young or self._halves_blocks >= OFFSET_EVERY:
             rows, before = self._look_at_offset(live)
-        else:
+        elif self._takes.size:
             rows = self._takes
             before = self._taken[rows, None]
+        else:
+            return near
         if rows.size:
-            near, near_power = near.copy(), near_power.copy()
+            near = near.copy()
             near[rows] -= before + (self._taken[rows, None] - before) * RAMP
-            near_power[rows] = _power(near[rows])
-        return near, near_power
+            kept = near[rows]
+            near_energy[rows] = np.vecdot(kept, kept)
+        return near
 
     def _look_at_offset(self, live: NDArray[np.bool_]) -> tuple[Rows, Float]:
         """Follow the direct current: where it is taken out, or was, and how much before, [rows, 1]."""
         offset, step, last = self._offset, self._offset_step, self._taken
-        blocks = self._mean_blocks
-        halves = self._means / np.float32(blocks)
-        self._means[:] = 0
-        self._mean_blocks = 0
+        blocks = self._halves_blocks
+        halves = self._halves / np.float32(blocks)
+        self._halves[:] = 0
+        self._halves_blocks = 0
         # Off the hook a line has another current than on it.
         np.copyto(step, np.float32(1.0), where=live & ~self._was_live)
         self._was_live = live
@@ -353,9 +397,9 @@ class EchoCanceller:
         self._offset_young = bool((step[live] > OFFSET_STEP).any())
         loud = np.abs(offset) > LEAST_OFFSET
         loud &= live
-        rows = np.flatnonzero(loud | (last != 0))
+        rows = _places(loud | (last != 0))
         self._taken = taken = np.where(loud, offset, np.float32(0.0))
-        self._takes = np.flatnonzero(loud)
+        self._takes = _places(loud)
         # What was there from the first sample on is taken out at once, what comes later without a click.
         before: Float = np.where(fresh, taken, last * live)[rows, None]
         return rows, before
@@ -367,7 +411,7 @@ class EchoCanceller:
         changed = self._useless >= np.where(self._learned, CHANGED_TICKS, LOST_TICKS)
         changed &= self._audible
         if changed.any():
-            self._start_again(np.flatnonzero(changed))
+            self._start_again(_places(changed))
         self._doubted = bool(self._useless.any())
 
     def _estimate(self, audible: NDArray[np.bool_], count: int) -> tuple[Spectra, Rows, Float]:
@@ -384,7 +428,7 @@ class EchoCanceller:
             np.multiply(spectrum, self._filter, out=product)
             backward(product, self._fft, wave)
             return spectrum, self._all, wave[:, -BLOCK_SAMPLES:]
-        rows = np.flatnonzero(audible)
+        rows = _places(audible)
         spectrum, product = self._spectrum[:count], self._product[:count]
         forward(history[rows], spectrum)
         np.multiply(spectrum, self._filter[rows], out=product)
@@ -395,7 +439,7 @@ class EchoCanceller:
         echo[rows] = wave[:, -BLOCK_SAMPLES:]
         return spectrum, lanes, echo
 
-    def _append(self, far: Float, power: Float) -> None:
+    def _append(self, far: Float, energy: Float) -> None:
         """Take the new block into the far-end history."""
         kept = self._fft + 1
         if self._end + BLOCK_SAMPLES > self._far.shape[1]:
@@ -403,34 +447,32 @@ class EchoCanceller:
             self._end = kept
         self._far[:, self._end : self._end + BLOCK_SAMPLES] = far
         self._end += BLOCK_SAMPLES
-        self._far_energy[self._tick % len(self._far_energy)] = power
+        self._far_energy[self._tick % len(self._far_energy)] = energy
+        np.add.reduce(self._far_energy, out=self._far_total)
 
-    def _learn(self, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
+    def _learn(self, speaking: int, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
         """Add this block's normal equations for the ports whose turn it is, and solve a little.
 
-        lanes: where in `spectrum` each port is.
+        speaking: how many are audible. lanes: where in `spectrum` each port is.
         """
         audible = self._audible
-        self._waited += audible
-        leak_db = self._rest.leak_db
-        speaking = int(np.count_nonzero(audible))
-        unconverged = int(np.count_nonzero((leak_db > CONVERGED_LEAK_DB) & audible))
+        waited = self._waited
+        waited += audible
+        leak_db: Float = np.where(audible, self._rest.leak_db, NOWHERE_DB)
+        unconverged = int(np.count_nonzero(leak_db > CONVERGED_LEAK_DB))
         turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, speaking)
-        turn &= audible
-        if turn.any():
-            waited = self._waited
+        if np.count_nonzero(turn):
             # A sound that leaves more than usual, but less than a near-end talker would, is a new one.
             novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
             turn &= novel | (leak_db > CONVERGED_LEAK_DB) | (waited >= CONVERGED_EVERY)
             most = min(max(unconverged, REFRESHING_PORTS), LEARNING_PORTS)
             learning = _most_urgent(turn, waited * (leak_db + 40.0), most)
             if learning.size:
-                self._waited[learning] = 0
+                waited[learning] = 0
                 self._unsolved[learning] += 1
                 self._add_equations(learning, spectrum[lanes[learning]], residual[learning], novel[learning])
         turn = leak_db > self._turn_db(SOLVING_TURN, unconverged, speaking)
-        turn &= audible
-        if turn.any():
+        if np.count_nonzero(turn):
             unsolved = self._unsolved
             turn &= unsolved > 0
             most = min(max(unconverged, SHARPENING_PORTS), SOLVING_PORTS)
@@ -439,24 +481,24 @@ class EchoCanceller:
                 self._unsolved[due] = 0
                 self._solve(due, STEPS if unconverged >= FEW * speaking else SHARPENING_STEPS)
 
-    def _turn_db(self, turn: int, unconverged: int, speaking: int) -> float:
+    def _turn_db(self, turn: int, unconverged: int, speaking: int) -> np.float32 | Float:
         """Only ports with more residual than this are looked at now: few, large calls cost least."""
         if self._tick % (2 * turn) == 2 * turn - 1:
-            return -np.inf
+            return NOWHERE_DB
         if self._tick % turn == turn - 1 and unconverged >= FEW * speaking:
             return CONVERGED_LEAK_DB
         return FAR_OFF_LEAK_DB
 
     def _is_narrow(self, spectrum: Spectra) -> NDArray[np.bool_]:
         """Whether the far signal is one or two tones, which teach the path at their frequencies alone."""
-        parts = spectrum.view(np.float32)
-        parts = parts * parts
-        power = parts[:, ::2] + parts[:, 1::2]
-        power *= self._whitened
+        count = len(spectrum)
+        white, parts = self._product[:count], self._product_parts[:count]
+        np.multiply(spectrum, self._whitener, out=white)
+        total = np.vecdot(parts, parts)
+        np.square(white, out=white)  # of which the magnitudes are powers
         # The number of bins over which the power is spread.
-        total = power.sum(1)
-        spread = total * total / (np.vecdot(power, power) + np.float32(1e-9))
-        narrow: NDArray[np.bool_] = spread < NARROW_BINS
+        total *= total
+        narrow: NDArray[np.bool_] = total < NARROW_BINS * np.vecdot(parts, parts)
         return narrow
 
     def _add_equations(
@@ -470,7 +512,11 @@ class EchoCanceller:
         white[:, 0] = -PRE_WHITENING * self._last_residual[rows, 0]
         white += residual
         self._last_residual[rows] = residual[:, -1:]
-        weight = (_power(white) + WEIGHT_FLOOR) ** WEIGHT_POWER
+        newest = self._far_energy[self._tick % len(self._far_energy)][rows]
+        # At the beginning of a word the echo of a long path has yet to come: the block is loud at the far end
+        # and quiet here, and would count for more than all that have brought the echo.
+        due = newest * np.exp((self._rest.leak_db[rows] + UNSEEN_DB) * LOG_OF_DB)
+        weight = (np.maximum(np.vecdot(white, white), due) / BLOCK_SAMPLES + WEIGHT_FLOOR) ** WEIGHT_POWER
         weight[novel] *= NOVEL_WEIGHT
         narrow = self._narrow[rows]
         if narrow.any():
@@ -482,8 +528,7 @@ class EchoCanceller:
         power = np.square(far.real) + np.square(far.imag)
         # R is that of the block, or of the whole history where that is louder: what is in the residual may be
         # the echo of either.
-        newest = self._far_energy[self._tick % len(self._far_energy)]
-        share = newest[rows] / (self._far_total[rows] + np.float32(1e-9))
+        share = newest / (self._far_total[rows] + np.float32(1e-9))
         power *= (weight * np.maximum(share, np.float32(n / fft)))[:, None]
         power += FORGETTING * self._power[rows]
         self._power[rows] = power
@@ -528,42 +573,54 @@ class EchoCanceller:
         self._gradient[rows] = gradient
         self._direction[rows], self._descent[rows] = direction, descent
 
-    def _doubt(self, near_power: Float, estimate_power: Float, residual_power: Float) -> None:
+    def _doubt(self, near_energy: Float, estimate_energy: Float, residual_energy: Float) -> None:
         """Tell a path that has become another from a near end that speaks, and learn it as a new one.
 
         The estimated echo is found in the near signal once, whoever speaks besides. On a path that
         is like the old one, but is another, it is found less (or more), and little is taken away.
         A near end much louder than the echo is a little like it by chance, the more the louder it is.
         """
-        # <near, estimate> follows from the three powers.
-        together = np.float32(0.5) * (near_power + estimate_power - residual_power)
-        loud = estimate_power > FAR_SILENT_RMS**2
+        # <near, estimate> follows from the three energies.
+        together = near_energy + estimate_energy
+        together -= residual_energy
+        loud = estimate_energy > FAR_SILENT_ENERGY
         loud &= self._audible
-        per = FAITH_STEP * loud / (near_power + np.float32(100.0))
-        heard = estimate_power * per
-        keep = 1 - FAITH_STEP * loud
+        step = FAITH_STEP * loud
+        per = step / (near_energy + FAITH_ENERGY)
+        heard = estimate_energy * per
+        keep = 1 - step
         found, expected, chance = self._found, self._expected, self._chance
         found *= keep
-        found += together * per
+        together *= per
+        together *= 0.5
+        found += together
         expected *= keep
         expected += heard
-        chance *= keep * keep
-        chance += near_power * heard * per
+        keep *= keep
+        chance *= keep
+        per *= near_energy
+        heard *= per
+        chance += heard
         off = np.abs(found - expected)
         doubtful = off > UNFAITHFUL * expected
         doubtful &= loud
         doubtful &= self._learned
         doubtful &= self._mean_residual > LITTLE_GAIN * self._mean_near
-        if not doubtful.any():
-            self._unfaithful[loud] = 0
+        some = np.count_nonzero(doubtful)
+        if not (some or self._suspected):
             return
-        odds = np.minimum(np.square(off) / (CHANCE * chance + np.float32(1e-12)), 1)
-        more = np.where(doubtful, self._unfaithful + np.square(odds), 0)
-        np.copyto(self._unfaithful, more, where=loud)
-        suspect = self._unfaithful >= UNFAITHFUL_LOOKS
-        suspect &= loud
+        unfaithful = self._unfaithful
+        if some:
+            odds = np.minimum(np.square(off) / (CHANCE * chance + np.float32(1e-12)), 1)
+            more = np.where(doubtful, unfaithful + np.square(odds), 0)
+            np.copyto(unfaithful, more, where=loud)
+        else:
+            unfaithful[loud] = 0
+        unfaithful *= self._audible
+        suspect = unfaithful >= UNFAITHFUL_LOOKS
         if suspect.any():
-            self._start_again(np.flatnonzero(suspect))
+            self._start_again(_places(suspect))
+        self._suspected = bool(unfaithful.any())
 
     def _start_again(self, rows: Rows) -> None:
         """The path is another one now: what was learned of it only delays learning the new one."""
@@ -577,11 +634,12 @@ class EchoCanceller:
         self._rest.leak_db[rows] = 0
         self._mean_residual[rows] = self._mean_near[rows]
 
-    def _follow_data_calls(self, far_power: Float, near_power: Float) -> None:
+    def _follow_data_calls(self, far_energy: Float, near_energy: Float) -> None:
         """Count the quiet ticks of ports that carry data."""
-        loud = np.maximum(far_power, near_power) > DATA_OVER_RMS**2
+        loud = np.maximum(far_energy, near_energy) > DATA_OVER_ENERGY
         left = np.where(loud, DATA_OVER_TICKS, self._data_quiet - 1)
         self._data_quiet = np.where(self._data_quiet > 0, left, 0).astype(np.int32)
+        self._data_calls = bool(self._data_quiet.any())
 
 
 def _fft_size(least: int) -> int:
@@ -590,29 +648,14 @@ def _fft_size(least: int) -> int:
     return min(size for size in sizes if size >= least)
 
 
-def _power(x: Float) -> Float:
-    """Mean power of each row, float32 [rows]."""
-    power: Float = np.vecdot(x, x)
-    power /= np.float32(x.shape[1])
-    return power
-
-
-def _sane(far: Float, near: Float) -> tuple[Float, Float, Float, Float]:
-    """The blocks as float32 without what cannot be sound, and the powers of their rows."""
-    far, near = far.astype(np.float32, copy=False), near.astype(np.float32, copy=False)
-    with np.errstate(over="ignore", invalid="ignore"):
-        far_power, near_power = _power(far), _power(near)
-    if not np.maximum(far_power, near_power).max(initial=0) <= LOUDEST_POWER:  # also when it is not a number
-        far, near = (
-            np.clip(np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0), -32768.0, 32767.0) for x in (far, near)
-        )
-        far_power, near_power = _power(far), _power(near)
-    return far, near, far_power, near_power
+def _places(wanted: NDArray[np.bool_]) -> Rows:
+    """Where something is wanted (np.flatnonzero, of which half is overhead)."""
+    return wanted.nonzero()[0]
 
 
 def _most_urgent(wanted: NDArray[np.bool_], urgency: Float, count: int) -> Rows:
     """Where something is wanted; of more than `count` places the most urgent ones."""
-    places = np.flatnonzero(wanted)
+    places = _places(wanted)
     if places.size > count:
-        places = np.sort(places[np.argpartition(urgency[places], -count)[-count:]])
+        places = places[urgency[places].argpartition(-count)[-count:]]
     return places
