@@ -8,8 +8,8 @@ against it.
 
 Never learned: anything that could be ringback or a voice (a cycle over 2.5 s,
 fewer than three bursts, or of a fast cycle fewer than five, for such are beeps;
-bursts that differ in level or length), and a continuous tone unless it lasts to
-the end of a call.
+bursts that differ in level or length), the key of a telephone (a pair of Q.23's
+frequencies), and a continuous tone unless it lasts to the end of a call.
 
 A wrong tone would hang up on people, so a line uses what it has learned only
 when several calls agree, not all of one caller (whose machine may beep), and
@@ -18,6 +18,13 @@ when nobody was ever heard to speak on after it:
     call 1   talk talk  ▇_▇_▇_▇_▇_▇_|      the box hung up at last: the tone had lasted
     call 2   talk talk  ▇_▇_▇_|            the feed dropped: the far side had gone
     call 3   talk  ▇_▇_▇_  talk talk |     whatever that was, it is no disconnect tone
+    call 4   talk  ▇_▇_▇_▇_▇_▇_▇_|         both sides recorded: the near side said "hello? hello?"
+                  hello hello              while the tone went on, which says nothing
+
+On a line, where only the far side is heard, a word after the tone is enough, and one
+such call forbids the tone. A recording (`learn`) may hold the near side too: there it
+takes most of a second of speech after the tone is over for good, whoever speaks, and
+such a call takes one of those that agree away.
 """
 
 from __future__ import annotations
@@ -30,10 +37,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dsp.afterwards import over_at, spoken_s
 from dsp.cadence import FAST_MS, Heard
+from dsp.dtmf_bank import PAIR_HZ
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, rms_from_dbm0
 from dsp.linescan import FRAME_MS, HOP, OFF, WINDOW, LearnedTone, LineScan, Run, network
-from dsp.tonality import tonal
 
 LOOK_AT_S = 15.0
 """Only the end of a call is looked at: what comes before the line falls silent for good."""
@@ -54,7 +62,8 @@ EDGE_FRAMES = 2
 STEADY_DB = 1.5
 LIKE_DB = 2.0
 CALL_DB = 3.0
-"""Sound that differs so much in level from a continuous tone is the call before it."""
+CALL_FRAMES = 10
+"""Sound that differs so much in level from a continuous tone, for so long, is the call before it."""
 LONGEST_CYCLE_MS = 2500.0
 LEAST_FAST = 5
 """So many bursts of a fast cycle (FAST_MS) are no beeps."""
@@ -80,9 +89,13 @@ LASTED_S = 3.0
 """A tone that nothing else shows to be the end must have lasted so long, to the end."""
 UNDER_TONE_DB = 20.0
 QUIET_DBM0 = -45.0
-VOICE_FRAMES = 10
-"""What follows a tone is silence when it is weaker than this, or this much weaker than the tone,
-or lasts under 0.2 s."""
+"""What follows a tone is silence when it is weaker than this, or this much weaker than the tone."""
+WORD_S = 0.2
+"""Of a voice on the line so much shows that the call goes on."""
+SPEECH_S = 0.9
+"""The same where it may be the near side's, who says hello once or twice before hanging up."""
+PIECE_MS = 200.0
+KEY_TOLERANCE = 0.03
 
 
 @dataclass(frozen=True)
@@ -110,33 +123,45 @@ class Ending:
 
 def observe(samples: NDArray[np.generic]) -> Observation | None:
     """The disconnect tone at the end of one call `[n]`, or None where there is none to be sure of."""
-    found = _last(samples, 1)
+    found = _whole_call(samples)
+    return None if found is None or found.followed else found.tone
+
+
+def ending(samples: NDArray[np.generic]) -> Ending | None:
+    """The same, with how long the tone lasted and whether the call went on after it.
+
+    The samples are what the line says, without the near side.
+    """
+    return _last(samples, ANCHORS, WORD_S)
+
+
+def _whole_call(samples: NDArray[np.generic]) -> Ending | None:
+    """The same of a recording that may hold both sides, beginning with the call."""
+    found = _last(samples, 1, SPEECH_S)
     if found is None or (
         found.tone.off_ms == 0.0 and not _is_call(np.nan_to_num(np.asarray(samples, float)))
     ):
         return None
-    return found.tone
+    return found
 
 
-def ending(samples: NDArray[np.generic]) -> Ending | None:
-    """The same, with how long the tone lasted and whether the call went on after it."""
-    return _last(samples, ANCHORS)
+def _last(samples: NDArray[np.generic], anchors: int, speech_s: float) -> Ending | None:
+    """The last regular tone, sought from each of the last bursts of its frequencies.
 
-
-def _last(samples: NDArray[np.generic], anchors: int) -> Ending | None:
-    """The last regular tone, sought from each of the last `anchors` bursts of its frequencies."""
+    From one that is not among the last `anchors`, only where somebody speaks on (for `speech_s`) after it.
+    """
     x = _end(np.nan_to_num(np.asarray(samples, np.float64)))
     lines = _lines(x)
-    if lines is None:
+    if lines is None or is_key(lines):
         return None
     scan = LineScan(1, "CN")
     scan.set_country([0], "CN", LearnedTone(lines, 500.0, 500.0))
     for _ in scan.process(np.concatenate([x, np.zeros(4 * STEP)])[None, :]):
         pass
     bursts = [run for run in scan.runs[0] if run.kind == 1 and scan.is_clear(0, run)]
-    for anchor in bursts[: -anchors - 1 : -1]:
-        found = _regular(x, lines, Heard(scan, 0, anchor), anchor)
-        if found is not None:
+    for back, anchor in enumerate(bursts[: -ANCHORS - 1 : -1]):
+        found = _regular(x, lines, Heard(scan, 0, anchor), anchor, speech_s)
+        if found is not None and (back < anchors or found.followed):
             return found
     return None
 
@@ -152,7 +177,14 @@ def _end(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x[-int(LOOK_AT_S * SAMPLE_RATE_HZ) :]
 
 
-def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anchor: Run) -> Ending | None:
+def is_key(lines_hz: tuple[float, ...]) -> bool:
+    """Whether these frequencies are those of a telephone key (Q.23), which no exchange ends calls with."""
+    return len(lines_hz) == 2 and bool((np.abs(PAIR_HZ / lines_hz - 1) < KEY_TOLERANCE).all(axis=1).any())
+
+
+def _regular(
+    x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anchor: Run, speech_s: float
+) -> Ending | None:
     """What the bursts up to the anchor say: continuous, or the longest regular row that ends there."""
     runs = [run for run in heard.runs if run.start < anchor.start + anchor.frames]
     if runs and runs[-1].kind != OFF:
@@ -161,7 +193,7 @@ def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anc
     if runs and runs[-2].ms >= CONTINUOUS_MS and heard.quality(runs[-2:-1]) <= 1.0:
         on_ms = min(runs[-2].ms, _lasted_ms(x, lines, runs[-2]))
         tone = Observation(lines, on_ms, 0.0, heard.level_dbm0)
-        return Ending(tone, on_ms / 1000, _followed(x, runs[-1], tone))
+        return Ending(tone, on_ms / 1000, _spoken_on_s(x, runs[-2:-1], tone) >= speech_s)
     whole = runs[:-1]
     for start in range(0, len(whole) - 4, 2):
         tail = whole[start:]
@@ -176,24 +208,28 @@ def _regular(x: NDArray[np.float64], lines: tuple[float, ...], heard: Heard, anc
         if regular and on_ms + off_ms <= LONGEST_CYCLE_MS and heard.quality(judged) <= 1.0:
             tone = Observation(lines, *_exact(x, lines, tail), heard.level_dbm0)
             lasted_ms = (tail[-1].start + tail[-1].frames - tail[0].start) * FRAME_MS
-            return Ending(tone, lasted_ms / 1000, _followed(x, runs[-1], tone))
+            return Ending(tone, lasted_ms / 1000, _spoken_on_s(x, tail, tone) >= speech_s)
     return None
 
 
-def _followed(x: NDArray[np.float64], after: Run, tone: Observation) -> bool:
-    """Whether somebody speaks when the next burst is overdue. Another tone (the howler) is no voice."""
-    overdue = round((tone.off_ms * (1 + SAME_TIME) + SAME_TIME_MS) / FRAME_MS) + EDGE_FRAMES
-    rest = x[(after.start + overdue) * HOP :]
-    if after.kind != OFF or len(rest) < WINDOW:
-        return False
-    windows = np.lib.stride_tricks.sliding_window_view(rest, WINDOW)[::HOP].astype(np.float32)
-    level_dbm0 = 20 * np.log10(np.sqrt(np.mean(windows**2, axis=1)) / RMS_AT_0_DBM0 + 1e-9)
-    loud = level_dbm0 > max(QUIET_DBM0, tone.level_dbm0 - UNDER_TONE_DB)
-    if int(loud.sum()) < VOICE_FRAMES:
-        return False
-    # the windows at the edges of a burst are neither: the louder ones decide
-    louder = windows[level_dbm0 >= np.percentile(level_dbm0[loud], 90) - LIKE_DB]
-    return bool(np.mean(tonal(louder)) < 0.5)
+def _spoken_on_s(x: NDArray[np.float64], runs: Sequence[Run], tone: Observation) -> float:
+    """For how long (s) somebody speaks in `[n]` after a tone, of which these runs are the last clear ones.
+
+    Speech while the tone goes on, or before its next burst is overdue, says nothing: the near side wonders.
+    Another tone (the howler) is no voice.
+    """
+    per_ms = SAMPLE_RATE_HZ / 1000
+    on = tone.on_ms * per_ms
+    cycle = on + tone.off_ms * per_ms
+    bursts = np.array([run.start * HOP for run in runs[0::2]])
+    burst = float(np.median(bursts - np.arange(len(bursts)) * cycle)) + (len(bursts) - 1) * cycle
+    if not tone.off_ms:
+        # without gaps it is looked at in pieces
+        on = cycle = PIECE_MS * per_ms
+        burst = (runs[-1].start + runs[-1].frames) * HOP - on
+    over = over_at(x, tone.frequencies_hz, burst, on, cycle)
+    overdue_ms = tone.off_ms * (1 + SAME_TIME) + SAME_TIME_MS + EDGE_FRAMES * FRAME_MS
+    return spoken_s(x[over + round(overdue_ms * per_ms) :], max(QUIET_DBM0, tone.level_dbm0 - UNDER_TONE_DB))
 
 
 def _exact(x: NDArray[np.float64], lines: tuple[float, ...], runs: Sequence[Run]) -> tuple[float, float]:
@@ -223,7 +259,7 @@ def _is_call(x: NDArray[np.float64]) -> bool:
     level_dbm0 = 20 * np.log10(np.sqrt((frames**2).mean(axis=1)) / RMS_AT_0_DBM0 + 1e-9)
     loud = level_dbm0[level_dbm0 > SILENT_DBM0]
     # at the level that most of it has: a tone of two frequencies beats
-    return int((np.abs(loud - np.median(loud)) > CALL_DB).sum()) >= VOICE_FRAMES
+    return int((np.abs(loud - np.median(loud)) > CALL_DB).sum()) >= CALL_FRAMES
 
 
 def _envelope(x: NDArray[np.float64], lines: tuple[float, ...]) -> NDArray[np.float64]:
@@ -330,10 +366,13 @@ def agree(a: Observation, b: Observation) -> bool:
     return _same(np.array([a.on_ms]), b.on_ms) and _same(np.array([a.off_ms]), b.off_ms)
 
 
-def consensus(seen: Sequence[Observation | None]) -> tuple[Observation | None, float]:
+def consensus(
+    seen: Sequence[Observation | None], against: Sequence[Observation] = ()
+) -> tuple[Observation | None, float]:
     """What most calls ended with, and how sure that is (0…1).
 
-    n calls that agree among m that were looked at: (n / m) · (1 − 2^−n).
+    seen: one for each call. against: tones after which somebody spoke on. Of m calls n agree and after k it
+    was no end: (n − k) / m · (1 − 2^−n); as many against it as for it are none.
     """
     best: list[Observation] = []
     for candidate in seen:
@@ -352,7 +391,10 @@ def consensus(seen: Sequence[Observation | None]) -> tuple[Observation | None, f
         round(float(np.median([o.off_ms for o in best])), 1),
         round(float(np.median([o.level_dbm0 for o in best])), 1),
     )
-    return middle, round(len(best) / len(seen) * (1 - 0.5 ** len(best)), 3)
+    net = len(best) - sum(agree(middle, other) for other in against)
+    if net <= 0:
+        return None, 0.0
+    return middle, round(net / len(seen) * (1 - 0.5 ** len(best)), 3)
 
 
 @dataclass(frozen=True)
@@ -406,7 +448,9 @@ class ToneLearner:
     """The memory of one line: learns its tone, and forgets it when the exchange changes."""
 
     def __init__(self, ends: Iterable[CallEnd] = ()) -> None:
-        self._ends: deque[CallEnd] = deque(ends, maxlen=KEPT)
+        self._ends: deque[CallEnd] = deque(
+            (end for end in ends if not is_key(end.tone.frequencies_hz)), maxlen=KEPT
+        )
 
     @property
     def ends(self) -> list[CallEnd]:
@@ -415,7 +459,7 @@ class ToneLearner:
 
     def add(self, end: CallEnd) -> bool:
         """Take the end of a call; whether it says anything."""
-        tells = end.followed or end.gone or end.lasted_s >= LASTED_S
+        tells = (end.followed or end.gone or end.lasted_s >= LASTED_S) and not is_key(end.tone.frequencies_hz)
         if tells:
             self._ends.append(end)
         return tells
@@ -460,10 +504,12 @@ def in_table(tone: Observation, country: str) -> str:
 def learn(recordings: Sequence[NDArray[np.generic]]) -> dict[str, list[float] | float | None]:
     """The disconnect tone that recordings `[n]` of whole calls end with.
 
-    `confidence` is 0 and the rest empty where they end with none, or with
-    different ones.
+    `confidence` is 0 and the rest empty where they end with none, with
+    different ones, or where people speak on after it.
     """
-    found, confidence = consensus([observe(samples) for samples in recordings])
+    calls = [_whole_call(samples) for samples in recordings]
+    ends = [None if call is None or call.followed else call.tone for call in calls]
+    found, confidence = consensus(ends, [call.tone for call in calls if call and call.followed])
     if found is None:
         return {"frequencies_hz": [], "on_ms": None, "off_ms": None, "confidence": 0.0}
     return {

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dsp.learn import CallEnd, Observation, ToneLearner, ending, in_table, learn, observe
+from dsp.countries import COUNTRIES, tone_table
+from dsp.learn import CallEnd, Observation, ToneLearner, ending, in_table, is_key, learn, observe
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import MUSIC, SPEECH, recordings
 
@@ -202,3 +203,98 @@ def test_20_nothing_but_a_tone_without_gaps_is_no_call():
         S.tone((350.0, 440.0), (), 20, -15),
     ):
         assert learn([x] * 3)["confidence"] == 0
+
+
+def key(digit, count, cadence_ms=(200, 200)):
+    low, high = divmod("123A456B789C*0#D".index(digit), 4)
+    pair = ((697.0, 770.0, 852.0, 941.0)[low], (1209.0, 1336.0, 1477.0, 1633.0)[high])
+    return S.tone(pair, cadence_ms, count * sum(cadence_ms) / 1000, -10)
+
+
+@pytest.mark.parametrize("digit", "15*#D")
+@pytest.mark.parametrize("error", [-0.015, 0.0, 0.015])
+def test_21_a_key_pressed_again_and_again_is_not_learned(digit, error):
+    calls = []
+    for seed in range(3):
+        x = np.concatenate([call((450.0,), (350, 350), seed, duration_s=0.1), key(digit, 8)])
+        calls.append(np.interp(np.arange(0, len(x) - 1, 1 + error), np.arange(len(x)), x))
+    assert learn(calls) == {"frequencies_hz": [], "on_ms": None, "off_ms": None, "confidence": 0.0}
+    assert ending(calls[0]) is None
+
+
+def test_22_a_key_that_a_line_has_learned_before_is_forgotten():
+    tone = Observation((940.9, 1335.9), 200.0, 200.0, -12.0)
+    ends = [CallEnd(tone, 5.0, caller=str(i)) for i in range(5)]
+    learner = ToneLearner(ends)
+    assert learner.learned() is None and not learner.add(ends[0])
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_23_no_country_ends_calls_with_a_key(country):
+    forms = [tone for name in ("busy", "congestion", "unobtainable") for tone in variants(country, name)]
+    assert forms and not any(is_key(tone.lines_hz) for tone in forms)
+
+
+def variants(country, name):
+    return tone_table(country).variants.get(name, ())
+
+
+SENTENCES = [r for r in recordings(SPEECH, False) if 12000 < len(r) < 28000][:4]
+WORDS = [r for r in recordings(SPEECH, False) if 3200 < len(r) < 4800][:4]
+
+
+def spoken_on(parts, seed, forms=((450.0,), (350, 350))):
+    """A call whose tone is followed by these words."""
+    spoken = [S.at_level(part, -20) for part in parts]
+    return np.concatenate([call(*forms, seed, duration_s=4.2), S.silence(0.6), *spoken])
+
+
+@pytest.mark.parametrize(
+    "form", [((450.0,), (350, 350)), ((480.0, 620.0), (500, 500)), ((425.0,), ()), ((425.0,), (200, 200))]
+)
+def test_24_speech_after_the_tone_counts_against_it(form):
+    plain = [call(*form, seed, duration_s=4.2) for seed in range(4)]
+    after = [spoken_on([one], seed, form) for seed, one in enumerate(SENTENCES)]
+    none, one = learn(plain), learn([*after[:1], *plain[1:]])
+    assert none["confidence"] > 0.9 and one["frequencies_hz"] == pytest.approx(none["frequencies_hz"], abs=3)
+    assert one["confidence"] < 0.6, "one of four"
+    assert learn([*after[:2], *plain[2:]])["confidence"] < 0.4 and learn(after)["confidence"] == 0
+
+
+def test_25_who_says_hello_before_hanging_up_proves_nothing():
+    found = learn([spoken_on([one], seed) for seed, one in enumerate(WORDS)])
+    assert found["confidence"] == 1 - 0.5 ** len(WORDS) >= 0.75
+    assert ending(spoken_on(WORDS[:1], 0)).followed, "but a word on the line does"
+
+
+@pytest.mark.parametrize("speech_dbm0", [-25, -18])
+def test_26_speech_while_the_tone_goes_on_says_nothing(speech_dbm0):
+    for seed, one in enumerate(SENTENCES):
+        x = call((450.0,), (350, 350), seed, duration_s=8.0).astype(float)
+        voice = S.at_level(one, speech_dbm0)
+        for end in (len(x), len(x) - 11200):
+            over = x.copy()
+            over[end - len(voice) : end] += voice
+            assert not ending(over).followed
+        found = learn([over] * 3)
+        assert found["confidence"] in (0.0, 0.875)
+
+
+@pytest.mark.parametrize("what", ["noise", "clicks", "hum", "howler", "dial tone"])
+def test_27_no_other_sound_after_the_tone_is_speech(what):
+    rng = np.random.default_rng(1)
+    clicks = S.silence(4)
+    clicks[rng.integers(0, len(clicks), 4)] = 12000
+    hum = sum(S.tone((50.0 * k,), (), 4, -22 - 3 * k) for k in (1, 3, 5))
+    sounds = {
+        "noise": S.white(4, -25),
+        "clicks": clicks,
+        "hum": hum,
+        "howler": S.tone((1400.0, 2060.0), (100, 100), 4, -6),
+        "dial tone": S.tone((350.0, 440.0), (), 4, -15),
+    }
+    calls = [
+        np.concatenate([call((620.0,), (300, 300), seed, duration_s=6), S.silence(0.5), sounds[what]])
+        for seed in range(3)
+    ]
+    assert learn(calls)["confidence"] == 0.875 and not any(ending(one).followed for one in calls)
