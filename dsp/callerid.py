@@ -51,7 +51,7 @@ class MarkBank:
         self._bank = np.concatenate([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
         self._least = (TICK_SAMPLES * 0.25 * 2.0**0.5 * rms_from_dbm0(LOWEST_DBM0)) ** 2
 
-    def pure(self, x: Samples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def look(self, x: Samples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether each frame is pure mark, and whether it is FSK that is neither mark nor seizure."""
         windowed = (x - x.mean(1, keepdims=True)) * self._window
         parts = windowed @ self._bank
@@ -155,7 +155,7 @@ class CallerIdReceiver:
         frame = clean(x)
         pure, data = np.zeros((2, self.ports), bool)
         if len(rows):
-            pure[rows], data[rows] = self._bank.pure(frame if len(rows) == self.ports else frame[rows])
+            pure[rows], data[rows] = self._bank.look(frame if len(rows) == self.ports else frame[rows])
         self._past.take(frame, pure, data)
         for port in np.flatnonzero(pure | data).tolist():
             if port not in self._followers:
