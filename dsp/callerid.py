@@ -1,6 +1,6 @@
 """Caller identification on any number of ports: FSK frames and DTMF forms.
 
-A bank over every port's newest 20 ms finds the mark tone in front of an FSK frame.
+A bank over every port's newest 20 ms finds the mark tone in front of an FSK frame, or its carrier.
 Only such a port is followed (`dsp.callerid_follow`): its characters are read as they
 come. However many ports are followed, a tick costs no more than is allowed.
 
@@ -26,33 +26,47 @@ from dsp.levels import SAMPLE_RATE_HZ, TICK_SAMPLES, Samples, clean, rms_from_db
 LOWEST_DBM0 = -50.0
 """FSK under this level is not looked at."""
 
+_MARKS_HZ = np.array([1200.0, 1250.0, 1300.0])
+_HUM_HZ = np.array([50.0, 100.0, 150.0, 200.0, 250.0])
+_CARRIER_HZ = np.arange(1000.0, 2401.0, 100.0)
+_CARRIER_SHARE = 0.57
+"""Of a frame's energy as a steady tone would show it; FSK 10 dB over noise has more in nearly every frame, of
+the frames of speech one in a hundred."""
+_SEIZURE_LINES = [1, 7, 13]
+"""1100, 1700 and 2300 Hz: what alternating bits of either standard are made of."""
+_SEIZURE_SHARE = 0.75
+
 _DTMF_PAUSE_S = 1.0
 
 
 class MarkBank:
-    """The cheap test: which frames [n, 160] are hardly anything but a mark tone."""
+    """The cheap test: which frames [n, 160] are hardly anything but a mark tone, or FSK of other bits."""
 
     def __init__(self) -> None:
         n = np.arange(TICK_SAMPLES)
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * (n + 0.5) / TICK_SAMPLES)).astype(np.float32)
         # Hum and its harmonics do not count against the mark.
-        freqs_hz = np.array([1200.0, 1250.0, 1300.0, 50.0, 100.0, 150.0, 200.0, 250.0])
+        freqs_hz = np.concatenate([_MARKS_HZ, _HUM_HZ, _CARRIER_HZ])
         turn = 2 * np.pi / SAMPLE_RATE_HZ * n[:, None] * freqs_hz
         self._bank = np.concatenate([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
         self._least = (TICK_SAMPLES * 0.25 * 2.0**0.5 * rms_from_dbm0(LOWEST_DBM0)) ** 2
 
-    def pure(self, x: Samples) -> NDArray[np.bool_]:
-        """Whether each frame is pure mark."""
+    def look(self, x: Samples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whether each frame is pure mark, and whether it is FSK that is neither mark nor seizure."""
         windowed = (x - x.mean(1, keepdims=True)) * self._window
         parts = windowed @ self._bank
         parts *= parts
         half = parts.shape[1] // 2
         power = parts[:, :half] + parts[:, half:]
-        mark = power[:, :3].max(1)
+        marks, others = len(_MARKS_HZ), len(_MARKS_HZ) + len(_HUM_HZ)
+        mark = power[:, :marks].max(1)
         energy = np.einsum("fn,fn->f", windowed, windowed) * (TICK_SAMPLES / 3.0)
-        energy -= power[:, 3:].sum(1) / 1.5
-        found: NDArray[np.bool_] = (mark > self._least) & (mark > 0.6 * energy)
-        return found
+        energy -= power[:, marks:others].sum(1) / 1.5
+        pure: NDArray[np.bool_] = (mark > self._least) & (mark > 0.6 * energy)
+        carrier = power[:, others:]
+        data = (carrier.sum(1) > np.maximum(_CARRIER_SHARE * energy, self._least)) & ~pure
+        data &= carrier[:, _SEIZURE_LINES].sum(1) < _SEIZURE_SHARE * energy
+        return pure, data
 
 
 @dataclass
@@ -139,11 +153,11 @@ class CallerIdReceiver:
         messages = self._hear_keys(x)
         rows = np.flatnonzero(self._active)
         frame = clean(x)
-        pure = np.zeros(self.ports, bool)
+        pure, data = np.zeros((2, self.ports), bool)
         if len(rows):
-            pure[rows] = self._bank.pure(frame if len(rows) == self.ports else frame[rows])
-        self._past.take(frame, pure)
-        for port in np.flatnonzero(pure).tolist():
+            pure[rows], data[rows] = self._bank.look(frame if len(rows) == self.ports else frame[rows])
+        self._past.take(frame, pure, data)
+        for port in np.flatnonzero(pure | data).tolist():
             if port not in self._followers:
                 self._followers[port] = Follower(self._past, port)
         return messages + self._follow() if self._followers else messages

@@ -3,6 +3,9 @@
     seizure 0101…  | mark      | type len body…           sum |
                        ^ seen     ^ header found, characters read as they come
 
+Some senders have next to no mark, or send it as characters FFh. Where there is a carrier that is neither mark
+nor seizure a header is looked for all the same; then only a message that is sound in all is told.
+
 Everything is done in small steps, and a follower may be given its steps
 late: it has a time of its own, and does at each frame what it would have done had it
 been there. What it finds depends on the sound alone, not on how many steps a tick has.
@@ -35,6 +38,10 @@ _MOST_MARK_FRAMES = 30
 """Longer is no mark of the standards; so much of it tells which one it is."""
 _PATIENCE_FRAMES = 4
 _SEARCH_FRAMES = 16
+_DATA_FRAMES = 3
+_MOST_DATA_FRAMES = 30
+"""Frames of a carrier without mark from which, and up to which, a header is looked for."""
+_DATA_SEARCH_FRAMES = 7
 _PIECE = 8 * TICK_SAMPLES
 """Samples that are demodulated in one step."""
 _CHARACTER = 4
@@ -73,29 +80,36 @@ class CallerIdMessage:
 
 
 class Past:
-    """The newest sound of all ports, and in which of its frames there was hardly anything but mark."""
+    """The newest sound of all ports, and which of its frames hold hardly anything but mark, or data."""
 
     def __init__(self, ports: int) -> None:
         self.frames = 0
         """Taken in since the start."""
         self._sound = np.zeros((ports, HISTORY_FRAMES * TICK_SAMPLES), np.float32)
         self._pure = np.zeros((ports, HISTORY_FRAMES), bool)
+        self._data = np.zeros((ports, HISTORY_FRAMES), bool)
 
     def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
         """Forget these ports."""
         self._sound[ports] = 0.0
         self._pure[ports] = False
+        self._data[ports] = False
 
-    def take(self, frame: Samples, pure: NDArray[np.bool_]) -> None:
-        """The next frame [ports, 160], and which ports' is pure mark."""
+    def take(self, frame: Samples, pure: NDArray[np.bool_], data: NDArray[np.bool_]) -> None:
+        """The next frame [ports, 160], and which ports' is pure mark, which a carrier with data."""
         at = self.frames % HISTORY_FRAMES
         self._sound[:, at * TICK_SAMPLES : (at + 1) * TICK_SAMPLES] = frame
         self._pure[:, at] = pure
+        self._data[:, at] = data
         self.frames += 1
 
     def pure(self, port: int, frame: int) -> bool:
         """Whether a frame is pure mark."""
         return bool(self._pure[port, frame % HISTORY_FRAMES])
+
+    def data(self, port: int, frame: int) -> bool:
+        """Whether a frame is a carrier with data."""
+        return bool(self._data[port, frame % HISTORY_FRAMES])
 
     def sound(self, port: int, since: int, stop: int) -> Samples:
         """A port's samples between two moments."""
@@ -119,6 +133,8 @@ class _Header:
     """By the mark tone; what is reported, for noise may let the other's receiver succeed."""
     standard: fsk.Standard
     at: float
+    marks: int = fsk.MARKS_BEFORE
+    """In front of it, by which it was found."""
 
 
 class Follower:
@@ -150,7 +166,8 @@ class Follower:
 
     def _run(self) -> Work:
         mark: _Mark | None = None
-        while mark is not None or self.behind:
+        data = 0  # frames of a carrier without mark
+        while mark is not None or data or self.behind:
             yield from self._next_frame()
             if self._past.pure(self.port, self._frame - 1):
                 if mark is None:
@@ -159,17 +176,40 @@ class Follower:
                     mark.frames += 1
                     mark.last = self._now
                 continue
-            if mark is None:
-                continue
-            if mark.frames < _MARK_FRAMES or self._now - mark.last > _PATIENCE_FRAMES * TICK_SAMPLES:
+            data = data + 1 if self._past.data(self.port, self._frame - 1) else 0
+            if mark is not None and (
+                mark.frames < _MARK_FRAMES or self._now - mark.last > _PATIENCE_FRAMES * TICK_SAMPLES
+            ):
                 mark = None
-                continue
-            header = yield from self._find_header(mark)
-            if header is not None:
-                mark.start = self._seizure_start(mark)
-                yield _SEIZURE
-                yield from self._read(mark, header)
-                mark = None
+            if mark is not None:
+                header = yield from self._find_header(mark)
+                if header is not None:
+                    mark.start = self._seizure_start(mark)
+                    yield _SEIZURE
+                    self.found, _ = yield from self._read(mark, header, _first(header.standard))
+                    mark, data = None, 0
+            elif _DATA_FRAMES <= data <= _MOST_DATA_FRAMES:
+                yield from self._read_unmarked(data)
+
+    def _read_unmarked(self, data: int) -> Work:
+        """Read the message that begins in the last `data` frames, if one does."""
+        since = max(self._now - _DATA_SEARCH_FRAMES * TICK_SAMPLES, 0)
+        demodulator = fsk.Demodulator(self._past.sound(self.port, since, self._now), "bell202")
+        at = demodulator.find_header(0, demodulator.samples, frames.TYPES, fsk.FEW_MARKS)
+        yield _SEARCH
+        if at is None or at + 20.0 * fsk.BIT_SAMPLES > demodulator.samples:
+            return
+        mark = _Mark(max(self._now - (data + 1) * TICK_SAMPLES, 0), self._now)
+        mark.start = self._seizure_start(mark)
+        yield _SEIZURE
+        best, most = None, 0.0
+        # Without a mark tone only the whole message tells the standards apart.
+        for standard in fsk.MARK_SPACE_HZ:
+            header = _Header(standard, standard, since + at, fsk.FEW_MARKS)
+            message, purity = yield from self._read(mark, header, (standard,))
+            if message is not None and message.valid and purity > most:
+                best, most = message, purity
+        self.found = best
 
     def _find_header(self, mark: _Mark) -> Generator[int, None, _Header | None]:
         if mark.search_from is None:
@@ -194,25 +234,32 @@ class Follower:
         seizure = fsk.seizure_samples(x)
         return mark.start if seizure is None else since + seizure
 
-    def _read(self, mark: _Mark, header: _Header) -> Work:
-        """Read the message behind a header: bit by bit, by whole characters, then as the other standard."""
+    def _read(
+        self, mark: _Mark, header: _Header, standards: tuple[fsk.Standard, ...]
+    ) -> Generator[int, None, tuple[CallerIdMessage | None, float]]:
+        """The message behind a header, read bit by bit, by whole characters, then as the next standard.
+
+        And which part of its sound was mark or space.
+        """
         origin = max(int(header.at) - 4 * TICK_SAMPLES, 0)
         best: CallerIdMessage | None = None
-        for standard in _first(header.standard):
+        purity = 0.0
+        for standard in standards:
             stop = min(self._now, origin + _PIECE)
             demodulator = fsk.Demodulator(self._past.sound(self.port, origin, stop), standard)
             near = header.at - origin
             yield from self._feed(demodulator, origin, near + 40.0 + 11.0 * fsk.BIT_SAMPLES)
-            at = demodulator.find_header(int(near - 40), int(near + 40), frames.TYPES)
+            at = demodulator.find_header(int(near - 40), int(near + 40), frames.TYPES, header.marks)
             yield _SEARCH
             if at is None:
                 continue
             reader = fsk.Reader(demodulator, at)
-            yield from self._read_all(reader, demodulator, origin)
+            yield from self._read_all(reader, demodulator, origin, header.marks < fsk.MARKS_BEFORE)
             if not reader.complete:
                 continue
+            purity = reader.plain().purity
             if _is_other(reader.plain()):
-                return
+                return None, purity
             best = self._judge(reader.plain(), mark, header, origin, best)
             if best is None or not best.valid:
                 count = yield from self._weigh(reader)
@@ -222,11 +269,11 @@ class Follower:
                     yield from self._weigh(reader)
                 if len(reader.weighed().octets) == count:
                     if _is_other(reader.weighed()):
-                        return
+                        return None, purity
                     best = self._judge(reader.weighed(), mark, header, origin, best)
             if best is not None and best.valid:
                 break
-        self.found = best
+        return best, purity
 
     def _weigh(self, reader: fsk.Reader) -> Generator[int, None, int]:
         """Weigh all characters that were read; returns how many there should be by that."""
@@ -234,8 +281,11 @@ class Follower:
             yield _CHARACTER
         return reader.weighed().octets[1] + 3
 
-    def _read_all(self, reader: fsk.Reader, demodulator: fsk.Demodulator, origin: int) -> Work:
-        while not reader.complete:
+    def _read_all(
+        self, reader: fsk.Reader, demodulator: fsk.Demodulator, origin: int, sound: bool = False
+    ) -> Work:
+        """Read up to the last character; a message that must be `sound` only up to the first broken one."""
+        while not reader.complete and not (sound and reader.broken):
             if reader.needs - reader.start > LONGEST_SAMPLES:
                 return
             yield from self._feed(demodulator, origin, reader.needs)

@@ -149,8 +149,12 @@ _CLOCK_CHARACTERS = 3
 _CLOCK_BETTER = 1.08
 _BIT_THIRDS = 20
 """A bit in thirds of a sample."""
-_BEFORE = 12
+MARKS_BEFORE = 12
 """Marks in front of a header that are looked at."""
+FEW_MARKS = 1
+"""The same where a sender has next to none: the stop bit of the character before, at the least."""
+_HEADER_NEAR = 4
+"""Samples in which one header may seem to begin."""
 
 
 def _fit(bits: Floats) -> Floats:
@@ -217,9 +221,14 @@ class Demodulator:
         """Of the sound between two moments."""
         return float(self._energy[min(int(stop), self.samples)] - self._energy[max(int(first), 0)])
 
-    def find_header(self, first: int, last: int, types: tuple[int, ...]) -> float | None:
-        """Where a message type of `types` follows marks, between two samples; None if nowhere."""
-        first = max(first, int(_BEFORE * BIT_SAMPLES) + 1)
+    def find_header(
+        self, first: int, last: int, types: tuple[int, ...], marks: int = MARKS_BEFORE
+    ) -> float | None:
+        """Where a message type of `types` follows `marks`, between two samples; None if nowhere.
+
+        Of several the clearest; behind few marks the first, for such may stand in a message, too.
+        """
+        first = max(first, int(marks * BIT_SAMPLES) + 1)
         last = min(last, int(self.samples - 10 * BIT_SAMPLES))
         if first >= last:
             return None
@@ -232,19 +241,22 @@ class Demodulator:
         self.mark_level = max(_quantile(strength[3 * first : 3 * last : 3, 0], 0.9), 1e-3)
         self.space_level = max(_quantile(strength[3 * first : 3 * last : 3, 1], 0.95), 1e-3)
         bits = self.spaceness(strength)
-        bits = sliding_window_view(bits, 22 * _BIT_THIRDS - _BIT_THIRDS + 1)[:, ::_BIT_THIRDS]
-        bits = np.ascontiguousarray(bits[3 * first - _BEFORE * _BIT_THIRDS :: 3][: last - first])
+        bits = sliding_window_view(bits, (marks + 9) * _BIT_THIRDS + 1)[:, ::_BIT_THIRDS]
+        bits = np.ascontiguousarray(bits[3 * first - marks * _BIT_THIRDS :: 3][: last - first])
         total = np.abs(bits).sum(1)
-        best, best_at = 0.0, None
+        most_wrong = 1 if marks == MARKS_BEFORE else 0
+        found: list[tuple[int, float]] = []
         for kind in types:
             data = [1.0 - 2.0 * (kind >> i & 1) for i in range(8)]
-            pattern = np.array([-1.0] * _BEFORE + [1.0, *data, -1.0])
+            pattern = np.array([-1.0] * marks + [1.0, *data, -1.0])
             match = bits @ pattern
             for place in np.flatnonzero(match > 0.85 * total).tolist():
-                wrong = int(((bits[place] * pattern) < 0).sum())
-                if wrong <= 1 and match[place] > best:
-                    best, best_at = float(match[place]), float(first + place)
-        return best_at
+                if int(((bits[place] * pattern) < 0).sum()) <= most_wrong:
+                    found.append((place, float(match[place])))
+        if marks < MARKS_BEFORE:
+            found = [(place, match) for place, match in found if place <= min(found)[0] + _HEADER_NEAR]
+        best = max(found, key=lambda at: at[1], default=None)
+        return None if best is None else float(first + best[0])
 
 
 @dataclass(frozen=True)
@@ -299,6 +311,11 @@ class Reader:
         """Whether all characters are there."""
         return self.count is not None and self.has(self.count)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the last character that was read lacks its start or stop bit."""
+        return bool(self._places) and not self._places[-1].fits
+
     def has(self, count: int) -> bool:
         """Whether so many characters were read."""
         return len(self._places) >= count
@@ -335,7 +352,9 @@ class Reader:
         strength = np.abs(parts) * (2.0 / self._bit)
         bits = self._demodulator.spaceness(strength)
         best = int(_fit(bits).argmax())
-        good = bool(bits[best, 0] > 0 and bits[best, 9] < 0)
+        # Behind the last character the carrier may be gone already.
+        last = self.count is not None and len(self._places) == self.count - 1
+        good = bool(bits[best, 0] > 0 and (last or bits[best, 9] < 0))
         if self._in_gap:
             self._in_gap = False
         elif not good and (self._demodulator.samples < self._at + (_LONGEST_GAP_BITS + 11.0) * self._bit):

@@ -97,6 +97,37 @@ class TestFsk:
         assert right_of(10, standard, marks=80) == 10
         assert right_of(10, standard, marks=80, seizure=0) == 10
 
+    @pytest.mark.parametrize("snr_db", [30, 12])
+    @pytest.mark.parametrize(
+        ("seizure", "marks"), [(96, 55), (0, 55), (300, 40), (300, 15), (300, 1), (0, 30), (0, 2)]
+    )
+    def test_6_hardly_any_mark(self, standard, seizure, marks, snr_db):
+        assert right_of(6, standard, snr_db=snr_db, seizure=seizure, marks=marks) == 6
+
+    @pytest.mark.parametrize("lead", [b"\xff" * 20, b"U" * 30, b"U" * 30 + b"\xff" * 18])
+    def test_6_seizure_and_mark_as_characters(self, standard, lead):
+        """As a modem for plain data makes them: each with its start and stop bit."""
+        rng = np.random.default_rng(15)
+        octets = lead + signals.mdmf("13800138000", b"LI WEI")
+        wave = signals.fsk(octets, STANDARDS[standard], seizure=0, marks=2)
+        [[message]] = receive([on_line(wave, rng, 20)])
+        assert (message.standard, message.number, message.valid) == (standard, "13800138000", True)
+
+    def test_6_a_wrong_checksum_behind_hardly_any_mark_says_nothing(self, standard):
+        rng = np.random.default_rng(16)
+        wave = signals.fsk(signals.sdmf("5551234", wrong=1), STANDARDS[standard], seizure=0, marks=2)
+        assert receive([on_line(wave, rng, 20)]) == [[]]
+
+    @pytest.mark.parametrize("snr_db", [30, 12])
+    def test_6_a_carrier_that_ends_with_the_checksum(self, standard, snr_db):
+        """Its last stop bit is not there any more."""
+        rng = np.random.default_rng(17)
+        octets = signals.sdmf("5551234")
+        bits = 300 + 180 + 10 * len(octets) - 1
+        wave = signals.fsk(octets, STANDARDS[standard])[: round(bits * signals.RATE / 1200)]
+        for messages in receive([on_line(wave, rng, snr_db) for _ in range(6)]):
+            assert [m.number for m in messages] == ["5551234"]
+
     @pytest.mark.parametrize("snr_db", [None, 10])
     @pytest.mark.parametrize(("seizure", "marks"), [(300, 180), (96, 55), (0, 80)])
     def test_6_a_message_starts_with_its_seizure_or_its_mark(self, standard, seizure, marks, snr_db):
