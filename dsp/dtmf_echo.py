@@ -26,6 +26,8 @@ _RIM_SAMPLES = 24.0
 _GRID_SAMPLES = 8.0
 _MOST_SHARE = 10.0 ** (-8.0 / 20.0)
 """10 dB down, and 2 dB for what noise does to that."""
+_MOST_LEFT, _LEAST_LEFT = 0.25, 0.0025
+"""One step for both tones explains all that either moves but so much of it, or of the tone's own power."""
 _LEAST_STEPS = 6
 _ROUNDS = 3
 _RADIANS_PER_HZ = 2 * np.pi / SAMPLE_RATE_HZ
@@ -35,7 +37,7 @@ _PLACE = np.arange(HISTORY_SAMPLES // STEP_SAMPLES) * float(STEP_SAMPLES)
 def without_echo(
     history: Samples, wave: Spectrum, inside: Bools, pair: int, hz: Samples, run: tuple[float, float]
 ) -> Samples | None:
-    """One port's history [HISTORY_SAMPLES] without the echo of a key; None where the tones step by more.
+    """One port's history [HISTORY_SAMPLES] without the echo of a key; None where that is none.
 
     `wave` [2, STEPS] are the envelopes of the pair's tones, `inside` [STEPS] the steps of them that count,
     `hz` [2] about the tones' frequencies, `run` from where to where they sound, in samples.
@@ -66,7 +68,10 @@ def without_echo(
         drift = 1j * away * model
         drift -= drift.mean(1)[:, None] + (drift @ steps[at] / squares[at])[:, None] * steps[at]
         off = np.vecdot(drift, z - model).real / (np.vecdot(drift, drift).real + 1e-9)
-    if (np.abs(echo) > _MOST_SHARE * np.abs(key)).any():
+    total, moved, left = (np.vecdot(part, part).real for part in (z, z - z.mean(1)[:, None], z - model))
+    if (np.abs(echo) > _MOST_SHARE * np.abs(key)).any() or (
+        left > np.maximum(_MOST_LEFT * moved, _LEAST_LEFT * total)
+    ).any():
         return None
     first, last = int(since[at]), int(min(end + since[at] - start, HISTORY_SAMPLES))
     turn = np.exp(1j * _RADIANS_PER_HZ * tones_hz[:, None] * np.arange(first, last))
