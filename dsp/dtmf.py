@@ -112,7 +112,7 @@ _MOST_LEAD_WHERE_FLAT = 0.25
 """Chosen between keys over speech and the noise of a car, and 80 h of speech and music at many speeds."""
 _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
-_LEAST_STIR_OF_ECHO = 0.05
+_LEAST_STIR_OF_ECHO = 0.08
 _MOST_RESIDUE_OF_ECHO = 0.1
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
@@ -573,7 +573,8 @@ def _is_flat(rest: look.Rest, wobble_rad: float, unevenness: float) -> bool:
 
 def _may_echo(rest: look.Rest, most_stir: float) -> bool:
     """Whether two tones are no key because they move, which may be an echo, and little else disturbs them."""
-    return most_stir > _LEAST_STIR_OF_ECHO and rest.residue < _MOST_RESIDUE_OF_ECHO
+    little_else = rest.residue < _MOST_RESIDUE_OF_ECHO and rest.bass_peak < _MOST_BASS_WHERE_FLAT
+    return little_else and most_stir > _LEAST_STIR_OF_ECHO
 
 
 def _is_harmonic(rest: look.Rest, most_stir: float) -> bool:

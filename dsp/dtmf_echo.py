@@ -28,6 +28,8 @@ _MOST_SHARE = 10.0 ** (-8.0 / 20.0)
 """10 dB down, and 2 dB for what noise does to that."""
 _MOST_LEFT, _LEAST_LEFT = 0.25, 0.0025
 """One step for both tones explains all that either moves but so much of it, or of the tone's own power."""
+_HOPELESS = 0.6
+"""Where neither tone is explained better than that to begin with, it is not worth while to go on."""
 _LEAST_STEPS = 6
 _ROUNDS = 3
 _RADIANS_PER_HZ = 2 * np.pi / SAMPLE_RATE_HZ
@@ -58,17 +60,22 @@ def without_echo(
     for _ in range(_ROUNDS):
         tones_hz += off / _RADIANS_PER_HZ
         z = wave[:, inside] * np.exp(1j * _RADIANS_PER_HZ * (CENTRE_HZ[pair] - tones_hz)[:, None] * place)
+        total, mean = np.vecdot(z, z).real, z.mean(1)
+        moved = total - len(place) * np.abs(mean) ** 2
         # Of all places of a step the one that explains most of both tones.
         added = z @ steps.T / squares
-        at = int((np.abs(added) ** 2 * squares / np.vecdot(z, z).real[:, None]).sum(0).argmax())
+        explained = np.abs(added) ** 2 * squares
+        at = int((explained / total[:, None]).sum(0).argmax())
+        left = moved - explained[:, at]
+        if (left > _HOPELESS * moved).all():
+            return None
         echo = added[:, at]
-        key = z.mean(1) - echo * means[at]
-        model = z.mean(1)[:, None] + echo[:, None] * steps[at]
+        model = mean[:, None] + echo[:, None] * steps[at]
         # What a tone's frequency is off yet moves it by so many times `drift`.
         drift = 1j * away * model
         drift -= drift.mean(1)[:, None] + (drift @ steps[at] / squares[at])[:, None] * steps[at]
         off = np.vecdot(drift, z - model).real / (np.vecdot(drift, drift).real + 1e-9)
-    total, moved, left = (np.vecdot(part, part).real for part in (z, z - z.mean(1)[:, None], z - model))
+    key = mean - echo * means[at]
     if (np.abs(echo) > _MOST_SHARE * np.abs(key)).any() or (
         left > np.maximum(_MOST_LEFT * moved, _LEAST_LEFT * total)
     ).any():
