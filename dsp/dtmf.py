@@ -22,7 +22,8 @@ the one before it found something.
 A key pressed while its own sender speaks is heard as far as both tones stay even: a voice
 that moves them looks like the voices that must not become keys, and those are heard all day.
 Prompts do not matter as far as their echo is taken out first. A key that follows another
-without a pause is examined in what is left without the first (dtmf_change).
+without a pause is examined in what is left without the first (dtmf_change), one that the line
+sends back late in what is left without its echo (dtmf_echo).
 
 Sources: ITU-T Q.23 (frequencies), Q.24 (national limits), ETSI ES 201 235-3.
 """
@@ -42,6 +43,7 @@ from dsp import dtmf_look as look
 from dsp.dtmf_bank import FRAME_SAMPLES, HIGH_HZ, LOW_HZ, PAIR_HZ, TONES_OF_PAIR, Bools, Floats, Ints
 from dsp.dtmf_bass import is_steady
 from dsp.dtmf_change import without_first
+from dsp.dtmf_echo import without_echo
 from dsp.dtmf_glance import FRAMES, Glance, glance
 from dsp.dtmf_look import HISTORY_SAMPLES
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, Samples, clean, peak_from_dbm0
@@ -108,6 +110,10 @@ _MOST_RESIDUE_PEAK_WHERE_FLAT = 0.05
 _MOST_BASS_WHERE_FLAT = 0.8
 _MOST_LEAD_WHERE_FLAT = 0.25
 """Chosen between keys over speech and the noise of a car, and 80 h of speech and music at many speeds."""
+_MOST_RESIDUE_WITHOUT_BASS = 0.15
+"""What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
+_LEAST_STIR_OF_ECHO = 0.08
+_MOST_RESIDUE_OF_ECHO = 0.1
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
 _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
@@ -118,6 +124,30 @@ _FOLLOWS_SAMPLES = HISTORY_SAMPLES - 560
 _HELD = 0.9
 _BACK = 0.2
 """A tone that was gone is back in a frame that holds this share of its amplitude."""
+
+
+class _Seen(NamedTuple):
+    """Keys in the histories of some ports: which of them, where, and their tones."""
+
+    rows: Ints
+    start: Floats
+    end: Floats
+    peak: Floats
+    hz: Samples
+
+    def and_those(self, other: _Seen, rows: Ints) -> _Seen:
+        """With the keys that were seen in the histories `rows` alone."""
+        return _Seen(
+            np.concatenate([self.rows, rows[other.rows]]),
+            np.concatenate([self.start, other.start]),
+            np.concatenate([self.end, other.end]),
+            np.concatenate([self.peak, other.peak]),
+            np.concatenate([self.hz, other.hz]),
+        )
+
+
+_NONE: Ints = np.zeros(0, np.intp)
+_NOTHING_SEEN = _Seen(_NONE, np.zeros(0), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2), np.float32))
 
 
 class DtmfReceiver:
@@ -310,7 +340,8 @@ class DtmfReceiver:
     ) -> list[DtmfEvent]:
         self._down[ports] = True
         self._down_pair[ports] = pair
-        self._start[ports], self._end[ports] = start, end
+        # An edge is told to a sample or two, but nothing is heard before the first.
+        self._start[ports], self._end[ports] = np.maximum(start, 0.0), end
         self._peak[ports], self._full[ports] = peak, full
         return self._events(ports, "down")
 
@@ -390,38 +421,60 @@ class DtmfReceiver:
         if len(rows):
             history[rows], until = without_first(history[rows], self._down_pair[ports[rows]], pair[rows])
             heard_until[rows] = origin + until
+        seen, echoing = self._judge(history, pair, heard_until - origin)
+        if len(echoing):
+            found, _ = self._judge(history[echoing], pair[echoing], heard_until[echoing] - origin)
+            seen = seen.and_those(found, echoing)
+        rows = seen.rows
+        if not len(rows):
+            return []
+        full = bank.full_power(seen.peak, seen.hz - PAIR_HZ[pair[rows]])
+        self._clean[ports[rows]] = False
+        ended = rows[down[rows]]
+        self._end[ports[ended]] = np.maximum(heard_until[ended], self._start[ports[ended]])
+        events = self._release(ports[ended])
+        return events + self._press(
+            ports[rows], pair[rows], origin + seen.start, origin + seen.end, seen.peak, full
+        )
+
+    def _judge(self, history: Samples, pair: Ints, heard_until: Floats) -> tuple[_Seen, Ints]:
+        """The keys in the histories of some ports, and the ports out of whose history an echo was taken.
+
+        `heard_until` [ports] counts in the history.
+        """
         bins = look.spectrum(history)
         wave = look.envelopes(bins, pair)
         amplitude = np.abs(wave)
         peak = look.plateau(amplitude)
         runs = look.newest_runs(amplitude, peak, _samples(self.plan.bridge_pause_ms + 5))
-        fresh = origin + runs.start > heard_until - 40
+        fresh = runs.start > heard_until - 40
         rows = np.flatnonzero((runs.sounding >= self._least_samples) & fresh)
         if not len(rows):
-            return []
+            return _NOTHING_SEEN, _NONE
         inside = look.insides(amplitude[rows], peak[rows], runs.of(rows))
         course = look.course(wave[rows], amplitude[rows], inside, pair[rows])
         likely = np.flatnonzero(self._is_even(course))
         if not len(likely):
-            return []
+            return _NOTHING_SEEN, _NONE
         rows, inside, course = rows[likely], inside[likely], course.of(likely)
         rests = look.rest(history[rows], course.hz, inside, runs.of(rows))
         key, bass = self._are_keys(rows, amplitude, runs, course, rests)
-        peak = np.array([rest.peak for rest in rests])
+        tones_peak = np.array([rest.peak for rest in rests])
+        echoing = []
+        for k in np.flatnonzero(~key).tolist():
+            if _may_echo(rests[k], float(max(course.wobble_rad[k], course.unevenness[k]))):
+                row = int(rows[k])
+                run = float(runs.start[row]), float(runs.end[row])
+                without = without_echo(history[row], wave[row], inside[k], int(pair[row]), course.hz[k], run)
+                if without is not None:
+                    history[row] = without
+                    echoing.append(row)
         asked = np.flatnonzero(bass)
         if len(asked):
-            key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), peak[asked].min(1))
+            key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), tones_peak[asked].min(1))
         found, rows = np.flatnonzero(key), rows[key]
-        if not len(found):
-            return []
-        peak = peak[found]
-        full = bank.full_power(peak, course.hz[found] - PAIR_HZ[pair[rows]])
-        start, end = origin + runs.start[rows], origin + runs.end[rows]
-        self._clean[ports[rows]] = False
-        ended = rows[down[rows]]
-        self._end[ports[ended]] = np.maximum(heard_until[ended], self._start[ports[ended]])
-        events = self._release(ports[ended])
-        return events + self._press(ports[rows], pair[rows], start, end, peak, full)
+        seen = _Seen(rows, runs.start[rows], runs.end[rows], tones_peak[found], course.hz[found])
+        return seen, np.array(echoing, np.intp)
 
     def _deviation(self, spread: float) -> float:
         """The largest deviation of a key; `spread`: how far from what must be accepted to the middle."""
@@ -445,16 +498,23 @@ class DtmfReceiver:
         ):
             lead = look.lead(amplitude[row], float(runs.start[row]), rest.peak)
             flat = lead is not None and _is_flat(rest, wobble_rad, unevenness)
-            may_be = self._is_key(rest, wobble_rad, unevenness, lead or 0.0, off, flat)
             most_bass = _MOST_BASS_WHERE_FLAT if flat else min(_MOST_BASS, 0.08 + 0.2 * rest.noise)
             has_bass = rest.bass_peak > most_bass
+            may_be = self._is_key(rest, wobble_rad, unevenness, lead or 0.0, off, flat, has_bass)
             may_be &= not (has_bass and rest.residue > 0.03 and rest.residue_crest > 12.0)
             key.append(may_be)
             bass.append(may_be and has_bass)
         return np.array(key, bool), np.array(bass, bool)
 
     def _is_key(
-        self, rest: look.Rest, wobble_rad: float, unevenness: float, lead: float, off: float, flat: bool
+        self,
+        rest: look.Rest,
+        wobble_rad: float,
+        unevenness: float,
+        lead: float,
+        off: float,
+        flat: bool,
+        has_bass: bool,
     ) -> bool:
         residue = rest.residue
         low_peak, high_peak = rest.peak
@@ -471,7 +531,9 @@ class DtmfReceiver:
         most_lead = 0.07 + 0.5 * noise
         if flat:
             most_lead = max(most_lead, _MOST_LEAD_WHERE_FLAT)
-        elif most_stir > 0.05 + 0.38 * noise or _is_harmonic(rest, most_stir):
+        elif most_stir > 0.05 + 0.38 * noise or (
+            _is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS)
+        ):
             return False
         # The quieter the noise, the surer are twist and frequency.
         margin_db = _TWIST_MARGIN_DB + 2.0 * noise
@@ -507,6 +569,12 @@ def _is_flat(rest: look.Rest, wobble_rad: float, unevenness: float) -> bool:
         and rest.residue < _MOST_RESIDUE_WHERE_FLAT
         and rest.residue_peak < _MOST_RESIDUE_PEAK_WHERE_FLAT
     )
+
+
+def _may_echo(rest: look.Rest, most_stir: float) -> bool:
+    """Whether two tones are no key because they move, which may be an echo, and little else disturbs them."""
+    little_else = rest.residue < _MOST_RESIDUE_OF_ECHO and rest.bass_peak < _MOST_BASS_WHERE_FLAT
+    return little_else and most_stir > _LEAST_STIR_OF_ECHO
 
 
 def _is_harmonic(rest: look.Rest, most_stir: float) -> bool:

@@ -33,6 +33,8 @@ _EDGE_SAMPLES = 40.0
 """So far from an edge a filter no longer smears it."""
 _RIM_SAMPLES = 24.0
 """So far from the edges of a run its samples are counted."""
+_REACH = 80
+"""So far from where a tone begins its envelope is that of the tone again."""
 _SHORT_FFT = 512
 _WHOLE_N = np.arange(FFT)
 _N = _WHOLE_N.astype(np.float32)
@@ -63,7 +65,25 @@ def _slices() -> tuple[Ints, Samples, Samples]:
     return bins, (shape * 2.0 / STEP_SAMPLES**0.5).astype(np.float32), (centre * BIN_HZ).astype(np.float32)
 
 
-_BINS, _SHAPE, _CENTRE_HZ = _slices()
+_BINS, _SHAPE, CENTRE_HZ = _slices()
+
+
+def _step_response() -> Floats:
+    """Envelope of a tone that begins in the middle, sample by sample."""
+    hz = np.abs(np.fft.fftfreq(FFT, 1.0 / SAMPLE_RATE_HZ))
+    shape = np.where(hz < _HALF_WIDTH_HZ, np.cos(np.pi / 2 * hz / _HALF_WIDTH_HZ) ** 2, 0.0)
+    pulse: Floats = np.fft.fftshift(np.fft.ifft(shape).real)[FFT // 2 - _REACH : FFT // 2 + _REACH + 1]
+    response: Floats = np.cumsum(pulse) / pulse.sum()
+    return response
+
+
+_STEP_RESPONSE = _step_response()
+
+
+def step_response(since: Floats) -> Floats:
+    """What the envelope of a tone has become so many samples after the tone began, as a share."""
+    response: Floats = np.interp(since, np.arange(-_REACH, _REACH + 1), _STEP_RESPONSE)
+    return response
 
 
 def spectrum(history: Samples) -> Spectrum:
@@ -222,7 +242,7 @@ def course(wave: Spectrum, amplitude: Samples, inside: Bools, pair: Ints) -> Cou
     error -= (np.vecdot(weight, error) / total)[..., None]
     wobble = np.sqrt(np.vecdot(weight * error, error) / total)
     per_turn = SAMPLE_RATE_HZ / STEP_SAMPLES / (2 * np.pi)
-    hz = (turn + slope) * np.float32(per_turn) + _CENTRE_HZ[pair]
+    hz = (turn + slope) * np.float32(per_turn) + CENTRE_HZ[pair]
     off = np.abs(hz / PAIR_HZ[pair] - 1.0)
     spread /= mean
     return Course(hz, np.maximum(*off.T), np.maximum(*wobble.T), np.maximum(*spread.T))

@@ -56,6 +56,13 @@ def keys(digits, on_ms=40, off_ms=40, rng=None, lead_ms=40, **shape):
     return np.concatenate([*parts, silence(60)])
 
 
+def echoed(x, late_ms, down_db):
+    """With an echo so many ms late and dB down."""
+    late = round(late_ms * RATE / 1000)
+    echo = np.concatenate([np.zeros(late), x])
+    return np.concatenate([x, np.zeros(late)]) + echo * 10 ** (-down_db / 20)
+
+
 def noise(n, dbm0, rng):
     """White over 0-4 kHz."""
     return rng.normal(size=n) * rms(dbm0)

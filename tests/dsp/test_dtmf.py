@@ -231,8 +231,45 @@ def test_6_over_mains_hum():
     assert decoded(*dialled(3, low_dbm0=-25, extra=hum)) == 1.0
 
 
-# ---------------------------------------------------------------- 7 talk-off
-def test_7_no_key_in_speech_and_music_that_was_not_used_for_tuning():
+# ------------------------------------------------------------------- 7 echo
+@pytest.mark.parametrize("late_ms", [2.5, 5, 10, 12.5, 15, 17.5, 20])
+@pytest.mark.parametrize("on_ms", [40, 50, 80, 200])
+def test_7_an_echo_10_db_down_and_up_to_20_ms_late_loses_no_key(late_ms, on_ms):
+    """Q.24, AT&T. It adds up to 2.4 dB to a tone or takes 3.3 dB away, once it is there."""
+    for shape in ({}, {"low_dbm0": -12, "high_dbm0": -10}, {"low_off": 0.015, "high_off": -0.015}):
+        rows, wanted = dialled(2, repeat=1, on_ms=on_ms, off_ms=on_ms, **shape)
+        assert decoded([signals.echoed(x, late_ms, 10) for x in rows], wanted, "att") == 1.0
+
+
+@pytest.mark.parametrize("late_ms", [10, 15, 20])
+def test_7_an_echo_in_noise_loses_no_key(late_ms):
+    rng = np.random.default_rng(71)
+    rows, wanted = dialled(4, repeat=1, on_ms=50, off_ms=50)
+    rows = [signals.echoed(x, late_ms, 10) for x in rows]
+    assert decoded([x + signals.noise(len(x), -7 - 25, rng) for x in rows], wanted) == 1.0
+
+
+def test_7_a_key_with_an_echo_is_reported_like_one_without():
+    x = signals.echoed(signals.keys("6", 80, 200, lead_ms=45, low_dbm0=-12, high_dbm0=-9), 15, 10)
+    down, up = hear([x])[0]
+    assert abs(down.start_samples - 360) <= 24
+    assert abs(up.duration_samples - 640) <= 15 * 8, "with the echo or without"
+    assert up.twist_db == pytest.approx(3, abs=0.3)
+    assert up.level_dbm0 == pytest.approx(-10.25, abs=0.3)
+
+
+@pytest.mark.parametrize("digit", "15D*")
+@pytest.mark.parametrize("steps", [(0.6, 0.6), (0.6, 0.2), (-0.45, -0.45), (1j, 0.3), (0.3, 1j)])
+def test_7_two_tones_that_step_by_more_than_an_echo_does_are_no_key(digit, steps):
+    x = np.zeros(480)
+    for hz, step in zip(signals.KEYPAD[digit], steps, strict=True):
+        x += signals.tone(hz, 60, -10)
+        x[160:] += signals.peak(-10) * (step * np.exp(2j * np.pi * hz / 8000 * np.arange(160, 480))).real
+    assert hear([np.concatenate([signals.silence(150), x, signals.silence(100)])])[0] == []
+
+
+# ---------------------------------------------------------------- 8 talk-off
+def test_8_no_key_in_speech_and_music_that_was_not_used_for_tuning():
     speech = corpora.in_rows(corpora.recordings(corpora.SPEECH, tuning=False), 32)
     for rows in (speech, corpora.faster(speech, 1.12)):
         assert DtmfReceiver(32).process(rows) == []
@@ -252,7 +289,7 @@ def over_the_key(x, *waves):
 
 
 @pytest.mark.parametrize("digit", "15D*")
-def test_7_a_voice_with_a_pitch_under_the_two_tones_is_no_key(digit):
+def test_8_a_voice_with_a_pitch_under_the_two_tones_is_no_key(digit):
     glide_hz = np.linspace(150, 230, 640)
     pitch = signals.peak(-8) * np.sin(np.cumsum(2 * np.pi * glide_hz / 8000))
     assert hear([over_the_key(both_tones(digit), pitch)])[0] == []
@@ -261,13 +298,13 @@ def test_7_a_voice_with_a_pitch_under_the_two_tones_is_no_key(digit):
 
 
 @pytest.mark.parametrize("digit", "15D*")
-def test_7_a_chord_of_steady_tones_is_no_key(digit):
+def test_8_a_chord_of_steady_tones_is_no_key(digit):
     chord = [signals.tone(hz, 80, -21, hz) for hz in (1045, 1850, 2300, 2750, 3200)]
     assert hear([over_the_key(both_tones(digit), *chord)])[0] == []
 
 
 @pytest.mark.parametrize("early", [0, 1])
-def test_7_a_tone_that_was_there_before_the_other_is_no_key(early):
+def test_8_a_tone_that_was_there_before_the_other_is_no_key(early):
     low, high = signals.KEYPAD["8"]
     before = signals.tone((low, high)[early], 110, -10)
     later = signals.tone((high, low)[early], 60, -10)
@@ -277,10 +314,18 @@ def test_7_a_tone_that_was_there_before_the_other_is_no_key(early):
 
 
 @pytest.mark.parametrize("vibrato_hz", [12, 20])
-def test_7_two_tones_whose_loudness_wavers_are_no_key(vibrato_hz):
+def test_8_two_tones_whose_loudness_wavers_are_no_key(vibrato_hz):
     x = both_tones("5", 200)
     wave = 1 + 0.6 * np.sin(2 * np.pi * vibrato_hz / 8000 * np.arange(len(x)))
     assert hear([x * wave])[0] == []
+
+
+# --------------------------------------------------- 9 what is played beside
+@pytest.mark.parametrize("digit", "15D*")
+@pytest.mark.parametrize("hz", [1050, 1850, 2300])
+def test_9_a_note_of_music_beside_a_key_loses_no_key(digit, hz):
+    x = both_tones(digit)
+    assert digits(hear([x + signals.tone(hz, len(x) / 8, -18)])[0]) == digit
 
 
 # -------------------------------------------------------- what is reported
@@ -396,6 +441,11 @@ def test_start_counts_from_the_first_sample_whatever_was_active():
     receiver.process(np.zeros((1, 1234), np.float32), np.array([False]))
     down = receiver.process(signals.row(signals.keys("3", 80, 60, lead_ms=50)), np.array([True]))[0]
     assert down.start_samples == pytest.approx(1234 + 400, abs=24)
+
+
+def test_a_key_at_the_very_beginning_begins_with_the_first_sample():
+    for event in hear([signals.keys(digit, 50, 50, lead_ms=0) for digit in signals.ALL_KEYS]):
+        assert [e.digit for e in event] and all(0 <= e.start_samples <= 16 for e in event)
 
 
 # ---------------------------------------------------------------- bad input

@@ -118,6 +118,12 @@ def measure(findings):
     findings.add(
         "levels 0, -9, … -36 dBm0 per tone", "100 %", percent(share), share == 1, **everybody(rows, wanted)
     )
+    for on_ms in (40, 50):
+        rows, wanted = dialled(16, 181 + on_ms, on_ms=on_ms, off_ms=on_ms)
+        rows = [signals.echoed(x, 20, 10) for x in rows]
+        share = right(ours(rows), wanted)
+        what = f"echo 20 ms late, 10 dB down, {on_ms}/{on_ms} ms"
+        findings.add(what, "100 %", percent(share), share == 1, **everybody(rows, wanted))
     _over_sound(findings)
     _cost(findings)
     _curves(findings)
