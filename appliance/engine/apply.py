@@ -110,7 +110,7 @@ class Hands:
         self._engine.levelling.leave_alone(port.row)
         for pair in self._bridges:
             if port.row in pair:
-                self._engine.levelling.leave_alone(sum(pair) - port.row)
+                self._level(pair, True)
         self._engine.modems[port.row] |= modem
 
     @property
@@ -124,6 +124,18 @@ class Hands:
         self._engine.mixer.set_pair(b, a, gain)
         for row in pair:
             self.bridged[row] = any(row in bridge for bridge in self._bridges)
+        self._level(pair, bool(gain))
+
+    def _level(self, pair: tuple[int, int], joined: bool) -> None:
+        """Whoever talks with a fax is left alone too, and not any longer: the fax is the line's, until its
+        next call."""
+        levelling = self._engine.levelling
+        if any(levelling.left_alone(row) for row in pair):
+            for row in pair:
+                if joined:
+                    levelling.leave_alone(row)
+                elif not self._engine.table.ports[row].is_line:
+                    levelling.restart(row)
 
     # --------------------------------------------------------------- lines
     def _seize(self, action: act.Seize) -> None:
