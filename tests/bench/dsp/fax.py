@@ -36,10 +36,10 @@ def measure(findings):
     cost = f"{100 * spent_s / 2 / seconds:.2f} % of a core"
     findings.add("what a machine of spandsp's costs, per leg", "-", "-", None, spandsp=lambda: cost)
     for ecm in (False, True):
-        found = _calls(WEAK_CALLS, ecm, line_erl_db=WEAK_ERL_DB, phone_erl_db=WEAK_ERL_DB)
+        found = _calls(WEAK_CALLS, ecm, erl_db=WEAK_ERL_DB, phone_erl_db=WEAK_ERL_DB)
         rates = sorted({transfer.bit_rate for _, transfer in found})
         findings.add(
-            f"the same, both hybrids of {WEAK_ERL_DB:g} dB, {'with' if ecm else 'without'} error correction",
+            f"pages, both hybrids of {WEAK_ERL_DB:g} dB, {'with' if ecm else 'without'} error correction",
             "-",
             f"{_alike(found)} of {WEAK_CALLS * PAGES}, at {' and '.join(map(str, rates))} bit/s",
             None,
