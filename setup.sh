@@ -35,10 +35,12 @@ if [ "$want" = test ] || [ "$want" = bench ]; then
     # Programs of the flashed box, for the tests of what works with them.
     packages="$packages rauc squashfs-tools openssl openssh-client nftables"
     packages="$packages git chromium fonts-noto-cjk asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
+    # Two fax machines, whose pages must pass through the box.
+    packages="$packages libspandsp2"
 fi
 packages="$packages $guest"
 if [ "$want" = bench ]; then
-    packages="$packages libspandsp2 libspeexdsp1 multimon-ng minimodem"
+    packages="$packages libspeexdsp1 multimon-ng minimodem"
     packages="$packages asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav"
     packages="$packages asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav"
 fi

@@ -16,12 +16,17 @@ from appliance.engine.callerdisplay import Caller, CallerDisplays
 from appliance.engine.ports import DIALLING, OPTIONAL, Port
 from board import api
 from dsp.countries import tone_table
+from dsp.mix import db
 
 if TYPE_CHECKING:
     from appliance.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 transitions = logging.getLogger("appliance.transitions")
+
+FAX_GAIN = db(-3.0)
+"""Of what a fax and its peer hear of each other. No echo is cancelled for them: what comes back by both
+hybrids, and spoils dots, has gone through the box twice more than what was meant, and is 6 dB weaker so."""
 
 _COMMAND_NAMES: dict[type[Any], str] = {
     api.SetHook: "taking or releasing the line",
@@ -102,15 +107,15 @@ class Hands:
         """Take a row out of every bridge."""
         for pair in [pair for pair in self._bridges if row in pair]:
             self._bridges.discard(pair)
-            self._join(pair, 0.0)
+            self._join(pair, False)
 
     def leave_alone(self, port: Port, modem: bool) -> None:
-        """A fax or modem is on this line: no gain for it and for whom it talks with; with `modem` no echo
-        cancellation either."""
+        """A fax or modem is on this line: no gain for it and for whom it talks with, but a fixed loss; with
+        `modem` no echo cancellation either."""
         self._engine.levelling.leave_alone(port.row)
         for pair in self._bridges:
             if port.row in pair:
-                self._engine.levelling.leave_alone(sum(pair) - port.row)
+                self._join(pair, True)
         self._engine.modems[port.row] |= modem
 
     @property
@@ -118,12 +123,20 @@ class Hands:
         """Pairs of ports that hear each other."""
         return len(self._bridges)
 
-    def _join(self, pair: tuple[int, int], gain: float) -> None:
+    def _join(self, pair: tuple[int, int], joined: bool) -> None:
+        """Let two rows hear each other, or no longer. Whoever talks with a fax is left alone too, so long."""
+        levelling = self._engine.levelling
+        fax = any(levelling.left_alone(row) for row in pair)
+        gain = 0.0 if not joined else FAX_GAIN if fax else 1.0
         a, b = pair
         self._engine.mixer.set_pair(a, b, gain)
         self._engine.mixer.set_pair(b, a, gain)
         for row in pair:
             self.bridged[row] = any(row in bridge for bridge in self._bridges)
+            if fax and joined:
+                levelling.leave_alone(row)
+            elif fax and not self._engine.table.ports[row].is_line:
+                levelling.restart(row)
 
     # --------------------------------------------------------------- lines
     def _seize(self, action: act.Seize) -> None:
@@ -222,7 +235,7 @@ class Hands:
         pair = self._pair(action.a, action.b, action)
         if pair is not None and pair not in self._bridges:
             self._bridges.add(pair)
-            self._join(pair, 1.0)
+            self._join(pair, True)
             for row in pair:
                 if not (port := self._engine.table.ports[row]).is_line:
                     self.breaks.no_digits(port)
@@ -231,7 +244,7 @@ class Hands:
         pair = self._pair(action.a, action.b, action)
         if pair is not None and pair in self._bridges:
             self._bridges.discard(pair)
-            self._join(pair, 0.0)
+            self._join(pair, False)
 
     def _pair(self, a: str, b: str, action: act.Action) -> tuple[int, int] | None:
         first, second = self.port(a, action), self.port(b, action)

@@ -53,9 +53,13 @@ class Levelling:
             self._echo.reset(at)
 
     def leave_alone(self, row: int) -> None:
-        """A fax or modem is on this row: no gain until its next call."""
+        """A fax or modem is on this row: no gain until `restart`."""
         self.restart(row)
         self._plain[row] = True
+
+    def left_alone(self, row: int) -> bool:
+        """Whether a fax or modem is on this row."""
+        return bool(self._plain[row])
 
     def gain_db(self, row: int) -> float:
         """The automatic gain of a row now."""

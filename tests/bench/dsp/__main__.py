@@ -16,10 +16,10 @@ import json
 import time
 from pathlib import Path
 
-from tests.bench.dsp import callers, echo, keys, lines, long, report, tick
+from tests.bench.dsp import callers, echo, fax, keys, lines, long, report, tick
 from tests.bench.dsp.rows import Findings
 
-GROUPS = {"keys": keys, "callers": callers, "lines": lines, "echo": echo, "tick": tick}
+GROUPS = {"keys": keys, "callers": callers, "lines": lines, "echo": echo, "fax": fax, "tick": tick}
 LONG_FILE = Path(__file__).parents[3] / "docs" / "dsp-long.json"
 
 

@@ -33,7 +33,7 @@ class Missing(Exception):
 
 
 @functools.cache
-def _library(name, package):
+def library(name, package):
     try:
         return ctypes.CDLL(name)
     except OSError as error:
@@ -42,7 +42,7 @@ def _library(name, package):
 
 def spandsp():
     """The library, with the types of what is called."""
-    lib = _library("libspandsp.so.2", SPANDSP)
+    lib = library("libspandsp.so.2", SPANDSP)
     for name in (
         "dtmf_rx_init",
         "adsi_rx_init",
@@ -56,7 +56,7 @@ def spandsp():
 
 
 def speex():
-    lib = _library("libspeexdsp.so.1", SPEEX)
+    lib = library("libspeexdsp.so.1", SPEEX)
     lib.speex_echo_state_init.restype = c_void_p
     lib.speex_preprocess_state_init.restype = c_void_p
     return lib
