@@ -16,6 +16,10 @@ are inferences and are marked so by whoever passes them on; nothing here is ever
 (common in China), that reads as an answer: singing and speech are not told apart
 reliably, so only a line that reverses its polarity tells the true moment.
 
+Clicks are no word, nor is noise that was there under the ringing as well; noise that begins where the ringing
+ends is the room of whoever answered. Ringing before a special information tone does not come back by being
+recognised once more after it.
+
 What may be only the echo of what we send says nothing either way: an agent who says
 "hello?" into the ringing answers no call, and hides nobody who is louder than that.
 
@@ -34,8 +38,8 @@ from numpy.typing import NDArray
 
 from dsp.cadence import hear
 from dsp.keyframes import key_frames
-from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import FRAME_MS, HOP, OFF, Frame, LineScan, Run
+from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
+from dsp.linescan import FRAME_MS, HOP, HUM_HZ, OFF, SOUND_HISTORY, Frame, LineScan, Run
 from dsp.progress import SIT_MS, ProgressDetector, ToneEvent
 
 CUT_QUIET_MS = 1500.0
@@ -53,6 +57,19 @@ SPEECH_WITHIN = 64
 """Without ringback a voice must be there for 0.6 s of 1.3 s."""
 ABOVE_FLOOR_DB = 9.0
 QUIETEST_DBM0 = -50.0
+LOWEST_FLOOR_DBM0 = -70.0
+UNKNOWN_FLOOR_DBM0 = -45.0
+HIGHEST_FLOOR_DBM0 = -35.0
+"""The floor never follows a voice further up than this; noise that is there under the ringing as well may be
+louder."""
+UNDER_FRAMES = 5
+UNDER_BESIDE_HZ = 80.0
+"""The noise under a burst is looked for in pieces of 0.1 s, away from its frequencies and their sidebands."""
+CLICK_PARTS = 16
+CLICK_PARTS_KEPT = 10
+CLICK_ABOVE_FLOOR_DB = 4.0
+"""A window of 40 ms holds no more than clicks if only the floor is left without its six loudest parts of
+2.5 ms."""
 MOVES_DB = 0.7
 """A voice changes by more than this from frame to frame, a keypad or exchange tone does not."""
 EDGE_FRAMES = 2
@@ -68,6 +85,7 @@ of quiet."""
 FOREIGN_FRAMES = 8
 """A tone that is no network's answers when it has lasted for 160 ms."""
 LEAST_FOREIGN_DBM0 = -46.0
+NO_BURST = -99.0
 WAIT_FRAMES = 6
 """How long after one of the three tones of a special information tone the next may yet begin."""
 
@@ -93,6 +111,8 @@ class _Call:
     rung_at: int = 0
     """The first frame of its ringing."""
     refused: bool = False
+    refused_at: int = 0
+    """The frame in which a special information tone began: only what rings after it may be answered."""
     told: bool = False
     since: int = 0
     """The frame in which it began."""
@@ -122,7 +142,10 @@ class AnswerDetector:
         self.scan: LineScan = self.progress.scan
         self._watched = np.ones(ports, np.bool_)
         self._calls = [_Call() for _ in range(ports)]
-        self._floor: NDArray[np.float32] = np.full(ports, -45.0, np.float32)
+        self._floor: NDArray[np.float32] = np.full(ports, UNKNOWN_FLOOR_DBM0, np.float32)
+        self._highest: NDArray[np.float32] = np.full(ports, HIGHEST_FLOOR_DBM0, np.float32)
+        self._under: NDArray[np.float32] = np.full(ports, NO_BURST, np.float32)
+        """Noise under the burst that has just ended, until the gap after it is heard."""
         self._last: NDArray[np.float32] = np.full(ports, -99.0, np.float32)
         self._sound = np.zeros(ports, np.uint64)
         self._moving = np.zeros(ports, np.uint64)
@@ -148,7 +171,9 @@ class AnswerDetector:
         for port in ports:
             self._calls[port] = _Call(since=self.scan.number)
         index = list(ports)
-        self._floor[index] = -45.0
+        self._floor[index] = UNKNOWN_FLOOR_DBM0
+        self._highest[index] = HIGHEST_FLOOR_DBM0
+        self._under[index] = NO_BURST
         self._last[index] = -99.0
         self._sound[index] = 0
         self._moving[index] = 0
@@ -180,6 +205,11 @@ class AnswerDetector:
                     self._ring(event.port, call, event.start_samples // HOP)
                 elif event.tone in ("busy", "congestion", "sit"):
                     call.refused = True
+                    if event.tone == "sit":
+                        call.refused_at = event.start_samples // HOP
+        for port in frame.changed:
+            if self._watched[port]:
+                self._note_noise(port)
         self._listen(frame, echo)
         for port in frame.changed if self._after_all else ():
             if self._watched[port]:
@@ -223,6 +253,9 @@ class AnswerDetector:
             self._calls[port] = _Call(since=frame.number)
 
     def _ring(self, port: int, call: _Call, first: int) -> None:
+        bursts = [run.start for run in self.scan.runs[port] if run.kind == 1]
+        if bursts and bursts[-1] < call.refused_at:
+            return  # what rang before the refusal has only been recognised once more
         call.rung = True
         call.rung_at = call.rung_at or first
         call.refused = False
@@ -243,6 +276,12 @@ class AnswerDetector:
         if hear(self.scan, port, burst).burst_fits("ringback", burst, cut=True):
             call.cut, call.word = runs[-1].start, None
 
+    def _note_noise(self, port: int) -> None:
+        """A burst has just ended: noise that was there under it is the line's own."""
+        runs = self.scan.runs[port]
+        if runs[-1].kind == OFF and len(runs) > 1 and runs[-2].kind == 1:
+            self._under[port] = _noise_under(self.scan, port, runs[-2])
+
     def _word_that_cut(self, port: int, call: _Call) -> int | None:
         """Where the word began that was followed by quiet, unless the network had more to say."""
         later = [run for run in self.scan.runs[port] if run.kind == 1 and run.start > (call.cut or 0)]
@@ -256,10 +295,22 @@ class AnswerDetector:
         quiet = ~tone & (self._tone_ago > EDGE_FRAMES)
         if echo is not None:
             quiet &= ~echo
+        begins = quiet & (self._under > NO_BURST)
+        if begins.any():
+            noise = np.minimum(level, self._under)
+            self._under[begins] = NO_BURST
+            begins &= noise > UNKNOWN_FLOOR_DBM0  # a codec makes weaker noise of the tone itself
+            self._highest[begins] = np.maximum(noise[begins], HIGHEST_FLOOR_DBM0)
+            self._floor[begins] = np.maximum(noise, self._floor)[begins]
         step = np.where(level < self._floor, 0.3, 0.01)
         self._floor += np.where(quiet, step * (level - self._floor), 0.0).astype(np.float32)
-        np.clip(self._floor, -70.0, -35.0, out=self._floor)
+        np.clip(self._floor, LOWEST_FLOOR_DBM0, self._highest, out=self._floor)
         sound = quiet & (level > self._floor + ABOVE_FLOOR_DB) & (level > QUIETEST_DBM0)
+        loud = np.flatnonzero(sound & self._watched)
+        if loud.size:
+            heard = self.scan.sound(loud, frame.number - 1, frame.number + 1)
+            beside = level[loud] + _share_beside_clicks_db(heard)
+            sound[loud] = beside > self._floor[loud] + CLICK_ABOVE_FLOOR_DB
         moving = sound & (np.abs(level - self._last) > MOVES_DB)
         one = np.uint64(1)
         self._own = (self._own << one) | (np.uint64(0) if echo is None else echo.astype(np.uint64))
@@ -328,6 +379,34 @@ class AnswerDetector:
         if gap_ms > due_ms * OVERDUE_SHARE + OVERDUE_MS:
             return runs[-1].start + round(due_ms / FRAME_MS)
         return None
+
+
+def _noise_under(scan: LineScan, port: int, burst: Run) -> float:
+    """Level (dBm0) of what is there all the time under a burst of a tone; `NO_BURST` if it is too short."""
+    first = max(burst.start + EDGE_FRAMES, scan.number - SOUND_HISTORY)
+    stop = burst.start + burst.frames - EDGE_FRAMES
+    parts = (stop - first) // UNDER_FRAMES
+    if parts < 1:
+        return NO_BURST
+    x = scan.sound([port], stop - parts * UNDER_FRAMES, stop).reshape(parts, -1)
+    hann = np.hanning(x.shape[1]).astype(np.float32)
+    power = np.square(np.abs(np.fft.rfft(x * hann, axis=1)))
+    hz = np.fft.rfftfreq(x.shape[1], 1 / SAMPLE_RATE_HZ)
+    beside = hz > HUM_HZ
+    for line in scan.networks[port].lines[scan.best_signature(port, burst)]:
+        beside &= np.abs(hz - line) > UNDER_BESIDE_HZ
+    least = float(power[:, beside].sum(axis=1).min())
+    scale = 2.0 / (x.shape[1] * float(hann @ hann) * RMS_AT_0_DBM0**2)
+    return 10 * float(np.log10(max(least * scale, 1e-9)))
+
+
+def _share_beside_clicks_db(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is left of the level of each window `[P, WINDOW]` without its loudest parts (dB, 0 or less)."""
+    steps = np.diff(x, axis=1, prepend=x[:, :1])  # mains hum is no part of the level
+    power = np.square(steps).reshape(len(x), CLICK_PARTS, -1).sum(axis=2)
+    kept = np.sort(power, axis=1)[:, :CLICK_PARTS_KEPT].mean(axis=1)
+    share: NDArray[np.float32] = np.minimum((kept + 1e-3) / (power.mean(axis=1) + 1e-3), 1.0)
+    return 10 * np.log10(share)
 
 
 def answer(samples: NDArray[np.generic], country: str) -> dict[str, float | str | None]:

@@ -487,7 +487,7 @@ class LineScan:
         """The sines at these lines, frames `first` to before `stop`; None where that is no longer kept."""
         if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
             return None
-        x = self._sound[np.arange(first, stop) % SOUND_HISTORY, port].ravel()
+        x = self.sound([port], first, stop)[0]
         spectrum = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)), SOUND_FFT)) ** 2
         bin_hz = SAMPLE_RATE_HZ / SOUND_FFT
         lobe = int(2 * SAMPLE_RATE_HZ / len(x) / bin_hz) + 2
@@ -512,6 +512,14 @@ class LineScan:
             tuple(found_hz),
             min(peaks) < MISSING_LINE * max(peaks),
         )
+
+    def sound(self, ports: Sequence[int] | NDArray[np.intp], first: int, stop: int) -> Array:
+        """What these ports said in the frames from `first` to before `stop`, `[len(ports), n]`.
+
+        The last `SOUND_HISTORY` frames are kept.
+        """
+        kept = self._sound[np.arange(first, stop) % SOUND_HISTORY, np.array(ports, np.intp)[:, None]]
+        return kept.reshape(len(ports), -1)
 
     def _rows(self, first: int, stop: int) -> NDArray[np.intp]:
         stop = min(stop, self.number)

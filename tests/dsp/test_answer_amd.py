@@ -360,3 +360,62 @@ def test_18_a_special_information_tone_and_keys_are_no_answer():
     for shape in ({"low_dbm0": -8, "high_dbm0": -14}, {"low_dbm0": -14, "high_dbm0": -8}):
         keys = signals.keys(signals.ALL_KEYS, 200, 60, **shape)
         assert answer(line([S.silence(1), ring, keys[: int(3.5 * 8000)]]), "CN")["answered_s"] is None
+
+
+def loose(x, times_s, peak_dbm0):
+    """Clicks of 0.75 ms, as a bad joint makes them, in a call."""
+    click = S.ZERO_DBM0_PEAK * 10 ** (peak_dbm0 / 20) * np.array([1, 0.8, -0.5, 0.4, -0.2, 0.1])
+    y = x.copy()
+    for at in (np.asarray(times_s) * 8000).astype(int):
+        y[at : at + len(click)] += click
+    return y
+
+
+@pytest.mark.parametrize("peak_dbm0", [-8, -14, -30])
+def test_19_two_clicks_and_crackle_are_nobody_and_hide_nobody(peak_dbm0):
+    rng = np.random.default_rng(31)
+    ring = ringing("CN", 4, -14)
+    for apart_s in (0.04, 0.08, 0.12, 0.15):
+        x = loose(ring, (7.5, 7.5 + apart_s), peak_dbm0)
+        assert answer(line([x], -62), "CN")["answered_s"] is None, apart_s
+    for a_second in (0.3, 1, 2, 5):
+        times_s = rng.uniform(0, 19.9, int(20 * a_second))
+        assert answer(line([loose(ring, times_s, peak_dbm0)], -62), "CN")["answered_s"] is None, a_second
+        cut = ring[: 13 * 8000]
+        parts = [cut, S.at_level(WORDS[int(rng.integers(len(WORDS)))], -22), S.silence(2)]
+        said = loose(line(parts, -62), times_s[times_s < 14], peak_dbm0)
+        assert answer(said, "CN")["answered_s"] == pytest.approx(13, abs=0.5), a_second
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "JP"])
+@pytest.mark.parametrize("noise_dbm0", [-38, -33, -28])
+def test_20_noise_that_is_there_all_the_time_is_nobody(country, noise_dbm0):
+    for lead_s in (0, 0.5):
+        for level in (-10, -16):
+            x = line([S.silence(lead_s), ringing(country, 3, level)], noise_dbm0)
+            assert answer(x, country)["answered_s"] is None, (lead_s, level)
+    ring = ringing(country, 3, -10)
+    cut = ring[: len(ring) - 6400]
+    x = line([cut, S.at_level(WORDS[7], noise_dbm0 + 15), S.silence(2)], noise_dbm0)
+    assert answer(x, country)["answered_s"] == pytest.approx(len(cut) / 8000, abs=0.3)
+
+
+@pytest.mark.parametrize("cycles", [1, 2])
+@pytest.mark.parametrize("noise_dbm0", [-45, -33, -25])
+def test_21_noise_that_begins_where_the_ringing_ends_is_the_room_of_whoever_answered(cycles, noise_dbm0):
+    ring = np.concatenate([S.silence(0.5), ringing("CN", cycles, -12)])
+    cut = ring[: len(ring) - int(3.5 * 8000)]
+    found = answer(line([np.concatenate([cut, S.white(4, noise_dbm0)])], -62), "CN")["answered_s"]
+    assert found == pytest.approx(len(cut) / 8000, abs=0.2)
+
+
+@pytest.mark.parametrize("country", ["CN", "GB", "DE", "US"])
+def test_22_a_special_information_tone_soon_after_a_ring_is_no_answer(country):
+    gap_s = tone_table(country)["ringback"].cadence_ms[-1] / 1000
+    ring = ringing(country, 2, -15)
+    announcement = S.at_level(GREETINGS[2], -18)[: 3 * 8000]
+    for after_s in (0.05, 0.2, 0.5, 0.7, 0.9):
+        cut = ring[: len(ring) - int((gap_s - after_s) * 8000)]
+        parts = [cut, sit(-14), S.silence(0.2), announcement, S.silence(1)]
+        assert answer(line(parts, -62), country)["answered_s"] is None, after_s
+        assert AnswerDetector(1, country).process(line(parts, -62)[None, :]) == [], after_s
