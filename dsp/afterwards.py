@@ -49,8 +49,9 @@ def over_at(x: Samples, lines_hz: tuple[float, ...], burst: float, on: float, cy
     for number in range(1, due + 1):
         own, beside = _amplitudes(x, burst + number * cycle, on, lines_hz)
         same = np.abs(_db(own) - _db(usual)) < SAME_DB
-        there += bool(np.all(same & (_db(own) - _db(beside) > STANDS_OUT_DB)))
-        if 2 * there >= number:
+        here = bool(np.all(same & (_db(own) - _db(beside) > STANDS_OUT_DB)))
+        there += here
+        if here and 2 * there >= number:
             last = number
     return round(burst + last * cycle + on)
 

@@ -121,14 +121,8 @@ class Ending:
     followed: bool
 
 
-def observe(samples: NDArray[np.generic]) -> Observation | None:
-    """The disconnect tone at the end of one call `[n]`, or None where there is none to be sure of."""
-    found = _whole_call(samples)
-    return None if found is None or found.followed else found.tone
-
-
 def ending(samples: NDArray[np.generic]) -> Ending | None:
-    """The same, with how long the tone lasted and whether the call went on after it.
+    """The disconnect tone at the end of one call `[n]`, or None where there is none to be sure of.
 
     The samples are what the line says, without the near side.
     """

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from dsp.cadence import stretches
 from dsp.fft import forward
 from dsp.levels import SAMPLE_RATE_HZ
-from dsp.linescan import WINDOW
+from dsp.linescan import HOP, WINDOW
 from dsp.tonality import tonal
 
-FRAME = 160
 WINDOW_FRAMES = 50
 """What is shorter than 1 s is not looked at."""
 STEADY_DB = 1.5
@@ -42,7 +41,6 @@ PIECE = 500
 PITCH_FFT = 512
 PITCH_BINS = slice(8, 217)
 """125 to 3400 Hz."""
-PITCH_NEIGHBOURS = 6
 PITCH_SAMPLES = slice(20, 128)
 """A period of 62 to 400 Hz; a higher pitch repeats itself there, too."""
 MOST_LINE = 20.0
@@ -56,6 +54,8 @@ UNPITCHED_FRAMES = 20
 CONSONANT_FRAMES = 6
 HUM_FRAMES = 20
 """What is shorter cannot be told from a voice of that pitch."""
+HUM_LOOK = 500
+"""10 s: somebody may speak after so much of it."""
 HUM_LOWEST_HZ, HUM_STRONGEST_HZ = 90.0, 260.0
 """The mains' own frequency is below the first; the strongest line of hum is one of the first few."""
 HUM_HZ = 1.0
@@ -79,7 +79,7 @@ def noise(samples: Array, levels_dbm0: NDArray[np.floating]) -> Bools:
         # Overlapping windows say nearly the same: half a second further is the next to look at.
         if first >= until or not (first + 1 < len(steady) and steady[first + 1]):
             until = first + WINDOW_FRAMES // 2
-            if not _has_lines(samples[first * FRAME : stop * FRAME]):
+            if not _has_lines(samples[first * HOP : stop * HOP]):
                 found[first:stop] = True
     return found
 
@@ -92,7 +92,7 @@ def _has_lines(x: Array) -> bool:
         return True
     power = np.square(np.abs(np.fft.rfft(parts * hann, axis=1))).mean(axis=0)
     around = np.median(sliding_window_view(power, 2 * NEIGHBOURS + 1), axis=1)
-    bin_hz = 8000 / FFT
+    bin_hz = SAMPLE_RATE_HZ / FFT
     inner = slice(round(LOWEST_HZ / bin_hz), round(HIGHEST_HZ / bin_hz))
     beside = slice(inner.start - NEIGHBOURS, inner.stop - NEIGHBOURS)
     return bool((power[inner] > LINE * around[beside] + 1e-3).any())
@@ -104,16 +104,14 @@ def words(samples: Array, voice: Bools) -> Bools:
     What has no pitch for long is not spoken, but for the consonants beside what has one.
     """
     spoken = voice.copy()
-    padded = np.pad(samples, (WINDOW - FRAME, FRAME))
+    padded = np.pad(samples, (WINDOW - HOP, HOP))
 
     def lacks_lines(first: int, stop: int) -> bool:
-        return not _has_lines(samples[first * FRAME : stop * FRAME])
+        return not _has_lines(samples[first * HOP : stop * HOP])
 
     for first, stop in stretches(voice):
-        pitched = np.flatnonzero(_pitched(padded[first * FRAME : stop * FRAME + WINDOW - FRAME])) + first
-        if _is_hum(samples[first * FRAME : stop * FRAME]):
-            spoken[first:stop] = False
-        elif len(pitched) < LEAST_PITCHED:
+        pitched = np.flatnonzero(_pitched(padded[first * HOP : stop * HOP + WINDOW - HOP])) + first
+        if len(pitched) < LEAST_PITCHED:
             spoken[first:stop] = stop - first > UNPITCHED_FRAMES and not lacks_lines(first, stop)
         else:
             edges = [first - CONSONANT_FRAMES, *pitched.tolist(), stop + CONSONANT_FRAMES]
@@ -121,20 +119,25 @@ def words(samples: Array, voice: Bools) -> Bools:
                 inner = a + CONSONANT_FRAMES, b - CONSONANT_FRAMES
                 if b - a > UNPITCHED_FRAMES and lacks_lines(*inner):
                     spoken[slice(*inner)] = False
+        for a, b in pairwise(
+            np.linspace(first, stop, (stop - first - 1) // HUM_LOOK + 2).astype(int).tolist()
+        ):
+            if _is_hum(samples[a * HOP : b * HOP]):
+                spoken[a:b] = False
     return spoken
 
 
 def _pitched(x: Array) -> Bools:
     """Whether each window of 40 ms of `x` [n], one every 20 ms, has a pitch, or one or two tones in it."""
-    windows = sliding_window_view(x, WINDOW)[::FRAME]
+    windows = sliding_window_view(x, WINDOW)[::HOP]
     found = np.zeros(len(windows), np.bool_)
     for at in range(0, len(windows), PIECE):
         part = windows[at : at + PIECE]
         part = part - part.mean(axis=1, keepdims=True)
         spectrum = np.square(np.abs(forward(np.pad(part * HANN, ((0, 0), (0, PITCH_FFT - WINDOW))))))
         band = spectrum[:, PITCH_BINS]
-        beside = np.pad(band, ((0, 0), (PITCH_NEIGHBOURS, PITCH_NEIGHBOURS)), mode="reflect")
-        around = np.median(sliding_window_view(beside, 2 * PITCH_NEIGHBOURS + 1, axis=1), axis=2)
+        beside = np.pad(band, ((0, 0), (NEIGHBOURS, NEIGHBOURS)), mode="reflect")
+        around = np.median(sliding_window_view(beside, 2 * NEIGHBOURS + 1, axis=1), axis=2)
         flat = np.zeros_like(spectrum)
         flat[:, PITCH_BINS] = np.minimum(band / (around + 1e-3), MOST_LINE)
         repeats = np.fft.irfft(flat, axis=1)
@@ -145,7 +148,7 @@ def _pitched(x: Array) -> Bools:
 
 def _is_hum(x: Array) -> bool:
     """Whether a sound [n] is the mains' hum and its harmonics."""
-    if len(x) < HUM_FRAMES * FRAME:
+    if len(x) < HUM_FRAMES * HOP:
         return False
     power = np.square(np.abs(np.fft.rfft(x * np.hanning(len(x)))))
     hz = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE_HZ)

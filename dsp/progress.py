@@ -368,7 +368,7 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     gap, or to the voice that comes into it. A single burst between two silences
     that fits no other tone of the country, or after which a key is the next to be
     heard, is its dial tone, cut short by the first digit. Keys count as voice.
-    Noise, however loud, is silence: nobody speaks. Call waiting tone is heard
+    Noise, hum and clicks, however loud, are silence: nobody speaks. Call waiting tone is heard
     beside a call and is not told apart from it here.
     """
     x = np.asarray(samples, np.float32)[None, :]

@@ -25,7 +25,7 @@ def test_02_the_united_states_are_exact():
     assert us.ring_ms == (2000, 4000)
 
 
-def test_russia_venezuela_and_the_philippines_have_the_tones_of_both_their_sources():
+def test_russia_and_the_philippines_have_the_tones_of_both_their_sources_and_venezuela_its_own():
     def cadences(code, tone):
         return {form.cadence_ms for form in tone_table(code).variants[tone]}
 
