@@ -535,12 +535,13 @@ class DtmfReceiver:
             _is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS)
         ):
             return False
-        # The quieter the noise, the surer are twist and frequency.
+        # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise.
         margin_db = _TWIST_MARGIN_DB + 2.0 * noise
+        spread = _LEAST_SPREAD if has_bass else min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0)
         twist_db = 20.0 * math.log10(high_peak / low_peak)
         return (
             lead < most_lead
-            and off < self._deviation(min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0))
+            and off < self._deviation(spread)
             and -self.plan.low_above_high_db - margin_db < twist_db < self.plan.high_above_low_db + margin_db
         )
 

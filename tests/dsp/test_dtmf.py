@@ -275,6 +275,13 @@ def test_8_no_key_in_speech_and_music_that_was_not_used_for_tuning():
         assert DtmfReceiver(32).process(rows) == []
 
 
+def test_8_no_key_in_a_chord_over_a_loud_bass():
+    """Of the tuning half: two notes 2.2 % off those of a key, over a third as loud as the weaker of them."""
+    music = corpora.in_rows(corpora.recordings(corpora.MUSIC, tuning=True), 64)[3:4, :20000]
+    for speed in (1.0603, 1.0623, 1.0634):
+        assert DtmfReceiver(1).process(corpora.faster(music, speed)) == []
+
+
 def both_tones(digit, ms=80):
     """A key between pauses, [n]; the imitations below spoil it."""
     return np.concatenate([signals.silence(150), signals.key(digit, ms), signals.silence(100)])
