@@ -540,12 +540,18 @@ def test_bytes_calls_and_whether_it_may_be_cancelled_are_told(
         {"kind": "url", "url": "file:///etc/shadow"},
         {"kind": "url", "url": "ftp://x/y.raucb"},
         {"kind": "url", "url": "https://"},
+        {"kind": "url", "url": "http://[x/y.raucb"},
+        {"kind": "url", "url": "http://me:secret@x/y.raucb"},
+        {"kind": "url", "url": "http://@x/y.raucb"},
+        {"kind": "url", "url": "http://x/y 1.raucb?token=secret"},
+        {"kind": "url", "url": "http://x/y\n.raucb?token=secret"},
         {"kind": "url", "url": 5},
     ],
 )
 def test_hostile_sources(source):
-    with pytest.raises(Problem):
+    with pytest.raises(Problem) as told:
         sources.check(source)
+    assert "secret" not in str(told.value.as_dict())
 
 
 def test_a_link_in_the_updates_folder_leads_nowhere(places, box, bring, tmp_path, good):
@@ -840,10 +846,21 @@ def test_a_fault_is_told_after_a_restart_as_before_it(places, programs, box, bri
     assert outcomes(places) == ["failed"], "once in the history, too"
 
 
-def test_no_password_of_an_address_is_kept(places, box, web):
-    url = web.replace("http://", "http://me:secret@") + "/short/zongji-0.3.0.raucb?token=secret"
+@pytest.mark.parametrize(
+    ("where", "path", "code"),
+    [
+        ("me:secret@127.0.0.1:{port}", "/short/zongji-0.3.0.raucb?token=secret", "download_failed"),
+        ("me:secret@127.0.0.1", "/zongji-0.3.0.raucb", "bad_url"),
+        ("127.0.0.1:{port}", "/new ones/zongji-0.3.0.raucb?token=secret", "bad_url"),
+        ("127.0.0.1:secret", "/zongji-0.3.0.raucb", "bad_url"),
+    ],
+)
+def test_no_password_of_an_address_is_kept(places, box, web, where, path, code):
+    """Not even of one that `sources.check` would not have taken, such as one that a server leads on to."""
+    url = "http://" + where.format(port=web.rpartition(":")[2]) + path
     state = install(places, box, {"kind": "url", "url": url})
-    assert state["state"] == "failed"
+    assert (state["state"], state["problem"]["code"]) == ("failed", code)
+    assert "secret" not in str(state["problem"])
     assert not [path for path in places.system.iterdir() if "secret" in path.read_text()]
     assert reboot(places, box)["update"]["file"] == "zongji-0.3.0.raucb"
 
