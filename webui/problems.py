@@ -59,7 +59,9 @@ WORDS: dict[str, str] = {
     "bad_name": N_("An update is a file whose name ends in .raucb."),
     "bad_stick": N_("The stick is not there any more; plug it in again."),
     "bad_url": N_("Write the whole address, such as https://example.com/zongji.raucb."),
-    "bad_url.unfit": N_("An address with a user name, a password, spaces or control characters is not taken."),
+    "bad_url.unfit": N_(
+        "An address with a user name, a password, spaces or control characters is not taken."
+    ),
     "no_file": N_("The update is not there any more; bring it again."),
     "stick_gone": N_("The stick is not there any more; plug it in again."),
     "stick_pulled": N_("The stick could not be read to the end: leave it plugged in and try again."),
