@@ -879,6 +879,31 @@ def test_the_next_update_takes_the_fault_away_whatever_becomes_of_it(places, pro
     assert found["update"] == {"state": "idle"}, "what becomes of the new version is another matter"
 
 
+@pytest.mark.parametrize("how", ["failed", "cancelled while fetched", "cancelled while it waits"])
+def test_an_update_that_begins_as_the_former_one_ends_keeps_its_note(
+    places, programs, box, bring, good, monkeypatch, how
+):
+    bring()
+    real, begun = Job._tell, {"state": "fetching", "job": "j2"}
+
+    def tell(self, **changes):
+        real(self, **changes)
+        if self.over:
+            fault.keep(places, begun, HERE.version)
+
+    monkeypatch.setattr(Job, "_tell", tell)
+    former = Job(
+        places, HERE, box.ways, "j1", stick(places, flipped(good, 300_000) if how == "failed" else good)
+    )
+    if how == "cancelled while fetched":
+        former.cancel()
+    elif how == "cancelled while it waits":
+        former.ways = replace(box.ways, calls=lambda: former.cancel() or 1)
+    former.run()
+    assert former.state["state"] == how.partition(" ")[0] == outcomes(places)[0]
+    assert files.read_json(places.system / "update-fault.json") == begun | {"running": HERE.version}
+
+
 @pytest.mark.parametrize(("version", "told"), [("0.2.0", True), ("0.1.0", True), ("0.3.0", False)])
 def test_an_update_by_recovery_takes_the_fault_away(places, programs, box, bring, good, version, told):
     install(places, box, bring(flipped(good, 300_000)))
