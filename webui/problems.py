@@ -109,7 +109,7 @@ WORDS: dict[str, str] = {
         "one to go back to until an update succeeds; start it again."
     ),
     "fault_unreadable": N_(
-        "What was kept of its fault cannot be read (%(detail)s). The history of updates may name it."
+        "What was noted of it cannot be read (%(detail)s). The history of updates may name it."
     ),
     # The box
     "engine_refused": N_("The call engine did not start; look into the log."),

@@ -52,8 +52,8 @@ class Updates:
 
     def _take_up(self) -> None:
         """The first start in this boot. What had begun to be written is for `history.settle` to judge."""
-        running = release.read(self._places).version
-        if history.pending(self._places) is not None or fault.outlived(self._places, running):
+        running, pending = release.read(self._places).version, history.pending(self._places) or {}
+        if fault.outlived(self._places, running) or fault.began_before(self._places, pending.get("at")):
             fault.forget(self._places)
         elif fault.begun(self._places):
             self._interrupted("")

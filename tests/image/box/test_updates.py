@@ -911,6 +911,30 @@ def test_an_update_by_recovery_takes_the_fault_away(places, programs, box, bring
         assert (reboot(places, box, version)["update"]["state"] == "failed") == told
 
 
+@pytest.mark.parametrize("version", ["0.2.0", "0.3.0"])
+def test_what_a_power_cut_has_ended_is_not_told_after_an_update_by_recovery(places, box, version):
+    fault.keep(places, {"state": "fetching", "began": 1.0, "file": "new.raucb"}, HERE.version)
+    for _ in range(2):
+        assert (reboot(places, box, version)["update"]["state"] == "failed") == (version == HERE.version)
+
+
+@pytest.mark.parametrize("state", ["failed", "fetching"])
+@pytest.mark.parametrize("later", [True, False])
+def test_a_version_on_trial_hides_no_fault_of_a_later_update(places, box, state, later):
+    expected(places)
+    history.expect(places, "0.3.0", "0.2.0", "A", written=True)
+    places.release.write_text(places.release.read_text().replace("VERSION=0.2.0", "VERSION=0.3.0"))
+    began = history.pending(places)["at"] + (60.0 if later else -60.0)
+    problem = Problem("bundle_tampered", "changed").as_dict() if state == "failed" else None
+    fault.keep(places, {"state": state, "began": began, "problem": problem}, "0.3.0")
+    history.settle(places, "A", False, True, box.spoilt)
+    updates = Updates(places, box.ways)
+    updates.start()
+    told = updates.summary()
+    assert told["pending"]["version"] == "0.3.0"
+    assert (told["update"]["state"] == "failed") == later
+
+
 class PowerCut(BaseException):
     """Nothing of the program goes on."""
 
@@ -985,7 +1009,16 @@ def test_a_fault_that_cannot_be_read_is_told_until_the_next_update(
     (places.system / "update-fault.json").write_bytes(damage)
     told = reboot(places, box)["update"]
     assert (told["state"], told["problem"]["code"]) == ("failed", "fault_unreadable")
+    assert reboot(places, box, "0.3.0")["update"] == told, "of which update it is, nobody knows"
     assert install(places, box, bring())["state"] == "rebooting" and fault.last(places) is None
+
+
+def test_a_damaged_note_that_tells_its_version_goes_when_a_newer_one_runs(places, box):
+    files.write_json(
+        places.system / "update-fault.json", {"state": "failed", "problem": 5, "running": "0.2.0"}
+    )
+    assert reboot(places, box)["update"]["problem"]["code"] == "fault_unreadable"
+    assert reboot(places, box, "0.3.0")["update"] == {"state": "idle"}
 
 
 def test_a_disk_that_keeps_no_fault_ends_no_update(places, programs, box, bring, monkeypatch):
