@@ -1033,11 +1033,51 @@ def test_a_disk_that_keeps_no_fault_ends_no_update(places, programs, box, bring,
     assert install(places, box, bring())["state"] == "rebooting"
 
 
-def test_an_update_that_gets_no_thread_has_failed_and_the_next_may_begin(places, box, bring, monkeypatch):
+NO_THREAD = [RuntimeError("can't start new thread"), MemoryError()]
+
+
+@pytest.mark.parametrize("error", NO_THREAD)
+def test_what_rauc_writes_has_not_failed_where_the_new_daemon_gets_no_thread(
+    places, programs, box, monkeypatch, error
+):
+    expected(places, written=False)
+    programs.says("busctl", 's "idle"')
+    box.next_slot = "B"
+    left = {
+        "state": "installing",
+        "version": "0.3.0",
+        "source": {"kind": "upload", "name": "zongji-0.3.0.raucb"},
+    }
+    files.write_json(places.run / "update.json", left)
+    (places.updates / "zongji-0.3.0.raucb").write_bytes(b"still being written")
+    updates = Updates(places, box.ways)
+
+    def refuse(_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        updates.start()
+        updates.tick()
+        assert updates.summary()["update"]["state"] == "installing" and outcomes(places) == []
+        assert history.pending(places) and list(places.updates.iterdir())
+    updates.tick()
+    for thread in threading.enumerate():
+        if thread.name == "update":
+            thread.join(60)
+    updates.tick()
+    assert updates.summary()["update"]["state"] == "rebooting"
+    assert outcomes(places) == ["installed"] and box.reboots == 1
+
+
+@pytest.mark.parametrize("error", NO_THREAD)
+def test_an_update_that_gets_no_thread_has_failed_and_the_next_may_begin(
+    places, box, bring, monkeypatch, error
+):
     updates, source = Updates(places, box.ways), bring()
 
     def refuse(_):
-        raise RuntimeError("can't start new thread")
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
@@ -1045,4 +1085,4 @@ def test_an_update_that_gets_no_thread_has_failed_and_the_next_may_begin(places,
             updates.install({"source": source})
             told = updates.summary()["update"]
             assert (told["state"], told["problem"]["code"]) == ("failed", "update_failed")
-            assert "new thread" in told["problem"]["message"]
+            assert (str(error) or "MemoryError") in told["problem"]["message"]
