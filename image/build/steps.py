@@ -70,8 +70,8 @@ def in_use() -> Iterator[None]:
 
 @contextmanager
 def beside_users() -> Iterator[None]:
-    """One at a time adds to what is built, and replaces nothing: a variant, also while tests in machines run
-    and a build waits for them."""
+    """One at a time makes a variant of what is built, also while tests in machines run and a build waits for
+    them. It replaces a variant of another image or recipe, and nothing else."""
     with in_use(), _held("lock-variants", fcntl.LOCK_EX):
         yield
 
