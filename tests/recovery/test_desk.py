@@ -32,6 +32,7 @@ from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
 from recovery.page import Page, serve
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.words import ACTIONS, LANGUAGES, PLANS, PROBLEMS, STEPS, WORDS
 
@@ -505,7 +506,7 @@ def test_what_ends_the_machine_each_time_is_not_begun_for_ever(desk, box, monkey
     (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
     bootstate.order_recovery(box.boot)
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "action", lambda name: runner.Action(lambda *_: "", (cut,)))
+        patch.setattr(runner, "action", lambda name: runner.Action(lambda *_: Plan("factory_reset"), (cut,)))
         for _ in range(runner.MOST_BEGINNINGS):
             with pytest.raises(PowerCut):
                 runner.resume(box, desk.tell)
