@@ -88,8 +88,12 @@ def test_a_recovery_partition_that_cannot_be_read_costs_no_system_that_works(box
     def broken(path, total):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(reinstall, "read_all", broken)
-    assert refusal(box, "reinstall") == "system_damaged"
+    with monkeypatch.context() as patch:
+        patch.setattr(reinstall, "read_all", broken)
+        assert refusal(box, "reinstall") == "system_damaged"
+    with monkeypatch.context() as patch:
+        patch.setattr(reinstall, "read_all", lambda path, total: patch.setattr(Path, "open", broken))
+        assert refusal(box, "reinstall") == "system_damaged"
     assert bootstate.load(box.boot).a.confirmed and box.slot("A").read_bytes() == before
     assert runner.pending(box) is None
 

@@ -868,6 +868,21 @@ def test_a_page_whose_action_gets_no_thread_says_so_and_works_on(browser, desk, 
     assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
 
 
+def test_a_thread_that_there_is_no_memory_for_leaves_a_desk_that_works(desk, monkeypatch):
+    (choice,) = (one for one in CHOICES if one.key == "reinstall")
+    shown = desk.plan(choice, {}).mark
+
+    def refuse(*_, **more):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", refuse)
+        with pytest.raises(Refused) as refused:
+            desk.start(choice, {}, shown, "page")
+    assert refused.value.code == "not_begun" and not desk.busy
+    assert desk.do(choice, {}, shown, "page")["ok"]
+
+
 class Defect(BaseException):
     """What no `except Exception` catches."""
 
