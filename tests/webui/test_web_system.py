@@ -310,6 +310,14 @@ def test_a_fault_whose_note_is_damaged_is_told_all_the_same(sign_in, box, langua
     assert "The update was not installed" not in told
 
 
+def test_the_log_of_changes_names_an_address_without_its_token(sign_in, box):
+    client, url = sign_in("admin"), "https://example.com/new/zongji.raucb?token=secret#secret"
+    client.post("/admin/updates/install", data={"kind": "url", "url": url})
+    assert asked(box, "update.install")[0]["source"]["url"] == url
+    log = client.get("/admin/audit/").text
+    assert "https://example.com/new/zongji.raucb" in log and "secret" not in log
+
+
 def test_which_update_was_not_installed_and_when_is_said(sign_in, box):
     job = FETCHING | {"state": "failed", "problem": problem("bundle_tampered"), "ended": demo.NOW - 300}
     job |= {"version": "0.3.0", "file": "zongji-0.3.0.raucb"}
