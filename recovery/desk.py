@@ -145,16 +145,13 @@ class Desk:
     def start(self, choice: Choice, answers: dict[str, str], agreed: str, source: str) -> None:
         """The same, on a thread of its own. Raises as `do` does, and Refused where no thread is to be had."""
         before = self._ready(choice, answers, agreed)
-        work = threading.Thread(
-            target=self._done, args=(choice, answers, agreed, source, before), name="action", daemon=True
-        )
+        words = (choice, answers, agreed, source, before)
         try:
-            work.start()
+            threading.Thread(target=self._done, args=words, name="action", daemon=True).start()
         except (RuntimeError, MemoryError) as error:
             self._end(*before)
-            raise Refused(
-                "not_begun", f"nothing was begun ({error}): try again, or restart the box"
-            ) from error
+            why = str(error) or type(error).__name__
+            raise Refused("not_begun", f"nothing was begun ({why}): try again, or restart the box") from error
 
     def _ready(self, choice: Choice, answers: dict[str, str], agreed: str) -> Told:
         """From now on nothing else is done; what was told before."""

@@ -1,7 +1,7 @@
 """Carries an action out step by step, so that a power cut at any instant is made good by the next start.
 
-    order.json: {"action", "options", "step", "serial", "source"}   in /config, or on the
-                    ESP where config cannot be written
+    order.json: {"action", "options", "step", "serial", "source", "of"}   in /config, or on the
+                    ESP where config cannot be written; of: Plan.contents, what its first step is held to
     boot state: RECOVERY=1 from before the first step until after the last
 
 Every step may be done twice. What `plan` refuses has changed nothing.
@@ -61,7 +61,10 @@ def action(name: str) -> Action:
 def plan(box: Box, name: str, options: Options) -> Plan:
     """What the action would do, with its mark: the same only for the same action and options, on the same box
     and disk, with the same contents. Raises Refused, OSError."""
-    made = action(name).plan(box, options)
+    return _marked(box, name, options, action(name).plan(box, options))
+
+
+def _marked(box: Box, name: str, options: Options, made: Plan) -> Plan:
     disk = box.disk and (box.disk.path, box.disk.serial, box.disk.model, box.disk.size)
     told = json.dumps(
         (name, options, made.key, made.values, made.of, box.serial, disk), sort_keys=True, default=str
@@ -80,6 +83,7 @@ def run(
         raise Changed(made)
     if chosen.needs_box and chosen.steps:
         order = {"action": name, "options": options, "step": 0, "serial": box.serial, "source": source}
+        order["of"] = made.contents
         # In this sequence: with RECOVERY=1 first, a cut in between would bring an old order to life.
         _note(box, order)
         bootstate.order_recovery(box.need_boot())
@@ -109,7 +113,8 @@ def pending(box: Box) -> dict[str, Any] | None:
 
 def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
     """Finish what was cut off, or begin what the running system ordered. An order that wants a stick waits
-    for one. Raises Refused, OSError."""
+    for one, and one of which the first step was cut off for the stick that it began with. Raises Refused,
+    Changed too, and OSError."""
     order = pending(box)
     if order is None:
         forget_order(box)
@@ -117,15 +122,19 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
     if order["action"] == "menu":
         forget(box)
         return None
-    chosen = action(order["action"])
+    chosen, options = action(order["action"]), order.get("options") or {}
     if "step" not in order:
-        order |= {"step": 0, "source": "order"}
         try:
-            chosen.plan(box, order.get("options") or {})
+            made = chosen.plan(box, options)
         except Refused as refused:
             if box.stick is not None or refused.code not in WANTS_STICK:
                 forget(box)
             raise
+        order |= {"step": 0, "source": "order", "of": made.contents}
+    elif order["step"] == 0 and order.get("of"):
+        made = chosen.plan(box, options)
+        if made.contents != order["of"]:
+            raise Changed(_marked(box, order["action"], options, made))
     order["begun"] = int(order.get("begun", 0)) + 1
     if order["begun"] > MOST_BEGINNINGS:
         raise Refused(

@@ -59,6 +59,9 @@ WORDS: dict[str, str] = {
     "bad_name": N_("An update is a file whose name ends in .raucb."),
     "bad_stick": N_("The stick is not there any more; plug it in again."),
     "bad_url": N_("Write the whole address, such as https://example.com/zongji.raucb."),
+    "bad_url.unfit": N_(
+        "An address with a user name, a password, spaces or control characters is not taken."
+    ),
     "no_file": N_("The update is not there any more; bring it again."),
     "stick_gone": N_("The stick is not there any more; plug it in again."),
     "stick_pulled": N_("The stick could not be read to the end: leave it plugged in and try again."),
@@ -106,7 +109,7 @@ WORDS: dict[str, str] = {
         "one to go back to until an update succeeds; start it again."
     ),
     "fault_unreadable": N_(
-        "What was kept of its fault cannot be read (%(detail)s). The history of updates may name it."
+        "What was noted of it cannot be read (%(detail)s). The history of updates may name it."
     ),
     # The box
     "engine_refused": N_("The call engine did not start; look into the log."),

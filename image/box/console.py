@@ -16,6 +16,7 @@ from appliance.client import ControlClient, WireError
 from image.box import netapply
 from image.box.places import Places
 from image.box.system.network import since_boot
+from image.box.update import fault
 from image.box.update.history import STATE_LOST
 
 EVERY_S = 3.0
@@ -150,10 +151,12 @@ def _warnings(box: Fact) -> list[str]:
 
 
 def _not_installed(update: Fact) -> str:
-    """The last update's refusal or failure; it stays until the next one begins."""
+    """The last update's refusal or failure; it stays until the next one begins or a newer version runs."""
     problem, file = update.get("problem") or {}, update.get("file")
     which = " ".join(part for part in (update.get("version"), f"({file})" if file else "") if part)
     why = f"{problem.get('code', 'update_failed')}: {problem.get('message', '')}".rstrip(": ")
+    if problem.get("code") == fault.UNREADABLE:
+        return _plain(f"What became of the last update is not known. {why}")
     return _plain(f"The last update was not installed: {which or '?'}. {why}")
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -70,8 +70,8 @@ def in_use() -> Iterator[None]:
 
 @contextmanager
 def beside_users() -> Iterator[None]:
-    """One at a time adds to what is built, and replaces nothing: a variant, also while tests in machines run
-    and a build waits for them."""
+    """One at a time makes a variant of what is built, also while tests in machines run and a build waits for
+    them. It replaces a variant of another image or recipe, and nothing else."""
     with in_use(), _held("lock-variants", fcntl.LOCK_EX):
         yield
 
@@ -79,10 +79,8 @@ def beside_users() -> Iterator[None]:
 @contextmanager
 def _held(name: str, how: int) -> Iterator[None]:
     path = BUILD / name
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        # For reading: root's file may be anybody's lock.
-        handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = _lock_file(path)
         try:
             _take(handle, how)
             if _is(path, handle):
@@ -91,6 +89,14 @@ def _held(name: str, how: int) -> Iterator[None]:
             # `make clean` has removed it while we waited: whoever comes next would take another.
         finally:
             os.close(handle)
+
+
+def _lock_file(path: Path) -> int:
+    while True:
+        with suppress(FileNotFoundError):  # `make clean` may remove the folder at any moment
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # For reading: root's file may be anybody's lock.
+            return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 def _is(path: Path, handle: int) -> bool:

@@ -35,12 +35,12 @@ def plan(box: Box, options: Options) -> Plan:
     try:
         # A partition that the disk does not read any more must not cost the system that works.
         read_all(box.system, need)
+        with box.system.open("rb") as file:
+            system = hashlib.sha256(file.read(CHUNK)).hexdigest()  # its superblock has time and size, too
     except OSError as error:
         raise Refused(
             "system_damaged", "the system on the recovery partition cannot be read; use a recovery stick"
         ) from error
-    with box.system.open("rb") as file:
-        system = hashlib.sha256(file.read(CHUNK)).hexdigest()  # its superblock has time and size, too
     return Plan("reinstall", {"slot": slot, "mb": need >> 20}, of={"system": system, "from": box.system})
 
 

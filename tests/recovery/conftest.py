@@ -95,6 +95,31 @@ def backup_on_stick(box, home, monkeypatch):
     return box.stick / made.path.name
 
 
+@pytest.fixture
+def slots(box, tmp_path, monkeypatch):
+    """Versions of the systems A and B, as they are found when they are mounted; "" cannot be mounted."""
+    found, place, consent = {"A": "0.2.0", "B": "0.1.0"}, tmp_path / "slot", tmp_path / "consent"
+    monkeypatch.setattr("recovery.actions.install.DEVICES", tmp_path / "dev-zongji")
+    monkeypatch.setattr("recovery.actions.install.MOUNTED", place)
+    monkeypatch.setattr("recovery.actions.install.CONSENT", consent)
+    real, found["told"] = box.run, []
+
+    def run(*command, **more):
+        if command[0] == "mount":
+            version = found["A" if command[-2] == str(box.slot("A")) else "B"]
+            release = place / "usr/lib/zongji/release"
+            release.parent.mkdir(parents=True, exist_ok=True)
+            release.write_text(f"PRODUCT=zongji\nHARDWARE=amd64\nVERSION={version}\nSCHEMA=1\nBUILD=x\n")
+            return (0, "") if version else (32, "")
+        if command[:2] == ("rauc", "install"):
+            found["told"].append(consent.read_text())
+        return real(*command, **more)
+
+    box.run = run
+    (box.stick / "new.raucb").write_bytes(b"bundle of 0.3.0")
+    return found
+
+
 def company(home):
     store = open_store(home.database)
     try:

@@ -20,7 +20,7 @@ from image.box.places import Places
 from recovery import runner
 from recovery.actions import reinstall, restore
 from recovery.box import Disk
-from recovery.refused import Refused
+from recovery.refused import Changed, Refused
 from webui.accounts import password_fits
 
 from .conftest import SERIAL, SYSTEM_BYTES, company, quiet, squashfs
@@ -88,8 +88,12 @@ def test_a_recovery_partition_that_cannot_be_read_costs_no_system_that_works(box
     def broken(path, total):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(reinstall, "read_all", broken)
-    assert refusal(box, "reinstall") == "system_damaged"
+    with monkeypatch.context() as patch:
+        patch.setattr(reinstall, "read_all", broken)
+        assert refusal(box, "reinstall") == "system_damaged"
+    with monkeypatch.context() as patch:
+        patch.setattr(reinstall, "read_all", lambda path, total: patch.setattr(Path, "open", broken))
+        assert refusal(box, "reinstall") == "system_damaged"
     assert bootstate.load(box.boot).a.confirmed and box.slot("A").read_bytes() == before
     assert runner.pending(box) is None
 
@@ -299,31 +303,6 @@ def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(bo
     said = "signature verification failed: Verify error: certificate is not yet valid\n"
     box.run = lambda *command, **more: (1, said) if command[0] == "rauc" else real(*command, **more)
     assert refusal(box, "install", file="new.raucb") == "bundle_clock"
-
-
-@pytest.fixture
-def slots(box, tmp_path, monkeypatch):
-    """Versions of the systems A and B, as they are found when they are mounted; "" cannot be mounted."""
-    found, place, consent = {"A": "0.2.0", "B": "0.1.0"}, tmp_path / "slot", tmp_path / "consent"
-    monkeypatch.setattr("recovery.actions.install.DEVICES", tmp_path / "dev-zongji")
-    monkeypatch.setattr("recovery.actions.install.MOUNTED", place)
-    monkeypatch.setattr("recovery.actions.install.CONSENT", consent)
-    real, found["told"] = box.run, []
-
-    def run(*command, **more):
-        if command[0] == "mount":
-            version = found["A" if command[-2] == str(box.slot("A")) else "B"]
-            release = place / "usr/lib/zongji/release"
-            release.parent.mkdir(parents=True, exist_ok=True)
-            release.write_text(f"PRODUCT=zongji\nHARDWARE=amd64\nVERSION={version}\nSCHEMA=1\nBUILD=x\n")
-            return (0, "") if version else (32, "")
-        if command[:2] == ("rauc", "install"):
-            found["told"].append(consent.read_text())
-        return real(*command, **more)
-
-    box.run = run
-    (box.stick / "new.raucb").write_bytes(b"bundle of 0.3.0")
-    return found
 
 
 OLD, NEW = "older than 0.4.0", "install new.raucb, version 0.3.0"
@@ -679,6 +658,98 @@ def test_a_restore_that_was_cut_off_is_finished(box, home, backup_on_stick):
         runner.resume(box, quiet)
         assert company(home) == "Blue Bay"
         assert runner.pending(box) is None
+
+
+def swap(path):
+    """Another stick with a file of the same name, size and time."""
+    found, data = path.stat(), path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def start_again(box):
+    """The same stick is found anew, elsewhere."""
+    box.plugged += 7
+    elsewhere = box.stick.with_name("sdb1" if box.stick.name != "sdb1" else "sdc1")
+    box.stick.rename(elsewhere)
+    box.stick = elsewhere
+
+
+def cut_while_installing(box, begin):
+    """Power goes while RAUC writes what `begin` has begun; the bundles that it was to write since."""
+    real, written = box.run, []
+
+    def run(*command, **more):
+        if command[:2] == ("rauc", "install"):
+            if not written:
+                written.append("cut")
+                raise PowerCut
+            written.append(Path(command[2]).read_bytes())
+        return real(*command, **more)
+
+    box.run = run
+    with pytest.raises(PowerCut):
+        begin()
+    return written
+
+
+@pytest.mark.parametrize("ordered", [False, True], ids=["by the menu", "by the running system"])
+def test_after_a_power_cut_only_the_stick_that_it_began_with_is_gone_on_with(box, slots, ordered):
+    def begin():
+        if not ordered:
+            runner.run(box, "install", {}, quiet)
+        (box.config / "order.json").write_text(json.dumps({"action": "install", "options": {}}))
+        bootstate.order_recovery(box.boot)
+        runner.resume(box, quiet)
+
+    written = cut_while_installing(box, begin)
+    bundle = (box.stick / "new.raucb").read_bytes()
+    start_again(box)
+    swap(box.stick / "new.raucb")
+    for _ in range(runner.MOST_BEGINNINGS):
+        with pytest.raises(Changed):
+            runner.resume(box, quiet)
+    stick, box.stick = box.stick, None
+    with pytest.raises(Refused):
+        runner.resume(box, quiet)
+    box.stick = stick
+    assert written == ["cut"] and runner.pending(box)["action"] == "install"
+    swap(box.stick / "new.raucb")
+    start_again(box)
+    assert runner.resume(box, quiet)["ok"] and written == ["cut", bundle]
+    assert runner.pending(box) is None
+
+
+def test_after_a_power_cut_no_newer_backup_is_restored_than_the_one_that_was_shown(
+    box, home, backup_on_stick
+):
+    real = box.run
+
+    def cut(*command, **more):
+        raise PowerCut
+
+    box.run = cut
+    with pytest.raises(PowerCut):
+        runner.run(box, "restore", {}, quiet)
+    box.run = real
+    start_again(box)
+    newer = box.stick / backup_on_stick.name.replace("-20", "-21", 1)
+    (box.stick / backup_on_stick.name).rename(box.stick / "kept")
+    newer.write_bytes((box.stick / "kept").read_bytes())
+    with pytest.raises(Changed):
+        runner.resume(box, quiet)
+    newer.unlink()
+    (box.stick / "kept").rename(box.stick / backup_on_stick.name)
+    assert runner.resume(box, quiet)["ok"] and company(home) == "Blue Bay"
+
+
+def test_an_order_of_an_older_recovery_that_does_not_tell_its_contents_is_finished(box, slots):
+    written = cut_while_installing(box, lambda: runner.run(box, "install", {}, quiet))
+    order = json.loads((box.config / "order.json").read_text())
+    del order["of"]
+    (box.config / "order.json").write_text(json.dumps(order))
+    swap(box.stick / "new.raucb")
+    assert runner.resume(box, quiet)["ok"] and len(written) == 2
 
 
 def test_an_order_of_the_running_system_is_carried_out(box, home):

@@ -32,6 +32,7 @@ from recovery.choices import CHOICES
 from recovery.desk import LOCK_S, RETRY_S, TRIES, Desk
 from recovery.menu import Menu
 from recovery.page import Page, serve
+from recovery.plan import Plan
 from recovery.refused import Refused
 from recovery.words import ACTIONS, LANGUAGES, PLANS, PROBLEMS, STEPS, WORDS
 
@@ -505,7 +506,7 @@ def test_what_ends_the_machine_each_time_is_not_begun_for_ever(desk, box, monkey
     (box.config / "order.json").write_text(json.dumps({"action": "factory_reset", "options": {}}))
     bootstate.order_recovery(box.boot)
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "action", lambda name: runner.Action(lambda *_: "", (cut,)))
+        patch.setattr(runner, "action", lambda name: runner.Action(lambda *_: Plan("factory_reset"), (cut,)))
         for _ in range(runner.MOST_BEGINNINGS):
             with pytest.raises(PowerCut):
                 runner.resume(box, desk.tell)
@@ -865,6 +866,21 @@ def test_a_page_whose_action_gets_no_thread_says_so_and_works_on(browser, desk, 
     assert browser("POST", *target, cookie)[0] == 303
     ended()
     assert desk.result["ok"] and system_of(box.slot("A")) == system_of(box.system)
+
+
+def test_a_thread_that_there_is_no_memory_for_leaves_a_desk_that_works(desk, monkeypatch):
+    (choice,) = (one for one in CHOICES if one.key == "reinstall")
+    shown = desk.plan(choice, {}).mark
+
+    def refuse(*_, **more):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", refuse)
+        with pytest.raises(Refused) as refused:
+            desk.start(choice, {}, shown, "page")
+    assert refused.value.code == "not_begun" and not desk.busy
+    assert desk.do(choice, {}, shown, "page")["ok"]
 
 
 class Defect(BaseException):

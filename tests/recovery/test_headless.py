@@ -6,12 +6,12 @@ import os
 
 import pytest
 
-from recovery import headless
+from recovery import headless, runner
 from recovery.box import Disk
 from recovery.words import PROBLEMS
 
 from .conftest import SERIAL, quiet
-from .test_actions import disk_image, recordings, tree
+from .test_actions import cut_while_installing, disk_image, recordings, start_again, tree
 
 
 def order(box, **more):
@@ -125,6 +125,15 @@ def test_the_same_words_on_another_stick_are_another_order(box):
         assert headless.run(box, quiet)["ok"]
         assert headless.run(box, quiet) is None, "it has been put away"
         (box.stick / "recovery.json.done").unlink()
+
+
+def test_an_order_that_a_power_cut_has_ended_is_finished_with_the_same_stick(box, slots):
+    order(box, action="install")
+    written = cut_while_installing(box, lambda: headless.run(box, quiet))
+    start_again(box)
+    assert runner.resume(box, quiet)["ok"] and written == ["cut", b"bundle of 0.3.0"]
+    assert result(box)["code"] == "done" and result(box)["source"] == "stick"
+    assert runner.pending(box) is None
 
 
 def test_without_an_order_nothing_happens(box):

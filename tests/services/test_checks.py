@@ -167,6 +167,13 @@ def test_another_version_after_the_boot_state_was_lost_is_no_version_that_failed
     assert "is not the one that runs" in found["text"]
 
 
+def test_an_update_whose_note_is_damaged_is_not_told_as_one_that_was_not_installed():
+    told = {"state": "failed", "problem": {"code": "fault_unreadable", "message": "torn"}}
+    (found,) = checks.run(replace(HEALTHY, system={"update": told}))
+    assert (found["id"], found["severity"]) == ("update_failed", "warning")
+    assert "is not known" in found["text"] and "not installed" not in found["text"] + found["advice"]
+
+
 def test_a_missing_watchdog_is_a_hint_on_the_flashed_box_and_nothing_elsewhere():
     (found,) = checks.run(replace(HEALTHY, system=HEALTHY.system | {"watchdog": ""}))
     assert (found["id"], found["severity"]) == ("watchdog", "info")

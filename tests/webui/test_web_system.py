@@ -295,9 +295,9 @@ def test_why_an_update_could_not_be_fetched(sign_in, box, language, why, words):
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", "cannot be read (torn). The history of updates may name it"),
-        ("zh_Hans", "无法读取（torn）"),
-        ("zh_Hant", "無法讀取（torn）"),
+        ("en", ("is not known", "cannot be read (torn). The history of updates may name it")),
+        ("zh_Hans", ("最近一次更新的结果不明", "无法读取（torn）")),
+        ("zh_Hant", ("最近一次更新的結果不明", "無法讀取（torn）")),
     ],
 )
 def test_a_fault_whose_note_is_damaged_is_told_all_the_same(sign_in, box, language, words):
@@ -305,7 +305,17 @@ def test_a_fault_whose_note_is_damaged_is_told_all_the_same(sign_in, box, langua
     box.system["update.status"] = demo.UPDATES | {"update": job}
     client = sign_in("admin")
     client.post("/language", data={"language": language})
-    assert words in text_of(client.get("/admin/updates/").text)
+    told = text_of(client.get("/admin/updates/").text)
+    assert all(one in told for one in words)
+    assert "The update was not installed" not in told
+
+
+def test_the_log_of_changes_names_an_address_without_its_token(sign_in, box):
+    client, url = sign_in("admin"), "https://example.com/new/zongji.raucb?token=secret#secret"
+    client.post("/admin/updates/install", data={"kind": "url", "url": url})
+    assert asked(box, "update.install")[0]["source"]["url"] == url
+    log = client.get("/admin/audit/").text
+    assert "https://example.com/new/zongji.raucb" in log and "secret" not in log
 
 
 def test_which_update_was_not_installed_and_when_is_said(sign_in, box):

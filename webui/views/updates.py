@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -175,7 +176,9 @@ def begin() -> ResponseReturnValue:
         flash(str(problem), "error")
     else:
         source = wanted["source"]
-        audit.note("update begun", source.get("name") or source.get("url", ""))
+        # Of an address without what stands behind the path: it may be a password.
+        plain = urlsplit(source.get("url", ""))._replace(query="", fragment="").geturl()
+        audit.note("update begun", source.get("name") or plain)
     return redirect(url_for("updates.show"))
 
 

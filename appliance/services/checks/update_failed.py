@@ -1,4 +1,4 @@
-"""The last update was not installed."""
+"""The last update was not installed, or it is not known what became of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from appliance.services.checks.model import WARNING, Facts, Finding
 
 
 def look(facts: Facts) -> Finding | None:
-    """The last update was not installed."""
+    """Did the last update fail? One that somebody has cancelled is none."""
     job = facts.system.get("update") or {}
     problem = job.get("problem")
     if job.get("state") != "failed" or not problem:
         return None
+    if problem.get("code") == "fault_unreadable":
+        return Finding(
+            WARNING,
+            "What became of the last update is not known: %(problem)s",
+            "Open Updates: the history and the version that runs may tell.",
+            {"problem": problem},
+        )
     return Finding(
         WARNING,
         "The last update was not installed: %(problem)s",

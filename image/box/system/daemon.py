@@ -122,6 +122,7 @@ class Daemon:
             self._carefully(self.ssh.tick)
         self._carefully(self._time.tick)
         self._carefully(self._settle)
+        self._carefully(self.updates.tick)
         self._carefully(self._keeper.tick)
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from typing import Any
@@ -13,6 +14,8 @@ from image.box.system import ask
 from image.box.update import fault, history, rules, sources
 from image.box.update.bundle import Bundle, look
 from image.box.update.job import ENDED, WRITTEN, Job, Ways, left_over
+
+log = logging.getLogger(__name__)
 
 HISTORY = 50
 
@@ -27,6 +30,8 @@ class Updates:
         self._job: Job | None = None
         self._before: dict[str, Any] | None = None
         """How the last job of this boot ended, where the daemon was started anew since."""
+        self._left = ""
+        """The state that the job has to go on from and has got no thread for yet."""
 
     def start(self) -> None:
         """Take up what the daemon did before it was started anew: what RAUC writes, and a reboot that waits
@@ -52,8 +57,8 @@ class Updates:
 
     def _take_up(self) -> None:
         """The first start in this boot. What had begun to be written is for `history.settle` to judge."""
-        running = release.read(self._places).version
-        if history.pending(self._places) is not None or fault.outlived(self._places, running):
+        running, pending = release.read(self._places).version, history.pending(self._places) or {}
+        if fault.outlived(self._places, running) or fault.began_before(self._places, pending.get("at")):
             fault.forget(self._places)
         elif fault.begun(self._places):
             self._interrupted("")
@@ -64,12 +69,23 @@ class Updates:
         history.note(self._places, "failed", told["version"], problem=problem.as_dict())
         return told
 
-    @staticmethod
-    def _work(job: Job, left: str = "") -> None:
+    def tick(self) -> None:
+        """Once a second: a job that has got no thread to go on with tries again."""
+        if self._left and self._job is not None:
+            self._work(self._job, self._left)
+
+    def _work(self, job: Job, left: str = "") -> None:
         try:
             threading.Thread(target=job.run, args=(left,), name="update", daemon=True).start()
-        except RuntimeError as error:  # no memory for another thread, say
-            job.fail(Problem("update_failed", f"the update could not be begun: {error}", detail=str(error)))
+            self._left = ""
+        except (RuntimeError, MemoryError) as error:  # no memory for another thread, say
+            text = str(error) or type(error).__name__
+            if not left:
+                job.fail(Problem("update_failed", f"the update could not be begun: {text}", detail=text))
+            elif not self._left:
+                # RAUC goes on writing, and what is written waits for its reboot: neither has failed.
+                log.warning("nobody looks on at the update yet: %s", text)
+                self._left = left
 
     def inspect(self, params: ask.Params) -> dict[str, Any]:
         """What an upload or a stick's bundle is, and whether it may be installed. Raises Problem.

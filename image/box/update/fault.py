@@ -18,6 +18,9 @@ from image.box.problem import Problem
 
 log = logging.getLogger(__name__)
 
+UNREADABLE = "fault_unreadable"
+"""The code for a file that is damaged. It stays until the next update begins; where it tells at least under
+which version it was written, until a newer one runs."""
 NOT_KEPT = ("source", "now")
 """Of a job's state: an address may hold a password. The bundle's file name is there by itself."""
 
@@ -56,9 +59,15 @@ def begun(places: Places) -> bool:
     return bool(_begun(places))
 
 
+def began_before(places: Places, at: object) -> bool:
+    """Is it known that what is kept is of an update that began before this Unix time?"""
+    began = _kept(places).get("began")
+    return isinstance(began, int | float) and isinstance(at, int | float) and began < at
+
+
 def last(places: Places) -> dict[str, Any] | None:
-    """The state of the job that failed last; with the problem fault_unreadable where it cannot be read; None
-    where none has failed since the last one that went well."""
+    """The state of the job that failed last; None where none has failed since the last one that went well.
+    With the problem UNREADABLE it is not known what became of it, nor of which version."""
     try:
         found = files.read_json(_path(places))
         if found is None or (found.get("state") != "failed" and isinstance(found.get("state"), str)):
@@ -68,14 +77,14 @@ def last(places: Places) -> dict[str, Any] | None:
         damage = "it is not what was written"
     except (OSError, ValueError) as error:
         damage = str(error)
-    text = f"what was kept of its fault cannot be read ({damage}); the history of updates may name it"
-    return {"state": "failed", "problem": Problem("fault_unreadable", text, detail=damage).as_dict()}
+    text = f"what was noted of it cannot be read ({damage}); the history of updates may name it"
+    return {"state": "failed", "problem": Problem(UNREADABLE, text, detail=damage).as_dict()}
 
 
 def outlived(places: Places, running: str) -> bool:
-    """Did it fail under an older version than the one that runs now? Then a later update went well, one by
-    the recovery system, say."""
-    then = (last(places) or {}).get("running")
+    """Is it known that it began under an older version than the one that runs now? Then a later update went
+    well, one by the recovery system, say."""
+    then = _kept(places).get("running")
     return isinstance(then, str) and release.order(running) > release.order(then)
 
 
@@ -84,8 +93,12 @@ def _path(places: Places) -> Path:
 
 
 def _begun(places: Places) -> dict[str, Any]:
+    found = _kept(places)
+    return found if found.get("state") not in (None, "failed") else {}
+
+
+def _kept(places: Places) -> dict[str, Any]:
     try:
-        found = files.read_json(_path(places)) or {}
+        return files.read_json(_path(places)) or {}
     except (OSError, ValueError):
         return {}  # `last` tells it
-    return found if found.get("state") not in (None, "failed") else {}

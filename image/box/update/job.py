@@ -124,20 +124,27 @@ class Job:
 
     def fail(self, problem: Problem) -> None:
         """It ends here, and why; cancelled counts as no fault. Never raises."""
-        state = "cancelled" if problem.code == "cancelled" else "failed"
-        sources.drop(self.places, self.source)  # first: who sees the end finds the room
-        self._tell(
-            state=state, problem=None if state == "cancelled" else problem.as_dict(), ended=time.time()
-        )
         log.warning("update: %s", problem.text)
-        if state == "failed":
-            fault.keep(self.places, self.state, self.here.version)
+        if problem.code == "cancelled":
+            self._end("cancelled")
+        else:
+            self._end("failed", problem.as_dict())
+
+    def _end(self, state: str, problem: dict[str, Any] | None = None) -> None:
+        """What is kept of its end comes before the word: from then on another one may begin, and keep its
+        own. Never raises."""
+        sources.drop(self.places, self.source)  # who sees the end finds the room
+        ended = {"state": state, "problem": problem, "ended": time.time()}
+        if problem is not None:
+            fault.keep(self.places, self.state | ended | {"may_cancel": False}, self.here.version)
         else:
             fault.forget(self.places)
         try:
-            history.note(self.places, state, self.state["version"], problem=problem.as_dict())
+            more = {} if problem is None else {"problem": problem}
+            history.note(self.places, state, self.state["version"], **more)
         except OSError as error:
             log.error("the history of updates cannot be written: %s", error)
+        self._tell(**ended)
 
     # ------------------------------------------------------------------ the way
     def _run(self) -> None:
@@ -147,11 +154,7 @@ class Job:
         found = examine(path, self.here, self.ways.slot_bytes(), self.downgrade_consent)
         self._tell(version=found.version)
         if not self._wait("waiting_calls"):
-            sources.drop(self.places, self.source)
-            self._tell(state="cancelled", ended=time.time())
-            fault.forget(self.places)
-            history.note(self.places, "cancelled", found.version)
-            return
+            raise _cancelled()
         self._tell(state="installing", percent=0, calls=0)
         slot = {"A": "B", "B": "A"}.get(self.ways.running_slot(), "")
         # Until the reboot the old slot still runs: that is no fall-back.
@@ -213,7 +216,7 @@ class Job:
 
     def _fetched(self, done: int, size: int) -> None:
         if self._stop.is_set():
-            raise Problem("cancelled", "the update was cancelled")
+            raise _cancelled()
         self._tell(percent=min(99, 100 * done // size) if size else 0, done=done, size=size)
 
     def _wait(self, state: str) -> bool:
@@ -269,6 +272,10 @@ class Job:
             files.write_json(self.places.run / "update.json", told)
         except OSError as error:
             log.warning("the state of the update cannot be stored: %s", error)
+
+
+def _cancelled() -> Problem:
+    return Problem("cancelled", "the update was cancelled")
 
 
 def examine(path: Path, here: Release, slot_bytes: int, downgrade_consent: bool) -> bundle.Bundle:

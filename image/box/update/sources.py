@@ -49,12 +49,23 @@ def check(source: Any) -> dict[str, str]:
 
 
 def _url(text: Any) -> str:
-    parts = urllib.parse.urlsplit(text) if isinstance(text, str) and len(text) < 2000 else None
+    try:
+        parts = urllib.parse.urlsplit(text) if isinstance(text, str) and len(text) < 2000 else None
+    except ValueError:
+        parts = None
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise Problem(
             "bad_url", "write the whole address, such as https://example.com/zongji.raucb", "source"
         )
+    if parts.username is not None or any(one.isspace() or not one.isprintable() for one in text):
+        raise _unfit()
     return parts.geturl()
+
+
+def _unfit() -> Problem:
+    # Without the address: it may hold a password.
+    text = "an address with a user name, a password, spaces or control characters is not taken"
+    return Problem("bad_url", text, "source", why="unfit")
 
 
 def file_name(source: dict[str, str]) -> str:
@@ -177,6 +188,8 @@ def _from_url(url: str, folder: Path, progress: Progress) -> Generator[bytes]:
                 yield chunk
     except (ConnectionError, http.client.IncompleteRead) as error:
         raise _cut(copied) from error
+    except http.client.InvalidURL as error:
+        raise _unfit() from error
     except http.client.HTTPException as error:
         what = f"{type(error).__name__} {error}".strip()
         raise Problem(

@@ -230,6 +230,10 @@ REFUSED = {
             "not installed: (new.raucb). download_failed: no ?[2J route to ??\n",
         ),
         ({"problem": None, "source": {}, "file": ""}, "not installed: ?. update_failed\n"),
+        (
+            {"problem": {"code": "fault_unreadable", "message": "it cannot be read (torn)"}, "file": ""},
+            "! What became of the last update is not known. fault_unreadable: it cannot be read (torn)\n",
+        ),
     ],
 )
 def test_the_console_tells_an_update_that_was_not_installed(changed, said):
