@@ -63,6 +63,8 @@ HIGHEST_FLOOR_DBM0 = -35.0
 """The floor never follows a voice further up than this; noise that is there under the ringing as well may be
 louder."""
 UNDER_FRAMES = 5
+UNDER_LOOK = 50
+"""Frames of a burst under which noise is looked for: a second tells as much as a long one."""
 UNDER_BESIDE_HZ = 80.0
 """The noise under a burst is looked for in pieces of 0.1 s, away from its frequencies and their sidebands."""
 CLICK_PARTS = 16
@@ -383,8 +385,8 @@ class AnswerDetector:
 
 def _noise_under(scan: LineScan, port: int, burst: Run) -> float:
     """Level (dBm0) of what is there all the time under a burst of a tone; `NO_BURST` if it is too short."""
-    first = max(burst.start + EDGE_FRAMES, scan.number - SOUND_HISTORY)
     stop = burst.start + burst.frames - EDGE_FRAMES
+    first = max(burst.start + EDGE_FRAMES, stop - UNDER_LOOK, scan.number - SOUND_HISTORY)
     parts = (stop - first) // UNDER_FRAMES
     if parts < 1:
         return NO_BURST

@@ -164,9 +164,10 @@ class CallerIdReceiver:
 
     # ------------------------------------------------------------------ FSK
     def _follow(self) -> list[CallerIdMessage]:
-        """A share of the work on every port that a mark tone was heard on, the first heard first."""
+        """A share of the work on every port that is followed: those with a mark tone before others, which are
+        mostly data, and the first heard first."""
         messages: list[CallerIdMessage] = []
-        for follower in tuple(self._followers.values()):
+        for follower in sorted(self._followers.values(), key=lambda one: not self._past.marked(one.port)):
             done: int | None = 1
             while done and (self._most_work is None or self.spent < self._most_work):
                 done = next(follower.work, None)

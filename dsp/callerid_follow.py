@@ -107,6 +107,10 @@ class Past:
         """Whether a frame is pure mark."""
         return bool(self._pure[port, frame % HISTORY_FRAMES])
 
+    def marked(self, port: int) -> bool:
+        """Whether a mark tone is among what is kept of a port, no single frame that looks like one."""
+        return int(np.count_nonzero(self._pure[port])) >= _MARK_FRAMES
+
     def data(self, port: int, frame: int) -> bool:
         """Whether a frame is a carrier with data."""
         return bool(self._data[port, frame % HISTORY_FRAMES])
@@ -149,6 +153,8 @@ class Follower:
         self.work = self._run()
         self._past = past
         self._frame = past.frames - 1
+        self._told = 0
+        """Where the last message ended: what is before it is not read again."""
 
     @property
     def behind(self) -> int:
@@ -186,14 +192,17 @@ class Follower:
                 if header is not None:
                     mark.start = self._seizure_start(mark)
                     yield _SEIZURE
-                    self.found, _ = yield from self._read(mark, header, _first(header.standard))
+                    message, _ = yield from self._read(mark, header, _first(header.standard))
+                    self._tell(message)
                     mark, data = None, 0
             elif _DATA_FRAMES <= data <= _MOST_DATA_FRAMES:
                 yield from self._read_unmarked(data)
 
     def _read_unmarked(self, data: int) -> Work:
         """Read the message that begins in the last `data` frames, if one does."""
-        since = max(self._now - _DATA_SEARCH_FRAMES * TICK_SAMPLES, 0)
+        since = max(self._now - _DATA_SEARCH_FRAMES * TICK_SAMPLES, self._told)
+        if self._now - since < TICK_SAMPLES:
+            return
         demodulator = fsk.Demodulator(self._past.sound(self.port, since, self._now), "bell202")
         at = demodulator.find_header(0, demodulator.samples, frames.TYPES, fsk.FEW_MARKS)
         yield _SEARCH
@@ -209,7 +218,12 @@ class Follower:
             message, purity = yield from self._read(mark, header, (standard,))
             if message is not None and message.valid and purity > most:
                 best, most = message, purity
-        self.found = best
+        self._tell(best)
+
+    def _tell(self, message: CallerIdMessage | None) -> None:
+        self.found = message
+        if message is not None:
+            self._told = message.end_samples
 
     def _find_header(self, mark: _Mark) -> Generator[int, None, _Header | None]:
         if mark.search_from is None:

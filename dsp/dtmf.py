@@ -119,6 +119,8 @@ _SLAB_FRAMES = 64
 _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
 _MOST_FOLLOWING = 8
 """Keys right after other keys that are examined in one frame: each costs about 0.4 ms."""
+_MOST_ECHOING = 8
+"""Keys that an echo is looked for in one frame: each costs about 0.3 ms."""
 _FOLLOWS_SAMPLES = HISTORY_SAMPLES - 560
 """A key that ended later than this in the history may still be heard where the next one begins."""
 _HELD = 0.9
@@ -460,15 +462,19 @@ class DtmfReceiver:
         rests = look.rest(history[rows], course.hz, inside, runs.of(rows))
         key, bass = self._are_keys(rows, amplitude, runs, course, rests)
         tones_peak = np.array([rest.peak for rest in rests])
+        stir = np.maximum(course.wobble_rad, course.unevenness)
+        may_echo = [k for k in np.flatnonzero(~key).tolist() if _may_echo(rests[k], float(stir[k]))]
+        if len(may_echo) > _MOST_ECHOING:  # by turns: the others' comes with the next frames of their tones
+            turn = self._frames % len(may_echo)
+            may_echo = (may_echo[turn:] + may_echo[:turn])[:_MOST_ECHOING]
         echoing = []
-        for k in np.flatnonzero(~key).tolist():
-            if _may_echo(rests[k], float(max(course.wobble_rad[k], course.unevenness[k]))):
-                row = int(rows[k])
-                run = float(runs.start[row]), float(runs.end[row])
-                without = without_echo(history[row], wave[row], inside[k], int(pair[row]), course.hz[k], run)
-                if without is not None:
-                    history[row] = without
-                    echoing.append(row)
+        for k in may_echo:
+            row = int(rows[k])
+            run = float(runs.start[row]), float(runs.end[row])
+            without = without_echo(history[row], wave[row], inside[k], int(pair[row]), course.hz[k], run)
+            if without is not None:
+                history[row] = without
+                echoing.append(row)
         asked = np.flatnonzero(bass)
         if len(asked):
             key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), tones_peak[asked].min(1))
@@ -529,10 +535,11 @@ class DtmfReceiver:
         if lifeless and residue > 0.004 and rest.residue_crest < 14.0:
             return False
         most_lead = 0.07 + 0.5 * noise
-        if flat:
+        if flat and has_bass:  # which may sound before the key, too
             most_lead = max(most_lead, _MOST_LEAD_WHERE_FLAT)
-        elif most_stir > 0.05 + 0.38 * noise or (
-            _is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS)
+        if not flat and (
+            most_stir > 0.05 + 0.38 * noise
+            or (_is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS))
         ):
             return False
         # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise.

@@ -217,6 +217,14 @@ def test_the_message_is_there_as_soon_as_it_has_ended():
     assert at + 160 - (4000 + len(wave)) <= 480
 
 
+@pytest.mark.parametrize("lead", [562, 656, 658])
+def test_a_short_message_with_data_behind_it_is_told_once(lead):
+    raw = signals.frame(0x80, signals.parameter(2, b"85062436"))
+    wave = signals.fsk([*raw, *[0x35, 0xA2, 0x4D, 0x17, 0x99]], STANDARDS["v23"], marks=1, seizure=0)
+    x = signals.row(np.concatenate([np.zeros(lead), wave, np.zeros(4000)]))
+    assert [m.number for m in CallerIdReceiver(1).process(x) if m.valid] == ["85062436"]
+
+
 class TestManyAtOnce:
     """A tick has 20 ms, whatever many exchanges send in the same moment."""
 
@@ -267,6 +275,23 @@ class TestManyAtOnce:
         assert receiver.process(x[:, :half]) == []
         receiver.reset([0])
         assert [m.port for m in receiver.process(x[:, half:])] == [1]
+
+    def test_5_data_on_other_lines_takes_no_number_away(self):
+        """Data without a mark tone is looked at too, but after the lines that have one."""
+        calls = self.calls(16, 30)
+        rng = np.random.default_rng(8)
+        data = [signals.fsk(rng.integers(0, 256, 70).tolist(), marks=0, seizure=0)[:5000] for _ in range(48)]
+        x = np.zeros((64, calls.shape[1]), np.int16)
+        for row, wave in enumerate(data):
+            at = 3800 + 60 * row
+            x[row, at : at + len(wave)] = signals.pcm(wave)
+        x[48:] = calls
+        receiver = CallerIdReceiver(64, work_per_tick=self.WORK)
+        found = []
+        for at in range(0, x.shape[1], 160):
+            found += receiver.process(x[:, at : at + 160])
+        found += receiver.process(np.zeros((64, 8000), np.int16))
+        assert sorted(message.port for message in found if message.valid) == list(range(48, 64))
 
     def test_4_no_work_at_all_is_refused(self):
         with pytest.raises(ValueError, match="at least 1"):

@@ -52,6 +52,7 @@ class Updates:
         sources.drop(self._places)
         if state not in ENDED:
             found |= self._interrupted(version)
+            self._before = found
             files.write_json(self._places.run / "update.json", found)
         self._before = found
 
@@ -61,12 +62,15 @@ class Updates:
         if fault.outlived(self._places, running) or fault.began_before(self._places, pending.get("at")):
             fault.forget(self._places)
         elif fault.begun(self._places):
-            self._interrupted("")
+            self._before = self._interrupted("")
 
     def _interrupted(self, version: str) -> dict[str, Any]:
         problem, running = history.interrupted(spoilt=False), release.read(self._places).version
         told = fault.failed(self._places, problem, version, running)
-        history.note(self._places, "failed", told["version"], problem=problem.as_dict())
+        try:
+            history.note(self._places, "failed", told["version"], problem=problem.as_dict())
+        except OSError as error:  # a full disk must not hide what is told
+            log.error("the history of updates cannot be written: %s", error)
         return told
 
     def tick(self) -> None:

@@ -1033,6 +1033,25 @@ def test_a_disk_that_keeps_no_fault_ends_no_update(places, programs, box, bring,
     assert install(places, box, bring())["state"] == "rebooting"
 
 
+@pytest.mark.parametrize("daemon_alone", [True, False])
+def test_a_full_disk_hides_no_interrupted_update(places, box, monkeypatch, daemon_alone):
+    fault.keep(places, {"state": "fetching", "began": 1.0, "file": "new.raucb"}, HERE.version)
+    if daemon_alone:
+        files.write_json(places.run / "update.json", {"state": "fetching", "file": "new.raucb"})
+    real = files.write_json
+
+    def write(path, *more):
+        if path.is_relative_to(places.system):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, *more)
+
+    monkeypatch.setattr(files, "write_json", write)
+    updates = Updates(places, box.ways)
+    updates.start()
+    told = updates.summary()["update"]
+    assert (told["state"], told["problem"]["code"]) == ("failed", "interrupted")
+
+
 NO_THREAD = [RuntimeError("can't start new thread"), MemoryError()]
 
 
