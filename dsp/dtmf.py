@@ -108,7 +108,7 @@ _MOST_STIR_WHERE_FLAT = 0.1
 _MOST_RESIDUE_WHERE_FLAT = 0.07
 _MOST_RESIDUE_PEAK_WHERE_FLAT = 0.05
 _MOST_BASS_WHERE_FLAT = 0.8
-_MOST_LEAD_WHERE_FLAT = 0.25
+_MOST_LEAD_WHERE_FLAT = 0.17
 """Chosen between keys over speech and the noise of a car, and 80 h of speech and music at many speeds."""
 _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
@@ -535,11 +535,10 @@ class DtmfReceiver:
         if lifeless and residue > 0.004 and rest.residue_crest < 14.0:
             return False
         most_lead = 0.07 + 0.5 * noise
-        if flat and has_bass:  # which may sound before the key, too
+        if flat:
             most_lead = max(most_lead, _MOST_LEAD_WHERE_FLAT)
-        if not flat and (
-            most_stir > 0.05 + 0.38 * noise
-            or (_is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS))
+        elif most_stir > 0.05 + 0.38 * noise or (
+            _is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS)
         ):
             return False
         # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise.
