@@ -119,7 +119,7 @@ _SLAB_FRAMES = 64
 _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
 _MOST_FOLLOWING = 8
 """Keys right after other keys that are examined in one frame: each costs about 0.4 ms."""
-_MOST_ECHOING = 8
+_MOST_ECHOING = 24
 """Keys that an echo is looked for in one frame: each costs about 0.3 ms."""
 _FOLLOWS_SAMPLES = HISTORY_SAMPLES - 560
 """A key that ended later than this in the history may still be heard where the next one begins."""
