@@ -962,15 +962,19 @@ def test_a_power_cut_before_or_after_the_writing(places, programs, box, bring, w
         assert found["update"] == {"state": "idle"} and "installed" in outcomes(places)
 
 
-def test_a_power_cut_while_it_is_written_is_told_with_file_and_version(
-    places, programs, box, bring, monkeypatch
-):
+@pytest.fixture
+def cut_in_writing(places, programs, box, bring, monkeypatch):
+    """The power has gone as an update began to be written."""
+
     def cut(*_):
         raise PowerCut
 
     monkeypatch.setattr(Job, "_install", cut)
     with pytest.raises(PowerCut):
         install(places, box, bring())
+
+
+def test_a_power_cut_while_it_is_written_is_told_with_file_and_version(places, box, cut_in_writing):
     box.spoilt = True
     told = reboot(places, box)["update"]
     assert (told["problem"]["code"], told["version"], told["file"]) == (
@@ -982,14 +986,8 @@ def test_a_power_cut_while_it_is_written_is_told_with_file_and_version(
 
 
 def test_what_had_begun_to_be_written_is_judged_once_and_not_before_the_boot_state_is_known(
-    places, programs, box, bring, monkeypatch
+    places, box, cut_in_writing
 ):
-    def cut(*_):
-        raise PowerCut
-
-    monkeypatch.setattr(Job, "_install", cut)
-    with pytest.raises(PowerCut):
-        install(places, box, bring())
     (places.run / "installed-in-this-boot").unlink()
     (places.run / "update.json").unlink()
     updates = Updates(places, box.ways)
