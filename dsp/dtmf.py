@@ -109,8 +109,8 @@ _MOST_RESIDUE_WHERE_FLAT = 0.07
 _MOST_RESIDUE_PEAK_WHERE_FLAT = 0.05
 _MOST_BASS_WHERE_FLAT = 0.8
 _MOST_LEAD_WHERE_FLAT = 0.17
-"""Chosen between keys over speech and the noise of a car, whose tones lead by up to 0.16, and 80 h of speech and
-music at many speeds."""
+"""Chosen between keys over speech and the noise of a car, whose tones lead by up to 0.16, and 80 h of speech
+and music at many speeds."""
 _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
 _LEAST_STIR_OF_ECHO = 0.08
