@@ -1,5 +1,7 @@
 """What a process tells systemd: ready, alive, stopping. Where no systemd supervises it, nothing is told.
 
+It also holds open files for a process that is started anew (FDSTORE, sd_notify(3)).
+
 A process is alive as long as its own loop calls `Watchdog.beat`: the engine from its tick, control from its
 event loop, the pages from their worker. A loop that hangs sends nothing, and systemd starts the process anew.
 """
@@ -9,12 +11,18 @@ from __future__ import annotations
 import os
 import socket
 import time
+from array import array
+from collections.abc import Mapping, MutableMapping, Sequence
 
 BEATS_IN_TIMEOUT = 4
 """Signs of life in the time after which systemd gives up waiting for one."""
 
 
-def _tell(state: str, patience_s: float = 0.0) -> bool:
+FIRST_DESCRIPTOR = 3
+"""Of those that systemd hands to a process (sd_listen_fds(3))."""
+
+
+def _tell(state: str, patience_s: float = 0.0, descriptors: Sequence[int] = ()) -> bool:
     """Send one datagram (sd_notify(3)); False when systemd does not take it within `patience_s`. It must
     never hold up a loop that has calls to carry."""
     address = os.environ.get("NOTIFY_SOCKET", "")
@@ -23,7 +31,9 @@ def _tell(state: str, patience_s: float = 0.0) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
         to.settimeout(patience_s)
         try:
-            to.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+            where = "\0" + address[1:] if address.startswith("@") else address
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
+            to.sendmsg([state.encode()], rights, 0, where)
         except OSError:  # it is too busy, or gone: the next sign of life tries again
             return False
     return True
@@ -38,6 +48,37 @@ def ready(status: str = "", patience_s: float = 5.0) -> bool:
 def stopping() -> None:
     """The process ends because it was asked to."""
     _tell("STOPPING=1")
+
+
+def supervised(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether systemd listens to this process."""
+    return "NOTIFY_SOCKET" in (os.environ if environment is None else environment)
+
+
+def keep(descriptor: int, name: str) -> bool:
+    """Hold a copy of an open file for this service, while it is started anew; False: not told.
+
+    name: ASCII without colon, 255 at most. FDPOLL=0: systemd would close one that has something to tell.
+    """
+    return _tell(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", descriptors=[descriptor])
+
+
+def keep_no_more(name: str) -> bool:
+    """Close the copies of this name."""
+    return _tell(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
+
+def take_descriptors(environment: MutableMapping[str, str] | None = None) -> dict[str, int]:
+    """By name, what systemd has held for this process. To be asked once, before any program is started."""
+    found = os.environ if environment is None else environment
+    mine = found.pop("LISTEN_PID", "") == str(os.getpid())
+    count, names = found.pop("LISTEN_FDS", "0"), found.pop("LISTEN_FDNAMES", "")
+    if not mine:
+        return {}
+    held = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))
+    for descriptor in held:
+        os.set_inheritable(descriptor, False)
+    return dict(zip(names.split(":"), held, strict=True)) if held else {}
 
 
 def timeout_s(environment: dict[str, str] | None = None) -> float | None:

@@ -53,6 +53,7 @@ class PortInfo:
     "dials" (DialNumber: the port takes whole numbers and has no dial tone), "sms", "radio".
     "onhook-audio": a line is heard while on hook; a telephone hears us while on hook (OnHookTransfer).
     "breaks": the card tells an R key from a pulse digit (ReadBreaks).
+    "keeps": a line that we hold can outlive this program (KeepLine, LineKept).
     What is not listed is unknown and is never reported as good."""
 
 
@@ -115,6 +116,14 @@ class BatteryLost(PortEvent):
 @dataclass(frozen=True)
 class BatteryBack(PortEvent):
     """FXO: feed voltage is there again."""
+
+
+@dataclass(frozen=True)
+class LineKept(PortEvent):
+    """FXO: the line was off hook when the card was opened: the program before was in a call on it and had
+    asked for that (KeepLine). `note` is what it left with it."""
+
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -268,6 +277,14 @@ class StopRinging:
 
 
 @dataclass(frozen=True)
+class KeepLine:
+    """FXO with "keeps", after SetHook: should this program die, whoever opens the card next gets the line as
+    it is, and this note (LineKept). It holds until the line is put on hook."""
+
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class FlashHook:
     """FXO: open the loop for `duration_ms`, then close it again."""
 
@@ -351,6 +368,7 @@ class SmsStored:
 
 Command = (
     SetHook
+    | KeepLine
     | StartRinging
     | StopRinging
     | FlashHook

@@ -42,13 +42,13 @@ def _open_sim(rest: str, **options: Any) -> Board:
 def _open_dahdi(rest: str, **options: Any) -> Board:
     """`dahdi:`, `dahdi:1,2` (span numbers), `dahdi:NAME` (a card's name); settings: `,flash_max_ms=900`.
 
-    Options: card_id.
+    Options: card_id, keeper (see `board.keep`).
     """
     from board.dahdi import DahdiBoard, DahdiSettings
 
-    card_id = options.pop("card_id", "")
+    card_id, keeper = options.pop("card_id", ""), options.pop("keeper", None)
     if options:
-        raise BoardError(f"dahdi: does not know the option {sorted(options)[0]!r}; use card_id")
+        raise BoardError(f"dahdi: does not know the option {sorted(options)[0]!r}; use card_id, keeper")
     settings: dict[str, int] = {}
     where: list[str] = []
     for part in filter(None, (part.strip() for part in rest.split(","))):
@@ -60,7 +60,7 @@ def _open_dahdi(rest: str, **options: Any) -> Board:
             raise BoardError(f"dahdi:{rest}: {part!r} is no setting; there are {known}, each a whole number")
         else:
             settings[key] = int(value)
-    return DahdiBoard(",".join(where), DahdiSettings(**settings), card_id)
+    return DahdiBoard(",".join(where), DahdiSettings(**settings), card_id, keeper=keeper)
 
 
 def _open_linecard(rest: str, **options: Any) -> Board:
@@ -99,6 +99,10 @@ _OPENERS: dict[str, Opener] = {
     "modem": _open_modem,
     "cellular": _open_cellular,
 }
+
+
+KEEPING = frozenset({"dahdi"})
+"""Schemes with the option `keeper` (see `board.keep`)."""
 
 
 def open_board(address: str, **options: Any) -> Board:

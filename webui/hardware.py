@@ -21,6 +21,7 @@ NOTICES = {
     "card_refused": N_("Card %(card)s is not used: %(reason)s"),
     "line_lost": N_("Line %(line)s cannot be used: %(reason)s"),
     "line_back": N_("Line %(line)s can be used again"),
+    "call_kept": N_("The call engine was started anew: the caller on line %(line)s stayed on the line"),
     "line_quarantined": N_("Line %(line)s is out of use for calls out and is being checked: %(reason)s"),
     "line_released": N_("Line %(line)s was checked and is in use again"),
     "no_dial_tone": N_("Line %(line)s gives no dial tone"),

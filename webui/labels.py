@@ -120,6 +120,7 @@ CUE = {
 }
 STEP = {
     "ring": _l("Line rings"),
+    "kept": _l("Stayed on the line while the call engine was started anew"),
     "callerid": _l("Caller ID received"),
     "answer": _l("Box answers"),
     "node": _l("Menu"),

@@ -32,6 +32,14 @@ class Release(PortAction):
 
 
 @dataclass(frozen=True)
+class Keep(PortAction):
+    """Should the engine die, the line stays off hook, and the next engine is told of it (LineKept)."""
+
+    number: str = ""
+    presentation: str = "shown"
+
+
+@dataclass(frozen=True)
 class Ring(PortAction):
     """Ring a telephone until `StopRing` or it is lifted, and show it who calls.
     presentation: "shown", "withheld", "unavailable"."""

@@ -119,6 +119,8 @@ class Call:
     """Reference of the open question to control; 0 when none is open."""
     block: BlockRule | None = None
     vip: bool = False
+    kept: bool = False
+    """It has outlived an engine."""
 
     # menu and queue
     run: FlowRun | None = None

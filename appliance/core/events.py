@@ -45,6 +45,15 @@ class CallerIdSeen(PortSignal):
 
 
 @dataclass(frozen=True)
+class LineKept(PortSignal):
+    """The line is off hook since before this engine began: in a call that the engine before had answered and
+    not survived (see `actions.Keep`)."""
+
+    number: str = ""
+    presentation: str = "shown"
+
+
+@dataclass(frozen=True)
 class Lifted(PortSignal):
     """A telephone went off hook."""
 

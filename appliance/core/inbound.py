@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.core import ivr, waiting
-from appliance.core.actions import StartRecording
+from appliance.core.actions import Keep, StartRecording
 from appliance.core.blacklist import blocked_by
 from appliance.core.call import Call, CallEvent, CallState
 from appliance.core.ending import end_call
@@ -37,11 +37,14 @@ MAX_FAILED_WORDS = 10
 
 
 def begin(world: World, call: Call, args: Args) -> None:
-    """First ring. A line that was off hook already (glare) has answered by that."""
+    """First ring. A line that was off hook already (glare, an earlier engine's call) has answered by that."""
     line = world.lines[call.far]
     record = call.record
     record.line, record.line_number = line.key, line.plan.number
     record.called_number = line.plan.number
+    if "kept" in args:
+        resume(world, call, args["kept"])
+        return
     call.rings = 1
     call.note(world.now, "ring")
     if line.state is LineState.SEIZED:
@@ -54,6 +57,16 @@ def begin(world: World, call: Call, args: Args) -> None:
         return
     world.move(call, S.RINGING)
     decide(world, call)
+
+
+def resume(world: World, call: Call, seen: CallerIdSeen) -> None:
+    """A caller whom an earlier engine has answered begins anew. Only once: a call that this engine does not
+    survive either may be what it dies of."""
+    call.kept = True
+    call.note(world.now, "kept")
+    if seen.number or seen.presentation:
+        note_caller(world, call, seen)
+    answer(world, call)
 
 
 def ring_on(world: World, call: Call, args: Args) -> None:
@@ -152,6 +165,8 @@ def answer(world: World, call: Call) -> None:
     if call.block is not None:
         refuse(world, call, call.block)
         return
+    if not call.kept:
+        world.emit(Keep(line.key, record.caller_number, record.caller_presentation))
     if line.plan.extension:
         waiting.ring_extension(world, call, line.plan.extension, waiting.DIRECT_RING_S)
         return

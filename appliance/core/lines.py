@@ -206,6 +206,14 @@ def meet_caller(world: World, line: Line) -> None:
     world.fire(call, CallEvent.BEGIN)
 
 
+def kept(world: World, line: Line, args: Args) -> None:
+    """Somebody is on the line whom an earlier engine has answered: a call that begins anew."""
+    call = world.new_call("in", line.key)
+    world.seize(line.key, call)
+    world.notice("warning", "call_kept", line=line.key, call=call.id)
+    world.fire(call, CallEvent.BEGIN, kept=args["seen"])
+
+
 def _end_check(world: World, line: Line) -> None:
     world.timers.cancel(("line", line.key, E.CHECKED.value))
     world.emit(Release(line.key))
@@ -233,6 +241,7 @@ TABLE: dict[tuple[LineState, LineEvent], Handler] = {
     (S.IDLE, E.RING_ON): ring_begins,
     (S.IDLE, E.CALLER_ID): keep_id,
     (S.IDLE, E.SEIZE): seize,
+    (S.IDLE, E.KEPT): kept,
     (S.IDLE, E.LOST): lost,
     (S.RINGING, E.RING_ON): to_call(CallEvent.RING_ON),
     (S.RINGING, E.RING_OFF): to_call(CallEvent.RING_OFF),
@@ -292,6 +301,8 @@ IGNORED: frozenset[tuple[LineState, LineEvent]] = frozenset(
         *((state, E.RING_OFF) for state in (S.ELSEWHERE, S.QUARANTINED, S.CHECKING)),
         *((state, E.RELEASE) for state in (S.ELSEWHERE, S.QUARANTINED, S.CHECKING)),
         *((state, E.CALLER_ID) for state in (S.ELSEWHERE, S.CHECKING)),
+        # Told when a card is opened, and then each of its lines is free.
+        *((state, E.KEPT) for state in LineState if state is not S.IDLE),
         # A faulty line comes back by READY alone.
         *((S.FAULT, event) for event in LineEvent if event is not E.READY),
     }

@@ -41,6 +41,7 @@ class LineEvent(Enum):
     TONE = "tone"
     CHECK = "check"
     CHECKED = "checked"
+    KEPT = "kept"
 
 
 @dataclass(eq=False)

@@ -24,6 +24,7 @@ from appliance.core.events import (
     KeyPressed,
     Lifted,
     LineElsewhere,
+    LineKept,
     LineSilent,
     LineStirred,
     LineTrouble,
@@ -134,6 +135,8 @@ class Switch:
                 world.fire(line, LineEvent.LOST, reason=reason)
             case PortReady():
                 world.fire(line, LineEvent.READY)
+            case LineKept(_, number, presentation):
+                world.fire(line, LineEvent.KEPT, seen=CallerIdSeen(port, number, "", presentation))
             case LineElsewhere(_, in_use):
                 world.fire(line, LineEvent.TAKEN_ELSEWHERE if in_use else LineEvent.FREE_ELSEWHERE)
             case LineStirred():

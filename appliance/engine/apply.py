@@ -34,7 +34,9 @@ _COMMAND_NAMES: dict[type[Any], str] = {
     api.StopRinging: "stopping the ringing",
     api.FlashHook: "the hook flash",
     api.DialNumber: DIALLING,
-    **dict.fromkeys((api.OnHookTransfer, api.SetPolarity, api.MessageLamp, api.ReadBreaks), OPTIONAL),
+    **dict.fromkeys(
+        (api.OnHookTransfer, api.SetPolarity, api.MessageLamp, api.ReadBreaks, api.KeepLine), OPTIONAL
+    ),
 }
 
 
@@ -85,6 +87,9 @@ class Hands:
 
     def note(self, port: Port, event: api.PortEvent, at: int) -> None:
         """Something has happened at a port; at: engine clock."""
+        if isinstance(event, api.LineKept) and not port.name:
+            # The plan has no use for this line any more: nobody would ever hang up.
+            self.command(port, api.SetHook(False))
         self.displays.note(port, event, at)
         self.breaks.note(port, event)
 
@@ -158,6 +163,11 @@ class Hands:
             return
         port.called = False
         self.command(port, api.SetHook(True))
+
+    def _keep(self, action: act.Keep) -> None:
+        port = self.port(action.port, action)
+        if port is not None and "keeps" in port.info.can:
+            self.command(port, api.KeepLine(f"{action.presentation} {action.number}"))
 
     def _release(self, action: act.Release) -> None:
         port = self.port(action.port, action)
@@ -293,6 +303,7 @@ def _parts(action: act.LogTransition) -> Sequence[str]:
 
 _HANDLERS: dict[type[act.Action], Callable[[Hands, Any], None]] = {
     act.Seize: Hands._seize,
+    act.Keep: Hands._keep,
     act.Release: Hands._release,
     act.Ring: Hands._ring,
     act.StopRing: Hands._stop_ring,

@@ -35,7 +35,7 @@ NO_SUCH_PORT = "there is no socket {port} on the cards: fit the card or change t
 DIALLING = "dialling"
 """How a port calls the command that dials a whole number."""
 OPTIONAL = "an extra"
-"""How it calls what a call goes on without: caller display, message lamp."""
+"""How it calls what a call goes on without: caller display, message lamp, outliving the engine."""
 
 log = logging.getLogger(__name__)
 
@@ -263,6 +263,12 @@ def _rings(port: Port, edges: list[str]) -> list[core.Event]:
     return [core.RingStarted(port.name) if edge == "start" else core.RingStopped(port.name) for edge in edges]
 
 
+def _kept(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
+    assert isinstance(event, api.LineKept)
+    presentation, _, number = event.note.partition(" ")
+    return [core.LineKept(port.name, number, presentation)]
+
+
 def _polarity(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     assert isinstance(event, api.PolarityReversed)
     was, port.reversed_ = port.reversed_, event.reversed_
@@ -370,6 +376,7 @@ _FROM_BOARD = {
     api.PulseDigit: _pulse_digit,
     api.RingOn: _ring_on,
     api.RingOff: _ring_off,
+    api.LineKept: _kept,
     api.PolarityReversed: _polarity,
     api.BatteryLost: _battery_lost,
     api.BatteryBack: _battery_back,

@@ -9,7 +9,7 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from appliance.client import Message, WireError
 from appliance.engine import pace, plans
 from appliance.engine.engine import CardsLost, Engine
 from appliance.engine.finder import Finder, NoWatcher
+from appliance.engine.keeper import SystemdKeeper
 from appliance.engine.line_server import Client, LineServer
 from appliance.engine.office_gate import OfficeGate
 from appliance.engine.reasons import reason_text
@@ -28,7 +29,8 @@ from appliance.logs import handler_for
 from appliance.paths import Home
 from board.api import Board, BoardError
 from board.hotplug import Inventory, udev
-from board.registry import open_board
+from board.keep import Keeper
+from board.registry import KEEPING, open_board
 from board.sim import SimBoard
 from board.sim.pace import WallPace
 
@@ -93,7 +95,18 @@ def log_from_helper(level: int = logging.INFO) -> logging.handlers.QueueListener
     return listener
 
 
-def open_boards(settings: Settings) -> list[Board]:
+def opener(keeper: Keeper | None) -> Callable[..., Board]:
+    """`open_board`, which lets cards that can do so leave their lines with `keeper`."""
+
+    def open_(address: str, **options: Any) -> Board:
+        if keeper is not None and address.partition(":")[0] in KEEPING:
+            options["keeper"] = keeper
+        return open_board(address, **options)
+
+    return open_
+
+
+def open_boards(settings: Settings, open_: Callable[..., Board]) -> list[Board]:
     """The cards given by address, at the pace of real time. Raises StartError."""
     boards: list[Board] = []
     try:
@@ -103,7 +116,7 @@ def open_boards(settings: Settings) -> list[Board]:
             options: dict[str, Any] = {}
             if address.partition(":")[0] == "sim":
                 options = {"pace": "wall", "config": settings.sim_config}
-            boards.append(open_board(address, **options))
+            boards.append(open_(address, **options))
     except BoardError as error:
         for board in boards:
             board.close()
@@ -111,14 +124,15 @@ def open_boards(settings: Settings) -> list[Board]:
     return boards
 
 
-def find_boards(settings: Settings) -> tuple[list[Board], Finder]:
+def find_boards(settings: Settings, keeper: Keeper | None = None) -> tuple[list[Board], Finder]:
     """All cards to begin with, and who looks after them from then on. Raises StartError."""
-    boards = open_boards(settings)
+    open_ = opener(keeper)
+    boards = open_boards(settings, open_)
     addresses = [address for address in settings.boards if address != AUTO]
     auto = len(addresses) < len(settings.boards)
     try:
         watcher = udev.Monitor() if auto else NoWatcher()
-        finder = Finder(watcher, Inventory(udev.driver_state), open_board, threaded=True)
+        finder = Finder(watcher, Inventory(udev.driver_state), open_, threaded=True)
     except BoardError as error:
         for board in boards:
             board.close()
@@ -164,6 +178,8 @@ class Process:
         self._settings = settings
         self._stop = ""
         home = settings.home
+        # Before any other process begins, which would inherit the lines.
+        self._keeper = SystemdKeeper() if notify.supervised() else None
         try:
             home.create()
             self._lock = Lock(home.run / "engine.lock")
@@ -180,7 +196,7 @@ class Process:
 
     def _open_all(self, home: Home) -> None:
         found = plans.load(home)
-        boards, self._finder = find_boards(self._settings)
+        boards, self._finder = find_boards(self._settings, self._keeper)
         self.engine = Engine(
             boards,
             home,
@@ -238,7 +254,12 @@ class Process:
         return status
 
     def close(self) -> None:
-        """Close recordings, keep records, remove sockets, release cards and lock."""
+        """Close recordings, keep records, remove sockets, release cards and lock.
+
+        After a failure, lines in a call are left to the next engine.
+        """
+        if self._keeper is not None:
+            self._keeper.failing = not self._stop
         if self._gate is not None:
             self._gate.close()
         self._finder.close()
@@ -254,6 +275,8 @@ class Process:
         while not self._stop:
             engine.run_tick()
             watchdog.beat()
+            if self._keeper is not None:
+                self._keeper.tick()
             if first:
                 watchdog.ready(f"{len(engine.table)} ports")
                 first = False

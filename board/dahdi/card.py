@@ -41,6 +41,7 @@ from board.dahdi.settings import DahdiSettings
 from board.dahdi.spans import ChannelInfo, Control
 from board.dahdi.telephone import TelephonePort
 from board.door import Door
+from board.keep import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -92,15 +93,18 @@ class DahdiBoard:
         card_id: str = "",
         kernel: Kernel | None = None,
         door: Door[list[ChannelInfo]] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         """`address`: "" for all spans, "1,2" for span numbers, or the name of a card (`find_cards`).
 
         door: cards that come back are looked for behind it; with a kernel of one's own, at once.
+        keeper: who holds lines in a call when this program dies; without one they end with it.
         BoardError says what is missing.
         """
         self._kernel: Kernel = kernel or LinuxKernel()
         self._door: Door[list[ChannelInfo]] = door or Door("dahdi", threaded=kernel is None)
         self._settings = settings or DahdiSettings()
+        self._keeper = keeper
         self._address = address
         self._events: list[PortEvent] = []
         self._clock = 0
@@ -165,9 +169,9 @@ class DahdiBoard:
 
     def _fit(self, index: int, info: ChannelInfo) -> Socket:
         """Open a channel as the port of a row. BoardError, OSError, ChannelGone."""
-        channel = Channel(self._kernel, info.number, self._settings.ahead_blocks + self._behind)
+        kind, keeper = (LinePort, self._keeper) if info.kind is PortKind.FXO else (TelephonePort, None)
+        channel = Channel(self._kernel, info.number, self._settings.ahead_blocks + self._behind, keeper)
         try:
-            kind = LinePort if info.kind is PortKind.FXO else TelephonePort
             port = kind(index, info, channel, self._settings, self._clock)
             channel.start()
         except (OSError, ChannelGone):

@@ -11,6 +11,7 @@ when it is empty; else it follows from the two directions running on one clock:
 from __future__ import annotations
 
 import errno
+import logging
 from collections import deque
 
 import numpy as np
@@ -18,6 +19,9 @@ import numpy as np
 from board.api import BLOCK_SAMPLES, BoardError, Samples
 from board.dahdi import ioctls
 from board.dahdi.kernel import BROKEN, CHANNEL, READABLE, URGENT, Kernel, ioctl, reason
+from board.keep import Keeper
+
+log = logging.getLogger(__name__)
 
 BLOCK_BYTES = BLOCK_SAMPLES * 2
 BUFFERS = 8
@@ -56,9 +60,14 @@ class Least:
 class Channel:
     """Blocks in, blocks out, events. Owned by the card."""
 
-    def __init__(self, kernel: Kernel, number: int, ahead: int) -> None:
-        """Open channel `number` for us alone. BoardError says what to do when that fails."""
+    def __init__(self, kernel: Kernel, number: int, ahead: int, keeper: Keeper | None = None) -> None:
+        """Open channel `number` for us alone, or take it from the keeper as the program before has left it.
+
+        BoardError says what to do when that fails.
+        """
         self._kernel = kernel
+        self._keeper = keeper
+        self._name = f"dahdi-{number}"
         self.number = number
         self._ahead = ahead
         self.blocks: deque[Samples] = deque()
@@ -77,28 +86,70 @@ class Channel:
         """Times that the kernel had nothing to play."""
         self.overruns = 0
         """Times that the kernel had no room for what came in."""
+        self.left_note = self._take_over()
+        """What the program before has left with the channel; None when we have opened it ourselves."""
+        if self.left_note is None:
+            self._open()
+        kernel.watch(self.fd, URGENT)
+
+    def _open(self) -> None:
         try:
-            self.fd = kernel.open(CHANNEL)
+            self.fd = self._kernel.open(CHANNEL)
         except OSError as error:
             raise BoardError(f"dahdi: cannot open {CHANNEL}: {reason(error)}") from error
         try:
+            self.ask(ioctls.SPECIFY, self.number)
             self._prepare()
         except OSError as error:
-            kernel.close(self.fd)
+            self._kernel.close(self.fd)
             if error.errno == errno.EBUSY:
                 raise BoardError(
-                    f"dahdi: channel {number} is used by another program: stop it (asterisk?) and start again"
+                    f"dahdi: channel {self.number} is used by another program: "
+                    "stop it (asterisk?) and start again"
                 ) from error
-            raise BoardError(f"dahdi: channel {number} cannot be used: {reason(error)}") from error
-        kernel.watch(self.fd, URGENT)
+            raise BoardError(f"dahdi: channel {self.number} cannot be used: {reason(error)}") from error
+
+    def _take_over(self) -> str | None:
+        """The note of a channel that the program before has left open; None when there is none that works."""
+        left = self._keeper.take(self._name) if self._keeper is not None else None
+        if left is None:
+            return None
+        self.fd = left.fd
+        try:
+            self._prepare()
+        except OSError as error:
+            log.warning("channel %d was kept and cannot be taken over: %s", self.number, reason(error))
+            self._kernel.close(self.fd)
+            return None
+        return left.note
 
     def _prepare(self) -> None:
-        self.ask(ioctls.SPECIFY, self.number)
         # The law is the hardware's own; the kernel turns it into linear samples for us.
         self.ask(ioctls.SETLAW, ioctls.LAW_DEFAULT)
         self.ask(ioctls.SETLINEAR, 1)
         self.request(ioctls.SET_BUFINFO, ioctls.buffers(BUFFERS, BLOCK_SAMPLES))
         self._tells_dry = self.supports(ioctls.BUFFER_EVENTS, 1)
+
+    # -------------------------------------------------------------- keeping
+    @property
+    def keeps(self) -> bool:
+        """Whether there is somebody to hold the channel for the next program."""
+        return self._keeper is not None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the next program will find the channel as it is now."""
+        return self._keeper is not None and self._keeper.leaves(self._name)
+
+    def keep(self, note: str) -> None:
+        """Let the channel outlive this program, with a note."""
+        assert self._keeper is not None
+        self._keeper.put(self._name, self.fd, note)
+
+    def keep_no_more(self) -> None:
+        """Let it end with this program."""
+        if self._keeper is not None:
+            self._keeper.drop(self._name)
 
     # ------------------------------------------------------------- requests
     def request(self, request: int, data: bytearray) -> bytearray:
@@ -271,7 +322,9 @@ class Channel:
         return False
 
     def close(self) -> None:
-        """Release the channel; the kernel puts it on hook."""
+        """Release the channel; the kernel puts it on hook, unless it is left to the next program."""
+        if not self.leaves:
+            self.keep_no_more()
         self._kernel.forget(self.fd)
         try:
             self._kernel.close(self.fd)

@@ -14,6 +14,8 @@ from board.api import (
     Command,
     DialPulses,
     FlashHook,
+    KeepLine,
+    LineKept,
     LineMeasure,
     PolarityReversed,
     RingOff,
@@ -40,6 +42,8 @@ class LinePort(DahdiPort):
     battery = True
     reversed_ = False
     _hung_up_at = -HANG_UP_CLICK_SAMPLES
+    _note: str | None = None
+    """What the next program is to know, should this one die; None: the line ends with it."""
     _held_ring: int | None = None
     """Clock of ring voltage that may still be the click of our own hang-up."""
 
@@ -50,10 +54,12 @@ class LinePort(DahdiPort):
             can.add("battery")
         if self.stats_v() is not None:
             can |= {"voltage", "polarity"}
+        if self.channel.keeps:
+            can.add("keeps")
         return frozenset(can)
 
     def begin(self, clock: int) -> None:
-        """Pulse timing; a line that is dead already is told as such."""
+        """Pulse timing; a line that is dead already, or off hook since before our time, is told as such."""
         self.channel.change_params(
             debounce_ms=self.settings.line_debounce_ms,
             pulse_break_ms=PULSE_BREAK_MS,
@@ -63,6 +69,9 @@ class LinePort(DahdiPort):
         if self.info.alarm or self.channel.params().alarms:
             self.battery = False
             self.out.append(BatteryLost(self.index, clock))
+        if self.channel.left_note is not None:
+            self.off_hook = True
+            self.out.append(LineKept(self.index, clock, self.channel.left_note))
 
     @property
     def quiet(self) -> bool:
@@ -140,6 +149,8 @@ class LinePort(DahdiPort):
                 self.attempt(number, self._take, clock)
             case SetHook(off_hook=False):
                 self.attempt(number, lambda: self._hang_up(clock), clock)
+            case KeepLine(note=note):
+                self._keep(number, note, clock)
             case FlashHook(duration_ms=duration_ms):
                 self._flash(number, duration_ms, clock)
             case DialPulses(digits=digits):
@@ -150,12 +161,25 @@ class LinePort(DahdiPort):
     def _take(self) -> None:
         self.hook(ioctls.HOOK_OFFHOOK)
         self.off_hook = True
+        if self._note is not None:
+            self.channel.keep(self._note)
 
     def _hang_up(self, clock: int) -> None:
         self.hook(ioctls.HOOK_RINGOFF)
         if self.off_hook:
             self._hung_up_at = clock
         self.off_hook = False
+        self._note = None
+        self.channel.keep_no_more()
+
+    def _keep(self, number: int, note: str, clock: int) -> None:
+        if not self.channel.keeps:
+            self.failed(number, clock, "nobody is there to keep the line")
+            return
+        self._note = note
+        if self.off_hook:  # else as soon as the kernel lets us take the line
+            self.channel.keep(note)
+        self.done(number, clock)
 
     def _flash(self, number: int, duration_ms: int, clock: int) -> None:
         if not self.off_hook:

@@ -189,7 +189,10 @@ class DahdiPort:
         return tip_mv / 1000.0, ring_mv / 1000.0
 
     def release(self) -> None:
-        """On hook and closed, as far as the card still answers."""
+        """On hook, as far as the card still answers, unless it is left to the next program; and closed."""
+        if self.channel.leaves:
+            self.channel.close()
+            return
         try:
             self.hook(ioctls.HOOK_RINGOFF)
         except OSError as error:

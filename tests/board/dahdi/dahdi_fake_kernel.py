@@ -91,8 +91,15 @@ class FakeKernel:
     def close(self, fd):
         found = self.files.pop(fd)
         if isinstance(found, FakeChannel):
-            found.fd = None
+            # A copy keeps the channel open, as long as there is one.
+            found.fd = next((other for other, what in self.files.items() if what is found), None)
         self.watched.pop(fd, None)
+
+    def copy(self, fd):
+        """As dup(2)."""
+        self._next_fd += 1
+        self.files[self._next_fd] = self.files[fd]
+        return self._next_fd
 
     def watch(self, fd, mask):
         assert fd in self.files
