@@ -367,14 +367,39 @@ def fell_back_on_pages(box: Box, reason: str) -> dict:
     return found
 
 
+STARTS, LEFT_WITHIN_S = 3, 600
+"""Promise 3: a version that does not get healthy is left after so many starts, and so soon."""
+WAITING_S = 160
+"""Of that one start may wait for its services: 120 s, and the look at them that goes on just then."""
+
+
+def waits(box: Box) -> list[float]:
+    """How long versions that were given up had been waited for, each in the time of its own start."""
+    begun: dict[str, float] = {}
+    found = []
+    for line in box.shell("journalctl -o json --no-pager -u zongji-confirm").splitlines():
+        entry = json.loads(line)
+        start, at = entry["_BOOT_ID"], int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
+        if str(entry["MESSAGE"]).startswith("Starting "):
+            begun[start] = at
+        elif "does not get healthy" in str(entry["MESSAGE"]):
+            found.append(at - begun[start])
+    return found
+
+
 def test_03_04_08_a_kernel_that_panics_is_left_and_two_such_systems_end_in_recovery(
-    ready, built, make, tmp_path
+    ready, built, make, tmp_path, figures
 ):
     bundle = built.variant("panic")
     with ready.resume(tmp_path) as box:
         install_from_stick(box, make(bundle), bundle)
-        starts = [box.vm.wait_console(r"Zongji: starting (system [AB])")[1] for _ in range(4)]
-        assert starts == ["system B"] * 3 + ["system A"]
+        starts, at = [], []
+        for _ in range(STARTS + 1):
+            starts.append(box.vm.wait_console(r"Zongji: starting (system [AB])")[1])
+            at.append(box.vm.elapsed_s())
+        assert starts == ["system B"] * STARTS + ["system A"]
+        figures["a kernel that panics is left after, s"] = round(at[-1] - at[0])
+        assert at[-1] - at[0] <= LEFT_WITHIN_S
         box.wait_takes_calls()
         box.sign_in()
         box.wait_shell()
@@ -426,24 +451,34 @@ LAST_TRY = (
 def test_03_04_a_version_that_never_gets_healthy_is_left_and_the_pages_tell_why(
     ready, built, make, tmp_path, figures
 ):
-    """All three starts in the long run; else the first is made the last, which is no different to the box."""
+    """All three starts in the long run; else the first is made the last, which is no different to the box.
+
+    Most of a start is waiting, by the box's own clock; what comes before, an emulated processor takes several
+    times longer for than a real one, so that the ten minutes are judged where all three starts are there.
+    """
     bundle = built.variant("silent")
     with ready.resume(tmp_path) as box:
         install_from_stick(box, make(bundle), bundle)
         box.vm.wait_console("Zongji: starting system B")
         began = box.vm.elapsed_s()
         if LONG:
-            for _ in range(2):
+            for _ in range(STARTS - 1):
                 box.vm.wait_console("Zongji: starting system B")
         else:
             box.wait_shell()
             box.shell(f'{PYTHON} -c "{LAST_TRY}"')
         box.vm.wait_console("Zongji: starting system A")
-        figures["a silent version is left after, s"] = round(box.vm.elapsed_s() - began)
-        assert box.vm.log().count("Zongji: starting system B") == (3 if LONG else 1)
+        left_s = box.vm.elapsed_s() - began
+        starts = STARTS if LONG else 1
+        figures[f"a silent version is left after {starts} starts, s"] = round(left_s)
+        assert box.vm.log().count("Zongji: starting system B") == starts
+        assert not LONG or left_s <= LEFT_WITHIN_S
         box.wait_takes_calls()
         box.sign_in()
         box.wait_shell()
+        waited = waits(box)
+        figures["  of them waited for its services, s"] = [round(one) for one in waited]
+        assert len(waited) == starts and max(waited) <= WAITING_S
         assert box.version() == built.version
         found = fell_back_on_pages(box, "zongji-engine is activating")
         page = html.unescape(box.pages.open("/admin/updates/"))
