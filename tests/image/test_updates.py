@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,6 +258,34 @@ PHASES = (
     Phase("migrating", r"test: confirm\n"),
     Phase("confirming", r"test: confirmed\n"),
 )
+HOLD = f"""
+import os, time; os.setgid(900); os.setuid(902); os.umask(7)
+from pathlib import Path
+from appliance.engine.wavfile import header
+from appliance.store import open_store
+at, sound = Path("{RECORDINGS}/kept.wav"), os.urandom(160000)
+at.parent.mkdir(parents=True, exist_ok=True)
+at.write_bytes(header(len(sound)) + sound)
+call = {{"id": "c-kept", "direction": "in", "line": "L1", "caller_number": "{MARK}", "agent": "1001"}}
+call |= {{"started_at": time.time() - 20, "ended_at": time.time() - 10, "end_reason": "caller_hangup"}}
+call |= {{"recording": str(at.relative_to("/data/zongji")), "recording_s": 10.0}}
+store = open_store(Path("/data/zongji/db/zongji.db"))
+store.calls.save(call)
+store.close()
+"""
+"""A call, with its recording, as control and engine leave one behind."""
+HELD = f"""{PYTHON} - <<'END'
+import hashlib, sqlite3
+from pathlib import Path
+db = sqlite3.connect("file:/data/zongji/db/zongji.db?mode=ro", uri=True)
+db.row_factory = sqlite3.Row
+call = dict(db.execute("SELECT * FROM calls WHERE id = 'c-kept'").fetchone())
+for name in ("of_the_next_version", "saved_at"):
+    call.pop(name, None)
+sound = Path("/data/zongji", call["recording"]).read_bytes()
+print(hashlib.sha256(repr(sorted(call.items())).encode() + sound).hexdigest())
+END"""
+"""Hash of both; the column that the newer version adds does not count, nor when a version has written it."""
 TURNS = (0, 3, 4, 2, 1, 0, 3, 4, 0, 0)
 """Which phase the cuts meet in turn."""
 
@@ -270,18 +299,22 @@ class Trip:
     schema: int
     writes: dict[str, int]
     """How often the box wrote to its disk in each phase."""
+    held: str
+    """Hash of a call's record and recording that were there before."""
 
 
 @pytest.fixture
 def trip(ready, built, make, tmp_path):
-    """Kept beside the state "ready" where that is kept."""
+    """Kept beside the state "ready" where that is kept, until the tests change."""
     bundle = built.variant("good")
     kept = os.environ.get("ZONGJI_IMAGE_READY")
     folder = Path(kept) / bundle.stem if kept else tmp_path
-    done = folder / "writes.json"
+    done = folder / f"writes-{JUDGES}.json"
     if done.is_file():
         return Trip(folder / "disk.qcow2", ready.key, **json.loads(done.read_text()))
     folder.mkdir(exist_ok=True)
+    for stale in folder.glob("writes*.json"):
+        stale.unlink()
     with ready.resume(folder) as box:
         schema = box.control("status")["versions"]["schema"]
         wait_stick(box, make(bundle))
@@ -289,6 +322,8 @@ def trip(ready, built, make, tmp_path):
         box.system("usb.eject", name="STICK-sda")
         box.vm.pull_stick()
         block(box, MARK)
+        box.shell(f"{PYTHON} -c {shlex.quote(HOLD)}")
+        held = box.shell(HELD)
         box.shell("sync")
         box.system("update.install", source={"kind": "upload", "name": bundle.name})
         writes = {}
@@ -298,8 +333,8 @@ def trip(ready, built, make, tmp_path):
             box.vm.wait_console(phase.end)
             writes[phase.name] = box.vm.writes() - before
         box.vm.cut()
-        done.write_text(json.dumps({"schema": schema, "writes": writes}))
-        return Trip(box.vm.disk, ready.key, schema, writes)
+        done.write_text(json.dumps({"schema": schema, "writes": writes, "held": held}))
+        return Trip(box.vm.disk, ready.key, schema, writes, held)
 
 
 def cut_points(kills: int, chance: random.Random) -> list[tuple[Phase, float]]:
@@ -349,6 +384,7 @@ def still_works(box: Box, trip: Trip, built) -> str:
     status = box.control("status")
     assert status["database"]["ok"] and status["versions"]["schema"] == trip.schema + (slot == "B"), status
     assert MARK in box.pages.open("/admin/blacklist/")
+    assert box.shell(HELD) == trip.held, "the call from before is another one, or its recording"
     box.wait_confirmed(slot)
     return f"{slot}, {version}"
 
