@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from image.box.console import BOOT_STATE
 from tests.image.calls import begin_call, end_call, simulated_office
 from tests.image.livebox import PYTHON, Box
+from tests.image.pages import says
 from tests.image.sticks import make_stick
 from tests.image.vm import Vm
 from tests.image.web import ADDRESS, Web
-from webui.build_translations import LANGUAGES, read
 from webui.problems import WORDS
 
 KILLS = int(os.environ.get("ZONGJI_KILLS", "10"))
@@ -112,13 +113,6 @@ def test_05_a_bundle_that_is_not_for_this_box_is_refused_and_nothing_written(ref
     box.vm.wait_console(rf"The last update was not installed: .*{re.escape(bundle.name)}.*\b{code}: ")
 
 
-def says(page: str, sentence: str) -> bool:
-    """Does a page have this sentence in one of the languages, whatever stands at its %(places)s?"""
-    text = html.unescape(page)
-    said = [str(read(language).get(sentence).string) for language in LANGUAGES]
-    return any(all(part in text for part in re.split(r"%\(\w+\)s", one)) for one in said)
-
-
 @pytest.fixture(scope="module")
 def refusing(ready, built, tmp_path_factory):
     """A box with a stick of bad bundles in it; what its other slot held is the same in the end."""
@@ -202,7 +196,7 @@ def test_06_07_09_updates_wait_for_calls_touch_no_recording_and_lead_back_with_c
 
 
 def test_an_update_from_the_network_and_one_that_is_cut_off(ready, built, make, tmp_path):
-    """Each way in which it cannot be brought is named on the page, and leaves nothing in its folder."""
+    """Each way in which it cannot be brought is named on page and screen, and leaves nothing behind."""
     bundle, long = built.variant("good"), tmp_path / "long.raucb"
     with long.open("wb") as file:
         file.truncate(380_000_000)  # zeros: it is copied first and looked at later
@@ -218,6 +212,7 @@ def test_an_update_from_the_network_and_one_that_is_cut_off(ready, built, make, 
         assert job["problem"]["code"] == code, job
         assert box.shell("ls -A /data/updates") == ""
         box.pages.wait_text("/admin/updates/", words)
+        box.vm.wait_console(rf"The last update was not installed: [^\n]*\b{code}: \w")
 
     with Web(tmp_path, bundle) as web, ready.resume(tmp_path, neighbours=web.network) as box:
         cut, whole = ({"kind": "url", "url": f"http://{ADDRESS}/{name}"} for name in ("cut", "whole"))
@@ -549,8 +544,15 @@ def set_time(box: Box) -> None:
     assert page.status == 200 and "192.0.2.7" in page, page
 
 
+LOST_COPIES = (
+    "At the last start %(copies)s of the two copies of the boot state were unreadable; "
+    "they were written anew."
+)
+
+
 def test_02_11_lost_boot_states_are_repaired_and_settings_survive_a_power_cut(ready, tmp_path):
-    """Before each cut copies of the boot state are zeroed, and a setting is acknowledged right before it."""
+    """Before each cut copies of the boot state are zeroed, and a setting is acknowledged right before it.
+    Screen and start page say what was lost."""
     story = (
         (("1",), "one_lost", set_network),
         (("2",), "one_lost", set_time),
@@ -573,6 +575,8 @@ def test_02_11_lost_boot_states_are_repaired_and_settings_survive_a_power_cut(re
         box.wait_shell()
         assert box.system("status")["boot_state"] == state
         assert "boot_state" in [found["id"] for found in box.control("checks")["findings"]]
+        box.vm.wait_all(BOOT_STATE[state])
+        box.pages.wait_says("/admin/", LOST_COPIES)
         assert box.shell("/usr/lib/zongji/bootstate show").startswith("ok ")
     with box:
         box.wait_confirmed("A")
