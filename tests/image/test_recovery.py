@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from image.box.console import STATES
 from tests.image.jobs import begin, done
 from tests.image.livebox import PASSWORD, PYTHON, Box
 from tests.image.recovering import (
@@ -44,6 +45,9 @@ long_run = pytest.mark.skipif("ZONGJI_LONG" not in os.environ, reason="make test
 NEWER = "0.2.0"
 COMPANY = "Blue Bay 蓝湾"
 RECORDING = "2026/11/28/kept.wav"
+RESTORED = "The partition with the box's own settings was damaged and has been put back from its copy."
+SMALL = "The disk has less than the 4 GB that are wanted: there is little room for recordings."
+"""On the start page; the second on the screen too."""
 ROWS = f"""{PYTHON} - <<'END'
 import hashlib, sqlite3
 db = sqlite3.connect("file:/data/zongji/db/zongji.db?mode=ro", uri=True)
@@ -476,12 +480,11 @@ def test_both_boot_states_and_config_destroyed_are_made_good(filled, ready, buil
         box.vm.wait_console("Zongji: starting system A")
         box.vm.wait_console("the configuration was put back from its copy")
         box.wait_takes_calls()
+        box.vm.wait_all(STATES["config_restored"])
         box.sign_in()
+        box.pages.wait_says("/admin/", RESTORED)
         box.open_support(ready.key.parent)  # no copy opens it again
         assert has_all(box, held) and box.version() == built.version
-
-
-SMALL = "The disk has less than the 4 GB that are wanted: there is little room for recordings."
 
 
 def test_a_disk_that_is_smaller_than_wanted_is_named_on_screen_and_start_page(built, tmp_path):
