@@ -34,11 +34,11 @@ test-image:      ## tests of the boot loader and of the image, which is built wh
 	@ZONGJI_IMAGE=1 .venv/bin/python -m pytest $(TESTS)
 
 LONG = ZONGJI_IMAGE=1 ZONGJI_IMAGE_READY=$(CURDIR)/build/image/ready
-test-image-long: ## 100 power cuts in an update, a version that never gets healthy in all its three starts, more of recovery
+test-image-long: ## 100 power cuts in an update, 20 in each factory reset, a version that never gets healthy in all its three starts, more of recovery
 	@./setup.sh test-image
 	@$(AS_ROOT) .venv/bin/python -m image.build --quick --if-changed
 	@$(LONG) ZONGJI_KILLS=100 .venv/bin/python -m pytest tests/image/test_updates.py -k "test_01 or never_gets_healthy"
-	@$(LONG) ZONGJI_LONG=1 .venv/bin/python -m pytest tests/image/test_recovery.py
+	@$(LONG) ZONGJI_LONG=1 ZONGJI_CUTS=20 .venv/bin/python -m pytest tests/image/test_recovery.py
 
 bench-image:     ## figures of the image that `make image` has built, in QEMU
 	@./setup.sh test-image

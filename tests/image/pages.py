@@ -14,8 +14,16 @@ import uuid
 from collections.abc import Mapping
 
 from tests.image.vm import PATIENCE_S, Vm, VmError
+from webui.build_translations import LANGUAGES, read
 
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"|value="([^"]+)"[^>]*name="csrf_token"')
+
+
+def says(page: str, sentence: str) -> bool:
+    """Does a page have this sentence in one of the languages, whatever stands at its %(places)s?"""
+    text = html.unescape(page)
+    said = [str(read(language).get(sentence).string).replace("%%", "%") for language in LANGUAGES]
+    return any(one and all(part in text for part in re.split(r"%\(\w+\)s", one)) for one in said)
 
 
 class Page(str):
@@ -125,6 +133,15 @@ class Pages:
         while text not in (page := self.open(path)):
             if time.monotonic() > until:
                 raise VmError(f"{path} does not say {text!r}: {page[:3000]}")
+            time.sleep(0.5)
+        return page
+
+    def wait_says(self, path: str, sentence: str, timeout_s: float = PATIENCE_S) -> Page:
+        """The same for a sentence of the product, in whatever language the page is."""
+        until = time.monotonic() + timeout_s
+        while not says(page := self.open(path), sentence):
+            if time.monotonic() > until:
+                raise VmError(f"{path} does not say {sentence!r}: {page[:3000]}")
             time.sleep(0.5)
         return page
 

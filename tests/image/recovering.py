@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import ssl
 import time
@@ -14,6 +15,7 @@ from tests.image.sticks import make_stick, read_file
 from tests.image.vm import PATIENCE_S, Vm, VmError, run
 
 MENU = r"\n +1  \w[^$]*Type a number and press Enter: "
+BLOCK = 4096
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -54,10 +56,43 @@ def fetch(stick: Path, name: str, to: Path, offset: int = 0) -> Path:
     return to
 
 
-def sata(disk: Path, serial: str = "SATA-77") -> tuple[str, ...]:
-    """Words for QEMU: a second disk, on SATA."""
-    drive = ("-drive", f"file={disk},format=qcow2,if=none,id=other", "-device", "ahci,id=ahci")
-    return (*drive, "-device", f"ide-hd,drive=other,bus=ahci.0,serial={serial}")
+def sata(*disks: Path, serials: tuple[str, ...] = ("SATA-77", "SATA-88")) -> tuple[str, ...]:
+    """Words for QEMU: further disks, on SATA."""
+    words = ["-device", "ahci,id=ahci"]
+    for number, (disk, serial) in enumerate(zip(disks, serials, strict=False)):
+        kind = "qcow2" if disk.suffix == ".qcow2" else "raw"
+        words += ["-drive", f"file={disk},format={kind},if=none,id=other{number}"]
+        words += ["-device", f"ide-hd,drive=other{number},bus=ahci.{number},serial={serial}"]
+    return tuple(words)
+
+
+def somebodys_disk(at: Path, like: Path, label: str = "PHOTOS") -> str:
+    """A disk of somebody else, as large as `like` and a little: ext4 without partitions, a file on it.
+    Its hash."""
+    files = at.parent / "somebodys"
+    files.mkdir()
+    (files / "wedding.jpg").write_bytes(os.urandom(3_000_000))
+    with at.open("wb") as disk:
+        disk.truncate(like.stat().st_size + (64 << 20))
+    run("mke2fs", "-q", "-t", "ext4", "-L", label, "-d", files, at)
+    return hash_of(at)
+
+
+def hash_of(disk: Path) -> str:
+    """SHA-256 of the blocks of a disk's file that are not zeros, and their places; holes are passed over."""
+    digest, end, size = hashlib.sha256(), 0, disk.stat().st_size
+    with disk.open("rb", buffering=0) as content:
+        while end < size:
+            try:
+                begin = os.lseek(content.fileno(), end, os.SEEK_DATA) // BLOCK * BLOCK
+            except OSError:  # a hole up to the end
+                break
+            end = os.lseek(content.fileno(), max(begin, end), os.SEEK_HOLE)
+            for at in range(begin, end, BLOCK):
+                block = os.pread(content.fileno(), BLOCK, at)
+                if any(block):
+                    digest.update(at.to_bytes(8) + block)
+    return digest.hexdigest()
 
 
 def number_of(key: str) -> int:

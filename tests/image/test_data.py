@@ -7,6 +7,7 @@ import time
 import zipfile
 from dataclasses import replace
 
+from image.box import console
 from tests.image.calls import begin_call, simulated_office
 from tests.image.livebox import PASSWORD, PYTHON
 from tests.image.vm import PATIENCE_S, VmError
@@ -40,6 +41,12 @@ while size >= 4096:
         except OSError:
             size //= 2
 """
+ON_THE_START_PAGE = (
+    "The clock has not been set: calls and backups get wrong times.",
+    "The partition with the box's own settings was damaged and has been put back from its copy.",
+    "The disk is %(percent)s %% full, %(free_gb)s GB are free.",
+)
+"""Of a box at 1970 whose config partition was gone and whose data is full; the screen has its own words."""
 WEB_SECRET = "od -An -v -tx1 /data/zongji/web-secret.key | tr -d ' \\n'"
 NO_SUPERBLOCK = f"""
 zero() {{ dd if=/dev/zero of={DATA} bs=1M oflag=direct status=none $* 2>/dev/null; }}
@@ -160,8 +167,11 @@ def test_a_box_whose_disk_fails_piece_by_piece_takes_calls_as_itself(ready, tmp_
         figures["config gone, disk full, clock of 1970: to taking calls, s"] = round(
             box.wait_takes_calls(), 1
         )
-        box.vm.wait_console("The clock has never been set")
+        told = ("clock_unset", "config_restored", "data_full")
+        box.vm.wait_all(*(console.STATES[state] for state in told), console.DISK["alarm"])
         box.sign_in()
+        for sentence in ON_THE_START_PAGE:
+            box.pages.wait_says("/admin/", sentence)
         box.open_support(tmp_path)  # an old copy of the settings does not open it
         assert int(box.shell("date +%Y")) >= 2026
         status = box.system("status")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from image.box import bootstate
-from tests.image.livebox import Box
+from tests.image.livebox import PASSWORD, Box
+from tests.image.pages import Pages
 from tests.image.vm import Vm, overlay, run
 
 
@@ -40,9 +41,15 @@ def test_13_a_box_started_by_efi_takes_calls_and_is_claimed_by_its_code_alone(bu
         code = box.vm.wait_console(r"Claim code (\d{8})\b")[1]
         box.pages.wait("/claim")
         wrong = "".join(str(9 - int(digit)) for digit in code)
-        refused = box.pages.claim(wrong, "long enough for all")
+        refused = box.pages.claim(wrong, PASSWORD)
         assert refused.status == 400
         assert box.pages.open("/sign-in").url.startswith("/claim")  # still nobody's
+        claimed = box.pages.claim(code, PASSWORD)
+        assert claimed.status == 200 and claimed.url == "/admin/", claimed
+        stranger = Pages(box.vm)
+        assert stranger.open("/claim").url.startswith("/sign-in"), "it is somebody's, and the code is over"
+        assert stranger.sign_in(wrong).status == 401
+        assert stranger.sign_in(PASSWORD).status == 200 and stranger.open("/admin/").url == "/admin/"
 
 
 def test_12_no_password_and_no_key_came_with_the_image(running):

@@ -24,12 +24,19 @@ def run_alone(box: Box, script: str, *how: str) -> None:
     box.shell(f"cat > /run/alone.sh <<'END'\n{script}END\nsystemd-run -q {' '.join(how)} sh /run/alone.sh")
 
 
-def test_a_kernel_that_hangs_is_restarted_by_the_watchdog(ready, tmp_path, figures):
+HANGS_AFTER_S, RESTARTED_WITHIN_S = 2, 60
+
+
+def test_18_a_kernel_that_hangs_is_restarted_by_the_watchdog(ready, tmp_path, figures):
+    """A hung box has no time of its own. The watchdog counts by this machine's clock, however slow the
+    emulated processor is, from when it was fed last, at most 30 s."""
     with ready.resume(tmp_path) as box:
-        run_alone(box, HANG, "--on-active=2")
-        began = box.vm.elapsed_s()
+        run_alone(box, HANG, f"--on-active={HANGS_AFTER_S}", "--timer-property=AccuracySec=100ms")
+        began = box.vm.elapsed_s() + HANGS_AFTER_S
         assert box.vm.qmp.wait_event("WATCHDOG")["data"]["action"] == "reset"
-        figures["a kernel that hangs: restarted after, s"] = round(box.vm.elapsed_s() - began - 2)
+        after_s = box.vm.elapsed_s() - began
+        figures["a kernel that hangs: restarted after, s"] = round(after_s)
+        assert after_s <= RESTARTED_WITHIN_S
         box.vm.wait_console("Zongji: starting system A")
         box.wait_takes_calls()
 

@@ -8,11 +8,12 @@ import time
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from tests.image.inside.ear import likeness, loudest, prompt
+from tests.image.inside.ear import likeness, longest_pause, loudest, prompt
 from tests.image.livebox import INSIDE, PASSWORD, PYTHON, REPOSITORY, SYSTEM_SOCKET, Box, Refused
 from tests.image.pages import Pages
 from tests.image.usbmodem import UsbPlug
@@ -246,7 +247,9 @@ def test_14_a_network_that_cuts_the_browser_off_comes_back_and_one_that_works_is
         lines = journal(box, "system")
         back_s = last(lines, "nobody confirmed") - last(lines, "settings are in use for")
         figures["network taken back after, s of the box's time"] = round(back_s, 1)
-        assert 29.5 <= back_s < 60
+        # By the box's clock, from its word that the new address is in use to its word that nobody came; it
+        # looks every second.
+        assert 29.5 <= back_s < 33
         found = box.system("network.get")
         assert found["trial"] is None and found["settings"]["ipv4"]["method"] == "dhcp"
         assert any(one.startswith(DHCP) for row in found["interfaces"] for one in row["addresses"])
@@ -337,6 +340,9 @@ def test_19_a_card_comes_and_goes_while_a_call_on_another_notices_nothing(ready,
         far(box, "ring")
         until(lambda: sum(far_state(box).get("loud", [])), every_s=2)
         call = until(lambda: [one for one in now(box)["calls"] if one["state"] == "queued"])[0]
+        marks = [taped(box, call["id"])]
+        until(lambda: taped(box, call["id"])[1] - marks[0][1] >= UNDISTURBED_S, every_s=2)
+        marks.append(taped(box, call["id"]))
 
         # A modem is plugged in, gets a line of the box, and takes a call.
         plug = UsbPlug(tmp_path / "modem.sock")
@@ -354,10 +360,12 @@ def test_19_a_card_comes_and_goes_while_a_call_on_another_notices_nothing(ready,
 
         # It is pulled out in its call.
         before = far_state(box)
+        marks.append(taped(box, call["id"]))
         box.vm.pull_usb("modem")
         until(lambda: state_of(box, "L9") == "fault")
         box.vm.plug_usb("usb-redir", "modem", tmp_path / "modem.sock")
         until(lambda: state_of(box, "L9") == "idle")
+        marks.append(taped(box, call["id"]))
         lines = journal(box)
         back_s = last(lines, "line_back: .*L9") - last(lines, r"idVendor=0baf, idProduct=0303")
         figures["card plugged in again to in use, s of the box's time"] = round(back_s, 1)
@@ -372,11 +380,49 @@ def test_19_a_card_comes_and_goes_while_a_call_on_another_notices_nothing(ready,
         record = until(lambda: ended(box, call["id"]))
         assert (record["line"], record["end_reason"]) == ("L1", "abandoned_queue")
         assert record["recording_s"] > 10
+        nothing_noticed(box, call["id"], marks, figures)
         lost = [r for r in box.pages.json("/api/calls")["data"] if r["line"] == "L9"]
         assert [one["end_reason"] for one in lost][-1:] == ["line_lost"], lost
         assert "modem" in box.pages.open("/cards").lower()
         plug.close()
         assert box.shell("systemctl show -P NRestarts zongji-engine").strip() == "0"
+
+
+UNDISTURBED_S = 12.0
+PAUSE_S, LOST_S = 1.0, 5.0
+"""The music has no pause; the sentence that comes in its place now and then has pauses of half a second.
+An emulated box is too slow for some of its ticks: their share before the pull is taken for granted during it,
+and no more than so many seconds beside it, which is what a card that comes back may take."""
+
+
+def taped(box: Box, call: str) -> tuple[float, float]:
+    """The box's own clock, and how much of the call is in its recording by then; both in seconds."""
+    file = f"/data/zongji/recordings/*/*/*/{call}.wav"
+    clock, size = box.shell(f"cut -d' ' -f1 /proc/uptime; stat -c %s {file}").split()
+    return float(clock), (int(size) - 44) / 16000
+
+
+def nothing_noticed(box: Box, call: str, marks: list[tuple[float, float]], figures: dict) -> None:
+    """The call's recording: while a card came (second stretch), and was pulled and came back (third), the
+    music went on as it did before (first), and no more of the time was lost.
+
+    The recording has a block for every tick of the engine, with what it said to the caller: a slow machine
+    makes it shorter than the time that has passed, and puts no silence into it.
+    """
+    with wave.open(BytesIO(box.pages.fetch(f"/calls/{call}/recording.wav")[0])) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    pauses, shares = [], []
+    for (began, first), (ended_, last_) in pairwise(marks):
+        # Of what was said until the mark up to a second was not in the file yet.
+        pauses.append(longest_pause(sound[round(8000 * first) : round(8000 * last_) + 8000]))
+        shares.append(max(0.0, 1 - (last_ - first) / (ended_ - began)))
+    figures["a caller in the queue: undisturbed, card plugged in, card pulled and back: longest pause, s"] = [
+        round(one, 2) for one in pauses
+    ]
+    figures["  share of the time that is not in the recording"] = [round(one, 2) for one in shares]
+    assert max(pauses[1:]) <= max(pauses[0], PAUSE_S), pauses
+    pulled_s = marks[3][0] - marks[2][0]
+    assert (shares[2] - max(shares[:2])) * pulled_s <= LOST_S, (shares, marks)
 
 
 def far(box: Box, wish: str) -> None:

@@ -6,18 +6,20 @@ import json
 import os
 import random
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from image.box.console import BOOT_STATE
 from tests.image.calls import begin_call, end_call, simulated_office
 from tests.image.livebox import PYTHON, Box
+from tests.image.pages import says
 from tests.image.sticks import make_stick
 from tests.image.vm import Vm
 from tests.image.web import ADDRESS, Web
-from webui.build_translations import LANGUAGES, read
 from webui.problems import WORDS
 
 KILLS = int(os.environ.get("ZONGJI_KILLS", "10"))
@@ -111,13 +113,6 @@ def test_05_a_bundle_that_is_not_for_this_box_is_refused_and_nothing_written(ref
     box.vm.wait_console(rf"The last update was not installed: .*{re.escape(bundle.name)}.*\b{code}: ")
 
 
-def says(page: str, sentence: str) -> bool:
-    """Does a page have this sentence in one of the languages, whatever stands at its %(places)s?"""
-    text = html.unescape(page)
-    said = [str(read(language).get(sentence).string) for language in LANGUAGES]
-    return any(all(part in text for part in re.split(r"%\(\w+\)s", one)) for one in said)
-
-
 @pytest.fixture(scope="module")
 def refusing(ready, built, tmp_path_factory):
     """A box with a stick of bad bundles in it; what its other slot held is the same in the end."""
@@ -201,7 +196,7 @@ def test_06_07_09_updates_wait_for_calls_touch_no_recording_and_lead_back_with_c
 
 
 def test_an_update_from_the_network_and_one_that_is_cut_off(ready, built, make, tmp_path):
-    """Each way in which it cannot be brought is named on the page, and leaves nothing in its folder."""
+    """Each way in which it cannot be brought is named on page and screen, and leaves nothing behind."""
     bundle, long = built.variant("good"), tmp_path / "long.raucb"
     with long.open("wb") as file:
         file.truncate(380_000_000)  # zeros: it is copied first and looked at later
@@ -217,6 +212,7 @@ def test_an_update_from_the_network_and_one_that_is_cut_off(ready, built, make, 
         assert job["problem"]["code"] == code, job
         assert box.shell("ls -A /data/updates") == ""
         box.pages.wait_text("/admin/updates/", words)
+        box.vm.wait_console(rf"The last update was not installed: [^\n]*\b{code}: \w")
 
     with Web(tmp_path, bundle) as web, ready.resume(tmp_path, neighbours=web.network) as box:
         cut, whole = ({"kind": "url", "url": f"http://{ADDRESS}/{name}"} for name in ("cut", "whole"))
@@ -257,6 +253,34 @@ PHASES = (
     Phase("migrating", r"test: confirm\n"),
     Phase("confirming", r"test: confirmed\n"),
 )
+HOLD = f"""
+import os, time; os.setgid(900); os.setuid(902); os.umask(7)
+from pathlib import Path
+from appliance.engine.wavfile import header
+from appliance.store import open_store
+at, sound = Path("{RECORDINGS}/kept.wav"), os.urandom(160000)
+at.parent.mkdir(parents=True, exist_ok=True)
+at.write_bytes(header(len(sound)) + sound)
+call = {{"id": "c-kept", "direction": "in", "line": "L1", "caller_number": "{MARK}", "agent": "1001"}}
+call |= {{"started_at": time.time() - 20, "ended_at": time.time() - 10, "end_reason": "caller_hangup"}}
+call |= {{"recording": str(at.relative_to("/data/zongji")), "recording_s": 10.0}}
+store = open_store(Path("/data/zongji/db/zongji.db"))
+store.calls.save(call)
+store.close()
+"""
+"""A call, with its recording, as control and engine leave one behind."""
+HELD = f"""{PYTHON} - <<'END'
+import hashlib, sqlite3
+from pathlib import Path
+db = sqlite3.connect("file:/data/zongji/db/zongji.db?mode=ro", uri=True)
+db.row_factory = sqlite3.Row
+call = dict(db.execute("SELECT * FROM calls WHERE id = 'c-kept'").fetchone())
+for name in ("of_the_next_version", "saved_at"):
+    call.pop(name, None)
+sound = Path("/data/zongji", call["recording"]).read_bytes()
+print(hashlib.sha256(repr(sorted(call.items())).encode() + sound).hexdigest())
+END"""
+"""Hash of both; the column that the newer version adds does not count, nor when a version has written it."""
 TURNS = (0, 3, 4, 2, 1, 0, 3, 4, 0, 0)
 """Which phase the cuts meet in turn."""
 
@@ -270,18 +294,22 @@ class Trip:
     schema: int
     writes: dict[str, int]
     """How often the box wrote to its disk in each phase."""
+    held: str
+    """Hash of a call's record and recording that were there before."""
 
 
 @pytest.fixture
 def trip(ready, built, make, tmp_path):
-    """Kept beside the state "ready" where that is kept."""
+    """Kept beside the state "ready" where that is kept, until the tests change."""
     bundle = built.variant("good")
     kept = os.environ.get("ZONGJI_IMAGE_READY")
     folder = Path(kept) / bundle.stem if kept else tmp_path
-    done = folder / "writes.json"
+    done = folder / f"writes-{JUDGES}.json"
     if done.is_file():
         return Trip(folder / "disk.qcow2", ready.key, **json.loads(done.read_text()))
     folder.mkdir(exist_ok=True)
+    for stale in folder.glob("writes*.json"):
+        stale.unlink()
     with ready.resume(folder) as box:
         schema = box.control("status")["versions"]["schema"]
         wait_stick(box, make(bundle))
@@ -289,6 +317,8 @@ def trip(ready, built, make, tmp_path):
         box.system("usb.eject", name="STICK-sda")
         box.vm.pull_stick()
         block(box, MARK)
+        box.shell(f"{PYTHON} -c {shlex.quote(HOLD)}")
+        held = box.shell(HELD)
         box.shell("sync")
         box.system("update.install", source={"kind": "upload", "name": bundle.name})
         writes = {}
@@ -298,8 +328,8 @@ def trip(ready, built, make, tmp_path):
             box.vm.wait_console(phase.end)
             writes[phase.name] = box.vm.writes() - before
         box.vm.cut()
-        done.write_text(json.dumps({"schema": schema, "writes": writes}))
-        return Trip(box.vm.disk, ready.key, schema, writes)
+        done.write_text(json.dumps({"schema": schema, "writes": writes, "held": held}))
+        return Trip(box.vm.disk, ready.key, schema, writes, held)
 
 
 def cut_points(kills: int, chance: random.Random) -> list[tuple[Phase, float]]:
@@ -349,6 +379,7 @@ def still_works(box: Box, trip: Trip, built) -> str:
     status = box.control("status")
     assert status["database"]["ok"] and status["versions"]["schema"] == trip.schema + (slot == "B"), status
     assert MARK in box.pages.open("/admin/blacklist/")
+    assert box.shell(HELD) == trip.held, "the call from before is another one, or its recording"
     box.wait_confirmed(slot)
     return f"{slot}, {version}"
 
@@ -367,14 +398,39 @@ def fell_back_on_pages(box: Box, reason: str) -> dict:
     return found
 
 
+STARTS, LEFT_WITHIN_S = 3, 600
+"""Promise 3: a version that does not get healthy is left after so many starts, and so soon."""
+WAITING_S = 160
+"""Of that one start may wait for its services: 120 s, and the look at them that goes on just then."""
+
+
+def waits(box: Box) -> list[float]:
+    """How long versions that were given up had been waited for, each in the time of its own start."""
+    begun: dict[str, float] = {}
+    found = []
+    for line in box.shell("journalctl -o json --no-pager -u zongji-confirm").splitlines():
+        entry = json.loads(line)
+        start, at = entry["_BOOT_ID"], int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
+        if str(entry["MESSAGE"]).startswith("Starting "):
+            begun[start] = at
+        elif "does not get healthy" in str(entry["MESSAGE"]):
+            found.append(at - begun[start])
+    return found
+
+
 def test_03_04_08_a_kernel_that_panics_is_left_and_two_such_systems_end_in_recovery(
-    ready, built, make, tmp_path
+    ready, built, make, tmp_path, figures
 ):
     bundle = built.variant("panic")
     with ready.resume(tmp_path) as box:
         install_from_stick(box, make(bundle), bundle)
-        starts = [box.vm.wait_console(r"Zongji: starting (system [AB])")[1] for _ in range(4)]
-        assert starts == ["system B"] * 3 + ["system A"]
+        starts, at = [], []
+        for _ in range(STARTS + 1):
+            starts.append(box.vm.wait_console(r"Zongji: starting (system [AB])")[1])
+            at.append(box.vm.elapsed_s())
+        assert starts == ["system B"] * STARTS + ["system A"]
+        figures["a kernel that panics is left after, s"] = round(at[-1] - at[0])
+        assert at[-1] - at[0] <= LEFT_WITHIN_S
         box.wait_takes_calls()
         box.sign_in()
         box.wait_shell()
@@ -426,24 +482,34 @@ LAST_TRY = (
 def test_03_04_a_version_that_never_gets_healthy_is_left_and_the_pages_tell_why(
     ready, built, make, tmp_path, figures
 ):
-    """All three starts in the long run; else the first is made the last, which is no different to the box."""
+    """All three starts in the long run; else the first is made the last, which is no different to the box.
+
+    Most of a start is waiting, by the box's own clock; what comes before, an emulated processor takes several
+    times longer for than a real one, so that the ten minutes are judged where all three starts are there.
+    """
     bundle = built.variant("silent")
     with ready.resume(tmp_path) as box:
         install_from_stick(box, make(bundle), bundle)
         box.vm.wait_console("Zongji: starting system B")
         began = box.vm.elapsed_s()
         if LONG:
-            for _ in range(2):
+            for _ in range(STARTS - 1):
                 box.vm.wait_console("Zongji: starting system B")
         else:
             box.wait_shell()
             box.shell(f'{PYTHON} -c "{LAST_TRY}"')
         box.vm.wait_console("Zongji: starting system A")
-        figures["a silent version is left after, s"] = round(box.vm.elapsed_s() - began)
-        assert box.vm.log().count("Zongji: starting system B") == (3 if LONG else 1)
+        left_s = box.vm.elapsed_s() - began
+        starts = STARTS if LONG else 1
+        figures[f"a silent version is left after {starts} starts, s"] = round(left_s)
+        assert box.vm.log().count("Zongji: starting system B") == starts
+        assert not LONG or left_s <= LEFT_WITHIN_S
         box.wait_takes_calls()
         box.sign_in()
         box.wait_shell()
+        waited = waits(box)
+        figures["  of them waited for its services, s"] = [round(one) for one in waited]
+        assert len(waited) == starts and max(waited) <= WAITING_S
         assert box.version() == built.version
         found = fell_back_on_pages(box, "zongji-engine is activating")
         page = html.unescape(box.pages.open("/admin/updates/"))
@@ -478,8 +544,15 @@ def set_time(box: Box) -> None:
     assert page.status == 200 and "192.0.2.7" in page, page
 
 
+LOST_COPIES = (
+    "At the last start %(copies)s of the two copies of the boot state were unreadable; "
+    "they were written anew."
+)
+
+
 def test_02_11_lost_boot_states_are_repaired_and_settings_survive_a_power_cut(ready, tmp_path):
-    """Before each cut copies of the boot state are zeroed, and a setting is acknowledged right before it."""
+    """Before each cut copies of the boot state are zeroed, and a setting is acknowledged right before it.
+    Screen and start page say what was lost."""
     story = (
         (("1",), "one_lost", set_network),
         (("2",), "one_lost", set_time),
@@ -502,6 +575,8 @@ def test_02_11_lost_boot_states_are_repaired_and_settings_survive_a_power_cut(re
         box.wait_shell()
         assert box.system("status")["boot_state"] == state
         assert "boot_state" in [found["id"] for found in box.control("checks")["findings"]]
+        box.vm.wait_all(BOOT_STATE[state])
+        box.pages.wait_says("/admin/", LOST_COPIES)
         assert box.shell("/usr/lib/zongji/bootstate show").startswith("ok ")
     with box:
         box.wait_confirmed("A")

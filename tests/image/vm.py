@@ -184,6 +184,14 @@ class Vm:
                 raise VmError(f"not on the console: {pattern}\n{self.log()[-3000:]}")
             time.sleep(0.1)
 
+    def wait_all(self, *sentences: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until all of these have been printed since power on, in whatever sequence."""
+        until = time.monotonic() + timeout_s
+        while missing := [one for one in sentences if one not in self.log()]:
+            if time.monotonic() > until:
+                raise VmError(f"not on the console: {missing}\n{self.log()[-3000:]}")
+            time.sleep(0.1)
+
     def type(self, text: str) -> None:
         """Type on the serial console, and wait until the box has taken it all."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:

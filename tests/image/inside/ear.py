@@ -32,6 +32,13 @@ def loudest(sound: Sound, hz: float, window_s: float = 0.5) -> float:
     )
 
 
+def longest_pause(sound: NDArray[Any], quiet: float = 50.0) -> float:
+    """Seconds of the longest stretch without a block of 20 ms that is louder (root of mean square)."""
+    blocks = sound[: len(sound) // 160 * 160].reshape(-1, 160).astype(np.float64)
+    loud = np.flatnonzero(np.sqrt(np.mean(blocks**2, axis=1)) > quiet)
+    return float(np.diff([-1, *loud, len(blocks)]).max() - 1) / 50
+
+
 def likeness(heard: NDArray[Any], wanted: NDArray[Any]) -> tuple[float, int]:
     """(best normalised correlation, its place in samples) of `wanted` within `heard`."""
     if len(heard) < len(wanted):
