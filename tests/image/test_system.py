@@ -326,20 +326,11 @@ def remote_support_ends_alone(box: Box, pages: Pages) -> None:
 def test_19_a_card_comes_and_goes_while_a_call_on_another_notices_nothing(ready, tmp_path, figures):
     """A voice modem on USB and a DAHDI card (two looped spans), with the image's own drivers and units."""
     with ready.resume(tmp_path) as box:
-        box.bring(*FAR)
-        box.shell("systemctl stop zongji-engine")
-        box.shell(
-            f"systemd-run -q -u far -p WorkingDirectory={INSIDE} {PYTHON} -m tests.image.inside.far /run/far;"
-            " until [ -f /run/far/state.json ]; do systemctl is-active -q far || exit 1; sleep 0.5; done"
-        )
-        box.shell("systemctl start zongji-engine")
-        until(lambda: state_of(box, "L1") == "idle")
+        bring_exchange(box)
 
         # The caller on the DAHDI line is answered, presses nothing, and waits with music. How whole the sound
         # is depends on how fast this machine is: `make test-guest` listens to it.
-        far(box, "ring")
-        until(lambda: sum(far_state(box).get("loud", [])), every_s=2)
-        call = until(lambda: [one for one in now(box)["calls"] if one["state"] == "queued"])[0]
+        call = queued_caller(box)
         marks = [taped(box, call["id"])]
         until(lambda: taped(box, call["id"])[1] - marks[0][1] >= UNDISTURBED_S, every_s=2)
         marks.append(taped(box, call["id"]))
@@ -386,6 +377,51 @@ def test_19_a_card_comes_and_goes_while_a_call_on_another_notices_nothing(ready,
         assert "modem" in box.pages.open("/cards").lower()
         plug.close()
         assert box.shell("systemctl show -P NRestarts zongji-engine").strip() == "0"
+
+
+def test_18_a_caller_stays_on_the_line_when_the_engine_is_killed(ready, tmp_path, figures):
+    """Systemd holds the line: the exchange sees nobody hang up, the next engine greets the caller anew."""
+    with ready.resume(tmp_path) as box:
+        bring_exchange(box)
+        first = queued_caller(box)
+        box.shell("systemctl kill -s KILL zongji-engine")
+        second = until(lambda: [one for one in now(box)["calls"] if one["state"] == "queued"])[0]
+        assert second["id"] != first["id"]
+        record = until(lambda: ended(box, first["id"]))
+        assert (record["line"], record["end_reason"]) == ("L1", "error")
+        loud = len(far_state(box)["loud"])
+        until(lambda: sum(far_state(box)["loud"][loud:]), every_s=2)
+        assert not far_state(box)["over"], "the exchange has seen the box hang up"
+        lines = journal(box)
+        figures["engine killed to the caller greeted anew, s of the box's time"] = round(
+            last(lines, "call_kept") - last(lines, r"zongji-engine\.service: .*status=9/KILL"), 1
+        )
+
+        # Once: when this call's engine dies too, the line is put on hook.
+        box.shell("systemctl kill -s KILL zongji-engine")
+        until(lambda: far_state(box)["over"])
+        until(lambda: state_of(box, "L1") == "idle")
+        record = until(lambda: ended(box, second["id"]))
+        assert (record["line"], record["end_reason"]) == ("L1", "error")
+
+
+def bring_exchange(box: Box) -> None:
+    """A DAHDI card of looped spans, and an exchange at its other end; the engine is started anew with it."""
+    box.bring(*FAR)
+    box.shell("systemctl stop zongji-engine")
+    box.shell(
+        f"systemd-run -q -u far -p WorkingDirectory={INSIDE} {PYTHON} -m tests.image.inside.far /run/far;"
+        " until [ -f /run/far/state.json ]; do systemctl is-active -q far || exit 1; sleep 0.5; done"
+    )
+    box.shell("systemctl start zongji-engine")
+    until(lambda: state_of(box, "L1") == "idle")
+
+
+def queued_caller(box: Box) -> dict:
+    """Somebody calls on the DAHDI line, is answered, presses nothing, and waits with music."""
+    far(box, "ring")
+    until(lambda: sum(far_state(box).get("loud", [])), every_s=2)
+    return until(lambda: [one for one in now(box)["calls"] if one["state"] == "queued"])[0]
 
 
 UNDISTURBED_S = 12.0
