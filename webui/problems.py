@@ -74,6 +74,10 @@ WORDS: dict[str, str] = {
     ),
     "disk_failed": N_("The box’s own disk could not take the update: %(detail)s. Nothing was changed."),
     "bundle_truncated": N_("This is no whole update file; fetch it again."),
+    "bundle_unsigned": N_(
+        "The update bears no signature: nobody has signed it, or its end is missing. It was refused and "
+        "nothing was changed."
+    ),
     "bundle_tampered": N_(
         "The update was changed after it was signed. It was refused and nothing was changed."
     ),

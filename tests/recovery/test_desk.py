@@ -25,6 +25,7 @@ import recovery
 from appliance.services import backup_file, restore
 from image.box import bootstate, certificate
 from image.box.places import Places
+from image.box.update import bundle
 from recovery import runner, tls
 from recovery.__main__ import TERMINALS, begin, came_up, look, menu_on
 from recovery.actions import diagnose
@@ -176,7 +177,9 @@ def test_every_refusal_has_chinese_words():
     codes = set()
     for text in sources():
         codes |= set(re.findall(r'Refused\(\s*"(\w+)"', text))
-    assert codes <= set(PROBLEMS)
+    of_bundles = set(re.findall(r'Problem\(\s*"(\w+)"', Path(bundle.__file__).read_text(encoding="utf-8")))
+    assert len(of_bundles) == 7
+    assert codes | of_bundles | {"wrong_product", "wrong_hardware", "too_large"} <= set(PROBLEMS)
 
 
 def test_a_box_that_ended_here_by_itself_tries_again_when_nobody_comes(desk, box, clock):
@@ -280,10 +283,9 @@ def test_a_plan_waits_for_whoever_looks_for_a_stick(box, clock):
     assert planned
 
 
-def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, tmp_path, monkeypatch):
-    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
+def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, bundles):
     for name in ("one.raucb", "two.raucb"):
-        (box.stick / name).write_bytes(b"bundle")
+        (box.stick / name).write_bytes(bundles[0])
     said = talk(desk, number_of("install"), "", "", language="zh")
     assert PROBLEMS["which_bundle"]["zh"] in said and "one.raucb, two.raucb" in said
     assert "This will: install two.raucb" in talk(desk, number_of("install"), "two.raucb", "", "no")
@@ -708,8 +710,7 @@ def test_what_is_typed_is_never_html(browser, desk):
 # ------------------------------------------- what was shown is what is done, or nothing
 def swap_bundle(box):
     """Another stick with a bundle of the same name, size and version."""
-    (box.stick / "one.raucb").write_bytes(b"BUNDLE")
-    os.utime(box.stick / "one.raucb", (1, 1))
+    (box.stick / "kept").replace(box.stick / "one.raucb")
 
 
 def swap_stick(box):
@@ -744,11 +745,11 @@ SWAPS = [
 
 
 @pytest.fixture
-def stocked(box, tmp_path, monkeypatch):
+def stocked(box, bundles, monkeypatch):
     """A stick with a bundle and an image on it; what was carried out is noted, and does nothing."""
-    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
-    (box.stick / "one.raucb").write_bytes(b"bundle")
-    os.utime(box.stick / "one.raucb", (1, 1))
+    for name, data in zip(("one.raucb", "kept"), bundles, strict=True):
+        (box.stick / name).write_bytes(data)
+        os.utime(box.stick / name, (1, 1))
     disk_image(box.stick / "one.img.gz", 12 << 11)
     done, real = [], runner.action
 
