@@ -39,12 +39,7 @@ def look(path: Path) -> Bundle:
         with path.open("rb") as file:
             verity.signature(file)
     except verity.Unsigned as error:
-        raise Problem(
-            "bundle_unsigned",
-            "the update bears no signature: nobody has signed it, or its end is missing; it was refused and "
-            "nothing was changed",
-            detail=str(error),
-        ) from error
+        raise _unsigned(str(error)) from error
     except verity.Damaged as error:
         raise Problem(
             "bundle_truncated", f"this is no whole update file: {error}; fetch it again", detail=str(error)
@@ -86,6 +81,15 @@ def wrong_time(text: str) -> bool:
     return any(words in lowered for words in ("certificate is not yet valid", "certificate has expired"))
 
 
+def _unsigned(detail: str) -> Problem:
+    return Problem(
+        "bundle_unsigned",
+        "the update bears no signature: nobody has signed it, or its end is missing; it was refused and "
+        "nothing was changed",
+        detail=detail,
+    )
+
+
 def _refusal(text: str) -> Problem:
     reason = commands.last_line(text)
     lowered = text.lower()
@@ -96,6 +100,8 @@ def _refusal(text: str) -> Problem:
             f"({reason.rpartition(': ')[2]}); nothing was changed: ask the maker for an update signed anew",
             detail=reason,
         )
+    if "no valid cms" in lowered:
+        return _unsigned(reason)
     if "invalid bundle format" in lowered or ("not a multiple" in lowered and "verif" not in lowered):
         return Problem(
             "bundle_truncated", f"this is no whole update file: {reason}; fetch it again", detail=reason
