@@ -130,7 +130,7 @@ HOSTILE = {
             + bytes(int.from_bytes(data[-8:], "big"))
             + data[-8:]
         ),
-        "bundle_foreign",
+        "bundle_unsigned",
     ),
     "middle cut out": (lambda data: data[:8192] + data[16384:], "bundle_tampered"),
     "one bit of the content": (lambda data: flipped(data, 300_000), "bundle_tampered"),
