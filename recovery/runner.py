@@ -16,7 +16,7 @@ import os
 import pkgutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +47,15 @@ def _nothing_more(box: Box, options: Options, tell: Tell) -> None:
 class Action:
     """plan: looks and refuses; returns what will be done. check: refuses, too, and may take its time: it is
     asked once, when all is agreed to and nothing written. steps: in order, each repeatable.
-    sets_boot: the last step has set the boot state itself."""
+    sets_boot: the last step has set the boot state itself. agreed: options that whoever began it has agreed
+    to, or did not need: after a power cut, with half of it done, nobody is asked for them."""
 
     plan: Callable[[Box, Options], Plan]
     steps: tuple[Step, ...]
     sets_boot: bool = False
     needs_box: bool = True
     check: Step = _nothing_more
+    agreed: Options = field(default_factory=dict)
 
 
 def action(name: str) -> Action:
@@ -141,7 +143,7 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
         order |= {"step": 0, "source": "order", "of": made.contents}
     elif order["step"] == 0:
         if order.get("of"):
-            made = chosen.plan(box, options)
+            made = chosen.plan(box, {**options, **chosen.agreed})
             if made.contents != order["of"]:
                 raise Changed(_marked(box, order["action"], options, made))
         chosen.check(box, options, tell)

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from image.box import bootstate, commands, files, release
-from image.box.places import Places
 from image.box.problem import Problem
 from image.box.update import rules
 from image.box.update.bundle import Bundle, look, verify_content
+from recovery import versions
 from recovery.box import Box, Tell, device_bytes
 from recovery.plan import Plan, content
 from recovery.refused import Refused
@@ -27,7 +27,6 @@ DEVICES = Path("/dev/zongji")
 """Where RAUC looks for the systems (etc/rauc/system.conf). After a start from the stick they are not there:
 udev names only the partitions of the disk that was started from."""
 SERVICE = "zongji-recovery-rauc.service"
-MOUNTED = Path("/run/zongji/slot")
 CONSENT = Path("/run/zongji/downgrade-consent")
 """What install-check.sh of a bundle reads: the version that may be installed though it is older."""
 
@@ -51,7 +50,7 @@ def plan(box: Box, options: Options) -> Plan:
     path = bundle(box, options)
     room = min(device_bytes(box.slot(name)) for name in bootstate.SLOTS)
     box.need_boot()
-    new, here = examined(path, room).version, left(box)
+    new, here = examined(path, room).version, versions.left(box)
     of = {"bundle": content(path), "stick": box.plugged}
     if here and release.order(new) < release.order(here):
         if options.get("older") is not True:
@@ -72,7 +71,7 @@ def examined(path: Path, room: int) -> Bundle:
         if size > rules.MAX_BUNDLE_BYTES:
             raise rules.too_large(size)
         found = look(path)
-        own = _own()
+        own = versions.own()
         # Going back is asked about with the versions of the systems, not with recovery's own.
         wrong = own and rules.problem(found, own, room, downgrade_consent=True)
         if wrong:
@@ -94,40 +93,6 @@ def _refusing(path: Path) -> Iterator[None]:
         yield
     except Problem as problem:
         raise Refused(problem.code, f"{path.name}: {problem.text}") from problem
-
-
-def left(box: Box) -> str:
-    """The version that is good and would be left: of the first confirmed system that can be read, else of the
-    newest that can be read, else of this recovery; "" where none is known."""
-    state = bootstate.load(box.need_boot())
-    found = {name: _version_in(box, name) for name in state.order}
-    confirmed = [found[name] for name in state.order if state.slot(name).confirmed and found[name]]
-    if confirmed:
-        return confirmed[0]
-    own = _own()
-    return max(filter(None, found.values()), key=release.order, default=own.version if own else "")
-
-
-def _own() -> release.Release | None:
-    try:
-        return release.read(Places())
-    except release.NoRelease:
-        return None
-
-
-def _version_in(box: Box, name: str) -> str:
-    MOUNTED.mkdir(parents=True, exist_ok=True)
-    words = ("-t", "squashfs", "-o", "ro,nosuid,nodev,noexec")
-    status, _ = box.run("mount", *words, str(box.slot(name)), str(MOUNTED))
-    if status:
-        return ""  # no system, or half of one
-    try:
-        text = (MOUNTED / Places().release.relative_to("/")).read_text(encoding="utf-8")
-        return release.parse(text).version
-    except (OSError, ValueError, release.NoRelease):
-        return ""
-    finally:
-        box.run("umount", str(MOUNTED))
 
 
 def install(box: Box, options: Options, tell: Tell) -> None:
@@ -176,4 +141,4 @@ def _rauc(box: Box, *command: str) -> None:
         raise Refused("not_installed", commands.last_line(text) or "RAUC failed")
 
 
-ACTION = Action(plan, (install,), sets_boot=True, check=check)
+ACTION = Action(plan, (install,), sets_boot=True, check=check, agreed={"older": True})

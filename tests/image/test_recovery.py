@@ -85,6 +85,28 @@ def obeyed(disk: Path, stick: Path, action: str, code: str = "done") -> None:
     assert (said["action"], said["code"]) == (action, code)
 
 
+def systems(disk: Path, folder: Path) -> list[str]:
+    """Hashes of what both system partitions and both copies of the boot state of a box that is off hold."""
+    raw = folder / "whole.img"
+    run("qemu-img", "convert", "-O", "raw", disk, raw)
+    parts = json.loads(run("sfdisk", "--json", raw))["partitiontable"]["partitions"]
+    at = {part["name"]: (512 * part["start"], 512 * part["size"]) for part in parts}
+    found = []
+    with raw.open("rb") as file:
+        for name in ("rootfs-a", "rootfs-b"):
+            begin, size = at[name]
+            file.seek(begin)
+            whole = hashlib.sha256()
+            for _ in range(size >> 20):
+                whole.update(file.read(1 << 20))
+            found.append(whole.hexdigest())
+    for number in (1, 2):
+        state = fetch(raw, f"zongji/state-{number}", folder / "state", at["esp"][0])
+        found.append(hashlib.sha256(state.read_bytes()).hexdigest())
+    raw.unlink()
+    return found
+
+
 @pytest.fixture(scope="module")
 def filled(ready):
     """A box with something in it: its disk with a saved state, what it holds, a stick with backup and key.
@@ -322,12 +344,16 @@ def test_two_systems_that_fail_end_in_recovery_which_installs_a_newer_one_that_t
 
 
 @long_run
-def test_a_foreign_bundle_is_refused_and_the_recovery_stick_brings_its_own(filled, ready, built, tmp_path):
+def test_a_bad_bundle_is_refused_and_the_recovery_stick_brings_its_own(filled, ready, built, tmp_path):
+    """Of somebody else, unsigned, changed: each by its name, and both systems and the boot state stay."""
     disk, held, _ = filled
     disk = overlay(disk, tmp_path / "disk.qcow2")
     order = {"action": "install", "serial": held[2], "options": {}}
-    foreign = order_stick(tmp_path / "foreign.img", built.variant("foreign"), size_mb=512, **order)
-    obeyed(disk, foreign, "install", "bad_bundle")
+    before = systems(disk, tmp_path)
+    for name in ("foreign", "unsigned", "tampered"):
+        bad = order_stick(tmp_path / "bad.img", built.variant(name), size_mb=512, **order)
+        obeyed(disk, bad, "install", f"bundle_{name}")
+        assert systems(disk, tmp_path) == before, name
     stick = recovery_stick(built, tmp_path / "stick.img", order_file(tmp_path, **order))
     with Box(Vm(disk, stick=stick, network=False)) as box:
         box.vm.wait_console("Zongji: install: done: done")

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from appliance.paths import Home
 from appliance.services import backup, backup_key
 from appliance.store import open_store
+from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
+from image.box.release import Release
 from recovery.box import Box, Disk
 from recovery.box import run as really_run
 from tests.image.box.bundles import Maker
@@ -60,7 +63,7 @@ def box(tmp_path, maker, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     maker.trusted_by(Rauc(folder))
-    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
+    monkeypatch.setattr("recovery.versions.MOUNTED", tmp_path / "slot")
     root = tmp_path / "machine"
     parts = root / "dev"
     parts.mkdir(parents=True)
@@ -147,6 +150,16 @@ def slots(box, bundles, tmp_path, monkeypatch):
     box.run = run
     (box.stick / "new.raucb").write_bytes(bundles[0])
     return found
+
+
+@pytest.fixture
+def flashed(box, slots, monkeypatch):
+    """This recovery is 0.1.0 and knows the database of today; the box was updated to 0.2.0."""
+    own = Release("zongji", "amd64", "0.1.0", len(MIGRATIONS), "x")
+    monkeypatch.setattr("recovery.versions.release.read", lambda _: own)
+    bootstate.save(replace(bootstate.load(box.boot), order=("B", "A")), box.boot)
+    slots["A"], slots["B"] = "0.1.0", "0.2.0"
+    return slots
 
 
 def company(home):

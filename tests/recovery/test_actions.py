@@ -8,12 +8,13 @@ import shutil
 import struct
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from appliance.store import open_store
+from appliance.store import StoreError, open_store
 from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
 from image.box.places import Places
@@ -129,6 +130,99 @@ def test_a_disk_that_loses_what_is_written_is_found_out(box, monkeypatch):
     monkeypatch.setattr(os, "posix_fadvise", rot)
     assert refusal(box, "reinstall") == "disk_bad"
     assert bootstate.load(box.boot).recovery, "recovery stays until it is solved"
+
+
+# ------------------------------------------------------------- an older system
+def shown(box, **options):
+    return str(runner.plan(box, "reinstall", options))
+
+
+def test_reinstalling_an_older_version_than_the_one_that_would_be_left_wants_the_word(box, flashed):
+    before = untouched(box)
+    with pytest.raises(
+        Refused, match=r"going back from version 0\.2\.0 to 0\.1\.0; settings.*stay"
+    ) as refused:
+        runner.run(box, "reinstall", {"older": "yes"}, quiet)
+    assert refused.value.code == "downgrade" and untouched(box) == before
+    assert runner.pending(box) is None and not bootstate.load(box.boot).recovery
+    assert "going back from version 0.2.0 to 0.1.0" in shown(box, older=True)
+    assert runner.run(box, "reinstall", {"older": True}, quiet)["ok"]
+    assert system_of(box.slot("A")) == system_of(box.system)
+
+
+@pytest.mark.parametrize("versions", [("0.1.0", "0.1.0"), ("0.1.0", ""), ("", ""), ("0.0.9", "0.1.0-rc1")])
+def test_reinstalling_what_is_no_older_wants_no_word(box, flashed, versions):
+    flashed["A"], flashed["B"] = versions
+    assert "going back" not in shown(box) and runner.run(box, "reinstall", {}, quiet)["ok"]
+
+
+@pytest.mark.parametrize("left", ["0.2.0", ""], ids=["a newer system", "no system that can be read"])
+def test_what_an_older_version_will_find_of_the_database_is_what_it_finds(box, home, flashed, left):
+    flashed["A"], flashed["B"] = "", left
+    open_store(home.database, migrations=NEWER).close()
+    store = open_store(home.database, migrations=NEWER)
+    store.settings.set("company", "of the newer version", "me")
+    store.close()
+    copy = home.database.parent / "copies" / f"zongji-before-{len(NEWER)}.db"
+    os.utime(copy, (1_700_000_000, 1_700_000_000))
+    newer = home.database.read_bytes()
+    assert refusal(box, "reinstall") == "downgrade"
+    said = shown(box, older=True)
+    assert f"version 0.1.0 (now: {left or '0.1.0'}), which does not know" in said and "2023-11-1" in said
+    store = open_store(home.database)  # as the older program does
+    assert store.settings.get("company") == "Blue Bay" and store.fallback
+    store.settings.set("company", "of the older version", "me")
+    store.close()
+    assert home.database.read_bytes() == newer, "it is kept"
+    assert time.strftime("of %Y-%m-%d, with the calls") in shown(box, older=True), "its own, from now on"
+    store = open_store(home.database, migrations=NEWER)
+    assert store.settings.get("company") == "of the newer version"
+    store.close()
+
+
+def test_without_a_database_that_the_older_version_knows_its_maintenance_is_foretold(box, home, flashed):
+    open_store(home.database, migrations=NEWER).close()
+    (home.database.parent / "copies" / f"zongji-before-{len(NEWER)}.db").write_bytes(b"no database")
+    assert refusal(box, "reinstall") == "downgrade"
+    assert "its pages show maintenance" in shown(box, older=True)
+    with pytest.raises(StoreError):
+        open_store(home.database)
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_an_ordered_reinstall_goes_back_only_with_the_consent_that_the_order_carries(box, flashed, agreed):
+    options = {"older": True} if agreed else {}
+    (box.config / "order.json").write_text(json.dumps({"action": "reinstall", "options": options}))
+    bootstate.order_recovery(box.boot)
+    if agreed:
+        assert runner.resume(box, quiet)["ok"] and system_of(box.slot("A")) == system_of(box.system)
+        return
+    before = untouched(box)
+    with pytest.raises(Refused) as refused:
+        runner.resume(box, quiet)
+    assert refused.value.code == "downgrade" and untouched(box) == before
+    assert runner.pending(box) is None and not bootstate.load(box.boot).recovery
+
+
+@pytest.mark.parametrize("options", [{"older": True}, {}])
+def test_a_reinstall_that_a_power_cut_has_ended_is_not_asked_about_again(box, flashed, monkeypatch, options):
+    """{}: A had the version of this recovery and came first, so that no word was wanted; now that it is given
+    up, B with its newer one would be left."""
+    if not options:
+        bootstate.save(replace(bootstate.load(box.boot), order=("A", "B")), box.boot)
+    real = bootstate.set_state
+
+    def cut(*about):
+        real(*about)
+        flashed["A"] = ""
+        raise PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(bootstate, "set_state", cut)
+        runner.run(box, "reinstall", options, quiet)
+    assert runner.pending(box)["step"] == 0
+    assert refusal(box, "reinstall") == "downgrade", "to begin it now wants the word"
+    assert runner.resume(box, quiet)["ok"] and system_of(box.slot("A")) == system_of(box.system)
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -353,7 +447,7 @@ def test_a_bundle_that_is_not_what_it_should_be_is_refused_by_its_name_and_nothi
 ):
     """Neither system, nor the boot state, nor an order; and the bundle that is as it should be goes in."""
     own = Release("zongji", "amd64", "0.1.0", 1, "x")
-    monkeypatch.setattr("recovery.actions.install.release.read", lambda _: own)
+    monkeypatch.setattr("recovery.versions.release.read", lambda _: own)
     change, code = REFUSED[what]
     (box.stick / "new.raucb").write_bytes(change(bundles[0], maker, tmp_path))
     if by == "the running system":
@@ -442,7 +536,7 @@ def test_going_back_needs_a_word_whatever_the_version_of_recovery(box, slots, ve
 def test_without_a_system_that_can_be_read_recoverys_own_version_counts(box, slots, monkeypatch):
     slots["A"] = slots["B"] = ""
     own = Release("zongji", "amd64", "0.5.0", 1, "x")
-    monkeypatch.setattr("recovery.actions.install.release.read", lambda _: own)
+    monkeypatch.setattr("recovery.versions.release.read", lambda _: own)
     assert refusal(box, "install") == "downgrade"
 
 

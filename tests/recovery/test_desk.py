@@ -105,7 +105,7 @@ def test_the_screen_is_offered_no_language_that_it_cannot_draw(desk, monkeypatch
 
 
 def test_what_will_be_done_and_how_far_it_is_are_said_in_chinese_too(desk, backup_on_stick):
-    said = talk(desk, number_of("reinstall"), "no", language="zh")
+    said = talk(desk, number_of("reinstall"), "", "no", language="zh")
     assert f"将会: {PLANS['reinstall']['zh'].format(slot='A', mb=9)}" in said
     said = talk(desk, number_of("restore"), backup_on_stick.name, "", "", "no", language="zh")
     assert PLANS["restore"]["zh"].format(file=backup_on_stick.name) in said
@@ -116,9 +116,9 @@ def test_what_will_be_done_and_how_far_it_is_are_said_in_chinese_too(desk, backu
 
 def test_nothing_is_done_without_yes(desk, box):
     before = system_of(box.slot("A"))
-    assert "This will: write system A" in talk(desk, number_of("reinstall"), "no")
+    assert "This will: write system A" in talk(desk, number_of("reinstall"), "", "no")
     assert system_of(box.slot("A")) == before
-    assert "  Done.\n" in talk(desk, number_of("reinstall"), "yes"), "without the name of its last step"
+    assert "  Done.\n" in talk(desk, number_of("reinstall"), "", "yes"), "without the name of its last step"
     assert system_of(box.slot("A")) == system_of(box.system)
 
 
@@ -126,7 +126,7 @@ def test_a_new_password_is_the_last_word_until_something_else_is_done(desk, home
     said = talk(desk, number_of("reset_password"), "yes")
     _, name, password = re.search(r"(Done\.) (\S+) (\S+)\n", said).groups()
     assert desk.told == f"{name} {password}"
-    assert password not in talk(desk, number_of("reinstall"), "yes") and not desk.told
+    assert password not in talk(desk, number_of("reinstall"), "", "yes") and not desk.told
 
 
 def test_a_reset_wants_the_boxs_serial_number(desk, box):
@@ -197,7 +197,7 @@ def test_a_box_that_ended_here_by_itself_tries_again_when_nobody_comes(desk, box
 
 def test_one_thing_at_a_time(desk):
     desk.step = ("writing", 5)
-    assert "Not done" in talk(desk, number_of("reinstall"), "yes")
+    assert "Not done" in talk(desk, number_of("reinstall"), "", "yes")
 
 
 def test_nothing_is_planned_while_another_plan_looks_at_the_disk(desk, monkeypatch):

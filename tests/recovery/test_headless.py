@@ -136,6 +136,13 @@ def test_an_order_that_a_power_cut_has_ended_is_finished_with_the_same_stick(box
     assert runner.pending(box) is None
 
 
+def test_going_back_by_a_reinstallation_wants_the_word_in_the_order(box, flashed):
+    order(box, action="reinstall")
+    assert headless.run(box, quiet)["code"] == "downgrade" and "0.2.0" in result(box)["text"]
+    order(box, action="reinstall", options={"older": True})
+    assert headless.run(box, quiet)["ok"]
+
+
 def test_without_an_order_nothing_happens(box):
     assert headless.run(box, quiet) is None
     box.stick = None
