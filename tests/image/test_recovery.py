@@ -85,25 +85,19 @@ def obeyed(disk: Path, stick: Path, action: str, code: str = "done") -> None:
     assert (said["action"], said["code"]) == (action, code)
 
 
-def systems(disk: Path, folder: Path) -> list[str]:
-    """Hashes of what both system partitions and both copies of the boot state of a box that is off hold."""
-    raw = folder / "whole.img"
-    run("qemu-img", "convert", "-O", "raw", disk, raw)
-    parts = json.loads(run("sfdisk", "--json", raw))["partitiontable"]["partitions"]
+def systems(disk: Path, built, folder: Path) -> list[str]:
+    """Hashes of both systems and of both copies of the boot state, on the disk of a box that is off."""
+    parts = json.loads(run("sfdisk", "--json", built.image))["partitiontable"]["partitions"]
     at = {part["name"]: (512 * part["start"], 512 * part["size"]) for part in parts}
     found = []
-    with raw.open("rb") as file:
-        for name in ("rootfs-a", "rootfs-b"):
-            begin, size = at[name]
-            file.seek(begin)
-            whole = hashlib.sha256()
-            for _ in range(size >> 20):
-                whole.update(file.read(1 << 20))
-            found.append(whole.hexdigest())
-    for number in (1, 2):
-        state = fetch(raw, f"zongji/state-{number}", folder / "state", at["esp"][0])
-        found.append(hashlib.sha256(state.read_bytes()).hexdigest())
-    raw.unlink()
+    for name in ("rootfs-a", "rootfs-b", "esp"):
+        part = folder / "part.img"
+        where = f"driver=raw,offset={at[name][0]},size={at[name][1]}"
+        where += f",file.driver=qcow2,file.file.driver=file,file.file.filename={disk}"
+        run("qemu-img", "convert", "-O", "raw", "--image-opts", where, part)
+        states = [f"zongji/state-{number}" for number in (1, 2)] if name == "esp" else []
+        for path in [fetch(part, state, folder / Path(state).name) for state in states] or [part]:
+            found.append(hashlib.sha256(path.read_bytes()).hexdigest())
     return found
 
 
@@ -349,11 +343,11 @@ def test_a_bad_bundle_is_refused_and_the_recovery_stick_brings_its_own(filled, r
     disk, held, _ = filled
     disk = overlay(disk, tmp_path / "disk.qcow2")
     order = {"action": "install", "serial": held[2], "options": {}}
-    before = systems(disk, tmp_path)
+    before = systems(disk, built, tmp_path)
     for name in ("foreign", "unsigned", "tampered"):
         bad = order_stick(tmp_path / "bad.img", built.variant(name), size_mb=512, **order)
         obeyed(disk, bad, "install", f"bundle_{name}")
-        assert systems(disk, tmp_path) == before, name
+        assert systems(disk, built, tmp_path) == before, name
     stick = recovery_stick(built, tmp_path / "stick.img", order_file(tmp_path, **order))
     with Box(Vm(disk, stick=stick, network=False)) as box:
         box.vm.wait_console("Zongji: install: done: done")
