@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from image.box import commands, files
+from image.box import commands, files, squashfs
 from recovery.refused import Refused
 
 OURS = ("esp", "recovery", "rootfs-a", "rootfs-b", "config", "data")
 """Labels that a disk of this product has, all of them."""
-SQUASHFS_MAGIC = b"hsqs"
 CHUNK = 4 << 20
 CONTROL_UID, GROUP = 902, 900
 
@@ -179,13 +178,12 @@ def product(box: Box, *words: str, tell: Tell | None = None) -> str:
 
 
 def squashfs_bytes(device: Path) -> int:
-    """Length of the squashfs at the beginning of a device (superblock, bytes_used at offset 40).
-    Raises Refused, OSError."""
+    """Length of the squashfs at the beginning of a device. Raises Refused, OSError."""
     with device.open("rb") as file:
-        head = file.read(96)
-    if len(head) < 96 or head[:4] != SQUASHFS_MAGIC:
+        found = squashfs.length(file)
+    if found is None:
         raise Refused("no_system", f"there is no system to install on {device.name}; use a recovery stick")
-    return int.from_bytes(head[40:48], "little")
+    return found
 
 
 def device_bytes(device: Path) -> int:

@@ -22,6 +22,7 @@ class Choice:
 _ASKS = {
     "restore": ("file", "key", "unsealed"),
     "install": ("bundle", "older"),
+    "reinstall": ("older",),
     "write_image": ("image", "disk", "erase"),
 }
 CHOICES = tuple(

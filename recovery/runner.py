@@ -4,7 +4,7 @@
                     ESP where config cannot be written; of: Plan.contents, what its first step is held to
     boot state: RECOVERY=1 from before the first step until after the last
 
-Every step may be done twice. What `plan` refuses has changed nothing.
+Every step may be done twice. What `plan` or `check` refuses has changed nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import pkgutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,23 @@ Options = dict[str, Any]
 Step = Callable[[Box, Options, Tell], None]
 
 
+def _nothing_more(box: Box, options: Options, tell: Tell) -> None:
+    """What `plan` has looked at is all."""
+
+
 @dataclass(frozen=True)
 class Action:
-    """plan: looks and refuses; returns what will be done. steps: in order, each repeatable.
-    keeps_order: the last step has set the boot state itself."""
+    """plan: looks and refuses; returns what will be done. check: refuses, too, and may take its time: it is
+    asked once, when all is agreed to and nothing written. steps: in order, each repeatable.
+    sets_boot: the last step has set the boot state itself. agreed: options that whoever began it has agreed
+    to, or did not need: after a power cut, with half of it done, nobody is asked for them."""
 
     plan: Callable[[Box, Options], Plan]
     steps: tuple[Step, ...]
     sets_boot: bool = False
     needs_box: bool = True
+    check: Step = _nothing_more
+    agreed: Options = field(default_factory=dict)
 
 
 def action(name: str) -> Action:
@@ -81,6 +89,7 @@ def run(
     made = plan(box, name, options)
     if agreed not in (None, made.mark):
         raise Changed(made)
+    chosen.check(box, options, tell)
     if chosen.needs_box and chosen.steps:
         order = {"action": name, "options": options, "step": 0, "serial": box.serial, "source": source}
         order["of"] = made.contents
@@ -126,15 +135,18 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
     if "step" not in order:
         try:
             made = chosen.plan(box, options)
+            chosen.check(box, options, tell)
         except Refused as refused:
             if box.stick is not None or refused.code not in WANTS_STICK:
                 forget(box)
             raise
         order |= {"step": 0, "source": "order", "of": made.contents}
-    elif order["step"] == 0 and order.get("of"):
-        made = chosen.plan(box, options)
-        if made.contents != order["of"]:
-            raise Changed(_marked(box, order["action"], options, made))
+    elif order["step"] == 0:
+        if order.get("of"):
+            made = chosen.plan(box, {**options, **chosen.agreed})
+            if made.contents != order["of"]:
+                raise Changed(_marked(box, order["action"], options, made))
+        chosen.check(box, options, tell)
     order["begun"] = int(order.get("begun", 0)) + 1
     if order["begun"] > MOST_BEGINNINGS:
         raise Refused(

@@ -99,6 +99,29 @@ PLANS: dict[str, dict[str, str]] = {
         "en": "write system {slot} anew ({mb} MB); settings, calls and recordings stay",
         "zh": "重新写入系统 {slot}（{mb} MB）；设置、通话记录和录音保留",
     },
+    "reinstall_older": {
+        "en": "write system {slot} anew ({mb} MB), going back from version {here} to {new}; settings, calls "
+        "and recordings stay",
+        "zh": "重新写入系统 {slot}（{mb} MB），从版本 {here} 退回 {new}；设置、通话记录和录音保留",
+    },
+    "reinstall_older_database": {
+        "en": "write system {slot} anew ({mb} MB), with version {new} (now: {here}), which does not know the "
+        "present database: it uses the last one that it knows, of {day}, with the calls of the last 30 days "
+        "added; what else was entered since is not seen. The present database is kept, and used again when a "
+        "newer version is installed; recordings stay as files",
+        "zh": "重新写入系统 {slot}（{mb} MB），版本 {new}（现为 {here}）。该版本不认识当前的数据库，"
+        "将使用它认识的最后一个（{day}），并补入最近 30 天的通话记录；此后录入的其他内容看不到。"
+        "当前数据库保留，安装较新版本后重新使用；录音文件保留",
+    },
+    "reinstall_no_database": {
+        "en": "write system {slot} anew ({mb} MB), with version {new} (now: {here}), which does not know the "
+        "present database, and there is none that it knows: its pages show maintenance until a newer version "
+        "is installed or a backup that it knows is restored. The present database is kept; recordings stay "
+        "as files",
+        "zh": "重新写入系统 {slot}（{mb} MB），版本 {new}（现为 {here}）。该版本不认识当前的数据库，"
+        "也没有它认识的数据库：在安装较新版本或恢复它认识的备份之前，网页显示维护状态。"
+        "当前数据库保留；录音文件保留",
+    },
     "restore": {
         "en": "replace settings, users, customers and calls by {file}; recordings are only added",
         "zh": "用 {file} 替换设置、用户、客户和通话记录；录音只增加，不删除",
@@ -108,8 +131,11 @@ PLANS: dict[str, dict[str, str]] = {
         "zh": "安装 {file}，版本 {new}；设置、通话记录和录音保留",
     },
     "install_older": {
-        "en": "go back from version {here} to {new}, by {file}; settings, calls and recordings stay",
-        "zh": "用 {file} 从版本 {here} 退回 {new}；设置、通话记录和录音保留",
+        "en": "go back from version {here} to {new}, by {file}. Where {new} does not know the present "
+        "database it uses the last one that it knows, and the present one is kept for a newer version; "
+        "recordings stay",
+        "zh": "用 {file} 从版本 {here} 退回 {new}。如 {new} 不认识当前的数据库，则使用它认识的最后一个，"
+        "当前数据库保留给较新版本使用；录音保留",
     },
     "reset_password": {
         "en": "give an administrator a new password; the old one no longer works",
@@ -158,6 +184,7 @@ STEPS: dict[str, dict[str, str]] = {
     "writing": {"en": "writing", "zh": "写入"},
     "verifying": {"en": "verifying", "zh": "读回核对"},
     "copying": {"en": "copying", "zh": "复制"},
+    "checking": {"en": "checking the whole bundle", "zh": "核对整个更新包"},
     "deleting": {"en": "deleting", "zh": "删除"},
     "written": {"en": "written", "zh": "已写入"},
     "unpacking": {"en": "unpacking", "zh": "解包"},
@@ -190,8 +217,16 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "product_refused": {"zh": "产品程序未执行"},
     "no_bundle": {"zh": "U 盘上没有更新包"},
     "which_bundle": {"zh": "U 盘上有多个更新包，请指定文件名"},
-    "bad_bundle": {"zh": "更新包不被接受"},
-    "downgrade": {"zh": "更新包的版本较旧，之后录入的数据旧版本可能看不到；确需退回请输入 older"},
+    "bundle_truncated": {"zh": "更新包文件不完整，请重新获取"},
+    "bundle_unsigned": {"zh": "更新包没有签名：从未签名，或文件末尾缺失；已拒绝，未做任何更改"},
+    "bundle_foreign": {"zh": "更新包不是由本产品的制造方签名；已拒绝，未做任何更改"},
+    "bundle_tampered": {"zh": "更新包在签名后被改动；已拒绝，未做任何更改"},
+    "bundle_unreadable": {"zh": "无法读取更新包的说明，请重新获取"},
+    "bundle_refused": {"zh": "无法读取更新包"},
+    "wrong_product": {"zh": "此更新包用于其他产品"},
+    "wrong_hardware": {"zh": "此更新包用于其他硬件"},
+    "too_large": {"zh": "更新包太大，不是本机的更新包"},
+    "downgrade": {"zh": "版本较旧，之后录入的数据旧版本可能看不到；确需退回请输入 older"},
     "bundle_clock": {"zh": "更新包签名时其证书不在有效期内；请换用重新签名的更新包"},
     "not_installed": {"zh": "更新包未安装"},
     "no_database": {"zh": "本机还没有数据库，请用屏幕上的认领码认领"},

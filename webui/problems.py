@@ -74,6 +74,10 @@ WORDS: dict[str, str] = {
     ),
     "disk_failed": N_("The box’s own disk could not take the update: %(detail)s. Nothing was changed."),
     "bundle_truncated": N_("This is no whole update file; fetch it again."),
+    "bundle_unsigned": N_(
+        "The update bears no signature: nobody has signed it, or its end is missing. It was refused and "
+        "nothing was changed."
+    ),
     "bundle_tampered": N_(
         "The update was changed after it was signed. It was refused and nothing was changed."
     ),
@@ -91,6 +95,22 @@ WORDS: dict[str, str] = {
     "downgrade": N_(
         "Version %(theirs)s is older than %(ours)s, which runs now. What was entered since may not be "
         "seen by the older one."
+    ),
+    "downgrade.reinstall_same": N_(
+        "Version %(theirs)s would be written, which is older than %(ours)s, which runs now. Settings, calls "
+        "and recordings stay. Agree to it if that is meant."
+    ),
+    "downgrade.reinstall_copy": N_(
+        "Version %(theirs)s would be written (%(ours)s runs now). It does not know the present database and "
+        "uses the last one that it knows, of %(day)s, with the calls of the last 30 days added; what else "
+        "was entered since is not seen. The present database is kept, and used again when a newer version is "
+        "installed. Recordings stay as files. Agree to it if that is meant."
+    ),
+    "downgrade.reinstall_none": N_(
+        "Version %(theirs)s would be written (%(ours)s runs now). It does not know the present database, and "
+        "there is none that it knows: its pages show maintenance until a newer version is installed or a "
+        "backup that it knows is restored. The present database is kept; recordings stay as files. Agree to "
+        "it if that is meant."
     ),
     "too_large": N_("This file is too large for an update of this box."),
     "no_space": N_("There is not enough room for the update: delete recordings or old updates first."),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from image.box.places import Places
 
@@ -45,6 +47,20 @@ def read(places: Places) -> Release:
         return parse(places.release.read_text(encoding="utf-8"))
     except OSError as error:
         raise NoRelease(f"{places.release} cannot be read: {error.strerror}") from error
+
+
+def inside(device: Path, place: Path, run: Callable[..., bool]) -> Release | None:
+    """What the system on a partition is, which is mounted at `place` meanwhile; None where there is none that
+    can be read. run: runs a program; did it do its work? Raises OSError."""
+    place.mkdir(parents=True, exist_ok=True)
+    if not run("mount", "-t", "squashfs", "-o", "ro,nosuid,nodev,noexec", str(device), str(place)):
+        return None  # no system, or half of one
+    try:
+        return parse((place / Places().release.relative_to("/")).read_text(encoding="utf-8"))
+    except (OSError, ValueError, NoRelease):
+        return None
+    finally:
+        run("umount", str(place))
 
 
 def order(version: str) -> tuple[tuple[int, ...], bool, str]:

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from image.box.update import verity
 from image.build import bundle, keys, root, squash, wheels
 from image.build.steps import BUILD, OUT, WORK, BuildError, digest, remove, run, step
 
@@ -187,6 +188,17 @@ def truncated() -> Path:
     return _kept("truncated", "raucb", make)
 
 
+def unsigned() -> Path:
+    """The good one without its signature: payload and hash tree alone."""
+
+    def make(target: Path) -> None:
+        parts = verity.layout(good())
+        shutil.copyfile(good(), target)
+        os.truncate(target, parts.payload + parts.tree)
+
+    return _kept("unsigned", "raucb", make)
+
+
 VARIANTS: dict[str, Callable[[], Path]] = {
     "good": good,
     "older": older,
@@ -198,6 +210,7 @@ VARIANTS: dict[str, Callable[[], Path]] = {
     "too-large": too_large,
     "tampered": tampered,
     "truncated": truncated,
+    "unsigned": unsigned,
 }
 
 

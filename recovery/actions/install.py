@@ -1,19 +1,23 @@
-"""Install an update bundle from the stick through RAUC, which checks its signature.
+"""Install an update bundle from the stick through RAUC.
 
-Going back needs a word of its own, as on the pages: what counts is the version that would be left, which
-recovery, as old as the flashing or as new as the stick, is not. The bundle's own check asks for consent too.
+Before anything is written it is checked as the running system does it (`image.box.update`): RAUC itself would
+find a changed block with half a system written. Going back needs a word of its own, as on the pages: what
+counts is the version that would be left; recovery is as old as the flashing, or as new as the stick.
+The bundle's own check asks for consent too.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from image.box import bootstate, commands, files, release
-from image.box.places import Places
-from image.box.update.bundle import wrong_time
-from recovery.box import Box, Tell
+from image.box.problem import Problem
+from image.box.update import rules
+from image.box.update.bundle import Bundle, look, verify_content
+from recovery import versions
+from recovery.box import Box, Tell, device_bytes
 from recovery.plan import Plan, content
 from recovery.refused import Refused
 from recovery.runner import Action, Options
@@ -23,7 +27,6 @@ DEVICES = Path("/dev/zongji")
 """Where RAUC looks for the systems (etc/rauc/system.conf). After a start from the stick they are not there:
 udev names only the partitions of the disk that was started from."""
 SERVICE = "zongji-recovery-rauc.service"
-MOUNTED = Path("/run/zongji/slot")
 CONSENT = Path("/run/zongji/downgrade-consent")
 """What install-check.sh of a bundle reads: the version that may be installed though it is older."""
 
@@ -43,23 +46,11 @@ def bundle(box: Box, options: Options) -> Path:
 
 
 def plan(box: Box, options: Options) -> Plan:
-    """Is it signed for this box?"""
+    """Is it signed, for this box, and of which version?"""
     path = bundle(box, options)
-    box.slot("A")
+    room = min(device_bytes(box.slot(name)) for name in bootstate.SLOTS)
     box.need_boot()
-    status, text = box.run("rauc", "info", "--output-format=json", str(path), timeout_s=300)
-    if status and wrong_time(text):
-        raise Refused(
-            "bundle_clock",
-            f"{path.name} was signed at a time at which its certificate was not valid "
-            f"({commands.last_line(text)}): use one that was signed anew",
-        )
-    if status:
-        raise Refused(
-            "bad_bundle",
-            f"{path.name} is refused: {commands.last_line(text) or status}",
-        )
-    new, here = version(path, text), left(box)
+    new, here = examined(path, room).version, versions.left(box)
     of = {"bundle": content(path), "stick": box.plugged}
     if here and release.order(new) < release.order(here):
         if options.get("older") is not True:
@@ -72,44 +63,36 @@ def plan(box: Box, options: Options) -> Plan:
     return Plan("install", {"file": path.name, "new": new}, of=of)
 
 
-def version(path: Path, text: str) -> str:
-    """The version that `rauc info` has told of a bundle. Raises Refused."""
-    told = next((line for line in reversed(text.splitlines()) if line.startswith("{")), "")
+def examined(path: Path, room: int) -> Bundle:
+    """What the bundle says about itself, when it is signed, and for this box. room: bytes of a system's
+    partition. Raises Refused, OSError."""
+    with _refusing(path):
+        size = path.stat().st_size
+        if size > rules.MAX_BUNDLE_BYTES:
+            raise rules.too_large(size)
+        found = look(path)
+        own = versions.own()
+        # Going back is asked about with the versions of the systems, not with recovery's own.
+        wrong = own and rules.problem(found, own, room, downgrade_consent=True)
+        if wrong:
+            raise wrong
+    return found
+
+
+def check(box: Box, options: Options, tell: Tell) -> None:
+    """Is every byte what was signed?"""
+    path = bundle(box, options)
+    with _refusing(path):
+        verify_content(path, lambda percent: tell("checking", percent))
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """What the running system's checks say, as recovery does."""
     try:
-        found: dict[str, Any] = json.loads(told)
-        return str(found["version"])
-    except (ValueError, KeyError) as error:
-        raise Refused("bad_bundle", f"what {path.name} is cannot be read: {error}") from error
-
-
-def left(box: Box) -> str:
-    """The version that is good and would be left: of the first confirmed system that can be read, else of the
-    newest that can be read, else of this recovery; "" where none is known."""
-    state = bootstate.load(box.need_boot())
-    found = {name: _version_in(box, name) for name in state.order}
-    confirmed = [found[name] for name in state.order if state.slot(name).confirmed and found[name]]
-    if confirmed:
-        return confirmed[0]
-    try:
-        own = release.read(Places()).version
-    except release.NoRelease:
-        own = ""
-    return max(filter(None, found.values()), key=release.order, default=own)
-
-
-def _version_in(box: Box, name: str) -> str:
-    MOUNTED.mkdir(parents=True, exist_ok=True)
-    words = ("-t", "squashfs", "-o", "ro,nosuid,nodev,noexec")
-    status, _ = box.run("mount", *words, str(box.slot(name)), str(MOUNTED))
-    if status:
-        return ""  # no system, or half of one
-    try:
-        text = (MOUNTED / Places().release.relative_to("/")).read_text(encoding="utf-8")
-        return release.parse(text).version
-    except (OSError, ValueError, release.NoRelease):
-        return ""
-    finally:
-        box.run("umount", str(MOUNTED))
+        yield
+    except Problem as problem:
+        raise Refused(problem.code, f"{path.name}: {problem.text}") from problem
 
 
 def install(box: Box, options: Options, tell: Tell) -> None:
@@ -134,8 +117,8 @@ def install(box: Box, options: Options, tell: Tell) -> None:
     try:
         # Whether it is older than what is left `plan` has asked; its own check would ask for more than this
         # recovery has.
-        _, text = box.run("rauc", "info", "--output-format=json", str(path), timeout_s=300)
-        files.write(CONSENT, version(path, text).encode())
+        with _refusing(path):
+            files.write(CONSENT, look(path).version.encode())
         _rauc(box, "rauc", "install", str(path))
     finally:
         CONSENT.unlink(missing_ok=True)
@@ -158,4 +141,4 @@ def _rauc(box: Box, *command: str) -> None:
         raise Refused("not_installed", commands.last_line(text) or "RAUC failed")
 
 
-ACTION = Action(plan, (install,), sets_boot=True)
+ACTION = Action(plan, (install,), sets_boot=True, check=check, agreed={"older": True})

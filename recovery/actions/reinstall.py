@@ -1,10 +1,16 @@
-"""Write the system anew from the recovery partition or the stick; all data stays."""
+"""Write the system anew from the recovery partition or the stick; all data stays.
+
+On a box that was updated since, this goes back to an older version, which may not know the present database:
+that needs a word of its own, as installing an older bundle does.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
-from image.box import bootstate
+from image.box import bootstate, goingback
+from recovery import versions
 from recovery.box import CHUNK, Box, Tell, device_bytes, squashfs_bytes
 from recovery.copying import copy, read_all
 from recovery.plan import Plan
@@ -20,7 +26,7 @@ def _slot(box: Box, options: Options) -> str:
 
 
 def plan(box: Box, options: Options) -> Plan:
-    """Is there a system, can it be read, and does it fit?"""
+    """Is there a system, can it be read, does it fit, and is it no older than what is there?"""
     if box.system is None:
         raise Refused("no_system", "there is no recovery partition to install from; use a recovery stick")
     slot = _slot(box, options)
@@ -41,7 +47,32 @@ def plan(box: Box, options: Options) -> Plan:
         raise Refused(
             "system_damaged", "the system on the recovery partition cannot be read; use a recovery stick"
         ) from error
-    return Plan("reinstall", {"slot": slot, "mb": need >> 20}, of={"system": system, "from": box.system})
+    of = {"system": system, "from": box.system}
+    back = _going_back(box)
+    made = _told(slot, need >> 20, back, of)
+    if back and options.get("older") is not True:
+        raise Refused("downgrade", f"this would {made}. If that is meant, the word older does it")
+    return made
+
+
+def _going_back(box: Box) -> goingback.GoingBack | None:
+    new, home = versions.own(), box.data / "zongji" if box.data else None
+    return goingback.look(new, versions.left(box), home) if new else None
+
+
+def _told(slot: str, mb: int, back: goingback.GoingBack | None, of: Mapping[str, object]) -> Plan:
+    if back is None:
+        return Plan("reinstall", {"slot": slot, "mb": mb}, of=of)
+    here, new, day = back.here, back.new, back.day
+    if back.database == "copy":
+        return Plan(
+            "reinstall_older_database",
+            {"slot": slot, "mb": mb, "here": here, "new": new, "day": day},
+            of=of,
+        )
+    if back.database == "none":
+        return Plan("reinstall_no_database", {"slot": slot, "mb": mb, "here": here, "new": new}, of=of)
+    return Plan("reinstall_older", {"slot": slot, "mb": mb, "here": here, "new": new}, of=of)
 
 
 def give_up_old(box: Box, options: Options, tell: Tell) -> None:
@@ -62,4 +93,4 @@ def activate(box: Box, options: Options, tell: Tell) -> None:
     bootstate.set_primary(_slot(box, options), box.need_boot())
 
 
-ACTION = Action(plan, (give_up_old, write, activate), sets_boot=True)
+ACTION = Action(plan, (give_up_old, write, activate), sets_boot=True, agreed={"older": True})

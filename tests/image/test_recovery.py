@@ -95,6 +95,22 @@ def obeyed(disk: Path, stick: Path, action: str, code: str = "done") -> None:
     assert (said["action"], said["code"]) == (action, code)
 
 
+def systems(disk: Path, built, folder: Path) -> list[str]:
+    """Hashes of both systems and of both copies of the boot state, on the disk of a box that is off."""
+    parts = json.loads(run("sfdisk", "--json", built.image))["partitiontable"]["partitions"]
+    at = {part["name"]: (512 * part["start"], 512 * part["size"]) for part in parts}
+    found = []
+    for name in ("rootfs-a", "rootfs-b", "esp"):
+        part = folder / "part.img"
+        where = f"driver=raw,offset={at[name][0]},size={at[name][1]}"
+        where += f",file.driver=qcow2,file.file.driver=file,file.file.filename={disk}"
+        run("qemu-img", "convert", "-O", "raw", "--image-opts", where, part)
+        states = [f"zongji/state-{number}" for number in (1, 2)] if name == "esp" else []
+        for path in [fetch(part, state, folder / Path(state).name) for state in states] or [part]:
+            found.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    return found
+
+
 @pytest.fixture(scope="module")
 def filled(ready):
     """A box with something in it: its disk with a saved state, what it holds, a stick with backup and key.
@@ -346,12 +362,16 @@ def test_two_systems_that_fail_end_in_recovery_which_installs_a_newer_one_that_t
 
 
 @long_run
-def test_a_foreign_bundle_is_refused_and_the_recovery_stick_brings_its_own(filled, ready, built, tmp_path):
+def test_a_bad_bundle_is_refused_and_the_recovery_stick_brings_its_own(filled, ready, built, tmp_path):
+    """Of somebody else, unsigned, changed: each by its name, and both systems and the boot state stay."""
     disk, held, _ = filled
     disk = overlay(disk, tmp_path / "disk.qcow2")
     order = {"action": "install", "serial": held[2], "options": {}}
-    foreign = order_stick(tmp_path / "foreign.img", built.variant("foreign"), size_mb=512, **order)
-    obeyed(disk, foreign, "install", "bad_bundle")
+    before = systems(disk, built, tmp_path)
+    for name in ("foreign", "unsigned", "tampered"):
+        bad = order_stick(tmp_path / "bad.img", built.variant(name), size_mb=512, **order)
+        obeyed(disk, bad, "install", f"bundle_{name}")
+        assert systems(disk, built, tmp_path) == before, name
     stick = recovery_stick(built, tmp_path / "stick.img", order_file(tmp_path, **order))
     with Box(Vm(disk, stick=stick, network=False)) as box:
         box.vm.wait_console("Zongji: install: done: done")

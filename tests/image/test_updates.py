@@ -88,18 +88,20 @@ def outcomes(box: Box) -> list[tuple[str, str]]:
     return [(entry["version"], entry["outcome"]) for entry in history]
 
 
-@pytest.mark.parametrize(
-    ("name", "code"),
-    [
-        ("foreign", "bundle_foreign"),
-        ("tampered", "bundle_tampered"),
-        ("truncated", "bundle_truncated"),
-        ("wrong-product", "wrong_product"),
-        ("wrong-hardware", "wrong_hardware"),
-        ("too-large", "too_large"),
-        ("older", "downgrade"),
-    ],
-)
+REFUSED = {
+    "foreign": "bundle_foreign",
+    "unsigned": "bundle_unsigned",
+    "tampered": "bundle_tampered",
+    "truncated": "bundle_truncated",
+    "wrong-product": "wrong_product",
+    "wrong-hardware": "wrong_hardware",
+    "too-large": "too_large",
+    "older": "downgrade",
+}
+"""Variants of bundles, and what each is refused with."""
+
+
+@pytest.mark.parametrize(("name", "code"), REFUSED.items())
 def test_05_a_bundle_that_is_not_for_this_box_is_refused_and_nothing_written(refusing, built, name, code):
     box, before = refusing
     bundle = built.variant(name)
@@ -117,8 +119,7 @@ def test_05_a_bundle_that_is_not_for_this_box_is_refused_and_nothing_written(ref
 def refusing(ready, built, tmp_path_factory):
     """A box with a stick of bad bundles in it; what its other slot held is the same in the end."""
     folder = tmp_path_factory.mktemp("refusing")
-    names = ("foreign", "tampered", "truncated", "wrong-product", "wrong-hardware", "too-large", "older")
-    stick = make_stick(folder / "stick.img", *(built.variant(name) for name in names), size_mb=2040)
+    stick = make_stick(folder / "stick.img", *(built.variant(name) for name in REFUSED), size_mb=2040)
     with ready.resume(folder) as box:
         wait_stick(box, stick)
         other = slot_hash(box, "b")

@@ -8,22 +8,26 @@ import shutil
 import struct
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from appliance.store import open_store
+from appliance.store import StoreError, open_store
 from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
 from image.box.places import Places
-from recovery import runner
+from image.box.release import Release
+from image.box.update import verity
+from recovery import headless, runner
 from recovery.actions import reinstall, restore
 from recovery.box import Disk
 from recovery.refused import Changed, Refused
+from tests.image.box.bundles import Maker
 from webui.accounts import password_fits
 
-from .conftest import SERIAL, SYSTEM_BYTES, company, quiet, squashfs
+from .conftest import SERIAL, SYSTEM_BYTES, Rauc, company, quiet, squashfs
 
 
 def system_of(path):
@@ -126,6 +130,99 @@ def test_a_disk_that_loses_what_is_written_is_found_out(box, monkeypatch):
     monkeypatch.setattr(os, "posix_fadvise", rot)
     assert refusal(box, "reinstall") == "disk_bad"
     assert bootstate.load(box.boot).recovery, "recovery stays until it is solved"
+
+
+# ------------------------------------------------------------- an older system
+def shown(box, **options):
+    return str(runner.plan(box, "reinstall", options))
+
+
+def test_reinstalling_an_older_version_than_the_one_that_would_be_left_wants_the_word(box, flashed):
+    before = untouched(box)
+    with pytest.raises(
+        Refused, match=r"going back from version 0\.2\.0 to 0\.1\.0; settings.*stay"
+    ) as refused:
+        runner.run(box, "reinstall", {"older": "yes"}, quiet)
+    assert refused.value.code == "downgrade" and untouched(box) == before
+    assert runner.pending(box) is None and not bootstate.load(box.boot).recovery
+    assert "going back from version 0.2.0 to 0.1.0" in shown(box, older=True)
+    assert runner.run(box, "reinstall", {"older": True}, quiet)["ok"]
+    assert system_of(box.slot("A")) == system_of(box.system)
+
+
+@pytest.mark.parametrize("versions", [("0.1.0", "0.1.0"), ("0.1.0", ""), ("", ""), ("0.0.9", "0.1.0-rc1")])
+def test_reinstalling_what_is_no_older_wants_no_word(box, flashed, versions):
+    flashed["A"], flashed["B"] = versions
+    assert "going back" not in shown(box) and runner.run(box, "reinstall", {}, quiet)["ok"]
+
+
+@pytest.mark.parametrize("left", ["0.2.0", ""], ids=["a newer system", "no system that can be read"])
+def test_what_an_older_version_will_find_of_the_database_is_what_it_finds(box, home, flashed, left):
+    flashed["A"], flashed["B"] = "", left
+    open_store(home.database, migrations=NEWER).close()
+    store = open_store(home.database, migrations=NEWER)
+    store.settings.set("company", "of the newer version", "me")
+    store.close()
+    copy = home.database.parent / "copies" / f"zongji-before-{len(NEWER)}.db"
+    os.utime(copy, (1_700_000_000, 1_700_000_000))
+    newer = home.database.read_bytes()
+    assert refusal(box, "reinstall") == "downgrade"
+    said = shown(box, older=True)
+    assert f"version 0.1.0 (now: {left or '0.1.0'}), which does not know" in said and "2023-11-1" in said
+    store = open_store(home.database)  # as the older program does
+    assert store.settings.get("company") == "Blue Bay" and store.fallback
+    store.settings.set("company", "of the older version", "me")
+    store.close()
+    assert home.database.read_bytes() == newer, "it is kept"
+    assert time.strftime("of %Y-%m-%d, with the calls") in shown(box, older=True), "its own, from now on"
+    store = open_store(home.database, migrations=NEWER)
+    assert store.settings.get("company") == "of the newer version"
+    store.close()
+
+
+def test_without_a_database_that_the_older_version_knows_its_maintenance_is_foretold(box, home, flashed):
+    open_store(home.database, migrations=NEWER).close()
+    (home.database.parent / "copies" / f"zongji-before-{len(NEWER)}.db").write_bytes(b"no database")
+    assert refusal(box, "reinstall") == "downgrade"
+    assert "its pages show maintenance" in shown(box, older=True)
+    with pytest.raises(StoreError):
+        open_store(home.database)
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_an_ordered_reinstall_goes_back_only_with_the_consent_that_the_order_carries(box, flashed, agreed):
+    options = {"older": True} if agreed else {}
+    (box.config / "order.json").write_text(json.dumps({"action": "reinstall", "options": options}))
+    bootstate.order_recovery(box.boot)
+    if agreed:
+        assert runner.resume(box, quiet)["ok"] and system_of(box.slot("A")) == system_of(box.system)
+        return
+    before = untouched(box)
+    with pytest.raises(Refused) as refused:
+        runner.resume(box, quiet)
+    assert refused.value.code == "downgrade" and untouched(box) == before
+    assert runner.pending(box) is None and not bootstate.load(box.boot).recovery
+
+
+@pytest.mark.parametrize("options", [{"older": True}, {}])
+def test_a_reinstall_that_a_power_cut_has_ended_is_not_asked_about_again(box, flashed, monkeypatch, options):
+    """{}: A had the version of this recovery and came first, so that no word was wanted; now that it is given
+    up, B with its newer one would be left."""
+    if not options:
+        bootstate.save(replace(bootstate.load(box.boot), order=("A", "B")), box.boot)
+    real = bootstate.set_state
+
+    def cut(*about):
+        real(*about)
+        flashed["A"] = ""
+        raise PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(bootstate, "set_state", cut)
+        runner.run(box, "reinstall", options, quiet)
+    assert runner.pending(box)["step"] == 0
+    assert refusal(box, "reinstall") == "downgrade", "to begin it now wants the word"
+    assert runner.resume(box, quiet)["ok"] and system_of(box.slot("A")) == system_of(box.system)
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -274,15 +371,16 @@ def test_the_support_bundle_lands_on_the_stick(box):
     assert list(box.stick.glob("zongji-support-*.zip"))
 
 
-def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(box, tmp_path, monkeypatch):
+def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(
+    box, bundles, tmp_path, monkeypatch
+):
     devices = tmp_path / "dev-zongji"
     monkeypatch.setattr("recovery.actions.install.DEVICES", devices)
-    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
     monkeypatch.setattr("recovery.actions.install.CONSENT", tmp_path / "consent")
     assert refusal(box, "install") == "no_bundle"
-    (box.stick / "new.raucb").write_bytes(b"bundle")
+    (box.stick / "new.raucb").write_bytes(bundles[0])
     runner.run(box, "install", {}, quiet)
-    service, _, install, stop = box.ran[-4:]
+    service, install, stop = box.ran[-3:]
     assert service[0] == "systemd-run" and service[-3:] == ("rauc", "service", "--override-boot-slot=A")
     assert install == ("rauc", "install", str(box.stick / "new.raucb")) and stop[:2] == ("systemctl", "stop")
     assert {path.name: path.readlink() for path in devices.iterdir()} == {
@@ -293,16 +391,114 @@ def test_a_bundle_is_installed_by_rauc_into_the_slot_that_is_not_the_good_one(bo
     words = [*service[service.index("rauc") :], "--help"]
     assert subprocess.run(words, capture_output=True, text=True, timeout=20).returncode == 0
     assert bootstate.load(box.boot).order == ("B", "A")
-    (box.stick / "other.raucb").write_bytes(b"bundle")
+    (box.stick / "other.raucb").write_bytes(bundles[1])
     assert refusal(box, "install") == "which_bundle"
-    real = box.run
-    box.run = lambda *command, **more: (
-        (1, "signature verification failed\n") if command[0] == "rauc" else real(*command, **more)
-    )
-    assert refusal(box, "install", file="new.raucb") == "bad_bundle"
-    said = "signature verification failed: Verify error: certificate is not yet valid\n"
-    box.run = lambda *command, **more: (1, said) if command[0] == "rauc" else real(*command, **more)
-    assert refusal(box, "install", file="new.raucb") == "bundle_clock"
+    runner.run(box, "install", {"file": "other.raucb"}, quiet)
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :]
+
+
+def unsigned(data, tmp_path):
+    (tmp_path / "signed.raucb").write_bytes(data)
+    parts = verity.layout(tmp_path / "signed.raucb")
+    return data[: parts.payload + parts.tree]
+
+
+REFUSED = {
+    "truncated": (lambda data, maker, folder: data[: len(data) // 2], "bundle_truncated"),
+    "empty": (lambda data, maker, folder: b"", "bundle_truncated"),
+    "unsigned": (lambda data, maker, folder: unsigned(data, folder), "bundle_unsigned"),
+    "one bit changed": (lambda data, maker, folder: flipped(data, len(data) // 2), "bundle_tampered"),
+    "first bit changed": (lambda data, maker, folder: flipped(data, 100), "bundle_tampered"),
+    "of somebody else": (
+        lambda data, maker, folder: Maker(folder, "stranger").bundle(folder / "x.raucb").read_bytes(),
+        "bundle_foreign",
+    ),
+    "signed out of time": (lambda data, maker, folder: out_of_time(maker, folder), "bundle_clock"),
+    "other product": (
+        lambda data, maker, folder: maker.bundle(folder / "x", compatible="toaster-amd64").read_bytes(),
+        "wrong_product",
+    ),
+    "other hardware": (
+        lambda data, maker, folder: maker.bundle(folder / "x", compatible="zongji-arm64").read_bytes(),
+        "wrong_hardware",
+    ),
+    "larger than a system": (
+        lambda data, maker, folder: maker.bundle(folder / "x", size=13 << 20).read_bytes(),
+        "too_large",
+    ),
+}
+
+
+def out_of_time(maker, folder):
+    """Signed by somebody whom the box trusts, a day before his certificate begins."""
+    late = Maker(folder, "late")
+    late.valid(int(time.time()) + 86400, int(time.time()) + 2 * 86400)
+    late.trusted_by(SimpleNamespace(folder=folder / "bin", says=lambda *_: None))
+    return late.bundle(folder / "x.raucb").read_bytes()
+
+
+@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("by", ["the menu", "a stick", "the running system"])
+def test_a_bundle_that_is_not_what_it_should_be_is_refused_by_its_name_and_nothing_is_written(
+    box, slots, bundles, maker, tmp_path, monkeypatch, what, by
+):
+    """Neither system, nor the boot state, nor an order; and the bundle that is as it should be goes in."""
+    own = Release("zongji", "amd64", "0.1.0", 1, "x")
+    monkeypatch.setattr("recovery.versions.release.read", lambda _: own)
+    change, code = REFUSED[what]
+    (box.stick / "new.raucb").write_bytes(change(bundles[0], maker, tmp_path))
+    if by == "the running system":
+        (box.config / "order.json").write_text(json.dumps({"action": "install", "options": {}}))
+        bootstate.order_recovery(box.boot)
+    before = untouched(box)
+    if by == "a stick":
+        (box.stick / "recovery.json").write_text(json.dumps({"action": "install", "serial": SERIAL}))
+        assert headless.run(box, quiet)["code"] == code
+        assert code in (box.stick / "recovery-result.txt").read_text()
+    elif by == "the menu":
+        assert refusal(box, "install") == code
+    else:
+        with pytest.raises(Refused) as refused:
+            runner.resume(box, quiet)
+        assert refused.value.code == code
+    assert untouched(box) == before and not slots["told"] and not bootstate.load(box.boot).recovery
+    assert runner.pending(box) is None
+    maker.trusted_by(Rauc(tmp_path / "bin"))
+    (box.stick / "new.raucb").write_bytes(bundles[0])
+    assert runner.run(box, "install", {}, quiet)["ok"] and slots["told"] == ["0.3.0"]
+
+
+def untouched(box):
+    """Both systems, and whatever counts of the boot state and of config."""
+    state = bootstate.load(box.boot)
+    slots = [box.slot(name).read_bytes() for name in bootstate.SLOTS]
+    return *slots, state.order, state.a, state.b, set(tree(box.config)) - {"order.json"}
+
+
+def test_how_far_the_look_at_a_bundle_is_is_told_before_writing_is(box, slots, maker):
+    maker.bundle(box.stick / "new.raucb", size=4_000_000)
+    told = []
+    runner.run(box, "install", {}, lambda step, percent: told.append((step, percent)))
+    checking = [percent for step, percent in told if step == "checking"]
+    assert len(checking) == 4 and checking == sorted(checking) and checking[0] == 0
+    assert [step for step, _ in told] == ["checking"] * 4 + ["writing"]
+
+
+def test_a_bundle_that_goes_bad_after_a_power_cut_is_not_written_again(box, slots, bundles):
+    written = cut_while_installing(box, lambda: runner.run(box, "install", {}, quiet))
+    order = json.loads((box.config / "order.json").read_text())
+    del order["of"]  # its beginning and end would tell it here, in so small a file
+    (box.config / "order.json").write_text(json.dumps(order))
+    (box.stick / "new.raucb").write_bytes(flipped(bundles[0], len(bundles[0]) // 2))
+    with pytest.raises(Refused) as refused:
+        runner.resume(box, quiet)
+    assert refused.value.code == "bundle_tampered" and written == ["cut"]
+    assert runner.pending(box)["action"] == "install", "it waits for the stick that is whole"
+    (box.stick / "new.raucb").write_bytes(bundles[0])
+    assert runner.resume(box, quiet)["ok"] and written == ["cut", bundles[0]]
 
 
 OLD, NEW = "older than 0.4.0", "install new.raucb, version 0.3.0"
@@ -339,14 +535,14 @@ def test_going_back_needs_a_word_whatever_the_version_of_recovery(box, slots, ve
 
 def test_without_a_system_that_can_be_read_recoverys_own_version_counts(box, slots, monkeypatch):
     slots["A"] = slots["B"] = ""
-    monkeypatch.setattr("recovery.actions.install.release.read", lambda _: SimpleNamespace(version="0.5.0"))
+    own = Release("zongji", "amd64", "0.5.0", 1, "x")
+    monkeypatch.setattr("recovery.versions.release.read", lambda _: own)
     assert refusal(box, "install") == "downgrade"
 
 
-def test_a_bundle_that_says_nothing_of_itself_is_refused(box, slots):
-    real = box.run
-    box.run = lambda *command, **more: (0, "{}") if command[0] == "rauc" else real(*command, **more)
-    assert refusal(box, "install") == "bad_bundle"
+def test_a_bundle_that_says_nothing_of_itself_is_refused(box, slots, tmp_path):
+    (tmp_path / "bin" / "rauc").write_text("#!/bin/sh\necho '{}'\n")
+    assert refusal(box, "install") == "bundle_unreadable"
 
 
 def test_restart_lets_the_confirmed_systems_try_again(box):
@@ -660,10 +856,10 @@ def test_a_restore_that_was_cut_off_is_finished(box, home, backup_on_stick):
         assert runner.pending(box) is None
 
 
-def swap(path):
+def swap(path, bundles):
     """Another stick with a file of the same name, size and time."""
     found, data = path.stat(), path.read_bytes()
-    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    path.write_bytes(bundles[data == bundles[0]])
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
@@ -694,7 +890,7 @@ def cut_while_installing(box, begin):
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["by the menu", "by the running system"])
-def test_after_a_power_cut_only_the_stick_that_it_began_with_is_gone_on_with(box, slots, ordered):
+def test_after_a_power_cut_only_the_stick_that_it_began_with_is_gone_on_with(box, slots, bundles, ordered):
     def begin():
         if not ordered:
             runner.run(box, "install", {}, quiet)
@@ -705,7 +901,7 @@ def test_after_a_power_cut_only_the_stick_that_it_began_with_is_gone_on_with(box
     written = cut_while_installing(box, begin)
     bundle = (box.stick / "new.raucb").read_bytes()
     start_again(box)
-    swap(box.stick / "new.raucb")
+    swap(box.stick / "new.raucb", bundles)
     for _ in range(runner.MOST_BEGINNINGS):
         with pytest.raises(Changed):
             runner.resume(box, quiet)
@@ -714,7 +910,7 @@ def test_after_a_power_cut_only_the_stick_that_it_began_with_is_gone_on_with(box
         runner.resume(box, quiet)
     box.stick = stick
     assert written == ["cut"] and runner.pending(box)["action"] == "install"
-    swap(box.stick / "new.raucb")
+    swap(box.stick / "new.raucb", bundles)
     start_again(box)
     assert runner.resume(box, quiet)["ok"] and written == ["cut", bundle]
     assert runner.pending(box) is None
@@ -743,12 +939,12 @@ def test_after_a_power_cut_no_newer_backup_is_restored_than_the_one_that_was_sho
     assert runner.resume(box, quiet)["ok"] and company(home) == "Blue Bay"
 
 
-def test_an_order_of_an_older_recovery_that_does_not_tell_its_contents_is_finished(box, slots):
+def test_an_order_of_an_older_recovery_that_does_not_tell_its_contents_is_finished(box, slots, bundles):
     written = cut_while_installing(box, lambda: runner.run(box, "install", {}, quiet))
     order = json.loads((box.config / "order.json").read_text())
     del order["of"]
     (box.config / "order.json").write_text(json.dumps(order))
-    swap(box.stick / "new.raucb")
+    swap(box.stick / "new.raucb", bundles)
     assert runner.resume(box, quiet)["ok"] and len(written) == 2
 
 

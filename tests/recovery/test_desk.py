@@ -25,6 +25,7 @@ import recovery
 from appliance.services import backup_file, restore
 from image.box import bootstate, certificate
 from image.box.places import Places
+from image.box.update import bundle
 from recovery import runner, tls
 from recovery.__main__ import TERMINALS, begin, came_up, look, menu_on
 from recovery.actions import diagnose
@@ -104,7 +105,7 @@ def test_the_screen_is_offered_no_language_that_it_cannot_draw(desk, monkeypatch
 
 
 def test_what_will_be_done_and_how_far_it_is_are_said_in_chinese_too(desk, backup_on_stick):
-    said = talk(desk, number_of("reinstall"), "no", language="zh")
+    said = talk(desk, number_of("reinstall"), "", "no", language="zh")
     assert f"将会: {PLANS['reinstall']['zh'].format(slot='A', mb=9)}" in said
     said = talk(desk, number_of("restore"), backup_on_stick.name, "", "", "no", language="zh")
     assert PLANS["restore"]["zh"].format(file=backup_on_stick.name) in said
@@ -115,9 +116,9 @@ def test_what_will_be_done_and_how_far_it_is_are_said_in_chinese_too(desk, backu
 
 def test_nothing_is_done_without_yes(desk, box):
     before = system_of(box.slot("A"))
-    assert "This will: write system A" in talk(desk, number_of("reinstall"), "no")
+    assert "This will: write system A" in talk(desk, number_of("reinstall"), "", "no")
     assert system_of(box.slot("A")) == before
-    assert "  Done.\n" in talk(desk, number_of("reinstall"), "yes"), "without the name of its last step"
+    assert "  Done.\n" in talk(desk, number_of("reinstall"), "", "yes"), "without the name of its last step"
     assert system_of(box.slot("A")) == system_of(box.system)
 
 
@@ -125,7 +126,7 @@ def test_a_new_password_is_the_last_word_until_something_else_is_done(desk, home
     said = talk(desk, number_of("reset_password"), "yes")
     _, name, password = re.search(r"(Done\.) (\S+) (\S+)\n", said).groups()
     assert desk.told == f"{name} {password}"
-    assert password not in talk(desk, number_of("reinstall"), "yes") and not desk.told
+    assert password not in talk(desk, number_of("reinstall"), "", "yes") and not desk.told
 
 
 def test_a_reset_wants_the_boxs_serial_number(desk, box):
@@ -176,7 +177,9 @@ def test_every_refusal_has_chinese_words():
     codes = set()
     for text in sources():
         codes |= set(re.findall(r'Refused\(\s*"(\w+)"', text))
-    assert codes <= set(PROBLEMS)
+    of_bundles = set(re.findall(r'Problem\(\s*"(\w+)"', Path(bundle.__file__).read_text(encoding="utf-8")))
+    assert len(of_bundles) == 7
+    assert codes | of_bundles | {"wrong_product", "wrong_hardware", "too_large"} <= set(PROBLEMS)
 
 
 def test_a_box_that_ended_here_by_itself_tries_again_when_nobody_comes(desk, box, clock):
@@ -194,7 +197,7 @@ def test_a_box_that_ended_here_by_itself_tries_again_when_nobody_comes(desk, box
 
 def test_one_thing_at_a_time(desk):
     desk.step = ("writing", 5)
-    assert "Not done" in talk(desk, number_of("reinstall"), "yes")
+    assert "Not done" in talk(desk, number_of("reinstall"), "", "yes")
 
 
 def test_nothing_is_planned_while_another_plan_looks_at_the_disk(desk, monkeypatch):
@@ -280,10 +283,9 @@ def test_a_plan_waits_for_whoever_looks_for_a_stick(box, clock):
     assert planned
 
 
-def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, tmp_path, monkeypatch):
-    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
+def test_the_menu_asks_which_of_several_bundles_is_meant(desk, box, bundles):
     for name in ("one.raucb", "two.raucb"):
-        (box.stick / name).write_bytes(b"bundle")
+        (box.stick / name).write_bytes(bundles[0])
     said = talk(desk, number_of("install"), "", "", language="zh")
     assert PROBLEMS["which_bundle"]["zh"] in said and "one.raucb, two.raucb" in said
     assert "This will: install two.raucb" in talk(desk, number_of("install"), "two.raucb", "", "no")
@@ -708,8 +710,7 @@ def test_what_is_typed_is_never_html(browser, desk):
 # ------------------------------------------- what was shown is what is done, or nothing
 def swap_bundle(box):
     """Another stick with a bundle of the same name, size and version."""
-    (box.stick / "one.raucb").write_bytes(b"BUNDLE")
-    os.utime(box.stick / "one.raucb", (1, 1))
+    (box.stick / "kept").replace(box.stick / "one.raucb")
 
 
 def swap_stick(box):
@@ -744,11 +745,11 @@ SWAPS = [
 
 
 @pytest.fixture
-def stocked(box, tmp_path, monkeypatch):
+def stocked(box, bundles, monkeypatch):
     """A stick with a bundle and an image on it; what was carried out is noted, and does nothing."""
-    monkeypatch.setattr("recovery.actions.install.MOUNTED", tmp_path / "slot")
-    (box.stick / "one.raucb").write_bytes(b"bundle")
-    os.utime(box.stick / "one.raucb", (1, 1))
+    for name, data in zip(("one.raucb", "kept"), bundles, strict=True):
+        (box.stick / name).write_bytes(data)
+        os.utime(box.stick / name, (1, 1))
     disk_image(box.stick / "one.img.gz", 12 << 11)
     done, real = [], runner.action
 

@@ -127,13 +127,20 @@ def test_the_same_words_on_another_stick_are_another_order(box):
         (box.stick / "recovery.json.done").unlink()
 
 
-def test_an_order_that_a_power_cut_has_ended_is_finished_with_the_same_stick(box, slots):
+def test_an_order_that_a_power_cut_has_ended_is_finished_with_the_same_stick(box, slots, bundles):
     order(box, action="install")
     written = cut_while_installing(box, lambda: headless.run(box, quiet))
     start_again(box)
-    assert runner.resume(box, quiet)["ok"] and written == ["cut", b"bundle of 0.3.0"]
+    assert runner.resume(box, quiet)["ok"] and written == ["cut", bundles[0]]
     assert result(box)["code"] == "done" and result(box)["source"] == "stick"
     assert runner.pending(box) is None
+
+
+def test_going_back_by_a_reinstallation_wants_the_word_in_the_order(box, flashed):
+    order(box, action="reinstall")
+    assert headless.run(box, quiet)["code"] == "downgrade" and "0.2.0" in result(box)["text"]
+    order(box, action="reinstall", options={"older": True})
+    assert headless.run(box, quiet)["ok"]
 
 
 def test_without_an_order_nothing_happens(box):

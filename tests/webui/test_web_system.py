@@ -409,6 +409,29 @@ def test_recovery_is_ordered_from_its_page(sign_in, box):
     assert "Recovery ordered" in log and "factory_reset, recordings deleted" in log
 
 
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("same", "Settings, calls and recordings stay."),
+        ("copy", "the last one that it knows, of 2026-03-01, with the calls of the last 30 days"),
+        ("none", "its pages show maintenance until"),
+    ],
+)
+def test_reinstalling_an_older_version_is_told_at_the_box_that_agrees_to_it(sign_in, box, why, words):
+    found = problem(
+        "downgrade", "older", why=f"reinstall_{why}", theirs="0.1.0", ours="0.2.0", day="2026-03-01"
+    )
+    box.system["recovery.order"] = {"problem": found}
+    client = sign_in("admin")
+    answer = client.post("/admin/restart/recovery", data={"action": "reinstall"})
+    assert answer.status_code == 400 and 'id="older-wrong">Version 0.1.0 would be written' in answer.text
+    assert words in text_of(answer.text)
+    box.system["recovery.order"] = {}
+    client.post("/admin/restart/recovery", data={"action": "reinstall", "older": "1"})
+    assert asked(box, "recovery.order")[-1] == {"action": "reinstall", "options": {"older": True}}
+    assert "reinstall, older version" in text_of(client.get("/admin/audit/").text)
+
+
 def test_a_reset_without_the_boxs_serial_number_is_refused_at_its_field(sign_in, box):
     box.system["recovery.order"] = {"problem": problem("wrong_serial", "serial")}
     client = sign_in("admin")

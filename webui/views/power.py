@@ -86,11 +86,15 @@ def order_recovery() -> ResponseReturnValue:
     keeps = "delete_recordings" not in request.form
     if action == "factory_reset":
         params |= {"serial": request.form.get("serial", ""), "options": {"keep_recordings": keeps}}
+    older = action == "reinstall" and "older" in request.form
+    if older:
+        params["options"] = {"older": True}
     try:
         ask("recovery.order", **params)
     except SystemProblem as problem:
         return _recovery_page(problem, not keeps), 400
-    audit.note("recovery ordered", action if keeps else f"{action}, recordings deleted")
+    more = ("" if keeps else ", recordings deleted") + (", older version" if older else "")
+    audit.note("recovery ordered", f"{action}{more}")
     return render_template("system/down.html", text=str(ORDERED[action]), comes_back=action != "menu")
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from image.box import bootstate, commands, files, firstboot, support
+from image.box import bootstate, commands, files, firstboot, goingback, release, support
 from image.box.places import Places
 from image.box.problem import Problem
 from image.box.system import ask
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 BOARDS = {"auto": "auto", "sim": "sim:"}
 LOG_LINES = 500
 UNITS = ("engine", "control", "web", "system", "confirm", "firstboot", "ssh", "door", "network-apply")
+FLASHED = Path("/dev/zongji/recovery")
+"""Partition with the system that a reinstallation writes."""
 RECOVERY_ACTIONS = ("menu", "reinstall", "factory_reset", "restore", "install", "diagnose")
 
 
@@ -57,7 +59,8 @@ class Whole:
 
     def recovery(self, params: ask.Params) -> dict[str, Any]:
         """Leave an order for the recovery system and start it. A factory reset wants this box's serial
-        number. Raises Problem, OSError."""
+        number, a reinstallation that goes back to an older version the option `older`. Raises Problem,
+        OSError."""
         action = ask.choice(params, "action", RECOVERY_ACTIONS)
         serial = firstboot.serial(self._places)
         if action == "factory_reset" and ask.text(params, "serial", default="").strip().upper() != serial:
@@ -66,6 +69,8 @@ class Whole:
         if not isinstance(options, dict):
             raise Problem("bad_request", "options must be a group", "options")
         self._refuse_unfinished()
+        if action == "reinstall" and options.get("older") is not True:
+            self._refuse_going_back()
         order = {
             "action": action,
             "serial": serial,
@@ -95,6 +100,23 @@ class Whole:
         if bootstate.load().recovery and bootstate.order_begun(self._places.config):
             raise Problem(
                 "recovery_unfinished", "what recovery has begun must be finished: start the recovery stick"
+            )
+
+    def _refuse_going_back(self) -> None:
+        """Recovery would refuse it, too, with nobody taking calls. What cannot be read here, it finds."""
+        place = self._places.run / "flashed"
+        flashed = release.inside(FLASHED, place, lambda *words: commands.run(*words).ok)
+        back = flashed and goingback.look(flashed, release.read(self._places).version, self._places.home)
+        if back:
+            raise Problem(
+                "downgrade",
+                f"version {back.new} would be written, {back.here} runs now; what was entered since may not "
+                "be seen by the older one: agree to it",
+                "older",
+                why=f"reinstall_{back.database}",
+                theirs=back.new,
+                ours=back.here,
+                day=back.day,
             )
 
     def log_tail(self, params: ask.Params) -> dict[str, Any]:

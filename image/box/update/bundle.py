@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,14 @@ class Bundle:
 
 
 def look(path: Path) -> Bundle:
-    """Check the signature and read the manifest. Raises Problem: truncated, foreign, tampered, clock;
-    OSError."""
+    """Check the signature and read the manifest. Raises Problem: truncated, unsigned, foreign, tampered,
+    clock; OSError."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
             verity.signature(file)
+    except verity.Unsigned as error:
+        raise _unsigned(str(error)) from error
     except verity.Damaged as error:
         raise Problem(
             "bundle_truncated", f"this is no whole update file: {error}; fetch it again", detail=str(error)
@@ -61,10 +64,11 @@ def look(path: Path) -> Bundle:
         ) from error
 
 
-def verify_content(path: Path) -> None:
-    """Compare every block with the signed hash, before anything is written. Raises Problem, OSError."""
+def verify_content(path: Path, tell: Callable[[int], None] = lambda percent: None) -> None:
+    """Compare every block with the signed hash, before anything is written; `tell` hears percents. Raises
+    Problem, OSError."""
     try:
-        verity.check(path)
+        verity.check(path, tell)
     except verity.Damaged as error:
         raise Problem(
             "bundle_tampered", f"{error}; it was refused and nothing was changed", detail=str(error)
@@ -77,6 +81,15 @@ def wrong_time(text: str) -> bool:
     return any(words in lowered for words in ("certificate is not yet valid", "certificate has expired"))
 
 
+def _unsigned(detail: str) -> Problem:
+    return Problem(
+        "bundle_unsigned",
+        "the update bears no signature: nobody has signed it, or its end is missing; it was refused and "
+        "nothing was changed",
+        detail=detail,
+    )
+
+
 def _refusal(text: str) -> Problem:
     reason = commands.last_line(text)
     lowered = text.lower()
@@ -87,6 +100,8 @@ def _refusal(text: str) -> Problem:
             f"({reason.rpartition(': ')[2]}); nothing was changed: ask the maker for an update signed anew",
             detail=reason,
         )
+    if "no valid cms" in lowered:
+        return _unsigned(reason)
     if "invalid bundle format" in lowered or ("not a multiple" in lowered and "verif" not in lowered):
         return Problem(
             "bundle_truncated", f"this is no whole update file: {reason}; fetch it again", detail=reason

@@ -15,21 +15,28 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from image.box import commands
+from image.box import commands, squashfs
 
 BLOCK = 4096
 DIGEST = 32
 MAX_SIGNATURE = 1 << 20
+TOLD_BLOCKS = 256
+"""After so many it is told how far the comparison is."""
 NAME = re.compile(r"[\w][\w .+()-]{0,120}\.raucb")
 """A plain file name; the pages know the same (webui/views/updates.py)."""
 
 
 class Damaged(Exception):
     """This is no whole bundle, or not what was signed; the text says which."""
+
+
+class Unsigned(Damaged):
+    """There is all that would be installed, and no signature behind it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Layout:
 
 
 def signature(file: BinaryIO) -> tuple[int, bytes]:
-    """(where the signature begins, the signature). Raises Damaged."""
+    """(where the signature begins, the signature). Raises Damaged, Unsigned too."""
     total = file.seek(0, os.SEEK_END)
     if total < BLOCK + 8:
         raise Damaged("the file is too short for a bundle")
@@ -51,6 +58,9 @@ def signature(file: BinaryIO) -> tuple[int, bytes]:
     size = int.from_bytes(file.read(8), "big")
     begin = total - 8 - size
     if not 0 < size <= MAX_SIGNATURE or begin < BLOCK:
+        whole = squashfs.length(file)
+        if whole is not None and total >= whole:
+            raise Unsigned("there is no signature at the end of the bundle")
         raise Damaged("the end of the bundle is missing")
     file.seek(begin)
     return begin, file.read(size)
@@ -80,11 +90,12 @@ def layout(path: Path) -> Layout:
     return found
 
 
-def check(path: Path) -> None:
-    """Compare every byte of the bundle with its signed hash. Raises Damaged, OSError."""
+def check(path: Path, tell: Callable[[int], None] = lambda percent: None) -> None:
+    """Compare every byte of the bundle with its signed hash; `tell` hears how far it is. Raises Damaged,
+    OSError."""
     parts = layout(path)
     with path.open("rb") as file:
-        levels = [_digests(file, parts.payload // BLOCK, parts.salt)]
+        levels = [_digests(file, parts.payload // BLOCK, parts.salt, tell)]
         while len(levels[0]) > BLOCK:
             levels.insert(0, _level(levels[0], parts.salt))
         root = hashlib.sha256(parts.salt + levels[0]).digest()
@@ -93,11 +104,13 @@ def check(path: Path) -> None:
         raise Damaged("the content of the bundle is not what was signed")
 
 
-def _digests(file: BinaryIO, blocks: int, salt: bytes) -> bytes:
+def _digests(file: BinaryIO, blocks: int, salt: bytes, tell: Callable[[int], None]) -> bytes:
     file.seek(0)
     start = hashlib.sha256(salt)
     found = bytearray()
-    for _ in range(blocks):
+    for number in range(blocks):
+        if not number % TOLD_BLOCKS:
+            tell(100 * number // blocks)
         hashed = start.copy()
         hashed.update(file.read(BLOCK))
         found += hashed.digest()

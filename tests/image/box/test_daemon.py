@@ -4,7 +4,9 @@ others."""
 import json
 import os
 import socket
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -18,7 +20,7 @@ from image.box.system.keeper import Keeper
 from image.box.system.network import SHOWN_S
 from image.box.system.server import Server
 
-from .conftest import kernel_addresses
+from .conftest import RELEASE, kernel_addresses
 
 LOAD = bootstate.load
 
@@ -200,6 +202,59 @@ def test_an_order_for_recovery_is_taken_back_when_the_box_does_not_restart(
         serve().call("recovery.order", action="reinstall")
     assert refused.value.code == "not_down"
     assert state == ["ordered", "cleared"] and not (places.config / "order.json").exists()
+
+
+@pytest.fixture
+def flashed(places, programs, tmp_path, monkeypatch):
+    """The recovery partition has version 0.1.0, which knows six migrations; mounted by a stand-in."""
+    monkeypatch.setattr(bootstate, "order_recovery", lambda: None)
+    release = tmp_path / "flashed"
+    release.write_text(RELEASE.replace("0.2.0", "0.1.0").replace("SCHEMA=7", "SCHEMA=6"))
+    mount, folder = programs.folder / "mount", places.run / "flashed/usr/lib/zongji"
+    mount.write_text(f'#!/bin/sh\nmkdir -p "{folder}"\ncp "{release}" "{folder}/release"\n')
+    return release
+
+
+def database(path, schema):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {schema}")
+        db.execute("CREATE TABLE t (x)")
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({}, "reinstall_same"),
+        ({"zongji.db": 6}, "reinstall_same"),
+        ({"zongji.db": 7}, "reinstall_none"),
+        ({"zongji.db": 7, "copies/zongji-before-7.db": 5}, "reinstall_none"),
+        ({"zongji.db": 7, "copies/zongji-before-7.db": 6}, "reinstall_copy"),
+        ({"zongji.db": 9, "schema-6/zongji.db": 6}, "reinstall_copy"),
+    ],
+)
+def test_a_reinstallation_that_goes_back_is_ordered_only_with_consent(
+    serve, places, programs, flashed, files, why
+):
+    for name, schema in files.items():
+        database(places.home / "db" / name, schema)
+    client = serve()
+    for options in ({}, {"older": "yes"}):
+        with pytest.raises(CallFailed) as refused:
+            client.call("recovery.order", action="reinstall", options=options)
+        told = refused.value.details
+        assert (told["code"], told["field"], told["params"]["why"]) == ("downgrade", "older", why)
+    assert not (places.config / "order.json").exists()
+    client.call("recovery.order", action="reinstall", options={"older": True})
+    assert json.loads((places.config / "order.json").read_text())["options"] == {"older": True}
+
+
+@pytest.mark.parametrize("text", [RELEASE, RELEASE.replace("0.2.0", "0.3.0"), "damaged"])
+def test_a_reinstallation_that_goes_nowhere_back_is_ordered_without(serve, places, flashed, text):
+    flashed.write_text(text)
+    serve().call("recovery.order", action="reinstall")
+    assert json.loads((places.config / "order.json").read_text())["action"] == "reinstall"
 
 
 @pytest.fixture

@@ -119,6 +119,19 @@ HOSTILE = {
     "empty": (lambda data: b"", "bundle_truncated"),
     "nothing of the kind": (lambda data: bytes(range(256)) * 4096, "bundle_truncated"),
     "signature alone": (lambda data: data[-4096:], "bundle_truncated"),
+    "without its signature": (
+        lambda data: data[: -(8 + int.from_bytes(data[-8:], "big"))],
+        "bundle_unsigned",
+    ),
+    "payload alone": (lambda data: data[: int.from_bytes(data[40:48], "little")], "bundle_unsigned"),
+    "signature of zeros": (
+        lambda data: (
+            data[: -(8 + int.from_bytes(data[-8:], "big"))]
+            + bytes(int.from_bytes(data[-8:], "big"))
+            + data[-8:]
+        ),
+        "bundle_unsigned",
+    ),
     "middle cut out": (lambda data: data[:8192] + data[16384:], "bundle_tampered"),
     "one bit of the content": (lambda data: flipped(data, 300_000), "bundle_tampered"),
     "one bit of the first block": (lambda data: flipped(data, 100), "bundle_tampered"),
