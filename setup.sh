@@ -23,7 +23,7 @@ if [ "$want" = image ] || [ "$want" = test-image ]; then
     guest="mmdebstrap genimage mtools dosfstools e2fsprogs squashfs-tools rauc openssl xz-utils cpio kmod binutils git"
     guest="$guest grub-common grub-pc-bin grub-efi-amd64-bin"
     if [ "$want" = test-image ]; then
-        guest="$guest qemu-system-x86 qemu-utils ovmf gdisk openssh-client samba"
+        guest="$guest qemu-system-x86 qemu-utils ovmf fdisk gdisk openssh-client samba"
         want=test
     else
         want=run
