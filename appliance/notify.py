@@ -63,9 +63,9 @@ def keep(descriptor: int, name: str) -> bool:
     return _tell(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", descriptors=[descriptor])
 
 
-def keep_no_more(name: str) -> bool:
-    """Close the copies of this name."""
-    return _tell(f"FDSTOREREMOVE=1\nFDNAME={name}")
+def keep_no_more(name: str, patience_s: float = 0.0) -> bool:
+    """Close the copies of this name; False: not told."""
+    return _tell(f"FDSTOREREMOVE=1\nFDNAME={name}", patience_s)
 
 
 def take_descriptors(environment: MutableMapping[str, str] | None = None) -> dict[str, int]:

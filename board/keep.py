@@ -19,7 +19,7 @@ class Left:
 
 
 class Keeper(Protocol):
-    """Who holds descriptors. `take` may be called from any thread, the others from the tick; none waits."""
+    """Who holds descriptors. Any thread may ask; nothing waits."""
 
     def take(self, name: str) -> Left | None:
         """What was left under this name: ours alone from now on. None: nothing, or it was taken already."""

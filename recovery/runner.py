@@ -46,7 +46,7 @@ def _nothing_more(box: Box, options: Options, tell: Tell) -> None:
 @dataclass(frozen=True)
 class Action:
     """plan: looks and refuses; returns what will be done. check: refuses, too, and may take its time: it is
-    asked once, when all is agreed to and nothing written. steps: in order, each repeatable.
+    asked when all is agreed to and nothing of the box is written. steps: in order, each repeatable.
     sets_boot: the last step has set the boot state itself. agreed: options that whoever began it has agreed
     to, or did not need: after a power cut, with half of it done, nobody is asked for them."""
 
@@ -132,21 +132,19 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
         forget(box)
         return None
     chosen, options = action(order["action"]), order.get("options") or {}
-    if "step" not in order:
+    fresh = "step" not in order
+    if fresh:
         try:
             made = chosen.plan(box, options)
-            chosen.check(box, options, tell)
         except Refused as refused:
             if box.stick is not None or refused.code not in WANTS_STICK:
                 forget(box)
             raise
         order |= {"step": 0, "source": "order", "of": made.contents}
-    elif order["step"] == 0:
-        if order.get("of"):
-            made = chosen.plan(box, {**options, **chosen.agreed})
-            if made.contents != order["of"]:
-                raise Changed(_marked(box, order["action"], options, made))
-        chosen.check(box, options, tell)
+    elif order["step"] == 0 and order.get("of"):
+        made = chosen.plan(box, {**options, **chosen.agreed})
+        if made.contents != order["of"]:
+            raise Changed(_marked(box, order["action"], options, made))
     order["begun"] = int(order.get("begun", 0)) + 1
     if order["begun"] > MOST_BEGINNINGS:
         raise Refused(
@@ -154,6 +152,13 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
             f"{order['action']} was begun {MOST_BEGINNINGS} times and never ended: do it by the menu",
         )
     _note(box, order)
+    if order["step"] == 0:
+        try:
+            chosen.check(box, options, tell)
+        except Refused:
+            if fresh:
+                forget(box)
+            raise
     return _carry_out(box, chosen, order, tell)
 
 

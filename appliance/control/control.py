@@ -17,7 +17,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.control import callers, care, claiming, health, messages, planning, seats, system
+from appliance.control import (
+    callers,
+    care,
+    claiming,
+    health,
+    messages,
+    planning,
+    returning,
+    seats,
+    system,
+)
 from appliance.control.compile import NO_PORTS, check_flow
 from appliance.control.effects import Effect, Message, Stream, ToEngine, Work
 from appliance.control.gate import Gate
@@ -44,6 +54,8 @@ WARM_NUMBER = "+8613800138000"
 """Looked up once at the start, so that the first real pop finds the database open and in memory."""
 EXPECTED = frozenset({"record", "message", "write_message", "care", care.JOB})
 """Work whose errors are told to whoever asked, and need no line in the log."""
+BACK_WITHIN_S = 120.0
+"""An engine that is away for longer finds agents signed out: nobody knows who is still there."""
 FORWARDED = frozenset({"notice", "card_work"})
 
 
@@ -85,6 +97,8 @@ class Control:
         self._link = 0
         self._engine_up = False
         self._live: Message | None = None
+        self._signed_in: tuple[float, list[Message]] = (-math.inf, [])
+        """When the engine went, and who was signed in then."""
         self._told: Message = {}
 
     # ------------------------------------------------------------------ engine
@@ -96,6 +110,9 @@ class Control:
         effects: list[Effect] = (
             [ToEngine({"cmd": "plan", "plan": self._plan.good})] if self._plan.good else []
         )
+        since, agents = self._signed_in
+        if agents and now - since <= BACK_WITHIN_S:
+            effects.append(ToEngine({"cmd": "agents", "agents": agents}))
         return [*effects, ToEngine({"cmd": "snapshot"}), *self._unsent(), *self._tell_status()]
 
     def engine_down(self, why: str, now: float) -> list[Effect]:
@@ -105,6 +122,8 @@ class Control:
         if not was:
             return self._tell_status()
         self._link += 1
+        if self._live is not None:
+            self._signed_in = now, returning.signed_in(self._live)
         self._live = None
         self._records.link_lost()
         self._messages.link_lost()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from appliance.core import outbound
 from appliance.core.actions import PauseRecording, Reply
 from appliance.core.agent import Agent, AgentEvent, AgentState, Refused, snapshot
 from appliance.core.call import Call, CallEvent, CallState
-from appliance.core.events import Desk
+from appliance.core.events import Desk, SignedInBefore
 from appliance.core.port import Phone, PhoneState
 from appliance.core.world import World
 
@@ -97,6 +97,22 @@ def sign_in(world: World, wish: Desk) -> Data:
         code = "already_signed_in" if already else "phone_in_use" if in_use else "phone_off_hook"
         raise Refused(code)
     return {"agent": snapshot(sign_in_at(world, wish.agent, ext))}
+
+
+def bring_back(world: World, agents: Iterable[SignedInBefore]) -> None:
+    """Sign in whom an earlier engine had signed in, also at a telephone that is off hook: whoever was talking
+    holds it still. Who cannot be brought back has to do it himself, and is told of."""
+    for one in agents:
+        try:
+            agent = sign_in_at(world, one.agent, one.phone)
+        except Refused as refused:
+            if refused.code != "already_signed_in":
+                world.notice("info", "agent_not_back", agent=one.agent, reason=refused.code)
+            continue
+        if one.ready:
+            world.fire(agent, AgentEvent.READY)
+        else:
+            world.fire(agent, AgentEvent.NOT_READY, reason=one.reason)
 
 
 def reason_of(world: World, wish: Desk, default: str) -> str:

@@ -195,6 +195,24 @@ class Desk(Event):
     args: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SignedInBefore:
+    """An agent who was signed in when the engine before ended. ready: to be given calls; else the reason why
+    not."""
+
+    agent: str
+    phone: str
+    ready: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class AgentsBack(Event):
+    """Whom an earlier engine had signed in: they need not do it again."""
+
+    agents: tuple[SignedInBefore, ...] = ()
+
+
 DESK_VERBS = frozenset(
     {
         "sign_in",

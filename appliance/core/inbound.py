@@ -64,8 +64,10 @@ def resume(world: World, call: Call, seen: CallerIdSeen) -> None:
     survive either may be what it dies of."""
     call.kept = True
     call.note(world.now, "kept")
-    if seen.number or seen.presentation:
+    if seen.number or seen.presentation == "withheld":
         note_caller(world, call, seen)
+    if seen.number:
+        ask_about(world, call)
     answer(world, call)
 
 
@@ -96,17 +98,29 @@ def caller_id(world: World, call: Call, args: Args) -> None:
     if rule is not None:
         call.block = rule
     elif record.caller_number and not call.ask and not call.routed:
-        question = {"number": record.caller_number, "line": record.line}
-        call.ask = world.ask(call, "caller", question, CALLER_QUESTION_S)
+        ask_about(world, call)
     else:
         call.routed = True
     decide(world, call)
 
 
+def ask_about(world: World, call: Call) -> None:
+    """Ask control about the caller's number."""
+    question = {"number": call.record.caller_number, "line": call.record.line}
+    call.ask = world.ask(call, "caller", question, CALLER_QUESTION_S)
+
+
 def late_caller_id(world: World, call: Call, args: Args) -> None:
-    """Caller ID that came when the call was answered already: only for the record."""
+    """Caller ID that came when the call was answered already: for the record, and for the next engine."""
     if not call.record.caller_number:
         note_caller(world, call, args["seen"])
+        keep(world, call)
+
+
+def keep(world: World, call: Call) -> None:
+    """Should this engine die, the next one finds the caller: once, and nobody whom we do not want."""
+    if call.state is not S.IGNORED and call.block is None and not call.kept:
+        world.emit(Keep(call.far, call.record.caller_number, call.record.caller_presentation))
 
 
 def note_caller(world: World, call: Call, seen: CallerIdSeen) -> None:
@@ -165,8 +179,7 @@ def answer(world: World, call: Call) -> None:
     if call.block is not None:
         refuse(world, call, call.block)
         return
-    if not call.kept:
-        world.emit(Keep(line.key, record.caller_number, record.caller_presentation))
+    keep(world, call)
     if line.plan.extension:
         waiting.ring_extension(world, call, line.plan.extension, waiting.DIRECT_RING_S)
         return

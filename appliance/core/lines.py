@@ -214,6 +214,11 @@ def kept(world: World, line: Line, args: Args) -> None:
     world.fire(call, CallEvent.BEGIN, kept=args["seen"])
 
 
+def let_go(world: World, line: Line, args: Args) -> None:
+    """Off hook, and nobody can be served on it."""
+    world.emit(Release(line.key))
+
+
 def _end_check(world: World, line: Line) -> None:
     world.timers.cancel(("line", line.key, E.CHECKED.value))
     world.emit(Release(line.key))
@@ -256,6 +261,7 @@ TABLE: dict[tuple[LineState, LineEvent], Handler] = {
     (S.SEIZED, E.RELEASE): release,
     (S.SEIZED, E.LOST): lost,
     (S.FAULT, E.READY): back,
+    (S.FAULT, E.KEPT): let_go,
     # Line care.
     (S.IDLE, E.TAKEN_ELSEWHERE): taken_elsewhere,
     (S.RINGING, E.TAKEN_ELSEWHERE): taken_elsewhere,
@@ -301,9 +307,9 @@ IGNORED: frozenset[tuple[LineState, LineEvent]] = frozenset(
         *((state, E.RING_OFF) for state in (S.ELSEWHERE, S.QUARANTINED, S.CHECKING)),
         *((state, E.RELEASE) for state in (S.ELSEWHERE, S.QUARANTINED, S.CHECKING)),
         *((state, E.CALLER_ID) for state in (S.ELSEWHERE, S.CHECKING)),
-        # Told when a card is opened, and then each of its lines is free.
-        *((state, E.KEPT) for state in LineState if state is not S.IDLE),
+        # Told when a card is opened, when each of its lines is free or has not been told as ready.
+        *((state, E.KEPT) for state in LineState if state not in (S.IDLE, S.FAULT)),
         # A faulty line comes back by READY alone.
-        *((S.FAULT, event) for event in LineEvent if event is not E.READY),
+        *((S.FAULT, event) for event in LineEvent if event not in (E.READY, E.KEPT)),
     }
 )

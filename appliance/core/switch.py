@@ -11,6 +11,7 @@ from appliance.core.actions import Action
 from appliance.core.agent import AgentEvent
 from appliance.core.call import CallEvent
 from appliance.core.events import (
+    AgentsBack,
     Answered,
     CallerIdSeen,
     Desk,
@@ -113,6 +114,8 @@ class Switch:
                 self._answered(ref, data)
             case Desk():
                 desk.handle(world, event)
+            case AgentsBack(agents):
+                desk.bring_back(world, agents)
             case PlanChanged(plan):
                 replan.change(world, plan)
             case Tick():

@@ -43,7 +43,8 @@ def join_queue(world: World, call: Call, queue_id: str, node: Mapping[str, Any])
         other.state in (S.QUEUED, S.OFFERED) and other.record.queue == queue.id and other is not call
         for other in world.calls.values()
     )
-    if not there and not queue.answer_when_nobody:
+    # After an engine that died, agents are signed in again a moment later: no reason to send a caller away.
+    if not there and not queue.answer_when_nobody and not call.kept:
         leave_queue(world, call, queue, "on_closed")
     elif queue.max_waiting and before >= queue.max_waiting:
         leave_queue(world, call, queue, "on_full")

@@ -150,7 +150,6 @@ class Hands:
             return
         port.in_use = True
         port.battery_told = False
-        port.answered_by_reversal = False
         self._engine.care.seized(port, self._engine.samples)
         self._engine.tones.restart(port)
         self._engine.levelling.restart(port.row)

@@ -473,6 +473,14 @@ class Engine:
                 args = dict(message.get("args") or {})
                 desk = core.Desk(str(message["verb"]), str(message["agent"]), int(message["ref"]), args)
                 events.append(desk)
+            case "agents":
+                back = [
+                    core.SignedInBefore(
+                        str(one["number"]), str(one["phone"]), bool(one["ready"]), str(one["reason"])
+                    )
+                    for one in message["agents"]
+                ]
+                events.append(core.AgentsBack(tuple(back)))
             case "answer":
                 ref = int(message["ref"])
                 if self._mail.close_question(ref):

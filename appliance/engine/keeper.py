@@ -26,6 +26,9 @@ MOST_NAME = 255
 PATIENCE_TICKS = 60 * 50
 """A card may come late; what is not taken within a minute is let go, so that its line is free again."""
 
+STOP_PATIENCE_S = 1.0
+"""At the end there are no calls that would have to wait for systemd."""
+
 
 class SystemdKeeper:
     """Systemd's store of descriptors."""
@@ -39,8 +42,7 @@ class SystemdKeeper:
         self._untold: set[str] = set()
         """What systemd must let go and has not been told yet."""
         self._ticks = 0
-        self.failing = False
-        """The engine ends because of a failure: what is held stays held."""
+        self._failing = False
         for name, fd in notify.take_descriptors().items():
             self._left[name.partition(BETWEEN)[0]] = (name, fd)
         if self._left:
@@ -59,11 +61,11 @@ class SystemdKeeper:
         """See `board.keep.Keeper`."""
         full = f"{name}{BETWEEN}{quote(note, safe='')}"
         with self._lock:
-            self._drop(name)
-            if len(full) > MOST_NAME or not notify.keep(fd, full):
+            # Systemd holds a file once, by its first name: that must have gone before.
+            free = self._drop(name)
+            if not free or len(full) > MOST_NAME or not notify.keep(fd, full):
                 log.warning("%s is not kept: the call on it ends with the engine", name)
                 return
-            self._untold.discard(full)
             self._put[name] = full
 
     def drop(self, name: str) -> None:
@@ -73,7 +75,7 @@ class SystemdKeeper:
 
     def leaves(self, name: str) -> bool:
         """See `board.keep.Keeper`."""
-        return self.failing and name in self._put
+        return self._failing and name in self._put
 
     def tick(self) -> None:
         """Once per tick: tell systemd again what it did not take, and give up what nobody takes."""
@@ -82,21 +84,32 @@ class SystemdKeeper:
             return
         with self._lock:
             if self._ticks > PATIENCE_TICKS:
-                for name, (full, fd) in self._left.items():
-                    log.warning("%s was kept, and no card has it: let go", name)
-                    os.close(fd)
-                    self._untold.add(full)
-                self._left.clear()
+                self._give_up()
             for full in list(self._untold):
                 self._let_go(full)
 
-    def _drop(self, name: str) -> None:
-        full = self._put.pop(name, None)
-        if full is not None:
-            self._let_go(full)
+    def close(self, failing: bool) -> None:
+        """The engine is about to end. failing: nobody has asked for it, and what is held stays held."""
+        self._failing = failing
+        if not failing:
+            with self._lock:
+                self._give_up()
+                for full in list(self._untold):
+                    self._let_go(full, STOP_PATIENCE_S)
 
-    def _let_go(self, full: str) -> None:
-        if notify.keep_no_more(full):
-            self._untold.discard(full)
-        else:
-            self._untold.add(full)
+    def _give_up(self) -> None:
+        """Close what nobody has taken: systemd's copy first, so that it never waits for a card that hangs."""
+        for name, (full, fd) in self._left.items():
+            log.warning("%s was kept, and no card has it: let go", name)
+            self._let_go(full)
+            threading.Thread(target=os.close, args=(fd,), name=f"closing {name}", daemon=True).start()
+        self._left.clear()
+
+    def _drop(self, name: str) -> bool:
+        full = self._put.pop(name, None)
+        return full is None or self._let_go(full)
+
+    def _let_go(self, full: str, patience_s: float = 0.0) -> bool:
+        told = notify.keep_no_more(full, patience_s)
+        (self._untold.discard if told else self._untold.add)(full)
+        return told

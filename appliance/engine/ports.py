@@ -266,6 +266,8 @@ def _rings(port: Port, edges: list[str]) -> list[core.Event]:
 def _kept(port: Port, event: api.PortEvent, at: int) -> list[core.Event]:
     assert isinstance(event, api.LineKept)
     presentation, _, number = event.note.partition(" ")
+    # If this line tells answers by polarity, it has: the next reversal is the far end's hanging up.
+    port.answered_by_reversal = True
     return [core.LineKept(port.name, number, presentation)]
 
 

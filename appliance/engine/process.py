@@ -259,7 +259,7 @@ class Process:
         After a failure, lines in a call are left to the next engine.
         """
         if self._keeper is not None:
-            self._keeper.failing = not self._stop
+            self._keeper.close(failing=not self._stop)
         if self._gate is not None:
             self._gate.close()
         self._finder.close()

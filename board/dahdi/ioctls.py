@@ -93,6 +93,7 @@ SIG_FXOLS = 0x1008
 ALARM_NOT_OPEN = 1 << 5
 """Alarm of a span that is being taken away: the kernel gives programs a second to let go of it."""
 
+TX_ONHOOK, TX_OFFHOOK = range(2)
 RX_ONHOOK, RX_OFFHOOK, RX_START, RX_RING, RX_INITIAL = range(5)
 """Values of `Params.rx_hook`: for a line, on hook means "no battery"."""
 

@@ -70,8 +70,20 @@ class LinePort(DahdiPort):
             self.battery = False
             self.out.append(BatteryLost(self.index, clock))
         if self.channel.left_note is not None:
-            self.off_hook = True
-            self.out.append(LineKept(self.index, clock, self.channel.left_note))
+            self._take_over(self.channel.left_note, clock)
+
+    def _take_over(self, note: str, clock: int) -> None:
+        """Go on with a call of the program before. If that had hung up, or the far end has meanwhile, the
+        line is put on hook."""
+        self.channel.fetch_events()
+        gone = {ioctls.EVENT_ONHOOK, ioctls.EVENT_ALARM} & set(self.channel.codes)
+        self.channel.codes.clear()
+        params = self.channel.params()
+        if gone or params.tx_hook != ioctls.TX_OFFHOOK or params.rx_hook == ioctls.RX_ONHOOK:
+            self.hook(ioctls.HOOK_RINGOFF)
+            return
+        self.off_hook = True
+        self.out.append(LineKept(self.index, clock, note))
 
     @property
     def quiet(self) -> bool:

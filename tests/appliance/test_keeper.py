@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_after_a_failure_what_is_held_stays_and_nothing_else_does(systemd, line)
     keeper = SystemdKeeper()
     keeper.put("dahdi-3", line[0], "shown 1")
     assert not keeper.leaves("dahdi-3")
-    keeper.failing = True
+    keeper.close(failing=True)
     assert keeper.leaves("dahdi-3")
     assert not keeper.leaves("dahdi-4")
     os.close(line[0])
@@ -135,7 +136,21 @@ def test_a_line_that_no_card_takes_is_let_go_in_the_end(systemd, line, monkeypat
     assert systemd.hear() == []
     os.fstat(line[0])
     keeper.tick()
+    assert_let_go(keeper, systemd, line)
+
+
+def test_an_engine_that_is_asked_to_end_lets_go_what_no_card_has_taken(systemd, line, monkeypatch):
+    monkeypatch.setattr("appliance.notify.take_descriptors", lambda: {"dahdi-3,shown%201": line[0]})
+    keeper = SystemdKeeper()
+    keeper.close(failing=False)
+    assert_let_go(keeper, systemd, line)
+
+
+def assert_let_go(keeper, systemd, line):
     assert [told["FDNAME"] for told in systemd.hear()] == ["dahdi-3,shown%201"]
+    for thread in threading.enumerate():
+        if thread.name == "closing dahdi-3":
+            thread.join(10)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(line[0])
     assert keeper.take("dahdi-3") is None

@@ -21,6 +21,7 @@ class FakeChannel:
         self.number, self.span, self.position = number, span, position
         self.can, self.signalling = can, signalling
         self.times = dict.fromkeys(range(13, 24), 0)
+        self.tx_hook = 0
         self.rx_hook = 4
         self.alarms = 0
         self.fd = None
@@ -254,7 +255,7 @@ class FakeKernel:
 
     def _params(self, channel, data):
         values = [channel.number, channel.span, channel.position, channel.signalling, channel.can]
-        values += [0, 0, 0, 0, channel.rx_hook, 1, 0]
+        values += [0, 0, 0, channel.tx_hook, channel.rx_hook, 1, 0]
         times = [channel.times[index] for index in range(13, 24)]
         struct.pack_into("<12i40s11iI", data, 0, *values, b"made up", *times, channel.alarms)
 
@@ -279,6 +280,7 @@ class FakeKernel:
             struct.pack_into("<i", data, 0, channel.events.popleft() if channel.events else 0)
         elif request == ioctls.HOOK:
             channel.hooks.append(value)
+            channel.tx_hook = {0: 0, 1: 1, 6: 0}.get(value, channel.tx_hook)
             if value in (3, 5):
                 raise OSError(errno.EINPROGRESS, "under way")
         elif request == ioctls.GET_PARAMS:

@@ -114,6 +114,34 @@ def test_a_line_that_the_kernel_gives_late_is_kept_from_then_on(life):
     assert [left.note for left in life.holder.held.values()] == ["shown 1"]
 
 
+def leave_off_hook(life):
+    life.do(SetHook(True))
+    life.do(KeepLine("shown 1"))
+    life.line.hooks.clear()
+
+
+def test_a_line_that_was_put_on_hook_in_the_last_moment_is_free(life):
+    """The program died between hanging up and telling so."""
+    leave_off_hook(life)
+    life.line.tx_hook = ioctls.TX_ONHOOK
+    life.dies()
+    assert life.begin() == []
+    assert life.line.hooks == [ioctls.HOOK_RINGOFF]
+    assert life.board.measure(LINE).off_hook is False
+
+
+@pytest.mark.parametrize("sign", [ioctls.EVENT_ONHOOK, ioctls.EVENT_ALARM, None])
+def test_a_caller_who_has_gone_meanwhile_leaves_a_free_line(life, sign):
+    leave_off_hook(life)
+    life.dies()
+    if sign is None:
+        life.line.rx_hook = ioctls.RX_ONHOOK  # no battery now
+    else:
+        life.line.say(sign)
+    assert not any(isinstance(event, LineKept) for event in life.begin())
+    assert life.line.hooks == [ioctls.HOOK_RINGOFF]
+
+
 def test_a_program_that_is_asked_to_end_hangs_up(life):
     life.do(SetHook(True))
     life.do(KeepLine("shown 1"))
