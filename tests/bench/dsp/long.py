@@ -28,6 +28,7 @@ COUNTRIES += ("ES", "AU", "MX", "ZA", "KR", "NL", "SE", "TR", "EG", "HK")
 MULTIMON_HOURS = 1.0
 STEP_OF_SPEED = 0.0075
 FRESH_PAUSE_SAMPLES = 800
+MUSIC = "music on hold"
 MOST_NAMED = 50
 """So many false events are named one by one, with their file."""
 
@@ -47,7 +48,7 @@ SPEEDS = {
 def voices():
     """What is installed for judging: name of the recordings -> folder."""
     found = {folder.name: folder for folder in sorted(SOUNDS.iterdir()) if any(folder.rglob("*.wav"))}
-    return found | {"music on hold": corpora.MUSIC}
+    return found | {MUSIC: corpora.MUSIC}
 
 
 class Tape:
@@ -64,7 +65,7 @@ class Tape:
         """File and second in it that are heard on a port at this sample of the tape played at a speed."""
         at = port * self.rows.shape[1] + at_samples * speed
         index = int(np.searchsorted(self.starts, at, "right")) - 1
-        return self.names[index], round((at - self.starts[index]) / corpora.RATE, 2)
+        return self.names[index], round(float(at - self.starts[index]) / corpora.RATE, 2)
 
 
 def judging():
