@@ -14,16 +14,21 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is loaded
 
 import argparse
 import concurrent.futures
-import json
 import time
-from pathlib import Path
 
-from tests.bench.dsp import callers, echo, fax, keys, lines, long, report, tick
+from tests.bench.dsp import callers, echo, fax, kept, keys, lines, long, report, tick
 from tests.bench.dsp.rows import Findings
 
-GROUPS = {"keys": keys, "callers": callers, "lines": lines, "echo": echo, "fax": fax, "tick": tick}
+GROUPS = {
+    "keys": keys,
+    "callers": callers,
+    "lines": lines,
+    "echo": echo,
+    "fax": fax,
+    "tick": tick,
+    "kept": kept,
+}
 LONG_PARTS = (*long.SETS, "ticks")
-LONG_FILE = Path(__file__).parents[3] / "docs" / "dsp-long.json"
 
 
 def measure(groups=tuple(GROUPS)):
@@ -51,9 +56,8 @@ def measure_long(parts, hours, hang_up_hours):
 
 
 def _keep(part, found):
-    kept = json.loads(LONG_FILE.read_text()) if LONG_FILE.exists() else {}
-    kept[part] = found | {"machine": report.machine(), "date": report.today()}
-    LONG_FILE.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
+    found |= {"machine": report.machine(), "date": report.today()}
+    kept.keep(part, found)
     print(f"  {part}: {found}", flush=True)
 
 
@@ -82,7 +86,7 @@ def main():
     if args.report:
         if args.groups:
             parser.error("a report is of all groups")
-        report.write(findings, json.loads(LONG_FILE.read_text()) if LONG_FILE.exists() else None)
+        report.write(findings, kept.load())
 
 
 if __name__ == "__main__":

@@ -180,6 +180,7 @@ def run(name_of_set, hours, hang_up_hours):
     return {
         "hours": round(count.all_hours, 1),
         "hang_up_hours": round(count.hang_up_hours, 1),
+        "recordings": {name: (len(tape.names), round(60 * tape.hours, 1)) for name, tape in tapes.items()},
         "hours_by_recording": {name: round(h, 1) for name, h in count.hours.items()},
         "false_digits": count.false["digits"],
         "false_caller_ids": count.false["caller IDs"],
