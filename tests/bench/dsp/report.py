@@ -55,6 +55,13 @@ MDMF. minimodem sends the frame alone; seizure and mark before it are ours, join
 Line: busy and congestion at -36 to -5 dBm0, frequencies off by up to 2 %, times by up to 15 %, after speech.
 Fax: two terminals of spandsp's in calls of the simulated office, from its line to its telephone or back,
 every port with A-law codecs and the exchange with another; a page counts when no dot of it differs.
+Caller ID by DTMF: a message counts when number and reason arrive, once; a reversal of polarity is the click
+that it leaves on the line. Countries: a table's own word for its source, `dsp/data/tones.toml`.
+Person or machine: recordings of every installed voice one after the other, cut to lengths drawn evenly by
+their ratio. Whoever waits after 0.2 to 1.5 s counts as a person (1.5 s is the longest greeting that other
+programs allow a person), whoever speaks for 2.5 to 10 s, with pauses of up to 0.7 s, as a machine; what lies
+between is shown and not judged. So the row tells whether lengths are seen rightly in all voices and levels.
+How people and machines do greet, it does not tell: there are no recordings of that in Debian.
 Voice: frames of 20 ms, noise 15 dB under speech with short pauses; how many of each are called speech.
 
 Costs are processor time of one thread for 64 channels, as a share of the time the sound lasts; calls from
@@ -68,7 +75,8 @@ ECHO_METHOD = """\
 Echo lines: the impulse responses of G.168 Annex D (D.2 to D.9) scaled to an echo return loss of 10 and
 6 dB, behind 0, 5 or 10 ms of delay; speech at -15 dBm0 active level at both ends; A-law on both
 crossings; noise of -65 dBm0. ERLE is the power of what comes back over what is left of it, noise
-included. In double-talk everything that differs from the near-end talker alone counts as echo, damage
+included; it is judged for each hybrid and loss by itself, as the mean over three talkers. A linear part is
+the adaptive filter alone. In double-talk everything that differs from the near-end talker alone counts as echo, damage
 to his speech too. spandsp's non-linear processor mutes whatever it takes for echo, the near end with it:
 its ERLE is to be read together with its double-talk. spandsp is measured on a third of the calls."""
 
@@ -84,6 +92,13 @@ def machine():
 
 
 TICKS = """\
+Whole ticks are of two boxes, since none has everything on. One has 32 lines in conversations with 32
+telephones, and runs what the engine runs for them. The other has 64 lines: on 56 of them callers hear a
+prompt, half of them talk over it, every second one presses a key; echo, keys, disconnect tones and recording
+are on as the engine has them, progress by the bench's order; on eight lines callers come with caller ID and
+go. The bench fails when one of these is off on any of the 56 lines in any tick. The simulated office, and
+what the helper threads do with files, are not in the figures.
+
 The row of an hour's ticks is of work: how much processor time each took in the thread that makes them, with
 the collection of garbage, run as fast as they go. It says nothing of how late a tick is at the pace of real
 time, with other programs beside it: `make bench` measures that for a minute, and prints the late ones."""
@@ -204,7 +219,7 @@ def write(findings, long_found):
     text = f"""# What the signal processing reaches
 
 Written by `make dsp-report` on {today()}; every figure comes from that run,
-but for the hours of false events, which bear a date.
+but for those of the long run, which bear a date.
 Machine: {machine()}. Programs that wanted a core in the last 15 minutes: {os.getloadavg()[2]:.1f} on average.
 
 ## Figures
