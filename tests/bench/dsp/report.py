@@ -76,8 +76,8 @@ Echo lines: the impulse responses of G.168 Annex D (D.2 to D.9) scaled to an ech
 6 dB, behind 0, 5 or 10 ms of delay; speech at -15 dBm0 active level at both ends; A-law on both
 crossings; noise of -65 dBm0. ERLE is the power of what comes back over what is left of it, noise
 included; it is judged for each hybrid and loss by itself, as the mean over three talkers. A linear part is
-the adaptive filter alone. In double-talk everything that differs from the near-end talker alone counts as echo, damage
-to his speech too. spandsp's non-linear processor mutes whatever it takes for echo, the near end with it:
+the adaptive filter alone. In double-talk everything that differs from the near-end talker alone counts as
+echo, damage to his speech too. spandsp's non-linear processor mutes whatever it takes for echo, the near end with it:
 its ERLE is to be read together with its double-talk. spandsp is measured on a third of the calls."""
 
 
