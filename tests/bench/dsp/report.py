@@ -77,8 +77,9 @@ Echo lines: the impulse responses of G.168 Annex D (D.2 to D.9) scaled to an ech
 crossings; noise of -65 dBm0. ERLE is the power of what comes back over what is left of it, noise
 included; it is judged for each hybrid and loss by itself, as the mean over three talkers. A linear part is
 the adaptive filter alone. In double-talk everything that differs from the near-end talker alone counts as
-echo, damage to his speech too. spandsp's non-linear processor mutes whatever it takes for echo, the near end with it:
-its ERLE is to be read together with its double-talk. spandsp is measured on a third of the calls."""
+echo, damage to his speech too. spandsp's non-linear processor mutes whatever it takes for echo, the near
+end with it: its ERLE is to be read together with its double-talk. spandsp is measured on a third of the
+calls."""
 
 
 def machine():
