@@ -58,7 +58,7 @@ class Tape:
         self.names = list(named)
         lengths = np.array([len(x) for x in named.values()])
         self.starts = np.concatenate([[0], np.cumsum(lengths + pause_samples)[:-1]])
-        self.hours = lengths.sum() / corpora.RATE / 3600
+        self.hours = float(lengths.sum()) / corpora.RATE / 3600
         self.rows = corpora.in_rows(list(named.values()), PORTS, pause_samples)
 
     def place(self, port, at_samples, speed):
@@ -130,7 +130,7 @@ def listen_for_keys(count, name, tape, x, speed):
             if message.valid:
                 said = f"{message.standard} {message.number}"
                 count.add("caller IDs", said, name, tape, message.port, message.end_samples, speed)
-    hours = tape.hours / speed
+    hours = tape.hours / float(speed)
     try:
         count.spandsp = (count.spandsp or 0) + sum(len(peers.spandsp_dtmf(row)) for row in x)
         if count.multimon_hours < MULTIMON_HOURS:
@@ -154,7 +154,7 @@ def listen_for_hang_ups(count, name, tape, x, speed, country):
             ports = [hangup.port for hangup in over]
             ends.reset(ports)
             ends.connected(ports)
-    count.hang_up_hours += tape.hours / speed
+    count.hang_up_hours += tape.hours / float(speed)
 
 
 def run(name_of_set, hours, hang_up_hours):
