@@ -199,7 +199,7 @@ def _long_set(found):
     )
     events = [
         f"* {event['what']}: {event['said']} in {event['file']} ({event['of']}), {event['second']} s from "
-        f"its beginning, played {event['speed']:.5g} times as fast"
+        f"its beginning, played {event['speed']:g} times as fast"
         for event in found.get("false_events", ())
     ]
     if events:
