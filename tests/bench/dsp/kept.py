@@ -7,6 +7,8 @@ from pathlib import Path
 
 FILE = Path(__file__).parents[3] / "docs" / "dsp-long.json"
 NAMES = {"fresh": "fresh recordings", "judging": "judging half, heard before thresholds were changed"}
+AN_HOUR = 180_000
+"""Ticks."""
 EVENTS = (
     ("false_digits", "false digits", "0 in ≥ 20 h"),
     ("false_caller_ids", "false caller IDs", "0 in ≥ 20 h"),
@@ -61,5 +63,5 @@ def measure(findings):
         f"{ticks['over_20_ms']} of {ticks['ticks']} over 20 ms (mean {ticks['mean_ms']:.2f} ms, 99.9th "
         f"percentile {ticks['p99_9_ms']:.1f} ms, worst {ticks['worst_ms']:.1f} ms), {ticks['date']}; "
         f"rows on: {ticks['rows_on']}",
-        ticks["over_20_ms"] == 0,
+        ticks["over_20_ms"] == 0 and ticks["ticks"] >= AN_HOUR,
     )

@@ -12,10 +12,10 @@ import time
 import numpy as np
 
 from appliance.engine import pace
+from tests.bench.dsp.kept import AN_HOUR
 from tests.bench.office import Costs, PromptCalls, prompt_ticks, talking_ticks
 
 PORTS, SECONDS = 64, 30.0
-HOUR_TICKS = 180_000
 PER_REPORT = 15_000
 
 
@@ -38,7 +38,7 @@ def measure(findings):
         )
 
 
-def hour(ticks=HOUR_TICKS):
+def hour(ticks=AN_HOUR):
     """An hour's ticks as fast as they go, lines hearing prompts with everything on: what each takes of the
     processor, with the collection of garbage that the engine does after it."""
     begin_s = time.monotonic()
