@@ -54,7 +54,7 @@ setup-bench:     ## the same, and the peers that the bench measures next to us
 bench: setup-bench ## figures and ratios, printed
 	@.venv/bin/python -m tests.bench
 
-bench-long: setup-bench ## false digits and caller IDs in 20, hang-ups in 100 hours of speech and music
+bench-long: setup-bench ## false digits, caller IDs and hang-ups in hours of two sets of speech and music; an hour of ticks
 	@.venv/bin/python -m tests.bench.dsp --long
 
 dsp-report: setup-bench ## docs/dsp-report.md and its plots, from a run

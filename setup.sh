@@ -43,6 +43,8 @@ if [ "$want" = bench ]; then
     packages="$packages libspeexdsp1 multimon-ng minimodem"
     packages="$packages asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav"
     packages="$packages asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav"
+    # Recordings that only the long run hears.
+    packages="$packages asterisk-prompt-es-co asterisk-prompt-fr-armelle klettres-data ktuberling-data singularity-music"
 fi
 missing=""
 for package in $packages; do

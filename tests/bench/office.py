@@ -48,6 +48,22 @@ def much_speech(seconds: float) -> np.ndarray:
     return np.concatenate(parts)[:wanted]
 
 
+ONE_LONG_MENU = {
+    "id": "main",
+    "start": "menu",
+    "nodes": {
+        "menu": {
+            "type": "menu",
+            "prompt": "music",
+            "timeout_s": 1,
+            "keys": dict.fromkeys("0123456789", "menu"),
+            "on_fail": "menu",
+        }
+    },
+}
+"""Half a minute of words, again and again; every key begins them anew."""
+
+
 class BenchPace:
     """Virtual until `go_wall`; notes when each wait was over, so that work can be told from waiting."""
 
@@ -73,24 +89,29 @@ class TimedBoard(SimBoard):
         super().__init__(config, pace)
         self.bench_pace = pace
         self.spent_s = 0.0
+        self.spent_cpu_s = 0.0
+        """The same of this thread's processor time."""
 
     def read(self):
         """Next block, timed without the waiting."""
+        begin_s = time.thread_time()
         tick = super().read()
         self.spent_s = time.perf_counter() - self.bench_pace.over_s
+        self.spent_cpu_s = time.thread_time() - begin_s
         return tick
 
     def write(self, audio) -> None:
         """Timed as well."""
-        begin_s = time.perf_counter()
+        begin_s, begin_cpu_s = time.perf_counter(), time.thread_time()
         super().write(audio)
         self.spent_s += time.perf_counter() - begin_s
+        self.spent_cpu_s += time.thread_time() - begin_cpu_s
 
 
 class BenchBox:
     """Engine, core and office with agents signed in at all telephones."""
 
-    def __init__(self, root: str, lines: int, phones: int, threaded: bool = False) -> None:
+    def __init__(self, root: str, lines: int, phones: int, threaded: bool = False, flow: dict = FLOW) -> None:
         self.home = Home(Path(root))
         self.home.create()
         self._write_prompts()
@@ -110,7 +131,7 @@ class BenchBox:
                 for i in range(phones)
             ],
             "queues": [{"id": "sales", "name": "Sales", "wrap_up_s": 5, "announce_every_s": 0}],
-            "flows": [FLOW],
+            "flows": [flow],
         }
         self.engine = Engine(
             [self.board],
@@ -188,9 +209,48 @@ class BenchBox:
         self.engine.close()
 
 
-def talking_ticks(ports: int, seconds: float) -> tuple[list[float], list[float]]:
-    """What each tick costs in ms, of the engine alone and with the office: half of the ports lines, half
-    telephones, all talking and recorded."""
+class Costs:
+    """What ticks cost in ms, the simulated office taken off: by the clock, and of the tick's thread alone."""
+
+    def __init__(self) -> None:
+        self.clock_ms: list[float] = []
+        self.cpu_ms: list[float] = []
+        self.with_office_ms: list[float] = []
+        self.on: dict[str, list[int]] = {}
+        """On how many rows each detector was at work, tick by tick."""
+
+    def tick(self, box: BenchBox) -> None:
+        """One tick of the box."""
+        begin_s, begin_cpu_s = time.perf_counter(), time.thread_time()
+        box.engine.run_tick()
+        cpu_s, clock_s = time.thread_time() - begin_cpu_s, time.perf_counter() - begin_s
+        self.with_office_ms.append(clock_s * 1000)
+        self.clock_ms.append((clock_s - box.board.spent_s) * 1000)
+        self.cpu_ms.append((cpu_s - box.board.spent_cpu_s) * 1000)
+        for name, rows in at_work(box.engine).items():
+            self.on.setdefault(name, []).append(rows)
+
+    def said(self) -> str:
+        """The detectors that were on, and on how many rows on average."""
+        means = {name: float(np.mean(rows)) for name, rows in self.on.items()}
+        return ", ".join(f"{name} {mean:.0f}" for name, mean in means.items() if mean >= 0.5) or "nothing"
+
+
+def at_work(engine: Engine) -> dict[str, int]:
+    """On how many rows everything that listens is on in this tick."""
+    hearing = engine.hearing
+    return {
+        "echo": int(engine._echo_active.sum()),
+        "keys": int(hearing._keys.sum()),
+        "disconnect and progress": int(hearing._tones.sum()),
+        "voice": int(hearing._talk.sum()),
+        "caller ID": int(hearing._ids.sum()),
+        "recordings": engine.recorder.active,
+    }
+
+
+def talking_ticks(ports: int, seconds: float) -> Costs:
+    """Half of the ports lines, half telephones, all in conversations, all talking and recorded."""
     calls = ports // 2
     with tempfile.TemporaryDirectory() as root:
         box = BenchBox(root, calls, calls, threaded=True)
@@ -198,12 +258,79 @@ def talking_ticks(ports: int, seconds: float) -> tuple[list[float], list[float]]
         for caller, phone in box.connect_all(calls):
             caller.say(words)
             phone.say(words[::-1].copy())
-        engine_only, with_office = [], []
+        costs = Costs()
         for _ in range(round(seconds * 50)):
-            begin_s = time.perf_counter()
-            box.engine.run_tick()
-            total_s = time.perf_counter() - begin_s
-            with_office.append(total_s * 1000)
-            engine_only.append((total_s - box.board.spent_s) * 1000)
+            costs.tick(box)
         box.close()
-    return engine_only, with_office
+    return costs
+
+
+class PromptCalls:
+    """All ports are lines. On all but a few callers hear a prompt; half of them talk over it, in turns of ten
+    seconds, and every second one presses a key. Each of these lines is recorded and watched for keys and
+    disconnect tones, as the core wants it, and for progress, as it wants it for calls out. The few are idle;
+    every two seconds one of them is called with caller ID, answered and left."""
+
+    IDLE = 8
+    VISIT_TICKS = 100
+    TURN_TICKS = 500
+
+    def __init__(self, root: str, ports: int) -> None:
+        self.box = box = BenchBox(root, ports, 0, threaded=True, flow=ONE_LONG_MENU)
+        self.steady = ports - self.IDLE
+        self._callers = [box.office.outside(f"caller {i}") for i in range(self.steady)]
+        self._visitors = [box.office.outside(f"visitor {i}") for i in range(self.IDLE)]
+        self._words = much_speech(300)
+        for i, caller in enumerate(self._callers):
+            caller.call(i, number=f"138{i:08d}")
+            box.run(0.1)
+        for _ in range(60 * 50):
+            box.engine.run_tick()
+            if all(caller.state == "talking" for caller in self._callers):
+                break
+        else:
+            raise RuntimeError("not all calls were answered")
+        for port in box.engine.table.ports[: self.steady]:
+            box.engine.hearing.watch(port, port.watch | {"progress"})
+        self.begun = box.engine.samples
+
+    def live(self) -> None:
+        """What people do in the coming tick."""
+        tick = (self.box.engine.samples - self.begun) // 160
+        if tick % 50 == 0:
+            i = tick // 50 % self.steady
+            self._callers[i].press(str(tick // 50 % 10))
+        if tick % self.TURN_TICKS == 0:
+            turn = tick // self.TURN_TICKS
+            for i, caller in enumerate(self._callers[turn % 2 :: 2]):
+                at = (i * 40013 + tick * 160) % (len(self._words) - 80000)  # everybody says something else
+                caller.say(self._words[at : at + self.TURN_TICKS * 160])
+        if tick % self.VISIT_TICKS == 0:
+            i = tick // self.VISIT_TICKS % self.IDLE
+            visitor = self._visitors[i]
+            if visitor.state == "idle":
+                visitor.call(self.steady + i, number=f"139{tick % 10**8:08d}")
+            else:
+                visitor.hang_up()
+
+    def check(self, costs: Costs) -> None:
+        """Nothing was off that the figures are said to be of."""
+        least = {name: min(rows) for name, rows in costs.on.items()}
+        for name in ("echo", "keys", "disconnect and progress", "voice", "recordings"):
+            if least[name] < self.steady:
+                raise RuntimeError(f"{name}: at times on {least[name]} rows, not on {self.steady}")
+        if np.mean(costs.on["caller ID"]) < 1:
+            raise RuntimeError("caller ID was on no line")
+
+
+def prompt_ticks(ports: int, seconds: float) -> Costs:
+    """Callers on all lines hear prompts, with everything on (`PromptCalls`)."""
+    with tempfile.TemporaryDirectory() as root:
+        calls = PromptCalls(root, ports)
+        costs = Costs()
+        for _ in range(round(seconds * 50)):
+            calls.live()
+            costs.tick(calls.box)
+        calls.check(costs)
+        calls.box.close()
+    return costs

@@ -2,10 +2,14 @@
 
 A file belongs to the tuning half when the CRC-32 of its name is even, otherwise to the
 judging half. Thresholds are chosen with the tuning half only; the tests hear the other.
+
+A third set, `FRESH`, is for hours of false events alone: no test hears it and no threshold may be chosen
+with it. When one is changed because of what was heard in it, it is fresh no more: another has to be found.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from pathlib import Path
 
@@ -14,6 +18,22 @@ import soundfile
 
 SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 MUSIC = Path("/usr/share/asterisk/moh")
+FRESH = {
+    "prompts, Colombian Spanish": Path("/usr/share/asterisk/sounds/es"),
+    "prompts, French (Armelle Desjardins)": Path("/usr/share/asterisk/sounds/fr"),
+    "words of KTuberling in 25 languages": Path("/usr/share/ktuberling/sounds"),
+    "letters and syllables of KLettres in 20 languages": Path("/usr/share/klettres"),
+    "music of Endgame: Singularity": Path("/usr/share/games/singularity/music"),
+}
+FRESH_PACKAGES = (
+    "asterisk-prompt-es-co",
+    "asterisk-prompt-fr-armelle",
+    "klettres-data",
+    "ktuberling-data",
+    "singularity-music",
+)
+RATE = 8000
+PAUSE_SAMPLES = 4000
 
 
 def is_for_tuning(name):
@@ -22,21 +42,67 @@ def is_for_tuning(name):
 
 def recordings(folder, tuning):
     """The half's 8 kHz recordings in `folder`, in the order of their names."""
+    return list(named_recordings(folder, tuning).values())
+
+
+def named_recordings(folder, tuning):
+    """The same, by their paths within `folder`."""
     paths = sorted(p for p in folder.rglob("*.wav") if is_for_tuning(p.name) == tuning)
     if not paths:
         raise FileNotFoundError(f"no recordings in {folder}; install asterisk-core-sounds-en-wav")
-    return [np.asarray(_read(path), np.float32) for path in paths]
+    return {str(path.relative_to(folder)): np.asarray(_read(path), np.float32) for path in paths}
 
 
 def _read(path):
     samples, rate = soundfile.read(path, dtype="int16")
-    assert rate == 8000 and samples.ndim == 1, path
+    assert rate == RATE and samples.ndim == 1, path
     return samples
 
 
-def in_rows(recordings, rows):
+def fresh_recordings(folder):
+    """Path within `folder` -> recording at 8 kHz, float32 on the 16-bit scale, in the order of their paths.
+
+    Of every format; one that has been seen already (the same octets under another name) is left out.
+    """
+    found, seen = {}, set()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".gsm", ".ogg", ".wav")):
+        octets = path.read_bytes()
+        if octets not in seen:
+            seen.add(octets)
+            found[str(path.relative_to(folder))] = _read_any(path)
+    if not found:
+        raise FileNotFoundError(f"no recordings in {folder}; install {', '.join(FRESH_PACKAGES)}")
+    return found
+
+
+def _read_any(path):
+    raw = {"samplerate": RATE, "channels": 1, "format": "RAW", "subtype": "GSM610"}
+    samples, rate = soundfile.read(
+        path, dtype="float32", always_2d=True, **(raw if path.suffix == ".gsm" else {})
+    )
+    return np.clip(_at_8_khz(samples.mean(1) * np.float32(32768), rate), -32768, 32767)
+
+
+def _at_8_khz(x, rate):
+    """Any rate that is no lower, in one transform; what is above 3.6 kHz fades out to 4 kHz."""
+    if rate == RATE:
+        return x.astype(np.float32)
+    common = math.gcd(rate, RATE)
+    steps = 4
+    while steps * rate // common < len(x):
+        steps *= 2
+    if steps * 3 // 4 * rate // common >= len(x):
+        steps = steps * 3 // 4
+    spectrum = np.fft.rfft(x, steps * rate // common)[: steps * RATE // common // 2 + 1]
+    hz = np.linspace(0, RATE / 2, len(spectrum), dtype=np.float32)
+    spectrum *= np.clip((RATE / 2 - hz) / 400, 0, 1)
+    slow = np.fft.irfft(spectrum, steps * RATE // common) * (RATE / rate)
+    return slow[: len(x) * RATE // rate].astype(np.float32)
+
+
+def in_rows(recordings, rows, pause_samples=PAUSE_SAMPLES):
     """All recordings one after the other as [rows, n], half a second of silence between them."""
-    pause = np.zeros(4000, np.float32)
+    pause = np.zeros(pause_samples, np.float32)
     whole = np.concatenate([part for recording in recordings for part in (recording, pause)])
     width = -(-len(whole) // rows)
     return np.pad(whole, (0, rows * width - len(whole))).reshape(rows, width)

@@ -8,14 +8,35 @@ import time
 import numpy as np
 
 from dsp.echo import EchoCanceller
+from dsp.echo_residual import ResidualSuppressor
 from tests.bench.dsp import peers
 from tests.bench.dsp.rows import Curve, percent
 from tests.dsp import echo_lines as lines
 from tests.dsp.signals import RATE
 
 SETS = [(model, erl_db) for erl_db in (10, 6) for model in lines.MODELS]
+OUR_LINEAR = "zongji, linear part"
 SECONDS, DOUBLE_TALK_S, CHANGE_S, TALKERS = 9, 6, 4, 3
+
+
+class _Bare(ResidualSuppressor):
+    """Follows everything and turns nothing down."""
+
+    def process(self, residual, *about):
+        bare = residual.copy()
+        super().process(residual, *about)
+        return bare
+
+
+def linear_ours(ports, taps=256):
+    """Our adaptive filter alone."""
+    canceller = EchoCanceller(ports, taps)
+    canceller._rest = _Bare(ports)
+    return canceller
+
+
 CANCELLERS = {
+    OUR_LINEAR: linear_ours,
     "SpeexDSP": peers.SpeexEcho,
     "spandsp": peers.SpandspEcho,
     "spandsp, linear part": peers.linear_spandsp,
@@ -65,9 +86,15 @@ class Result:
         self.double_by_second = np.stack([lines.by_second(s.echo, a - s.talk) for s, a in pairs])
 
     @property
-    def by_model_db(self):
-        """Mean over talkers and losses, of each hybrid."""
-        return self.erle_db.reshape(len(self.erle_db), 2, 8).mean((0, 1))
+    def by_line_db(self):
+        """Mean over talkers, of each hybrid at each loss, in the order of `SETS`."""
+        return self.erle_db.mean(0)
+
+    @property
+    def worst_line(self):
+        """The least of these, with its name."""
+        model, erl_db = SETS[int(self.by_line_db.argmin())]
+        return f"{self.by_line_db.min():.1f} dB ({model}, ERL {erl_db} dB)"
 
 
 def _cancelled(make, far, near, taps=256):
@@ -97,9 +124,17 @@ def measure(findings):
     mine = results["zongji"]
     row("ERLE 2-5 s, mean", "≥ 30 dB", mine.erle_db.mean() >= 30, lambda r: f"{r.erle_db.mean():.1f} dB")
     row(
-        "ERLE 2-5 s, worst hybrid", "≥ 30 dB", mine.by_model_db.min() >= 30,
-        lambda r: f"{r.by_model_db.min():.1f} dB (worst single call {r.erle_db.min():.1f} dB)",
+        f"ERLE 2-5 s, worst of {len(SETS)} hybrids and losses, each the mean over {TALKERS} talkers",
+        "≥ 30 dB", mine.by_line_db.min() >= 30, lambda r: r.worst_line,
     )  # fmt: skip
+    for erl_db in (10, 6):
+        at = [i for i, (_, loss_db) in enumerate(SETS) if loss_db == erl_db]
+        row(
+            f"ERLE 2-5 s, means over talkers at ERL {erl_db} dB: {', '.join(lines.MODELS)}", "≥ 30 dB",
+            mine.by_line_db[at].min() >= 30,
+            lambda r, at=at: ", ".join(f"{value:.1f}" for value in r.by_line_db[at]) + " dB",
+        )  # fmt: skip
+    row("ERLE 2-5 s, worst single call", "-", None, lambda r: f"{r.erle_db.min():.1f} dB")
     row(
         "worst second of any call, the first included", "≥ 0 dB", mine.by_second.min() >= 0,
         lambda r: f"{r.by_second.min():.1f} dB",
@@ -153,14 +188,14 @@ def _cost(findings, sets):
             canceller.process(fresh_sent, fresh_heard)
             if i:
                 took_s.append(time.thread_time() - begin_s)
-    share, mean = float(np.median(took_s)) / 0.02, float(np.mean(took_s)) / 0.02
+    median, mean = float(np.median(took_s)) / 0.02, float(np.mean(took_s)) / 0.02
     speex = functools.cache(lambda: peers.speex_echo_cost(far[:, :24000], near[:, :24000]))
     alone = functools.cache(lambda: peers.speex_echo_cost(far[:, :24000], near[:, :24000], False))
     findings.add(
-        "cost, 64 channels × 256 taps, median tick", "≤ 1.5 % of a core",
-        f"{percent(share)} (mean {percent(mean)}, "
+        "cost, 64 channels × 256 taps, mean", "≤ 1.5 % of a core",
+        f"{100 * mean:.2f} % (median tick {100 * median:.2f} %, "
         f"99th percentile {np.percentile(took_s, 99) * 1000:.2f} ms)",
-        share <= 0.015,
+        mean <= 0.015,
         SpeexDSP=lambda: f"{percent(speex())} ({percent(alone())} without its residual suppression)",
         spandsp=lambda: percent(peers.spandsp_echo_cost(far[:, :8000], near[:, :8000]))
         + ", with the two lines it prints per sample in Debian's build",

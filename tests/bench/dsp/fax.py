@@ -23,7 +23,10 @@ def measure(findings):
         f"{CALLS} calls of {PAGES} pages, half of them out, half with error correction; "
         "hybrids of 12 and 14 dB, 14400 bit/s",
     )
-    what, pages = "pages through the box, identical bit by bit", CALLS * PAGES
+    pages = CALLS * PAGES
+    what = (
+        f"{pages} pages through the box, hybrids of 12 dB (line) and 14 dB (telephone), identical bit by bit"
+    )
     try:
         found = _calls(CALLS)
     except Missing as error:
@@ -39,7 +42,8 @@ def measure(findings):
         found = _calls(WEAK_CALLS, ecm, erl_db=WEAK_ERL_DB, phone_erl_db=WEAK_ERL_DB)
         rates = sorted({transfer.bit_rate for _, transfer in found})
         findings.add(
-            f"pages, both hybrids of {WEAK_ERL_DB:g} dB, {'with' if ecm else 'without'} error correction",
+            f"{WEAK_CALLS * PAGES} pages, both hybrids of {WEAK_ERL_DB:g} dB, "
+            f"{'with' if ecm else 'without'} error correction",
             "-",
             f"{_alike(found)} of {WEAK_CALLS * PAGES}, at {' and '.join(map(str, rates))} bit/s",
             None,

@@ -1,8 +1,10 @@
-"""False events over many hours of speech and music: `python -m tests.bench.dsp --long [--hours 20]`.
+"""False events over many hours of speech and music: `python -m tests.bench.dsp --long [judging] [fresh]`.
 
-The judging half of Debian's prompts in every installed language and of its music on hold, each at
-many speeds, so at many pitches; 64 ports at once. Hang-ups, which are to be rarer, are listened for longer
-(`--hang-up-hours 100`), on the networks of twenty countries in turn.
+Two sets, one after the other. "judging": the judging half of Debian's prompts in every installed language and
+of its music on hold; it has been heard before, and a threshold changed because of it. "fresh": recordings of
+other packages (`corpora.FRESH`), heard once all thresholds were set. Each at many speeds, so at many pitches;
+64 ports at once. Hang-ups, which are to be rarer, are listened for longer (`--hang-up-hours 100`), on the
+networks of twenty countries in turn. Hours are of the recordings alone, without the pauses between them.
 """
 
 from __future__ import annotations
@@ -24,23 +26,75 @@ SOUNDS = Path("/usr/share/asterisk/sounds")
 COUNTRIES = ("CN", "US", "GB", "DE", "FR", "IT", "RU", "JP", "BR", "IN")
 COUNTRIES += ("ES", "AU", "MX", "ZA", "KR", "NL", "SE", "TR", "EG", "HK")
 MULTIMON_HOURS = 1.0
-STEPS_OF_SPEED = np.arange(1, 46) * 0.0075
-SPEEDS = np.concatenate([[1.0], np.stack([1 + STEPS_OF_SPEED, 1 - STEPS_OF_SPEED], 1).ravel()])
+STEP_OF_SPEED = 0.0075
+FRESH_PAUSE_SAMPLES = 800
+MUSIC = "music on hold"
+MOST_NAMED = 50
+"""So many false events are named one by one, with their file."""
+
+
+def both_ways(steps):
+    """Speeds so many steps up and down, in turn."""
+    return np.stack([1 + STEP_OF_SPEED * steps, 1 - STEP_OF_SPEED * steps], 1).ravel()
+
+
+SPEEDS = {
+    "judging": np.concatenate([[1.0], both_ways(np.arange(1, 46))]),
+    # Half a step beside all of those, and wide at once: 0.4, 6, 12, 18 … % off, then those between.
+    "fresh": both_ways(np.arange(48).reshape(6, 8).T.ravel() + 0.5),
+}
 
 
 def voices():
-    """What is installed: name of the recordings -> folder."""
+    """What is installed for judging: name of the recordings -> folder."""
     found = {folder.name: folder for folder in sorted(SOUNDS.iterdir()) if any(folder.rglob("*.wav"))}
-    return found | {"music on hold": corpora.MUSIC}
+    return found | {MUSIC: corpora.MUSIC}
+
+
+class Tape:
+    """Recordings one after the other on 64 ports; knows what is heard where."""
+
+    def __init__(self, named, pause_samples):
+        self.names = list(named)
+        lengths = np.array([len(x) for x in named.values()])
+        self.starts = np.concatenate([[0], np.cumsum(lengths + pause_samples)[:-1]])
+        self.hours = float(lengths.sum()) / corpora.RATE / 3600
+        self.rows = corpora.in_rows(list(named.values()), PORTS, pause_samples)
+
+    def place(self, port, at_samples, speed):
+        """File and second in it that are heard on a port at this sample of the tape played at a speed."""
+        at = port * self.rows.shape[1] + at_samples * speed
+        index = int(np.searchsorted(self.starts, at, "right")) - 1
+        return self.names[index], round(float(at - self.starts[index]) / corpora.RATE, 2)
+
+
+def judging():
+    """Name of the recordings -> tape, of the half for judging."""
+    return {
+        name: Tape(corpora.named_recordings(folder, tuning=False), corpora.PAUSE_SAMPLES)
+        for name, folder in voices().items()
+    }
+
+
+def fresh():
+    """The same of the recordings that are heard here alone."""
+    return {
+        name: Tape(corpora.fresh_recordings(folder), FRESH_PAUSE_SAMPLES)
+        for name, folder in corpora.FRESH.items()
+    }
+
+
+SETS = {"judging": judging, "fresh": fresh}
 
 
 class Count:
-    """Hours heard, by recording, and what was imagined in them."""
+    """Hours heard, by recordings, and what was imagined in them."""
 
     def __init__(self):
         self.hours = {}
         self.hang_up_hours = 0.0
         self.false = {"digits": 0, "caller IDs": 0, "hang-ups": 0}
+        self.named = []
         self.spandsp = None
         self.multimon = None
         self.multimon_hours = 0.0
@@ -49,9 +103,15 @@ class Count:
     def all_hours(self):
         return sum(self.hours.values())
 
-
-def hours_of(x):
-    return x.size / 8000 / 3600
+    def add(self, what, said, name, tape, port, at_samples, speed):
+        """One false event: what it was and what it said."""
+        self.false[what] += 1
+        file, second = tape.place(port, at_samples, speed)
+        event = {"what": what, "said": said, "of": name, "file": file, "second": second}
+        event["speed"] = round(float(speed), 5)
+        print(f"  false: {event}", flush=True)
+        if len(self.named) < MOST_NAMED:
+            self.named.append(event)
 
 
 def pieces(x):
@@ -59,69 +119,75 @@ def pieces(x):
         yield np.ascontiguousarray(x[:, at : at + CHUNK_SAMPLES])
 
 
-def listen_for_keys(count, name, x):
-    """Keys and caller ID in one corpus at one speed, float32 [64, n]; and what the peers hear."""
+def listen_for_keys(count, name, tape, x, speed):
+    """Keys and caller ID in one tape at one speed, float32 [64, n]; and what the peers hear."""
     keys, callers = DtmfReceiver(PORTS), CallerIdReceiver(PORTS)
     for part in pieces(x):
-        count.false["digits"] += sum(event.phase == "down" for event in keys.process(part))
-        count.false["caller IDs"] += sum(message.valid for message in callers.process(part))
+        for event in keys.process(part):
+            if event.phase == "down":
+                count.add("digits", event.digit, name, tape, event.port, event.start_samples, speed)
+        for message in callers.process(part):
+            if message.valid:
+                said = f"{message.standard} {message.number}"
+                count.add("caller IDs", said, name, tape, message.port, message.end_samples, speed)
+    hours = tape.hours / float(speed)
     try:
         count.spandsp = (count.spandsp or 0) + sum(len(peers.spandsp_dtmf(row)) for row in x)
         if count.multimon_hours < MULTIMON_HOURS:
             count.multimon = (count.multimon or 0) + len(peers.multimon_dtmf(x.ravel()))
-            count.multimon_hours += hours_of(x)
+            count.multimon_hours += hours
     except peers.Missing as error:
         print(f"  not installed: {error}")
-    count.hours[name] = count.hours.get(name, 0.0) + hours_of(x)
+    count.hours[name] = count.hours.get(name, 0.0) + hours
 
 
-def listen_for_hang_ups(count, x, country):
+def listen_for_hang_ups(count, name, tape, x, speed, country):
     """Disconnect tones in the same; calls are up, so dial tone would end them too."""
     ends = DisconnectDetector(PORTS, country)
     ends.connected(range(PORTS))
     for part in pieces(x):
-        over = [hangup.port for hangup in ends.process(part)]
-        count.false["hang-ups"] += len(over)
+        over = ends.process(part)
+        for hangup in over:
+            said = f"{hangup.reason}, {country}"
+            count.add("hang-ups", said, name, tape, hangup.port, hangup.tone_began_samples, speed)
         if over:
-            ends.reset(over)
-            ends.connected(over)
-    count.hang_up_hours += hours_of(x)
+            ports = [hangup.port for hangup in over]
+            ends.reset(ports)
+            ends.connected(ports)
+    count.hang_up_hours += tape.hours / float(speed)
 
 
-def run(hours, hang_up_hours):
-    """Listen to at least so many hours; answers the count as a dictionary, for the report."""
+def run(name_of_set, hours, hang_up_hours):
+    """Listen to at least so many hours of a set; answers the count as a dictionary, for the report."""
     count, begin_s = Count(), time.monotonic()
-    corpora_rows = {
-        name: corpora.in_rows(corpora.recordings(folder, tuning=False), PORTS)
-        for name, folder in voices().items()
-    }
+    tapes = SETS[name_of_set]()
     turn = 0
-    for speed in SPEEDS:
+    for speed in SPEEDS[name_of_set]:
         with_keys = count.all_hours < hours
         if not with_keys and count.hang_up_hours >= hang_up_hours:
             break
-        for name, rows in corpora_rows.items():
-            x = rows if speed == 1 else corpora.faster(rows, speed)
+        for name, tape in tapes.items():
+            x = tape.rows if speed == 1 else corpora.faster(tape.rows, speed)
             if with_keys:
-                listen_for_keys(count, name, x)
-            listen_for_hang_ups(count, x, COUNTRIES[turn % len(COUNTRIES)])
+                listen_for_keys(count, name, tape, x, speed)
+            listen_for_hang_ups(count, name, tape, x, speed, COUNTRIES[turn % len(COUNTRIES)])
             turn += 1
         print(
-            f"  {count.all_hours:6.1f} h, for hang-ups {count.hang_up_hours:6.1f} h; "
-            f"speed {speed:.4g}: {count.false}",
+            f"  {name_of_set}: {count.all_hours:6.1f} h, for hang-ups {count.hang_up_hours:6.1f} h; "
+            f"speed {speed:.5g}: {count.false}",
             flush=True,
         )
-    result = {
+    return {
         "hours": round(count.all_hours, 1),
         "hang_up_hours": round(count.hang_up_hours, 1),
+        "recordings": {name: (len(tape.names), round(60 * tape.hours, 1)) for name, tape in tapes.items()},
         "hours_by_recording": {name: round(h, 1) for name, h in count.hours.items()},
         "false_digits": count.false["digits"],
         "false_caller_ids": count.false["caller IDs"],
         "false_hang_ups": count.false["hang-ups"],
+        "false_events": count.named,
         "spandsp_false_digits": count.spandsp,
         "multimon_false_digits": count.multimon,
         "multimon_hours": round(count.multimon_hours, 2),
         "took_s": round(time.monotonic() - begin_s),
     }
-    print(f"  {result}")
-    return result

@@ -100,7 +100,8 @@ def spandsp_dtmf(x, dial_tone_filter=False):
     lib, x = spandsp(), pcm(x)
     receiver = c_void_p(lib.dtmf_rx_init(None, None, None))
     if dial_tone_filter:
-        lib.dtmf_rx_parms(receiver, c_int(1), ctypes.c_float(-1), ctypes.c_float(-1), ctypes.c_float(-99))
+        # The filter on; twists and threshold as they were (whole decibels in 0.0.6, not floats).
+        lib.dtmf_rx_parms(receiver, c_int(1), c_int(-1), c_int(-1), c_int(-99))
     heard = b""
     space = ctypes.create_string_buffer(130)
     for at in range(0, len(x), 800):
