@@ -26,8 +26,12 @@ SOUNDS = {
     "impulses": np.where(np.arange(N) % 3000 == 0, 32767.0, 0.0),
     "alternating": np.where(np.arange(N) % 2 == 0, 32767.0, -32768.0),
     "noise": np.random.default_rng(1).uniform(-32768, 32767, N),
+    "random impulses": np.zeros(N),
+    "20 Hz square": 32767 * np.sign(np.sin(2 * np.pi * 20 * T + 0.1)),
     "hum and offset": 3000 + 8000 * np.sin(2 * np.pi * 50 * T),
 }
+_rng = np.random.default_rng(3)
+SOUNDS["random impulses"][_rng.integers(0, N, 50)] = _rng.choice([-32768.0, 32767.0], 50)
 ANSWERS = {
     "dtmf": {"digits", "events"},
     "callerid": {"messages"},
@@ -70,7 +74,7 @@ def check_nothing_was_heard(name, found):
         # A tone without end in a single recording may be the exchange's: half a proof, which nobody uses.
         "learn": found.get("confidence", 1) <= 0.5,
         "echo": min(found.get("erle_db_by_second", [0]), default=0) > -1,
-        "amd": found.get("result") in ("person", "machine", "unknown"),
+        "amd": found.get("result") == "unknown",
         "answer": found.get("answered_s") is None and found.get("how") == "none",
     }
     assert expected[name], found
