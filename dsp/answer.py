@@ -36,7 +36,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import hear
+from dsp.cadence import error, hear
 from dsp.keyframes import key_frames
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HOP, HUM_HZ, OFF, SOUND_HISTORY, Frame, LineScan, Run
@@ -375,12 +375,21 @@ class AnswerDetector:
         ]
         if gap_ms > CUT_QUIET_MS and len(ringing) > 1:
             whole_ms = [run.ms for run in ringing[:-1] if run.ms > call.shortest_ms * CUT_SHARE]
-            if ringing[-1].ms < CUT_SHARE * min(whole_ms, default=call.shortest_ms):
+            short = ringing[-1].ms < CUT_SHARE * min(whole_ms, default=call.shortest_ms)
+            if short and self._was_due(port, ringing[-2], ringing[-1]):
                 return runs[-1].start
         due_ms = call.longest_gap_ms
         if gap_ms > due_ms * OVERDUE_SHARE + OVERDUE_MS:
             return runs[-1].start + round(due_ms / FRAME_MS)
         return None
+
+    def _was_due(self, port: int, before: Run, burst: Run) -> bool:
+        """Whether a burst came when ringing was due, and sounds like it; call waiting tone does not."""
+        forms = self.scan.networks[port].table.variants["ringback"]
+        gaps_ms = [ms for tone in forms for ms in tone.cadence_ms[1::2]]
+        gap_ms = (burst.start - before.start - before.frames) * FRAME_MS
+        in_time = not gaps_ms or min(error(gap_ms, ms) for ms in gaps_ms) <= 1.0
+        return in_time and hear(self.scan, port, burst).burst_fits("ringback", burst, cut=True)
 
 
 def _noise_under(scan: LineScan, port: int, burst: Run) -> float:

@@ -91,6 +91,18 @@ def test_05_clicks_while_it_rings_are_no_answer():
     assert answer(line([S.silence(1), x]), "CN")["answered_s"] is None
 
 
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "DE", "FR", "IN", "BR", "NZ"])
+def test_05_call_waiting_tone_between_two_rings_is_no_answer(country):
+    table = tone_table(country)
+    waiting, ring = table["call_waiting"], ringing(country, 4)
+    burst = S.tone(waiting.frequencies_hz, (), waiting.cadence_ms[0] / 1000, -18)
+    for after_ms in (500, 900):
+        x = ring.copy()
+        at = len(ring) // 2 - (table["ringback"].cadence_ms[-1] - after_ms) * 8
+        x[at : at + len(burst)] += burst
+        assert answer(line([S.silence(1), x]), country)["answered_s"] is None, after_ms
+
+
 def test_06_answers_are_told_once_and_decided_within_a_second_of_the_word():
     word = S.at_level(WORDS[0], -20)
     x = line([ringing("CN", 2)[:60000], word, S.silence(1), word, S.silence(1)])

@@ -30,6 +30,8 @@ SOUNDS = {
     "20 Hz square": 32767 * np.sign(np.sin(2 * np.pi * 20 * T + 0.1)),
     "hum and offset": 3000 + 8000 * np.sin(2 * np.pi * 50 * T),
 }
+for _hz in (333, 697, 1200):
+    SOUNDS[f"square of {_hz} Hz"] = 32767 * np.sign(np.sin(2 * np.pi * _hz * T + 0.1))
 _rng = np.random.default_rng(3)
 SOUNDS["random impulses"][_rng.integers(0, N, 50)] = _rng.choice([-32768.0, 32767.0], 50)
 ANSWERS = {
@@ -69,7 +71,7 @@ def check_nothing_was_heard(name, found):
     expected = {
         "dtmf": found.get("digits") == "",
         "callerid": not [m for m in found.get("messages", []) if m["valid"]],
-        "progress": {s["tone"] for s in found.get("segments", [])} <= {"voice", "silence"},
+        "progress": {s["tone"] for s in found.get("segments", [])} <= {"silence"},
         "disconnect": found.get("hangup_s") is None,
         # A tone without end in a single recording may be the exchange's: half a proof, which nobody uses.
         "learn": found.get("confidence", 1) <= 0.5,
