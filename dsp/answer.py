@@ -376,20 +376,22 @@ class AnswerDetector:
         if gap_ms > CUT_QUIET_MS and len(ringing) > 1:
             whole_ms = [run.ms for run in ringing[:-1] if run.ms > call.shortest_ms * CUT_SHARE]
             short = ringing[-1].ms < CUT_SHARE * min(whole_ms, default=call.shortest_ms)
-            if short and self._was_due(port, ringing[-2], ringing[-1]):
+            if short and not self._is_call_waiting(port, ringing[-2], ringing[-1]):
                 return runs[-1].start
         due_ms = call.longest_gap_ms
         if gap_ms > due_ms * OVERDUE_SHARE + OVERDUE_MS:
             return runs[-1].start + round(due_ms / FRAME_MS)
         return None
 
-    def _was_due(self, port: int, before: Run, burst: Run) -> bool:
-        """Whether a burst came when ringing was due, and sounds like it; call waiting tone does not."""
+    def _is_call_waiting(self, port: int, before: Run, burst: Run) -> bool:
+        """Whether a burst is call waiting tone: not ringback's sound, or not when that was due."""
+        heard = hear(self.scan, port, burst)
+        if not heard.burst_fits("call_waiting", burst) or not self.progress.is_tone(port, burst):
+            return False
         forms = self.scan.networks[port].table.variants["ringback"]
-        gaps_ms = [ms for tone in forms for ms in tone.cadence_ms[1::2]]
         gap_ms = (burst.start - before.start - before.frames) * FRAME_MS
-        in_time = not gaps_ms or min(error(gap_ms, ms) for ms in gaps_ms) <= 1.0
-        return in_time and hear(self.scan, port, burst).burst_fits("ringback", burst, cut=True)
+        due = any(error(gap_ms, ms) <= 1.0 for tone in forms for ms in tone.cadence_ms[1::2])
+        return not due or not heard.burst_fits("ringback", burst, cut=True)
 
 
 def _noise_under(scan: LineScan, port: int, burst: Run) -> float:

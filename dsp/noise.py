@@ -64,6 +64,8 @@ HUM_LOOK = 500
 HUM_LOWEST_HZ, HUM_STRONGEST_HZ = 90.0, 260.0
 """The mains' own frequency is below the first; the strongest line of hum is one of the first few."""
 HUM_HZ = 1.0
+HUM_STEADY_DB = 3.0
+"""Hum keeps its level; a word of a voice that has the mains' pitch has not."""
 HUM_SHARE = 0.9
 """So much of the power lies no further from multiples of 50 or 60 Hz than this and the length allow."""
 
@@ -170,6 +172,9 @@ def _pitched(x: Array) -> Bools:
 def _is_hum(x: Array) -> bool:
     """Whether a sound [n] is the mains' hum and its harmonics."""
     if len(x) < HUM_FRAMES * HOP:
+        return False
+    levels = np.square(x[: len(x) // HOP * HOP].reshape(-1, HOP)).mean(axis=1, dtype=np.float64)[1:-1]
+    if np.std(10 * np.log10(levels + 1e-3)) > HUM_STEADY_DB:
         return False
     power = np.square(np.abs(np.fft.rfft(x * np.hanning(len(x)))))
     hz = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE_HZ)

@@ -16,7 +16,15 @@ import soundfile
 
 SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 MUSIC = Path("/usr/share/asterisk/moh")
-NOBODY = ("beep.wav", "beeperr.wav", "confbridge-join.wav", "confbridge-leave.wav", "tt-monkeys.wav")
+NOBODY = (
+    "ascending-2tone.wav",
+    "beep.wav",
+    "beeperr.wav",
+    "confbridge-join.wav",
+    "confbridge-leave.wav",
+    "descending-2tone.wav",
+    "tt-monkeys.wav",
+)
 """Files in the folders of voices in which nobody speaks."""
 
 
