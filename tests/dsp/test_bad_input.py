@@ -118,8 +118,13 @@ def test_3_what_cannot_be_read_is_one_line_and_status_2(capsys, tmp_path, name):
     soundfile.write(tmp_path / "stereo.wav", np.zeros((800, 2), np.int16), RATE)
     soundfile.write(tmp_path / "float.wav", np.full(800, np.nan, np.float32), RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "slow.wav", np.zeros(800, np.int16), 1000)
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "still.wav").write_bytes(whole[:24] + bytes(4) + whole[28:])
     names = [f"cut at {n}.wav" for n in (0, 4, 11, 20, 35)]
-    for file in [*names, "text.wav", "stereo.wav", "float.wav", "slow.wav", "absent.wav"]:
+    names += ["text.wav", "stereo.wav", "float.wav", "slow.wav", "absent.wav", "folder.wav", "still.wav"]
+    for file in names:
         status, found, said = run(capsys, name, tmp_path / file, tmp_path)
         assert (status, found, said.count("\n")) == (2, None, 1), (file, said)
         assert file in said and "Traceback" not in said
+        assert "a folder" in said or file != "folder.wav"
+        assert "0 samples per second" in said or file != "still.wav"

@@ -24,17 +24,19 @@ def hearing(country):
     return ears
 
 
-def pressed(ears, x):
-    """The keys that are heard in a sound, and in the quiet after it."""
+def heard(ears, x):
+    """What is heard in a sound, and in the quiet after it."""
     x = np.concatenate([x, np.zeros(4000)])
-    keys = ""
+    found = []
     none = np.zeros((1, 160), np.float32)
     powers = Powers.of(none, none)
     for block in x[: len(x) // 160 * 160].reshape(-1, 1, 160).astype(np.float32):
-        for event in ears.listen(block, powers, np.zeros(1, np.bool_)):
-            if isinstance(event, core.KeyPressed):
-                keys += event.key
-    return keys
+        found += ears.listen(block, powers, np.zeros(1, np.bool_))
+    return found
+
+
+def pressed(ears, x):
+    return "".join(event.key for event in heard(ears, x) if isinstance(event, core.KeyPressed))
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,17 @@ def test_the_limits_change_with_the_country():
 def test_every_country_has_a_plan():
     assert {plan_of(country) for country in COUNTRIES} == set(PLANS) - {"denmark"}
     assert plan_of("us") == "att" and plan_of("ZZ") == "china"
+
+
+def test_what_a_caller_keys_in_is_no_caller_id():
+    """A bare number with # is one on a line on hook, where nobody but the exchange can send keys."""
+    port = Port(0, 0, 0, PortInfo(0, PortKind.FXO, "sim/0", frozenset()))
+    port.name = "L1"
+    ears = Hearing([port], "CN", 1)
+    x = signals.keys("1590#", 70, 70)
+    ears.watch(port, frozenset({"callerid"}))
+    assert [event.number for event in heard(ears, x)] == ["1590"]
+    port.in_use = True
+    ears.restart(port)
+    ears.watch(port, frozenset({"keys", "disconnect"}))
+    assert [type(event) for event in heard(ears, x)] == [core.KeyPressed] * 5
