@@ -26,6 +26,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from dsp.answer import CLICK_ABOVE_FLOOR_DB, share_beside_clicks_db
 from dsp.cadence import stretches, turn_short
 from dsp.keyframes import key_frames
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
@@ -65,6 +66,9 @@ SIT_LONGEST_FRAMES = 75
 TONE_SHARE = 0.8
 """Of the frames of a sound so many are one tone, or two together: nobody said it. Of 1174 words and sentences
 of six voices none has more than 0.7."""
+HOARSE_FRAMES = 8
+HOARSE_MOVES_DB = 3.5
+HOARSE_SHARE = 0.8
 LEAD_S = 1.0
 """So much of the quiet before the first word is heard, to know the line's own noise."""
 
@@ -223,7 +227,8 @@ def _floor(levels_dbm0: NDArray[np.float64], tone: NDArray[np.bool_]) -> float:
 def _sound(frames: NDArray[np.float32], tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which frames `[frames, 160]` of a recording are somebody's words, or a beep."""
     level = _levels(frames)
-    found: NDArray[np.bool_] = (level > max(_floor(level, tone) + ABOVE_FLOOR_DB, LEAST_DBM0)) & ~tone
+    floor = max(_floor(level, tone), LEAST_DBM0 - ABOVE_FLOOR_DB)
+    found: NDArray[np.bool_] = (level > floor + ABOVE_FLOOR_DB) & ~tone
     turn_short(found, WORD_FRAMES, True)
     x = frames.ravel()
     found &= ~noise(x, level)
@@ -236,9 +241,19 @@ def _sound(frames: NDArray[np.float32], tone: NDArray[np.bool_]) -> NDArray[np.b
             found[first:stop] = beep >= BEEP_FRAMES
             said[first:stop] = False
         else:
+            part = slice(first, stop)
+            said[part] |= _moves(level[part], windows[part], floor)
             beside = slice(max(first - CONSONANT_FRAMES, 0), stop + CONSONANT_FRAMES)
-            found[first:stop] = said[beside].any()
+            found[part] = said[beside].any()
     return found
+
+
+def _moves(level: NDArray[np.float64], windows: NDArray[np.float32], floor: float) -> bool:
+    """Whether a sound goes up and down like a hoarse voice, which may have no pitch, and is no clicks."""
+    if len(level) < HOARSE_FRAMES or level[1:-1].std() < HOARSE_MOVES_DB:
+        return False
+    beside = level + share_beside_clicks_db(windows)
+    return bool(np.mean(beside > floor + CLICK_ABOVE_FLOOR_DB) > HOARSE_SHARE)
 
 
 def _hushed(

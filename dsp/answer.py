@@ -311,7 +311,7 @@ class AnswerDetector:
         loud = np.flatnonzero(sound & self._watched)
         if loud.size:
             heard = self.scan.sound(loud, frame.number - 1, frame.number + 1)
-            beside = level[loud] + _share_beside_clicks_db(heard)
+            beside = level[loud] + share_beside_clicks_db(heard)
             sound[loud] = beside > self._floor[loud] + CLICK_ABOVE_FLOOR_DB
         moving = sound & (np.abs(level - self._last) > MOVES_DB)
         one = np.uint64(1)
@@ -413,7 +413,7 @@ def _noise_under(scan: LineScan, port: int, burst: Run) -> float:
     return 10 * float(np.log10(max(least * scale, 1e-9)))
 
 
-def _share_beside_clicks_db(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def share_beside_clicks_db(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """What is left of the level of each window `[P, WINDOW]` without its loudest parts (dB, 0 or less)."""
     steps = np.diff(x, axis=1, prepend=x[:, :1])  # mains hum is no part of the level
     power = np.square(steps).reshape(len(x), CLICK_PARTS, -1).sum(axis=2)
