@@ -12,6 +12,8 @@ the network's tones: counting begins after the last ringing tone, no tone of the
 and what speaks after a special information tone is the network.
 
     nobody    __▇▇▇____▇▇▇____▇▇▇____      ringing, busy or congestion tone and nothing else: unknown
+
+In a recording clicks, hiss, hum and tones that are no beep are nobody's words, and make no greeting longer.
 """
 
 from __future__ import annotations
@@ -21,12 +23,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from dsp.cadence import turn_short
+from dsp.answer import CLICK_ABOVE_FLOOR_DB, share_beside_clicks_db
+from dsp.cadence import stretches, turn_short
 from dsp.keyframes import key_frames
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
+from dsp.linescan import WINDOW
 from dsp.nettones import Burst, NetworkTones, network_tones
+from dsp.noise import CONSONANT_FRAMES, noise, words
+from dsp.tonality import tonal
 
 FRAME = 160
 GREETING_S = 1.8
@@ -38,6 +45,7 @@ FIRST_WORD_S = 5.0
 LONGEST_S = 10.0
 """A call on which nothing is sure by then stays unknown."""
 BEEP_FRAMES = 10
+BEEP_HZ = (600.0, 3400.0)
 WORD_FRAMES = 3
 BELOW_PEAK_DB = 22.0
 ABOVE_FLOOR_DB = 6.0
@@ -55,6 +63,12 @@ RING_QUIET_SHARE = 0.6
 """So much of the gap between two rings is quiet; a call waiting tone has a conversation beside it."""
 SIT_LONGEST_FRAMES = 75
 """Three tones of up to 400 ms, the gaps between them, and what they stir up at their edges."""
+TONE_SHARE = 0.8
+"""Of the frames of a sound so many are one tone, or two together: nobody said it. Of 1174 words and sentences
+of six voices none has more than 0.7."""
+HOARSE_FRAMES = 8
+HOARSE_MOVES_DB = 3.5
+HOARSE_SHARE = 0.8
 LEAD_S = 1.0
 """So much of the quiet before the first word is heard, to know the line's own noise."""
 
@@ -158,19 +172,23 @@ class MachineDetector:
 
 
 def _is_pure(x: NDArray[np.float64]) -> bool:
-    """Whether a frame `[160]` is a single tone above 600 Hz (a beep)."""
+    """Whether a frame `[160]` is a single tone of `BEEP_HZ`."""
     spectrum = np.abs(np.fft.rfft(x * np.hanning(len(x)))) ** 2
     top = int(spectrum.argmax())
     near = float(spectrum[max(top - 2, 0) : top + 3].sum())
-    return top * SAMPLE_RATE_HZ / len(x) > 600 and near > 0.9 * float(spectrum.sum())
+    hz = top * SAMPLE_RATE_HZ / len(x)
+    return BEEP_HZ[0] < hz < BEEP_HZ[1] and near > 0.9 * float(spectrum.sum())
 
 
 def amd(samples: NDArray[np.generic]) -> dict[str, float | str]:
     """Person, machine or unknown on a recording `[n]` of an outgoing or answered call; `at_s`: when clear."""
     x = np.nan_to_num(np.asarray(samples, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if len(x) < FRAME:
+        return {"result": "unknown", "at_s": 0.0}
     tones = network_tones(x)
     tone = _tone_frames(x, tones.bursts)
-    sound = _sound(x, tone)
+    frames = np.pad(x, (0, -len(x) % FRAME)).reshape(-1, FRAME)
+    sound = _sound(frames, tone)
     spoken = np.flatnonzero(sound)
     if tones.sit is not None and not (len(spoken) and _first_word(spoken, tones) < tones.sit):
         return {"result": "unknown", "at_s": round(tones.sit * FRAME / SAMPLE_RATE_HZ, 3)}
@@ -178,7 +196,7 @@ def amd(samples: NDArray[np.generic]) -> dict[str, float | str]:
     heard = begin + np.flatnonzero(~tone[begin:])
     whole = heard[heard < len(x) // FRAME]
     detector = MachineDetector(1)
-    verdicts = detector.process(x[: len(x) // FRAME * FRAME].reshape(-1, FRAME)[whole].reshape(1, -1))
+    verdicts = detector.process(_hushed(frames, sound, tone)[whole].reshape(1, -1))
     if not verdicts:
         result, at = detector.finish(0).result, len(x) // FRAME
     else:
@@ -194,16 +212,58 @@ def _tone_frames(x: NDArray[np.float32], bursts: Sequence[Burst]) -> NDArray[np.
     return tone
 
 
-def _sound(x: NDArray[np.float32], tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Frames of a recording `[n]` that are neither quiet nor a tone, clicks left out."""
-    frames = np.pad(x, (0, -len(x) % FRAME)).reshape(-1, FRAME).astype(np.float64)
-    frames -= frames.mean(axis=1, keepdims=True)
-    level = 10 * np.log10(np.maximum((frames**2).mean(axis=1) / RMS_AT_0_DBM0**2, 1e-9))
-    rest = level[~tone]
-    floor = float(np.percentile(rest, 10)) if len(rest) else 0.0
-    found: NDArray[np.bool_] = (level > max(floor + ABOVE_FLOOR_DB, LEAST_DBM0)) & ~tone
+def _levels(frames: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Level (dBm0) of each frame `[frames, 160]` without its direct current."""
+    ac = frames - frames.mean(axis=1, keepdims=True, dtype=np.float64)
+    level: NDArray[np.float64] = 10 * np.log10(np.maximum((ac**2).mean(axis=1) / RMS_AT_0_DBM0**2, 1e-9))
+    return level
+
+
+def _floor(levels_dbm0: NDArray[np.float64], tone: NDArray[np.bool_]) -> float:
+    rest = levels_dbm0[~tone]
+    return float(np.percentile(rest, 10)) if len(rest) else 0.0
+
+
+def _sound(frames: NDArray[np.float32], tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which frames `[frames, 160]` of a recording are somebody's words, or a beep."""
+    level = _levels(frames)
+    floor = max(_floor(level, tone), LEAST_DBM0 - ABOVE_FLOOR_DB)
+    found: NDArray[np.bool_] = (level > floor + ABOVE_FLOOR_DB) & ~tone
     turn_short(found, WORD_FRAMES, True)
+    x = frames.ravel()
+    found &= ~noise(x, level)
+    said = words(x, found)
+    edge = (WINDOW - FRAME) // 2
+    windows = sliding_window_view(np.pad(x, (edge, edge)), WINDOW)[::FRAME]
+    for first, stop in stretches(found):
+        if tonal(windows[first:stop]).mean() > TONE_SHARE:
+            beep = sum(_is_pure(frame) for frame in frames[first:stop].astype(np.float64))
+            found[first:stop] = beep >= BEEP_FRAMES
+            said[first:stop] = False
+        else:
+            part = slice(first, stop)
+            said[part] |= _moves(level[part], windows[part], floor)
+            beside = slice(max(first - CONSONANT_FRAMES, 0), stop + CONSONANT_FRAMES)
+            found[part] = said[beside].any()
     return found
+
+
+def _moves(level: NDArray[np.float64], windows: NDArray[np.float32], floor: float) -> bool:
+    """Whether a sound goes up and down like a hoarse voice, which may have no pitch, and is no clicks."""
+    if len(level) < HOARSE_FRAMES or level[1:-1].std() < HOARSE_MOVES_DB:
+        return False
+    beside = level + share_beside_clicks_db(windows)
+    return bool(np.mean(beside > floor + CLICK_ABOVE_FLOOR_DB) > HOARSE_SHARE)
+
+
+def _hushed(
+    frames: NDArray[np.float32], sound: NDArray[np.bool_], tone: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """The frames `[frames, 160]` of a recording; what is louder than its floor but no `sound` is as quiet."""
+    level = _levels(frames)
+    floor = _floor(level, tone)
+    down_db = np.where(sound | tone, 0.0, np.minimum(floor - level, 0.0))
+    return frames * (10 ** (down_db / 20)).astype(np.float32)[:, None]
 
 
 def _first_word(spoken: NDArray[np.intp], tones: NetworkTones) -> int:

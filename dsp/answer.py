@@ -36,7 +36,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import hear
+from dsp.cadence import error, hear
 from dsp.keyframes import key_frames
 from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HOP, HUM_HZ, OFF, SOUND_HISTORY, Frame, LineScan, Run
@@ -311,7 +311,7 @@ class AnswerDetector:
         loud = np.flatnonzero(sound & self._watched)
         if loud.size:
             heard = self.scan.sound(loud, frame.number - 1, frame.number + 1)
-            beside = level[loud] + _share_beside_clicks_db(heard)
+            beside = level[loud] + share_beside_clicks_db(heard)
             sound[loud] = beside > self._floor[loud] + CLICK_ABOVE_FLOOR_DB
         moving = sound & (np.abs(level - self._last) > MOVES_DB)
         one = np.uint64(1)
@@ -375,12 +375,23 @@ class AnswerDetector:
         ]
         if gap_ms > CUT_QUIET_MS and len(ringing) > 1:
             whole_ms = [run.ms for run in ringing[:-1] if run.ms > call.shortest_ms * CUT_SHARE]
-            if ringing[-1].ms < CUT_SHARE * min(whole_ms, default=call.shortest_ms):
+            short = ringing[-1].ms < CUT_SHARE * min(whole_ms, default=call.shortest_ms)
+            if short and not self._is_call_waiting(port, ringing[-2], ringing[-1]):
                 return runs[-1].start
         due_ms = call.longest_gap_ms
         if gap_ms > due_ms * OVERDUE_SHARE + OVERDUE_MS:
             return runs[-1].start + round(due_ms / FRAME_MS)
         return None
+
+    def _is_call_waiting(self, port: int, before: Run, burst: Run) -> bool:
+        """Whether a burst is call waiting tone: not ringback's sound, or not when that was due."""
+        heard = hear(self.scan, port, burst)
+        if not heard.burst_fits("call_waiting", burst) or not self.progress.is_tone(port, burst):
+            return False
+        forms = self.scan.networks[port].table.variants["ringback"]
+        gap_ms = (burst.start - before.start - before.frames) * FRAME_MS
+        due = any(error(gap_ms, ms) <= 1.0 for tone in forms for ms in tone.cadence_ms[1::2])
+        return not due or not heard.burst_fits("ringback", burst, cut=True)
 
 
 def _noise_under(scan: LineScan, port: int, burst: Run) -> float:
@@ -402,7 +413,7 @@ def _noise_under(scan: LineScan, port: int, burst: Run) -> float:
     return 10 * float(np.log10(max(least * scale, 1e-9)))
 
 
-def _share_beside_clicks_db(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def share_beside_clicks_db(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """What is left of the level of each window `[P, WINDOW]` without its loudest parts (dB, 0 or less)."""
     steps = np.diff(x, axis=1, prepend=x[:, :1])  # mains hum is no part of the level
     power = np.square(steps).reshape(len(x), CLICK_PARTS, -1).sum(axis=2)

@@ -84,6 +84,22 @@ twist), the wider limit stands: accepting more key presses harms nobody."""
 
 PLANS["denmark"] = PLANS["etsi"]
 
+_PLAN_COUNTRIES = {
+    "att": "US CA PR VI GU AG AI AS BB BM BS DM DO GD JM KN KY LC MP MS SX TC TT VC VG",
+    "ntt": "JP",
+    "brazil": "BR",
+    "etsi": "AD AL AT BA BE BG CH CY CZ DE DK EE ES FI FO FR GB GI GL GR HR HU IE IS IT LI LT LU LV MC MD ME"
+    " MK MT NL NO PL PT RO RS SE SI SK SM VA XK",
+}
+"""Countries (ISO 3166-1) of the plans: the North American numbering plan, and the area of ETSI in Europe."""
+
+
+def plan_of(country: str) -> str:
+    """The plan whose limits a country's receivers keep: China's where none of the others is in use."""
+    return next(
+        (plan for plan, codes in _PLAN_COUNTRIES.items() if country.upper() in codes.split()), "china"
+    )
+
 
 class DtmfEvent(NamedTuple):
     """A key going down or up on a port.
@@ -109,8 +125,8 @@ _MOST_RESIDUE_WHERE_FLAT = 0.07
 _MOST_RESIDUE_PEAK_WHERE_FLAT = 0.05
 _MOST_BASS_WHERE_FLAT = 0.8
 _MOST_LEAD_WHERE_FLAT = 0.17
-"""Chosen between keys over speech and the noise of a car, whose tones lead by up to 0.16, and 80 h of speech
-and music at many speeds."""
+"""Chosen between keys over speech and the noise of a car, whose tones lead by up to 0.16, and the 20 h of
+speech and music of docs/dsp-report.md, heard at several speeds."""
 _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
 _LEAST_STIR_OF_ECHO = 0.08

@@ -7,6 +7,8 @@ syllable to syllable; music and tones may keep theirs, but are made of lines.
     spectrum  -----------------   |              |  |    |
               noise               speech         music, a tone
 
+A wave that is square, or clipped until it is, for a second is no voice either: something is broken.
+
 What is too short for that is somebody's word if any of it has a pitch: hiss and clicks have none, and
 that of hum is the mains'.
 """
@@ -34,6 +36,9 @@ NEIGHBOURS = 6
 """Bins on either side with which each bin of the spectrum is compared."""
 LINE = 3.0
 """Factor of power by which a line stands out of its neighbours; the mean of a second of noise does not."""
+SQUARE_STEADY_DB = 0.5
+SQUARE_CREST = 1.15
+"""Peak over root mean square: a square wave has 1, a sine 1.41, a voice 3 and more."""
 LOWEST_HZ, HIGHEST_HZ = 200.0, 3400.0
 HANN = np.hanning(WINDOW).astype(np.float32)
 PIECE = 500
@@ -59,6 +64,8 @@ HUM_LOOK = 500
 HUM_LOWEST_HZ, HUM_STRONGEST_HZ = 90.0, 260.0
 """The mains' own frequency is below the first; the strongest line of hum is one of the first few."""
 HUM_HZ = 1.0
+HUM_STEADY_DB = 3.0
+"""Hum keeps its level; a word of a voice that has the mains' pitch has not."""
 HUM_SHARE = 0.9
 """So much of the power lies no further from multiples of 50 or 60 Hz than this and the length allow."""
 
@@ -81,6 +88,22 @@ def noise(samples: Array, levels_dbm0: NDArray[np.floating]) -> Bools:
             until = first + WINDOW_FRAMES // 2
             if not _has_lines(samples[first * HOP : stop * HOP]):
                 found[first:stop] = True
+    return found
+
+
+def square(samples: Array, levels_dbm0: NDArray[np.floating]) -> Bools:
+    """Whether each 20 ms frame of a recording `[n]` is part of a second of a square or clipped wave."""
+    frames = len(levels_dbm0)
+    found = np.zeros(frames, np.bool_)
+    if frames < WINDOW_FRAMES:
+        return found
+    x = np.pad(samples[: frames * HOP], (0, max(frames * HOP - len(samples), 0))).reshape(frames, HOP)
+    peak = np.abs(x - x.mean(axis=1, keepdims=True)).max(axis=1)
+    flat = peak < SQUARE_CREST * x.std(axis=1)
+    whole = sliding_window_view(flat, WINDOW_FRAMES).all(axis=1)
+    steady = sliding_window_view(levels_dbm0, WINDOW_FRAMES).std(axis=1) < SQUARE_STEADY_DB
+    for first in np.flatnonzero(whole & steady).tolist():
+        found[first : first + WINDOW_FRAMES] = True
     return found
 
 
@@ -149,6 +172,9 @@ def _pitched(x: Array) -> Bools:
 def _is_hum(x: Array) -> bool:
     """Whether a sound [n] is the mains' hum and its harmonics."""
     if len(x) < HUM_FRAMES * HOP:
+        return False
+    levels = np.square(x[: len(x) // HOP * HOP].reshape(-1, HOP)).mean(axis=1, dtype=np.float64)[1:-1]
+    if np.std(10 * np.log10(levels + 1e-3)) > HUM_STEADY_DB:
         return False
     power = np.square(np.abs(np.fft.rfft(x * np.hanning(len(x)))))
     hz = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE_HZ)

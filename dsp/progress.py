@@ -15,11 +15,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.cadence import SHARE_NEAR, Heard, error, hear, turn_short
+from dsp.cadence import SHARE_NEAR, Heard, error, hear, stretches, turn_short
 from dsp.keyframes import key_frames
 from dsp.levels import SAMPLE_RATE_HZ
 from dsp.linescan import FRAME_MS, HISTORY, HOP, OFF, SPECIAL, Frame, LineScan, Run
-from dsp.noise import noise, words
+from dsp.noise import noise, square, words
 
 REPORTED_AS = {"special_dial": "dial", "unobtainable": "congestion"}
 LEAST_DIAL_MS = 500.0
@@ -35,6 +35,14 @@ LEAST_RUNS = {
     "learned": 3,
 }
 """Tones that are only believed when a second burst has begun: the first may be a cut ringback."""
+LEAST_CONTINUOUS_MS = 2000.0
+"""One of them without gaps is believed by then."""
+RUNS_WHILE_CALL_WAITING = 5
+"""A call waiting tone begins like busy or congestion in some countries, and stops where they go on."""
+SHORT_GAP_MS = 60.0
+DIP_DB = 3.0
+LEAST_DIPS = 3
+"""Gaps up to 60 ms in a dial tone are too short for runs of their own, but seen in its level."""
 LEAST_STUTTER_RUNS = 5
 """An interrupted dial tone has bursts as short as syllables, so it needs three."""
 PURE = 0.985
@@ -177,7 +185,28 @@ class ProgressDetector:
         if alone and bursts[-1].ms < UNPREPARED_MS and not self._out_of_quiet(port, bursts[-1]):
             return False
         least = PURE if alone else PURE_IN_RHYTHM
-        return all(self._purity(port, run) > least for run in bursts[-2:])
+        pure = all(self._purity(port, run) > least for run in bursts[-2:])
+        return pure or (alone and self._is_pure_between_dips(port, bursts[-1]))
+
+    def _is_pure_between_dips(self, port: int, burst: Run) -> bool:
+        """Whether a burst is one of the network's dial tones with short gaps, pure between them."""
+        signature = self.scan.best_signature(port, burst)
+        short = [
+            form[1]
+            for form in self.scan.networks[port].forms
+            if form[2] == signature and len(form[1]) == 2 and form[1][1] <= SHORT_GAP_MS
+        ]
+        if not short:
+            return False
+        first, level = self.scan.track(port, signature, HISTORY)
+        inside = level[max(burst.start - first, 0) :][: burst.frames]
+        full = stretches(inside > float(np.median(inside)) - DIP_DB)
+        pieces = [Run(burst.kind, first + max(burst.start - first, 0) + a, b - a) for a, b in full]
+        if len(pieces) <= LEAST_DIPS:
+            return False
+        cycles_ms = [(b.start - a.start) * FRAME_MS for a, b in pairwise(pieces[-LEAST_DIPS:])]
+        steady = any(error(ms, sum(cadence_ms), False) <= 1.0 for cadence_ms in short for ms in cycles_ms)
+        return steady and all(self._purity(port, run) > PURE for run in pieces[-LEAST_DIPS:-1])
 
     def _purity(self, port: int, run: Run) -> float:
         """Purity as the tone that suits best, of those whose frequencies cannot be told apart by shares."""
@@ -278,12 +307,20 @@ class ProgressDetector:
         names = [name for name in found if name != "call_waiting" or len(found) == 1]
         if not names or (len(tail) == 1 and tail[0].ms < LEAST_DIAL_MS) or heard.quality(tail) > 1.0:
             return None
-        if len(tail) < LEAST_RUNS.get(names[0], 1):
+        if len(tail) < LEAST_RUNS.get(names[0], 1) and not self._goes_on(heard, names[0], tail):
+            return None
+        if "call_waiting" in found and names[0] in LEAST_RUNS and len(tail) < RUNS_WHILE_CALL_WAITING:
             return None
         if names[0] in ("dial", "special_dial") and 1 < len(tail) < LEAST_STUTTER_RUNS:
             return None
         alone = len({REPORTED_AS.get(name, name) for name in names}) == 1
         return names[0] if alone or len(tail) >= 4 else None
+
+    @staticmethod
+    def _goes_on(heard: Heard, name: str, tail: list[Run]) -> bool:
+        """Whether a tone sounds that has no gaps, and has for long."""
+        gapless = any(form[0] == name and not form[1] for form in heard.net.forms)
+        return gapless and len(tail) == 1 and tail[0].ms >= LEAST_CONTINUOUS_MS
 
     def _may_continue(self, port: int, name: str, runs: list[Run]) -> bool:
         net = self.scan.networks[port]
@@ -368,7 +405,7 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     gap, or to the voice that comes into it. A single burst between two silences
     that fits no other tone of the country, or after which a key is the next to be
     heard, is its dial tone, cut short by the first digit. Keys count as voice.
-    Noise, hum and clicks, however loud, are silence: nobody speaks. Call waiting tone is heard
+    Noise, hum, clicks and square waves, however loud, are silence: nobody speaks. Call waiting tone is heard
     beside a call and is not told apart from it here.
     """
     x = np.asarray(samples, np.float32)[None, :]
@@ -404,7 +441,8 @@ def segments(samples: NDArray[np.generic], country: str) -> list[dict[str, float
     ]
     events = [event for event in events if not any(_is_first_ring(event, run) for run in dials)]
     events += detector.finish(0, frame)
-    loud = _loud(np.array(levels)) & ~noise(x[0], np.array(levels))
+    level = np.array(levels)
+    loud = _loud(level) & ~noise(x[0], level) & ~square(x[0], level)
     turn_short(loud, VOICE_SHORTEST, True)
     label = np.full(len(loud), "", "<U16")
     begun: ToneEvent | None = None

@@ -159,7 +159,11 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "dtmf": Subcommand(
         "keys, their times, levels and twist", _file_and_plan, lambda a: dtmf(read_wav(a.file), a.plan)
     ),
-    "callerid": Subcommand("caller-ID messages, FSK and DTMF", _file, lambda a: callerid(read_wav(a.file))),
+    "callerid": Subcommand(
+        "caller-ID messages, FSK and DTMF, of a line on hook: in a call, keys that end with # look like one",
+        _file,
+        lambda a: callerid(read_wav(a.file)),
+    ),
     "progress": Subcommand(
         "call-progress tones, voice and silence, with their times",
         _file_and_country,

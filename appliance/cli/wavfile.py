@@ -26,10 +26,14 @@ def read_wav(name: str) -> Samples:
     breaks off before the first sample, has more than one channel, or a coding
     other than 16-bit linear, A-law and µ-law.
     """
+    if Path(name).is_dir():
+        raise UserError(f"{name}: this is a folder; give a WAV file")
     if not Path(name).is_file():
         raise UserError(f"{name}: there is no such file")
+    raw = b""
     try:
-        with soundfile.SoundFile(_filled_in(Path(name).read_bytes(), name)) as sound:
+        raw = Path(name).read_bytes()
+        with soundfile.SoundFile(_filled_in(raw, name)) as sound:
             if sound.format not in ("WAV", "WAVEX"):
                 raise UserError(f"{name}: this is {sound.format_info}; give a WAV file")
             if sound.channels != 1:
@@ -44,6 +48,8 @@ def read_wav(name: str) -> Samples:
             rate_hz = sound.samplerate
             linear = sound.read(dtype="int16")
     except (soundfile.LibsndfileError, OSError) as error:
+        if raw[12:16] == b"fmt " and raw[24:28] == bytes(4):
+            raise UserError(f"{name}: its header says 0 samples per second; no sound is so slow") from error
         raise UserError(f"{name}: cannot be read as a WAV file ({_reason(error)})") from error
     return resample(linear.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
 

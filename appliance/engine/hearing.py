@@ -15,7 +15,7 @@ from appliance.engine.powers import Powers
 from dsp.answer import AnswerDetector
 from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
-from dsp.dtmf import DtmfReceiver
+from dsp.dtmf import DtmfReceiver, plan_of
 from dsp.fax import FaxDetector
 from dsp.linescan import Frame, LearnedTone
 from dsp.ownecho import OwnEcho
@@ -44,7 +44,7 @@ class Hearing:
         """ports: the table's, whose `watch`, `name` and `in_use` are followed; it may grow to `rows`."""
         self._ports = ports
         self._rows = rows
-        self._dtmf = DtmfReceiver(rows)
+        self._dtmf = DtmfReceiver(rows, plan_of(country))
         self._progress = ProgressDetector(rows, country)
         self._disconnect = DisconnectDetector(rows, country, scan=self._progress.scan)
         self._fax = FaxDetector(rows, country, scan=self._progress.scan)
@@ -74,6 +74,8 @@ class Hearing:
         """The lines belong to a network of this country; what was learned on them has to be told anew."""
         if country == self._country:
             return
+        if plan_of(country) != plan_of(self._country):
+            self._dtmf = DtmfReceiver(self._rows, plan_of(country))
         self._country = country
         rows = list(range(self._rows))
         self._progress.set_country(rows, country)

@@ -11,7 +11,7 @@ from dsp.nettones import network_tones
 from dsp.ownecho import OwnEcho
 from tests.dsp import signals
 from tests.dsp import signals_progress as S
-from tests.dsp.corpora import SPEECH, recordings
+from tests.dsp.corpora import NOBODY, SPEECH, recordings
 
 
 def trimmed(recording):
@@ -89,6 +89,18 @@ def test_05_clicks_while_it_rings_are_no_answer():
     x[14000:14040] += 12000
     x[58000:58100] -= 9000
     assert answer(line([S.silence(1), x]), "CN")["answered_s"] is None
+
+
+@pytest.mark.parametrize("country", ["CN", "US", "GB", "DE", "FR", "IN", "BR", "NZ"])
+def test_05_call_waiting_tone_between_two_rings_is_no_answer(country):
+    table = tone_table(country)
+    waiting, ring = table["call_waiting"], ringing(country, 4)
+    burst = S.tone(waiting.frequencies_hz, (), waiting.cadence_ms[0] / 1000, -18)
+    for after_ms in (500, 900):
+        x = ring.copy()
+        at = len(ring) // 2 - (table["ringback"].cadence_ms[-1] - after_ms) * 8
+        x[at : at + len(burst)] += burst
+        assert answer(line([S.silence(1), x]), country)["answered_s"] is None, after_ms
 
 
 def test_06_answers_are_told_once_and_decided_within_a_second_of_the_word():
@@ -195,6 +207,27 @@ def test_08_a_long_greeting_is_a_machine_at_every_level():
     assert np.mean(right) >= 0.97
 
 
+VOICES = sorted(folder.name for folder in SPEECH.parent.glob("*_*") if any(folder.rglob("*.wav")))
+
+
+@pytest.mark.parametrize("voice", VOICES)
+def test_08_the_length_of_the_greeting_decides_for_every_voice(voice):
+    """Short and long ones are told apart; around the border the longer are machines more often."""
+    whole = recordings(SPEECH.parent / voice, False, NOBODY)
+    spoken = [trimmed(r) for r in whole if len(r) > 1600 and abs(r).max() > 2000]
+    rng = np.random.default_rng(26)
+    machines = {}
+    for least_s, most_s in ((0.2, 0.7), (0.7, 1.2), (1.2, 1.6), (1.6, 2.0), (2.0, 2.5), (2.5, 3.5), (3.5, 9)):
+        some = [x for x in spoken if least_s * 8000 <= len(x) < most_s * 8000]
+        some = [some[i] for i in rng.permutation(len(some))[:6]]
+        results = [amd(call(x, rng, float(rng.uniform(-40, -12))))["result"] for x in some]
+        assert "unknown" not in results, (least_s, results)
+        machines[least_s] = results.count("machine") / len(results)
+    assert machines[0.2] == machines[0.7] == machines[1.2] == 0
+    assert machines[2.5] == machines[3.5] == 1
+    assert machines[1.6] <= machines[2.0] and machines[2.0] > 0
+
+
 def test_09_a_beep_is_a_machine():
     x = line(
         [
@@ -211,6 +244,35 @@ def test_09_a_beep_is_a_machine():
 @pytest.mark.parametrize("x", [np.zeros(0), np.zeros(48000), S.white(6, -40), np.full(48000, np.nan)])
 def test_10_nothing_said_is_unknown(x):
     assert amd(x)["result"] == "unknown"
+
+
+def clicking(floor_dbm0, seed):
+    """Eight seconds of a line with ten clicks of full scale a second."""
+    rng = np.random.default_rng(seed)
+    x = S.white(8, floor_dbm0, seed)
+    x[rng.integers(0, len(x), 80)] = rng.choice([-30000, 30000], 80)
+    return x
+
+
+@pytest.mark.parametrize("floor_dbm0", [-99, -65, -50])
+def test_10_clicks_are_nobody_and_hide_nobody(floor_dbm0):
+    for seed in range(4):
+        assert amd(clicking(floor_dbm0, seed))["result"] == "unknown", seed
+        x = clicking(floor_dbm0, seed)
+        said = S.at_level(WORDS[seed], -12)
+        x[12000 : 12000 + len(said)] = said
+        x[12000 + len(said) : 24000 + len(said)] = S.white(1.5, floor_dbm0)
+        assert amd(x)["result"] == "person", seed
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_10_no_tone_of_any_country_is_anybody(country):
+    for name in ("special_dial", "unobtainable", "call_waiting"):
+        for tone in tone_table(country).variants.get(name, ()):
+            if len({step.frequencies_hz for step in tone.steps if step.frequencies_hz}) == 1:
+                modulation = max(step.modulation_hz for step in tone.steps)
+                x = S.tone(tone.frequencies_hz, tone.cadence_ms, 8, -18, modulation_hz=modulation)
+                assert amd(line([S.silence(1), x]))["result"] == "unknown", name
 
 
 @pytest.mark.parametrize("late_s", [3.2, 3.8, 4.4])

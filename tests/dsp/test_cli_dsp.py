@@ -176,7 +176,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(refused, tmp_path):
     soundfile.write(slow, np.zeros(800, np.int16), 1000)
     assert "1000 samples per second" in refused("dtmf", slow)
     assert "no such file" in refused("dtmf", tmp_path / "absent.wav")
-    assert "no such file" in refused("dtmf", tmp_path)
+    assert "this is a folder" in refused("dtmf", tmp_path)
     good = wav(tmp_path / "good.wav", signals.silence(100))
     assert "ZZ" in refused("progress", good, "--country", "ZZ")
     assert "taps" in refused("echo", good, good, tmp_path / "o.wav", "--taps", 5)

@@ -68,7 +68,7 @@ def test_2_convergence_30_db_between_2_and_5_s_on_every_hybrid(line, cleaned):
         for m in lines.MODELS
     }
     assert min(by_model.values()) >= 30, by_model
-    assert erle_db.min() >= 12, "one talker on one hybrid"
+    assert erle_db.min() >= 24, "one talker on one hybrid: 25.8 to 29.5 with five seeds"
 
 
 def test_2_an_echo_that_comes_20_ms_late_is_learned_about_as_soon(line):
@@ -99,8 +99,8 @@ def test_2c_a_changed_path_is_learned_again(line):
     )
     near = lines.alaw(echo + line.noise[:rows])
     by_second = lines.by_second(near, in_boxes(line.sent[:rows], near))
-    assert by_second[:, 4].min() >= -0.3
-    assert by_second.min() >= -0.3
+    assert by_second[:, 4].min() >= -0.3, "the second of the change: -0.26 to 0 with five seeds"
+    assert np.delete(by_second, 4, axis=1).min() >= 0
     assert by_second[:, 5].mean() >= 20
     assert np.mean(by_second[:, 6] > 20) >= 0.85
     assert by_second[:, 7:].mean() >= 30
@@ -214,7 +214,7 @@ def test_64_ms_tail(line):
     paths = [lines.path(m, erl, 400) for m, erl in SETS]
     near = lines.alaw(lines.echo_of(line.sent[:rows], paths) + line.noise[:rows])
     by_second = lines.by_second(near, in_boxes(line.sent[:rows], near, taps=512))
-    assert by_second.min() >= -0.3
+    assert by_second.min() >= 0
     assert by_second[:, 2:5].mean() >= 29
     assert by_second[:, 6:].mean() >= 33
 

@@ -57,6 +57,30 @@ def test_02_tolerances_of_frequency_cadence_and_level(frequency, cadence, level)
             assert started == [name], (country, started)
 
 
+@pytest.mark.parametrize(
+    ("country", "name", "reported"),
+    [
+        ("CN", "special_dial", "dial"),
+        ("NL", "special_dial", "dial"),
+        ("IS", "special_dial", "dial"),
+        ("CN", "unobtainable", "congestion"),
+        ("GB", "unobtainable", "congestion"),
+        ("IN", "unobtainable", "congestion"),
+    ],
+)
+@pytest.mark.parametrize("level", [-8.0, -30.0])
+def test_02_the_rarer_tones_of_the_table_are_none_of_them_a_voice(country, name, reported, level):
+    x = np.concatenate([S.silence(0.5), national(country, name, 12, level)])
+    found = segments(S.a_law(x + S.white(13, -58)[: len(x)]).astype(np.float32), country)
+    assert [s["tone"] for s in found] == ["silence", reported]
+
+
+@pytest.mark.parametrize("country", ["NZ", "DE", "CN"])
+def test_02_call_waiting_tone_is_no_congestion(country):
+    x = np.concatenate([S.silence(0.5), national(country, "call_waiting", 12)])
+    assert {e.tone for e in heard(S.a_law(x), country)} <= {"call_waiting"}
+
+
 def test_03_a_whole_call_reads_in_order():
     speech = S.at_level(recordings(SPEECH, False)[3][:24000], -20)
     x = np.concatenate(
@@ -350,3 +374,12 @@ def test_every_form_of_a_ringback_is_one_whatever_the_phases_of_its_frequencies(
     found = segments(x + S.white(len(x) / 8000 + 1, -62, seed)[: len(x)], country)
     assert [part["tone"] for part in found] == ["silence", "ringback"]
     assert found[1]["end_s"] == pytest.approx(len(x) / 8000, abs=0.05)
+
+
+@pytest.mark.parametrize("hz", [333, 697, 1000, 1200])
+def test_a_square_wave_is_no_voice_and_hides_none(hz):
+    wave = 20000 * np.sign(np.sin(2 * np.pi * hz * np.arange(24000) / S.RATE + 0.1))
+    said = S.at_level(recordings(SPEECH, True)[3][:16000], -16)
+    x = S.a_law(np.concatenate([S.silence(1), wave, S.silence(0.5), said, S.silence(1)]))
+    voices = [s for s in segments(x.astype(np.float32), "CN") if s["tone"] == "voice"]
+    assert voices and 4.4 <= voices[0]["start_s"] < 4.8
