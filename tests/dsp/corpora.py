@@ -52,18 +52,13 @@ def is_for_tuning(name):
     return zlib.crc32(name.encode()) % 2 == 0
 
 
-<<<<<<< HEAD
-def recordings(folder, tuning):
-    """The half's 8 kHz recordings in `folder`, in the order of their names."""
-    return list(named_recordings(folder, tuning).values())
-
-
-def named_recordings(folder, tuning):
-    """The same, by their paths within `folder`."""
-=======
 def recordings(folder, tuning, without=()):
     """The half's 8 kHz recordings in `folder`, in the order of their names, some `without`."""
->>>>>>> dspfix
+    return list(named_recordings(folder, tuning, without).values())
+
+
+def named_recordings(folder, tuning, without=()):
+    """The same, by their paths within `folder`."""
     paths = sorted(p for p in folder.rglob("*.wav") if is_for_tuning(p.name) == tuning)
     paths = [p for p in paths if p.name not in without]
     if not paths:
