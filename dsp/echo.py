@@ -180,7 +180,7 @@ class EchoCanceller:
         self._learned = np.zeros(ports, bool)
         self._rest = ResidualSuppressor(ports)
         self._all = np.arange(ports)
-        self._audible = np.zeros(ports, bool)  # something was sent of late that may come back
+        self._teaching = np.zeros(ports, bool)  # something was sent of late that may come back, and is its own
         self._doubted = False  # some filter has made things worse
         self._suspected = False  # some `_unfaithful` is not 0
         self._enabled = np.ones(ports, bool)
@@ -255,11 +255,20 @@ class EchoCanceller:
         """The learned echo path of a port, float32 [taps]."""
         return np.fft.irfft(self._filter[port], self._fft)[: self.taps].astype(np.float32)
 
-    def process(self, far: Float, near: Float, active: NDArray[np.bool_] | None = None) -> Float:
+    def process(
+        self,
+        far: Float,
+        near: Float,
+        active: NDArray[np.bool_] | None = None,
+        teaches: NDArray[np.bool_] | None = None,
+    ) -> Float:
         """Return `near` without the echo of `far`, and without a direct current beside it.
 
         far, near: [ports, 160] on the 16-bit scale, far being what was sent in the same tick.
         active: ports to work on; the others pass unchanged and learn nothing.
+        teaches: ports whose far signal is somebody's own voice (all, when left out). What is sent to the
+        others is what came back of their near end elsewhere: it is cancelled as far as the path is known,
+        and taken for nothing else.
         Samples that are not finite count as 0; what is beyond the 16-bit range is clipped.
         """
         if far.shape != (self.ports, BLOCK_SAMPLES) or near.shape != far.shape:
@@ -278,7 +287,7 @@ class EchoCanceller:
         near = self._without_offset(near, near_energy, live)
         audible = self._far_total > self._audible_energy
         audible &= live
-        self._audible = audible
+        self._teaching = audible if teaches is None else audible & teaches
         # What follows is reckoned for all ports, which costs less than to pick some; on the quiet ones it has
         # no effect.
         left_alone = ~audible
@@ -305,19 +314,20 @@ class EchoCanceller:
         if self._tick % NARROW_EVERY == 0:
             narrow = self._is_narrow(spectrum)[lanes]
             np.copyto(self._narrow, (self._narrow + 1) * narrow, where=audible)
-        self._learn(self.ports - quiet.size, lanes, spectrum, residual, ratio_db)
+        teaching = self._teaching
+        self._learn(lanes, spectrum, residual, ratio_db)
         # A filter that makes things worse (the line was switched) is left out until it has learned again:
         # on the mean of 0.2 s, or at once where it is much worse or has learned little yet. In double-talk a
         # single block may well grow a little louder.
         means = self._means
-        means += MEAN_STEP * audible * (self._compared_now - means)
+        means += MEAN_STEP * teaching * (self._compared_now - means)
         mean_near, mean_residual = self._mean_near, self._mean_residual
         useless = mean_residual > WORSE * mean_near
         left_alone |= useless
         left_alone |= residual_energy > WORSE_AT_ONCE * near_energy
         # Somebody who speaks for long drives the usual residual up: what was learned once, counts as learned.
         learned, leak_db = self._learned, self._rest.leak_db
-        if np.count_nonzero(audible > learned):
+        if np.count_nonzero(teaching > learned):
             learned |= leak_db < LEARNED_LEAK_DB
             # A filter that has not learned and hardly helps is more likely made of what the near end says.
             helpless = mean_residual > HELPLESS * mean_near
@@ -329,11 +339,18 @@ class EchoCanceller:
             ratio_db[rows] = 0
             ratio_db[quiet] = leak_db[quiet]
         # Near-end speech that happens to be like the echo does this for a moment, another path for long.
-        useless &= audible
+        useless &= teaching
         if self._doubted or np.count_nonzero(useless):
             self._count_useless(useless)
         if self._tick % NARROW_EVERY:
             self._doubt(near_energy, estimate_energy, residual_energy)
+        if teaches is not None:
+            # Whoever is sent his own voice is speaking.
+            returned = _places(audible > teaching)
+            if returned.size:
+                ratio_db[returned] = leak_db[returned]
+                self._rest.speaking(returned, residual_energy)
+                rows = _places(left_alone | (audible > teaching))
         return self._rest.process(residual, ratio_db, rows, self._narrow)
 
     def _sane(self, far: Float, near: Float) -> tuple[Float, Float]:
@@ -407,9 +424,9 @@ class EchoCanceller:
     def _count_useless(self, useless: NDArray[np.bool_]) -> None:
         """Learn paths anew whose filter has made things worse for long."""
         counts = np.maximum(self._useless + np.where(useless, 1, -1), 0)
-        np.copyto(self._useless, counts, where=self._audible)
+        np.copyto(self._useless, counts, where=self._teaching)
         changed = self._useless >= np.where(self._learned, CHANGED_TICKS, LOST_TICKS)
-        changed &= self._audible
+        changed &= self._teaching
         if changed.any():
             self._start_again(_places(changed))
         self._doubted = bool(self._useless.any())
@@ -450,15 +467,18 @@ class EchoCanceller:
         self._far_energy[self._tick % len(self._far_energy)] = energy
         np.add.reduce(self._far_energy, out=self._far_total)
 
-    def _learn(self, speaking: int, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
+    def _learn(self, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
         """Add this block's normal equations for the ports whose turn it is, and solve a little.
 
-        speaking: how many are audible. lanes: where in `spectrum` each port is.
+        lanes: where in `spectrum` each port is.
         """
-        audible = self._audible
+        teaching = self._teaching
+        speaking = int(np.count_nonzero(teaching))
+        if not speaking:
+            return
         waited = self._waited
-        waited += audible
-        leak_db: Float = np.where(audible, self._rest.leak_db, NOWHERE_DB)
+        waited += teaching
+        leak_db: Float = np.where(teaching, self._rest.leak_db, NOWHERE_DB)
         unconverged = int(np.count_nonzero(leak_db > CONVERGED_LEAK_DB))
         turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, speaking)
         if np.count_nonzero(turn):
@@ -584,7 +604,7 @@ class EchoCanceller:
         together = near_energy + estimate_energy
         together -= residual_energy
         loud = estimate_energy > FAR_SILENT_ENERGY
-        loud &= self._audible
+        loud &= self._teaching
         step = FAITH_STEP * loud
         per = step / (near_energy + FAITH_ENERGY)
         heard = estimate_energy * per
@@ -616,7 +636,7 @@ class EchoCanceller:
             np.copyto(unfaithful, more, where=loud)
         else:
             unfaithful[loud] = 0
-        unfaithful *= self._audible
+        unfaithful *= self._teaching
         suspect = unfaithful >= UNFAITHFUL_LOOKS
         if suspect.any():
             self._start_again(_places(suspect))

@@ -128,9 +128,13 @@ class ResidualSuppressor:
         near_energy: sum of the squares of each port's block.
         """
         self._gains[1][quiet] = 1
+        self.speaking(quiet, near_energy)
+
+    def speaking(self, rows: Rows, near_energy: Float) -> None:
+        """Ports that are not to be turned down in this tick: somebody may speak there, or it is their noise."""
         # Whoever speaks while we do not may well go on.
-        self._talk_until[quiet] = self._tick + HANGOVER_TICKS
-        energy, floor = near_energy[quiet], self._noise_energy[quiet]
+        self._talk_until[rows] = self._tick + HANGOVER_TICKS
+        energy, floor = near_energy[rows], self._noise_energy[rows]
         fallen = np.maximum(energy, floor + NOISE_FLOOR_FALL * (energy - floor))
         floor = np.minimum(fallen, floor * NOISE_FLOOR_RISE)
-        self._noise_energy[quiet] = np.minimum(np.maximum(floor, NOISE_AT_LEAST), NOISE_AT_MOST)
+        self._noise_energy[rows] = np.minimum(np.maximum(floor, NOISE_AT_LEAST), NOISE_AT_MOST)
