@@ -93,6 +93,8 @@ NARROW_TIMES = 3
 VOWEL_WEIGHT = np.float32(0.1)
 NARROW_WEIGHT = np.float32(5e-5)
 """A tone is cancelled too, but next to any speech its equations count for nothing."""
+TONAL_BINS = np.float32(10.0)
+"""The same for a block of the near end."""
 LEAST_ENERGY = np.float32(BLOCK_SAMPLES)
 """Added to those of echo and residual, so that there is a ratio of silent ones."""
 RINGING = np.float32(0.3)
@@ -490,7 +492,10 @@ class EchoCanceller:
             if learning.size:
                 waited[learning] = 0
                 self._unsolved[learning] += 1
-                self._add_equations(learning, spectrum[lanes[learning]], residual[learning], novel[learning])
+                talked = self._learned & (ratio_db > NOT_NOVEL_DB)
+                self._add_equations(
+                    learning, spectrum[lanes[learning]], residual[learning], novel[learning], talked[learning]
+                )
         turn = leak_db > self._turn_db(SOLVING_TURN, unconverged, speaking)
         if np.count_nonzero(turn):
             unsolved = self._unsolved
@@ -522,9 +527,17 @@ class EchoCanceller:
         return narrow
 
     def _add_equations(
-        self, rows: Rows, spectrum: Spectra, residual: Float, novel: NDArray[np.bool_]
+        self,
+        rows: Rows,
+        spectrum: Spectra,
+        residual: Float,
+        novel: NDArray[np.bool_],
+        talked: NDArray[np.bool_],
     ) -> None:
-        """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories."""
+        """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories.
+
+        novel: of these, where the block holds a sound not met before; talked: where the near end is loud.
+        """
         n, fft, taps = BLOCK_SAMPLES, self._fft, self.taps
         padded = np.zeros((rows.size, fft), np.float32)
         white = padded[:, :n]
@@ -546,14 +559,18 @@ class EchoCanceller:
         # `taps` reaches.
         far = spectrum * self._whitener
         power = np.square(far.real) + np.square(far.imag)
+        # The block stands at the start of the transform, in the history it is its end: lags begin at n.
+        product = forward(padded)
+        # A tone of the near end (busy tone) that comes back to the far end by another hybrid would seem to be
+        # an echo of itself.
+        if talked.any():
+            weight[talked & (narrow == 0) & _is_tonal(product)] = 0
         # R is that of the block, or of the whole history where that is louder: what is in the residual may be
         # the echo of either.
         share = newest / (self._far_total[rows] + np.float32(1e-9))
         power *= (weight * np.maximum(share, np.float32(n / fft)))[:, None]
         power += FORGETTING * self._power[rows]
         self._power[rows] = power
-        # The block stands at the start of the transform, in the history it is its end: lags begin at n.
-        product = forward(padded)
         product *= np.conj(far, out=far)
         gradient = backward(product, fft)[:, n : n + taps]
         gradient *= weight[:, None]
@@ -666,6 +683,14 @@ def _fft_size(least: int) -> int:
     """The shortest even product of twos and threes that holds so many samples."""
     sizes = [(1 << twos) * factor for twos in range(1, 12) for factor in (1, 3, 9, 27, 81)]
     return min(size for size in sizes if size >= least)
+
+
+def _is_tonal(spectrum: Spectra) -> NDArray[np.bool_]:
+    """Whether a whitened block of the near end is one or two tones."""
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    tonal: NDArray[np.bool_] = np.square(power.sum(1)) < TONAL_BINS * np.vecdot(power, power)
+    return tonal
 
 
 def _places(wanted: NDArray[np.bool_]) -> Rows:

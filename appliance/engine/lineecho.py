@@ -20,6 +20,9 @@ from appliance.engine.powers import Powers
 from dsp.echo import BLOCK_SAMPLES, EchoCanceller
 from dsp.ownecho import OwnEcho
 
+NO_ECHO = 10 ** (1.0 / 10)
+"""Factor of power (1 dB): no telephone returns more than it gets, not even of a tone that its hybrid likes best."""
+
 Float = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
@@ -36,7 +39,7 @@ class LineEcho:
         self._blocks = np.zeros((2, lines, BLOCK_SAMPLES), np.float32)
         self._teaches = np.ones(lines, np.bool_)
         self._clean = np.zeros((rows, BLOCK_SAMPLES), np.float32)
-        self._own = OwnEcho(rows)
+        self._own = OwnEcho(rows, NO_ECHO)
         self._voices = np.zeros(rows, np.float32)
 
     def listen(self, powers: Powers) -> None:
