@@ -55,6 +55,8 @@ FAR_OFF_LEAK_DB = np.float32(-20.0)
 """Residual over echo above which a port learns from every block and is solved at once."""
 CONVERGED_LEAK_DB = np.float32(-28.0)
 """Under this a port waits for every second turn, between the two for every turn."""
+SPOKEN_OVER_DB = np.array(-28.5, np.float32)
+"""A port whose path is known counts as so well converged while the near end speaks as well."""
 LEARNING_TURN = 2
 SOLVING_TURN = 6
 """Ticks."""
@@ -481,11 +483,13 @@ class EchoCanceller:
         waited = self._waited
         waited += teaching
         leak_db: Float = np.where(teaching, self._rest.leak_db, NOWHERE_DB)
+        # While somebody speaks at the near end too there is little to learn that is not known, and much to pay.
+        np.minimum(leak_db, SPOKEN_OVER_DB, out=leak_db, where=self._learned & self._rest.spoken_over)
         unconverged = int(np.count_nonzero(leak_db > CONVERGED_LEAK_DB))
         turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, speaking)
         if np.count_nonzero(turn):
             # A sound that leaves more than usual, but less than a near-end talker would, is a new one.
-            novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
+            novel = (ratio_db > self._rest.leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
             turn &= novel | (leak_db > CONVERGED_LEAK_DB) | (waited >= CONVERGED_EVERY)
             most = min(max(unconverged, REFRESHING_PORTS), LEARNING_PORTS)
             learning = _most_urgent(turn, waited * (leak_db + 40.0), most)

@@ -73,6 +73,12 @@ class ResidualSuppressor:
         self._gains[:, ports] = 1
         self._noise_energy[ports] = NOISE_AT_START
 
+    @property
+    def spoken_over(self) -> NDArray[np.bool_]:
+        """Ports at whose near end somebody speaks, or has spoken a moment ago."""
+        spoken: NDArray[np.bool_] = self._talk_until > self._tick
+        return spoken
+
     def process(self, residual: Float, ratio_db: Float, alone: Rows, narrow: NDArray[np.int32]) -> Float:
         """Turn down what is left of the echo where nothing else is there; fill with the line's own noise.
 
@@ -115,11 +121,20 @@ class ResidualSuppressor:
         gain += wanted
         gain *= 0.5
         np.maximum(gain, wanted, out=gain)
-        residual *= self._gains.T @ self._fades
-        level = 1 - gain * gain
-        level *= self._noise_energy
-        np.sqrt(level, out=level)
-        residual += level[:, None] * self._hisses[self._tick * 7919 % HISSES]
+        turned = (np.minimum(before, gain) < 1).nonzero()[0]
+        if turned.size:
+            level = 1 - np.square(gain[turned])
+            level *= self._noise_energy[turned]
+            np.sqrt(level, out=level)
+            hiss = self._hisses[self._tick * 7919 % HISSES]
+            if turned.size == len(gain):
+                residual *= self._gains.T @ self._fades
+                residual += level[:, None] * hiss
+            else:
+                kept = residual[turned]
+                kept *= self._gains[:, turned].T @ self._fades
+                kept += level[:, None] * hiss[turned]
+                residual[turned] = kept
         return residual
 
     def pass_unchanged(self, quiet: Rows, near_energy: Float) -> None:

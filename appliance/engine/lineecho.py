@@ -42,6 +42,14 @@ class LineEcho:
         self._own = OwnEcho(rows, NO_ECHO)
         self._voices = np.zeros(rows, np.float32)
 
+    def reset(self, lines: list[int]) -> None:
+        """Forget what has been learned of these lines, counted in their own order."""
+        self._canceller.reset(lines)
+
+    def path(self, line: int) -> Float:
+        """What a line returns, as far as it is known."""
+        return self._canceller.path(line)
+
     def listen(self, powers: Powers) -> None:
         """Who speaks in this block himself, and is not only sent back what he is told."""
         np.logical_not(self._own.process(powers.heard, powers.said), out=self._voices, casting="unsafe")
