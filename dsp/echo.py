@@ -71,10 +71,10 @@ NOVEL_WEIGHT = np.float32(2.5)
 """How much more such a block counts: its residual is error of the filter, not speech of the near end."""
 LEARNED_LEAK_DB = np.float32(-16.0)
 """A filter that has once been this good and now makes things worse belongs to another path."""
-LEARNING_PORTS = 32
+LEARNING_PORTS = 16
 REFRESHING_PORTS = 12
 """At most so many ports learn in a tick: when many are not converged, and when all are."""
-SOLVING_PORTS = 32
+SOLVING_PORTS = 16
 SHARPENING_PORTS = 16
 """At most so many ports improve their filter in a tick: when many are not converged, and when all are."""
 STEPS = 3
