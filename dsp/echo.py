@@ -184,7 +184,8 @@ class EchoCanceller:
         self._learned = np.zeros(ports, bool)
         self._rest = ResidualSuppressor(ports)
         self._all = np.arange(ports)
-        self._teaching = np.zeros(ports, bool)  # something was sent of late that may come back, and is its own
+        # Something was sent of late that may come back, and did not come from there.
+        self._teaching = np.zeros(ports, bool)
         self._doubted = False  # some filter has made things worse
         self._suspected = False  # some `_unfaithful` is not 0
         self._enabled = np.ones(ports, bool)
@@ -319,7 +320,7 @@ class EchoCanceller:
             narrow = self._is_narrow(spectrum)[lanes]
             np.copyto(self._narrow, (self._narrow + 1) * narrow, where=audible)
         teaching = self._teaching
-        self._learn(lanes, spectrum, residual, ratio_db)
+        self._learn(lanes, spectrum, residual, ratio_db, sparing=teaches is not None)
         # A filter that makes things worse (the line was switched) is left out until it has learned again:
         # on the mean of 0.2 s, or at once where it is much worse or has learned little yet. In double-talk a
         # single block may well grow a little louder.
@@ -471,10 +472,10 @@ class EchoCanceller:
         self._far_energy[self._tick % len(self._far_energy)] = energy
         np.add.reduce(self._far_energy, out=self._far_total)
 
-    def _learn(self, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
+    def _learn(self, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float, sparing: bool) -> None:
         """Add this block's normal equations for the ports whose turn it is, and solve a little.
 
-        lanes: where in `spectrum` each port is.
+        lanes: where in `spectrum` each port is. sparing: conversations, in which both ends may speak for long.
         """
         teaching = self._teaching
         speaking = int(np.count_nonzero(teaching))
@@ -483,8 +484,9 @@ class EchoCanceller:
         waited = self._waited
         waited += teaching
         leak_db: Float = np.where(teaching, self._rest.leak_db, NOWHERE_DB)
-        # While somebody speaks at the near end too there is little to learn that is not known, and much to pay.
-        np.minimum(leak_db, SPOKEN_OVER_DB, out=leak_db, where=self._learned & self._rest.spoken_over)
+        if sparing:
+            # While somebody speaks at the near end too there is little new to learn, and much to pay.
+            np.minimum(leak_db, SPOKEN_OVER_DB, out=leak_db, where=self._learned & self._rest.spoken_over)
         unconverged = int(np.count_nonzero(leak_db > CONVERGED_LEAK_DB))
         turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, speaking)
         if np.count_nonzero(turn):

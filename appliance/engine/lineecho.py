@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.engine.powers import Powers
-from dsp.echo import BLOCK_SAMPLES, EchoCanceller
+from board.api import BLOCK_SAMPLES
+from dsp.echo import EchoCanceller
 from dsp.ownecho import OwnEcho
 
 NO_ECHO = 10 ** (1.0 / 10)
-"""Factor of power (1 dB): no telephone returns more than it gets, not even of a tone that its hybrid likes best."""
+"""Factor of power (1 dB): no telephone returns more than it gets, not even of the tone it returns best."""
 
 Float = NDArray[np.float32]
 Bools = NDArray[np.bool_]

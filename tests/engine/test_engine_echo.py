@@ -136,7 +136,9 @@ def test_a_path_that_changes_in_the_conversation_is_learned_again(talk):
     box.office.line(0).change(erl_db=8.0, echo_delay_ms=4.0)
     heard = heard_by_agent(talking, 6, agent_says=AGENT)
     said = AGENT[: len(heard)]
-    gone_db = [level_db(said[c]) - level_db(heard[c]) for c in (slice(3 * RATE, 4 * RATE), slice(4 * RATE, None))]
+    gone_db = [
+        level_db(said[c]) - level_db(heard[c]) for c in (slice(3 * RATE, 4 * RATE), slice(4 * RATE, None))
+    ]
     assert min(gone_db) >= 28
 
 

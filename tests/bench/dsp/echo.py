@@ -140,7 +140,7 @@ def _conversations(findings):
     gone_db, left_db = (np.concatenate(x) for x in zip(*map(office.agent_alone, (6.0, 10.0)), strict=True))
     findings.add(
         f"conversations, line and telephone of 6 and 10 dB: the agent alone, {len(gone_db)} calls", "≥ 20 dB",
-        f"{gone_db.mean():.1f} dB less comes back (worst {gone_db.min():.1f} dB; {left_db.mean():.1f} dBm0 left)",
+        f"{gone_db.mean():.1f} dB less comes back (worst {gone_db.min():.1f} dB), {left_db.mean():.1f} dBm0",
         gone_db.min() >= 20,
     )  # fmt: skip
 
