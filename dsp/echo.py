@@ -475,7 +475,7 @@ class EchoCanceller:
     def _learn(self, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float, sparing: bool) -> None:
         """Add this block's normal equations for the ports whose turn it is, and solve a little.
 
-        lanes: where in `spectrum` each port is. sparing: conversations, in which both ends may speak for long.
+        lanes: where in `spectrum` each port is. sparing: both ends may speak for long (conversations).
         """
         teaching = self._teaching
         speaking = int(np.count_nonzero(teaching))
