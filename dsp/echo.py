@@ -71,12 +71,14 @@ NOVEL_WEIGHT = np.float32(2.5)
 """How much more such a block counts: its residual is error of the filter, not speech of the near end."""
 LEARNED_LEAK_DB = np.float32(-16.0)
 """A filter that has once been this good and now makes things worse belongs to another path."""
-LEARNING_PORTS = 16
+LEARNING_PORTS = 32
 REFRESHING_PORTS = 12
 """At most so many ports learn in a tick: when many are not converged, and when all are."""
-SOLVING_PORTS = 16
+SOLVING_PORTS = 32
 SHARPENING_PORTS = 16
 """At most so many ports improve their filter in a tick: when many are not converged, and when all are."""
+SPARING_PORTS = 8
+"""At most so many do either while there are conversations."""
 STEPS = 3
 SHARPENING_STEPS = 2
 """How many conjugate directions are gone each time: when some ports are not converged, and when all are."""
@@ -493,7 +495,7 @@ class EchoCanceller:
             # A sound that leaves more than usual, but less than a near-end talker would, is a new one.
             novel = (ratio_db > self._rest.leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
             turn &= novel | (leak_db > CONVERGED_LEAK_DB) | (waited >= CONVERGED_EVERY)
-            most = min(max(unconverged, REFRESHING_PORTS), LEARNING_PORTS)
+            most = min(max(unconverged, REFRESHING_PORTS), SPARING_PORTS if sparing else LEARNING_PORTS)
             learning = _most_urgent(turn, waited * (leak_db + 40.0), most)
             if learning.size:
                 waited[learning] = 0
@@ -506,7 +508,7 @@ class EchoCanceller:
         if np.count_nonzero(turn):
             unsolved = self._unsolved
             turn &= unsolved > 0
-            most = min(max(unconverged, SHARPENING_PORTS), SOLVING_PORTS)
+            most = min(max(unconverged, SHARPENING_PORTS), SPARING_PORTS if sparing else SOLVING_PORTS)
             due = _most_urgent(turn, unsolved * (leak_db + 40.0), most)
             if due.size:
                 self._unsolved[due] = 0
