@@ -55,6 +55,8 @@ FAR_OFF_LEAK_DB = np.float32(-20.0)
 """Residual over echo above which a port learns from every block and is solved at once."""
 CONVERGED_LEAK_DB = np.float32(-28.0)
 """Under this a port waits for every second turn, between the two for every turn."""
+SPOKEN_OVER_DB = np.array(-28.5, np.float32)
+"""A port whose path is known counts as so well converged while the near end speaks as well."""
 LEARNING_TURN = 2
 SOLVING_TURN = 6
 """Ticks."""
@@ -75,6 +77,8 @@ REFRESHING_PORTS = 12
 SOLVING_PORTS = 32
 SHARPENING_PORTS = 16
 """At most so many ports improve their filter in a tick: when many are not converged, and when all are."""
+SPARING_PORTS = 8
+"""At most so many do either while there are conversations."""
 STEPS = 3
 SHARPENING_STEPS = 2
 """How many conjugate directions are gone each time: when some ports are not converged, and when all are."""
@@ -93,6 +97,8 @@ NARROW_TIMES = 3
 VOWEL_WEIGHT = np.float32(0.1)
 NARROW_WEIGHT = np.float32(5e-5)
 """A tone is cancelled too, but next to any speech its equations count for nothing."""
+TONAL_BINS = np.float32(10.0)
+"""The same for a block of the near end."""
 LEAST_ENERGY = np.float32(BLOCK_SAMPLES)
 """Added to those of echo and residual, so that there is a ratio of silent ones."""
 RINGING = np.float32(0.3)
@@ -180,7 +186,8 @@ class EchoCanceller:
         self._learned = np.zeros(ports, bool)
         self._rest = ResidualSuppressor(ports)
         self._all = np.arange(ports)
-        self._audible = np.zeros(ports, bool)  # something was sent of late that may come back
+        # Something was sent of late that may come back, and did not come from there.
+        self._teaching = np.zeros(ports, bool)
         self._doubted = False  # some filter has made things worse
         self._suspected = False  # some `_unfaithful` is not 0
         self._enabled = np.ones(ports, bool)
@@ -255,11 +262,20 @@ class EchoCanceller:
         """The learned echo path of a port, float32 [taps]."""
         return np.fft.irfft(self._filter[port], self._fft)[: self.taps].astype(np.float32)
 
-    def process(self, far: Float, near: Float, active: NDArray[np.bool_] | None = None) -> Float:
+    def process(
+        self,
+        far: Float,
+        near: Float,
+        active: NDArray[np.bool_] | None = None,
+        teaches: NDArray[np.bool_] | None = None,
+    ) -> Float:
         """Return `near` without the echo of `far`, and without a direct current beside it.
 
         far, near: [ports, 160] on the 16-bit scale, far being what was sent in the same tick.
         active: ports to work on; the others pass unchanged and learn nothing.
+        teaches: ports whose far signal is somebody's own voice (all, when left out). What is sent to the
+        others is what came back of their near end elsewhere: it is cancelled as far as the path is known,
+        and taken for nothing else.
         Samples that are not finite count as 0; what is beyond the 16-bit range is clipped.
         """
         if far.shape != (self.ports, BLOCK_SAMPLES) or near.shape != far.shape:
@@ -278,7 +294,7 @@ class EchoCanceller:
         near = self._without_offset(near, near_energy, live)
         audible = self._far_total > self._audible_energy
         audible &= live
-        self._audible = audible
+        self._teaching = audible if teaches is None else audible & teaches
         # What follows is reckoned for all ports, which costs less than to pick some; on the quiet ones it has
         # no effect.
         left_alone = ~audible
@@ -305,19 +321,20 @@ class EchoCanceller:
         if self._tick % NARROW_EVERY == 0:
             narrow = self._is_narrow(spectrum)[lanes]
             np.copyto(self._narrow, (self._narrow + 1) * narrow, where=audible)
-        self._learn(self.ports - quiet.size, lanes, spectrum, residual, ratio_db)
+        teaching = self._teaching
+        self._learn(lanes, spectrum, residual, ratio_db, sparing=teaches is not None)
         # A filter that makes things worse (the line was switched) is left out until it has learned again:
         # on the mean of 0.2 s, or at once where it is much worse or has learned little yet. In double-talk a
         # single block may well grow a little louder.
         means = self._means
-        means += MEAN_STEP * audible * (self._compared_now - means)
+        means += MEAN_STEP * teaching * (self._compared_now - means)
         mean_near, mean_residual = self._mean_near, self._mean_residual
         useless = mean_residual > WORSE * mean_near
         left_alone |= useless
         left_alone |= residual_energy > WORSE_AT_ONCE * near_energy
         # Somebody who speaks for long drives the usual residual up: what was learned once, counts as learned.
         learned, leak_db = self._learned, self._rest.leak_db
-        if np.count_nonzero(audible > learned):
+        if np.count_nonzero(teaching > learned):
             learned |= leak_db < LEARNED_LEAK_DB
             # A filter that has not learned and hardly helps is more likely made of what the near end says.
             helpless = mean_residual > HELPLESS * mean_near
@@ -329,11 +346,18 @@ class EchoCanceller:
             ratio_db[rows] = 0
             ratio_db[quiet] = leak_db[quiet]
         # Near-end speech that happens to be like the echo does this for a moment, another path for long.
-        useless &= audible
+        useless &= teaching
         if self._doubted or np.count_nonzero(useless):
             self._count_useless(useless)
         if self._tick % NARROW_EVERY:
             self._doubt(near_energy, estimate_energy, residual_energy)
+        if teaches is not None:
+            # Whoever is sent his own voice is speaking.
+            returned = _places(audible > teaching)
+            if returned.size:
+                ratio_db[returned] = leak_db[returned]
+                self._rest.speaking(returned, residual_energy)
+                rows = _places(left_alone | (audible > teaching))
         return self._rest.process(residual, ratio_db, rows, self._narrow)
 
     def _sane(self, far: Float, near: Float) -> tuple[Float, Float]:
@@ -407,9 +431,9 @@ class EchoCanceller:
     def _count_useless(self, useless: NDArray[np.bool_]) -> None:
         """Learn paths anew whose filter has made things worse for long."""
         counts = np.maximum(self._useless + np.where(useless, 1, -1), 0)
-        np.copyto(self._useless, counts, where=self._audible)
+        np.copyto(self._useless, counts, where=self._teaching)
         changed = self._useless >= np.where(self._learned, CHANGED_TICKS, LOST_TICKS)
-        changed &= self._audible
+        changed &= self._teaching
         if changed.any():
             self._start_again(_places(changed))
         self._doubted = bool(self._useless.any())
@@ -450,32 +474,41 @@ class EchoCanceller:
         self._far_energy[self._tick % len(self._far_energy)] = energy
         np.add.reduce(self._far_energy, out=self._far_total)
 
-    def _learn(self, speaking: int, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float) -> None:
+    def _learn(self, lanes: Rows, spectrum: Spectra, residual: Float, ratio_db: Float, sparing: bool) -> None:
         """Add this block's normal equations for the ports whose turn it is, and solve a little.
 
-        speaking: how many are audible. lanes: where in `spectrum` each port is.
+        lanes: where in `spectrum` each port is. sparing: both ends may speak for long (conversations).
         """
-        audible = self._audible
+        teaching = self._teaching
+        speaking = int(np.count_nonzero(teaching))
+        if not speaking:
+            return
         waited = self._waited
-        waited += audible
-        leak_db: Float = np.where(audible, self._rest.leak_db, NOWHERE_DB)
+        waited += teaching
+        leak_db: Float = np.where(teaching, self._rest.leak_db, NOWHERE_DB)
+        if sparing:
+            # While somebody speaks at the near end too there is little new to learn, and much to pay.
+            np.minimum(leak_db, SPOKEN_OVER_DB, out=leak_db, where=self._learned & self._rest.spoken_over)
         unconverged = int(np.count_nonzero(leak_db > CONVERGED_LEAK_DB))
         turn = leak_db > self._turn_db(LEARNING_TURN, unconverged, speaking)
         if np.count_nonzero(turn):
             # A sound that leaves more than usual, but less than a near-end talker would, is a new one.
-            novel = (ratio_db > leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
+            novel = (ratio_db > self._rest.leak_db + NOVELTY_DB) & (ratio_db < NOT_NOVEL_DB)
             turn &= novel | (leak_db > CONVERGED_LEAK_DB) | (waited >= CONVERGED_EVERY)
-            most = min(max(unconverged, REFRESHING_PORTS), LEARNING_PORTS)
+            most = min(max(unconverged, REFRESHING_PORTS), SPARING_PORTS if sparing else LEARNING_PORTS)
             learning = _most_urgent(turn, waited * (leak_db + 40.0), most)
             if learning.size:
                 waited[learning] = 0
                 self._unsolved[learning] += 1
-                self._add_equations(learning, spectrum[lanes[learning]], residual[learning], novel[learning])
+                talked = self._learned & (ratio_db > NOT_NOVEL_DB)
+                self._add_equations(
+                    learning, spectrum[lanes[learning]], residual[learning], novel[learning], talked[learning]
+                )
         turn = leak_db > self._turn_db(SOLVING_TURN, unconverged, speaking)
         if np.count_nonzero(turn):
             unsolved = self._unsolved
             turn &= unsolved > 0
-            most = min(max(unconverged, SHARPENING_PORTS), SOLVING_PORTS)
+            most = min(max(unconverged, SHARPENING_PORTS), SPARING_PORTS if sparing else SOLVING_PORTS)
             due = _most_urgent(turn, unsolved * (leak_db + 40.0), most)
             if due.size:
                 self._unsolved[due] = 0
@@ -502,9 +535,17 @@ class EchoCanceller:
         return narrow
 
     def _add_equations(
-        self, rows: Rows, spectrum: Spectra, residual: Float, novel: NDArray[np.bool_]
+        self,
+        rows: Rows,
+        spectrum: Spectra,
+        residual: Float,
+        novel: NDArray[np.bool_],
+        talked: NDArray[np.bool_],
     ) -> None:
-        """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories."""
+        """R and q of `rows` grow by one block; `spectrum` is that of their far-end histories.
+
+        novel: of these, where the block holds a sound not met before; talked: where the near end is loud.
+        """
         n, fft, taps = BLOCK_SAMPLES, self._fft, self.taps
         padded = np.zeros((rows.size, fft), np.float32)
         white = padded[:, :n]
@@ -526,14 +567,18 @@ class EchoCanceller:
         # `taps` reaches.
         far = spectrum * self._whitener
         power = np.square(far.real) + np.square(far.imag)
+        # The block stands at the start of the transform, in the history it is its end: lags begin at n.
+        product = forward(padded)
+        # A tone of the near end (busy tone) that comes back to the far end by another hybrid would seem to be
+        # an echo of itself.
+        if talked.any():
+            weight[talked & (narrow == 0) & _is_tonal(product)] = 0
         # R is that of the block, or of the whole history where that is louder: what is in the residual may be
         # the echo of either.
         share = newest / (self._far_total[rows] + np.float32(1e-9))
         power *= (weight * np.maximum(share, np.float32(n / fft)))[:, None]
         power += FORGETTING * self._power[rows]
         self._power[rows] = power
-        # The block stands at the start of the transform, in the history it is its end: lags begin at n.
-        product = forward(padded)
         product *= np.conj(far, out=far)
         gradient = backward(product, fft)[:, n : n + taps]
         gradient *= weight[:, None]
@@ -584,7 +629,7 @@ class EchoCanceller:
         together = near_energy + estimate_energy
         together -= residual_energy
         loud = estimate_energy > FAR_SILENT_ENERGY
-        loud &= self._audible
+        loud &= self._teaching
         step = FAITH_STEP * loud
         per = step / (near_energy + FAITH_ENERGY)
         heard = estimate_energy * per
@@ -616,7 +661,7 @@ class EchoCanceller:
             np.copyto(unfaithful, more, where=loud)
         else:
             unfaithful[loud] = 0
-        unfaithful *= self._audible
+        unfaithful *= self._teaching
         suspect = unfaithful >= UNFAITHFUL_LOOKS
         if suspect.any():
             self._start_again(_places(suspect))
@@ -646,6 +691,14 @@ def _fft_size(least: int) -> int:
     """The shortest even product of twos and threes that holds so many samples."""
     sizes = [(1 << twos) * factor for twos in range(1, 12) for factor in (1, 3, 9, 27, 81)]
     return min(size for size in sizes if size >= least)
+
+
+def _is_tonal(spectrum: Spectra) -> NDArray[np.bool_]:
+    """Whether a whitened block of the near end is one or two tones."""
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    tonal: NDArray[np.bool_] = np.square(power.sum(1)) < TONAL_BINS * np.vecdot(power, power)
+    return tonal
 
 
 def _places(wanted: NDArray[np.bool_]) -> Rows:

@@ -52,6 +52,7 @@ class ResidualSuppressor:
         self.leak_db = np.zeros(ports, np.float32)
         """The usual level of the residual under the echo: 0 before anything is learned."""
         self._talk_until = np.zeros(ports, np.int64)  # the tick in which near-end speech counts as over
+        self._spoken_until = np.zeros(ports, np.int64)  # the same of speech that was heard over ours
         self._gains = np.ones((2, ports), np.float32)  # before and in this tick
         self._noise_energy = np.full(ports, NOISE_AT_START, np.float32)
         self._tick = 0
@@ -69,9 +70,15 @@ class ResidualSuppressor:
     def reset(self, ports: Rows | list[int]) -> None:
         """Forget these ports."""
         self.leak_db[ports] = 0
-        self._talk_until[ports] = 0
+        self._talk_until[ports] = self._spoken_until[ports] = 0
         self._gains[:, ports] = 1
         self._noise_energy[ports] = NOISE_AT_START
+
+    @property
+    def spoken_over(self) -> NDArray[np.bool_]:
+        """Ports at whose near end somebody speaks, or has spoken a moment ago."""
+        spoken: NDArray[np.bool_] = self._spoken_until > self._tick
+        return spoken
 
     def process(self, residual: Float, ratio_db: Float, alone: Rows, narrow: NDArray[np.int32]) -> Float:
         """Turn down what is left of the echo where nothing else is there; fill with the line's own noise.
@@ -100,6 +107,7 @@ class ResidualSuppressor:
         # while, so is what lies well under the echo: a sound that the filter has not met yet.
         loud &= ratio_db > TALK_DB
         np.copyto(self._talk_until, self._tick + HANGOVER_TICKS, where=loud)
+        np.copyto(self._spoken_until, self._talk_until, where=loud)
         expected_db = leak_db + SUPPRESSION_MARGIN_DB
         hidden_db = np.where(self._talk_until <= self._tick, HIDDEN_DB, expected_db)
         np.maximum(expected_db, hidden_db, out=expected_db)
@@ -115,11 +123,20 @@ class ResidualSuppressor:
         gain += wanted
         gain *= 0.5
         np.maximum(gain, wanted, out=gain)
-        residual *= self._gains.T @ self._fades
-        level = 1 - gain * gain
-        level *= self._noise_energy
-        np.sqrt(level, out=level)
-        residual += level[:, None] * self._hisses[self._tick * 7919 % HISSES]
+        turned = (np.minimum(before, gain) < 1).nonzero()[0]
+        if turned.size:
+            level = 1 - np.square(gain[turned])
+            level *= self._noise_energy[turned]
+            np.sqrt(level, out=level)
+            hiss = self._hisses[self._tick * 7919 % HISSES]
+            if turned.size == len(gain):
+                residual *= self._gains.T @ self._fades
+                residual += level[:, None] * hiss
+            else:
+                kept = residual[turned]
+                kept *= self._gains[:, turned].T @ self._fades
+                kept += level[:, None] * hiss[turned]
+                residual[turned] = kept
         return residual
 
     def pass_unchanged(self, quiet: Rows, near_energy: Float) -> None:
@@ -128,9 +145,13 @@ class ResidualSuppressor:
         near_energy: sum of the squares of each port's block.
         """
         self._gains[1][quiet] = 1
+        self.speaking(quiet, near_energy)
+
+    def speaking(self, rows: Rows, near_energy: Float) -> None:
+        """Ports that are not to be turned down in this tick: somebody may speak there; or it is noise."""
         # Whoever speaks while we do not may well go on.
-        self._talk_until[quiet] = self._tick + HANGOVER_TICKS
-        energy, floor = near_energy[quiet], self._noise_energy[quiet]
+        self._talk_until[rows] = self._tick + HANGOVER_TICKS
+        energy, floor = near_energy[rows], self._noise_energy[rows]
         fallen = np.maximum(energy, floor + NOISE_FLOOR_FALL * (energy - floor))
         floor = np.minimum(fallen, floor * NOISE_FLOOR_RISE)
-        self._noise_energy[quiet] = np.minimum(np.maximum(floor, NOISE_AT_LEAST), NOISE_AT_MOST)
+        self._noise_energy[rows] = np.minimum(np.maximum(floor, NOISE_AT_LEAST), NOISE_AT_MOST)

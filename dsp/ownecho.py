@@ -22,7 +22,9 @@ Float = NDArray[np.float32]
 class OwnEcho:
     """Tells echo from voices on all ports at once, 20 ms at a time."""
 
-    def __init__(self, ports: int) -> None:
+    def __init__(self, ports: int, margin: float = MARGIN) -> None:
+        """margin: what is weaker than this share of what was sent may be its echo."""
+        self._margin = margin
         self._sent: Float = np.zeros(ports, np.float32)
 
     def reset(self, ports: NDArray[np.intp]) -> None:
@@ -34,6 +36,6 @@ class OwnEcho:
         whether the first may be an echo."""
         self._sent *= FALL
         np.maximum(sent, self._sent, out=self._sent)
-        echo: NDArray[np.bool_] = self._sent * MARGIN > heard
+        echo: NDArray[np.bool_] = self._sent * self._margin > heard
         echo &= self._sent > QUIET
         return echo

@@ -28,6 +28,7 @@ from appliance.engine.deadair import DeadAir
 from appliance.engine.hearing import Hearing
 from appliance.engine.levelling import Levelling
 from appliance.engine.linecare import LineCare
+from appliance.engine.lineecho import LineEcho
 from appliance.engine.linetones import LineTones, Study
 from appliance.engine.mailbox import Mailbox, Message, Publish
 from appliance.engine.messages import Messages
@@ -43,7 +44,6 @@ from appliance.engine.worker import Worker
 from appliance.paths import SHIPPED_PROMPTS, Home
 from board import api
 from board.clocks import Clocks, PacedBoard
-from dsp.echo import EchoCanceller
 from dsp.learn import ending
 from dsp.mix import Mixer
 
@@ -140,9 +140,8 @@ class Engine:
         lines = [port.row for port in self.table.ports if port.is_line]
         self._line_rows = np.array(lines, np.intp)
         self._lines = [self.table.ports[row] for row in lines]
-        self._echo = EchoCanceller(len(lines) + spare_ports)
-        self._echo_blocks = np.zeros((2, self._echo.ports, BLOCK), np.float32)
-        self._echo_active = np.zeros(self._echo.ports, np.bool_)
+        self._echo = LineEcho(rows, len(lines) + spare_ports)
+        self._echo_active = self._echo.active
         self._lines_up = np.zeros(len(lines), np.bool_)
         self._talking = np.zeros(rows, np.bool_)
         """Rows of lines in a conversation; a caller on hold hears music and is in none."""
@@ -155,7 +154,7 @@ class Engine:
         self.players = Players(rows, self.prompts.get)
         self.mixer = Mixer(max(rows, 1))
         self.levelling = Levelling(rows)
-        self._levelled = self._heard
+        self._clean = self._levelled = self._heard
         self.dead_air = DeadAir(rows)
         self.hearing = Hearing(self.table.ports, plan.country, rows)
         self.recorder = Recorder(home.root, home.recordings, home.spool, rows, self._files)
@@ -222,6 +221,7 @@ class Engine:
         self._cancel_echo()
         watch.mark("hear")
         powers = Powers.of(self._heard, self._said)
+        self._echo.listen(powers)
         heard = self.hearing.listen(self._heard, powers, self.players.dialling)
         self.hands.heard(heard)
         events += heard
@@ -345,7 +345,7 @@ class Engine:
                 self._events += self._use(self._plan)
 
     def _speak(self, powers: Powers, events: list[core.Event]) -> None:
-        self._levelled = self.levelling.process(self._heard, powers, self.hands.bridged)
+        self._levelled = self.levelling.process(self._clean, powers, self.hands.bridged)
         self.mixer.process(self._levelled, out=self._said)
         self.players.add_to(self._said)
         self.hands.displays.add_to(self._said, self.samples)
@@ -366,20 +366,17 @@ class Engine:
         self._talking[self._line_rows] = self._lines_up & self.hands.bridged[self._line_rows]
 
     def _cancel_echo(self) -> None:
-        """Take our own prompts and music out of what the lines bring back: keys are heard through them.
+        """Take out what the lines bring back of what we say to them: prompts and music, so that keys are
+        heard through them, and in a conversation the other's voice, so that he does not hear himself.
 
-        Not in a bridge: there what we say is what the other port returns of what we hear, and a
-        steady tone (busy) going round would teach the canceller to keep it alive.
-        The first thing to go when the engine is behind: keys are mostly heard without it.
+        Not where a fax or modem is on the line. The first thing to go when the engine is behind.
         """
-        rows, count = self._line_rows, len(self._line_rows)
-        active = self._echo_active
-        np.greater(self._lines_up, (self.hands.bridged | self.modems)[rows], out=active[:count])
+        rows, bridged = self._line_rows, self.hands.bridged
+        active = self._echo_active[: len(rows)]
+        np.greater(self._lines_up, (self.modems | (bridged & self.levelling.plain))[rows], out=active)
+        self._clean = self._heard
         if active.any() and not self.stopwatch.shed_now():
-            far, near = self._echo_blocks
-            far[:count] = self._said[rows]
-            near[:count] = self._heard[rows]
-            self._heard[rows] = self._echo.process(far, near, active)[:count]
+            self._clean = self._echo.process(self._heard, self._said, rows, bridged, self.mixer.matrix)
 
     def _write(self) -> None:
         for card, board in enumerate(self.boards):

@@ -1,7 +1,7 @@
 """Everybody about equally loud for whoever listens: the automatic gain of the ports in a conversation.
 
-    line ──heard──┬────────────► detectors, echo canceller, figures    (never amplified)
-                  └─► gain ─────► mixer ─► the other port, recording
+    line ──heard──┬──────────────────────────► detectors, figures    (never amplified)
+                  └─► canceller ─► gain ─► mixer ─► the other port, recording
 
 What we say to a line comes back from it as an echo; that is nobody's voice, and nothing is learned
 from it. A fax or modem gets no gain at all.
@@ -30,7 +30,7 @@ class Levelling:
     def __init__(self, rows: int) -> None:
         self._out: Float = np.zeros((rows, 0), np.float32)
         self._rows = np.zeros(0, np.intp)
-        self._plain = np.zeros(rows, np.bool_)
+        self.plain = np.zeros(rows, np.bool_)
         """Rows that a fax or modem is on."""
         self._sound = SoundPlan()
         self._agc: Agc | None = None
@@ -47,7 +47,7 @@ class Levelling:
 
     def restart(self, row: int) -> None:
         """Another call begins on this row."""
-        self._plain[row] = False
+        self.plain[row] = False
         if self._agc is not None and (at := np.flatnonzero(self._rows == row)).size:
             self._agc.reset(at.tolist())
             self._echo.reset(at)
@@ -55,11 +55,11 @@ class Levelling:
     def leave_alone(self, row: int) -> None:
         """A fax or modem is on this row: no gain until `restart`."""
         self.restart(row)
-        self._plain[row] = True
+        self.plain[row] = True
 
     def left_alone(self, row: int) -> bool:
         """Whether a fax or modem is on this row."""
-        return bool(self._plain[row])
+        return bool(self.plain[row])
 
     def gain_db(self, row: int) -> float:
         """The automatic gain of a row now."""
@@ -79,7 +79,7 @@ class Levelling:
         if self._agc is None:
             return heard
         rows = self._rows
-        active = np.greater(bridged, self._plain)[rows]
+        active = np.greater(bridged, self.plain)[rows]
         count = np.count_nonzero(active)
         if not count:
             return heard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -14,6 +15,7 @@ from appliance.engine.engine import Engine
 from appliance.paths import Home
 from board.sim import OfficeConfig, OutsidePhone, SimBoard, TelephoneSet
 from board.sim.pace import WallPace
+from dsp.levels import rms_dbm0
 
 SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 START_UNIX_S = 1_700_000_000.0
@@ -98,6 +100,7 @@ class TimedBoard(SimBoard):
         tick = super().read()
         self.spent_s = time.perf_counter() - self.bench_pace.over_s
         self.spent_cpu_s = time.thread_time() - begin_s
+        self.brought = tick.audio
         return tick
 
     def write(self, audio) -> None:
@@ -111,14 +114,24 @@ class TimedBoard(SimBoard):
 class BenchBox:
     """Engine, core and office with agents signed in at all telephones."""
 
-    def __init__(self, root: str, lines: int, phones: int, threaded: bool = False, flow: dict = FLOW) -> None:
+    def __init__(
+        self,
+        root: str,
+        lines: int,
+        phones: int,
+        threaded: bool = False,
+        flow: dict[str, Any] = FLOW,
+        erl_db: float | None = None,
+    ) -> None:
+        """erl_db: what all hybrids lose, if not what they usually do."""
         self.home = Home(Path(root))
         self.home.create()
         self._write_prompts()
         self.pace = BenchPace()
-        self.board = TimedBoard(
-            OfficeConfig.from_dict({"lines": lines, "phones": phones, "hearing_s": 10}), self.pace
-        )
+        settings: dict[str, Any] = {"lines": lines, "phones": phones, "hearing_s": 10}
+        if erl_db is not None:
+            settings |= {"line": {"erl_db": erl_db}, "phone": {"erl_db": erl_db}}
+        self.board = TimedBoard(OfficeConfig.from_dict(settings), self.pace)
         self.office = self.board.office
         self.records = 0
         self.notices: list[dict] = []
@@ -334,3 +347,23 @@ def prompt_ticks(ports: int, seconds: float) -> Costs:
         calls.check(costs)
         calls.box.close()
     return costs
+
+
+def agent_alone(erl_db: float, calls: int = 8, seconds: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """By how much an agent who speaks alone hears himself less than the hybrids return, in each call after
+    the first second; and how loudly he still does. In dB and dBm0, the line's noise included."""
+    with tempfile.TemporaryDirectory() as root:
+        box = BenchBox(root, calls, calls, erl_db=erl_db)
+        pairs = box.connect_all(calls)
+        words = much_speech(calls * (seconds + 1)).reshape(calls, -1)
+        for (_, phone), said in zip(pairs, words, strict=True):
+            phone.say(said)
+        box.run(1)
+        brought = []
+        for _ in range(seconds * 50):
+            box.engine.run_tick()
+            brought.append(box.board.brought[:calls].copy())
+        heard = np.stack([phone.heard(seconds) for _, phone in pairs])
+        box.close()
+    left_dbm0 = rms_dbm0(heard)
+    return rms_dbm0(np.concatenate(brought, axis=1)) - left_dbm0, left_dbm0

@@ -9,6 +9,7 @@ import numpy as np
 
 from dsp.echo import EchoCanceller
 from dsp.echo_residual import ResidualSuppressor
+from tests.bench import office
 from tests.bench.dsp import peers
 from tests.bench.dsp.rows import Curve, percent
 from tests.dsp import echo_lines as lines
@@ -158,6 +159,7 @@ def measure(findings):
         "64 ms tail, echo after 50 ms: ERLE 2-5 s and 6-9 s, mean", "-", None,
         lambda r: f"{r.late_db[:, 2:5].mean():.1f} dB, {r.late_db[:, 6:].mean():.1f} dB",
     )  # fmt: skip
+    _conversations(findings)
     _cost(findings, sets)
     seconds = [i + 0.5 for i in range(SECONDS)]
     for name, title, of in (
@@ -166,6 +168,16 @@ def measure(findings):
     ):
         series = {who: getattr(r, of).mean((0, 1)).tolist() for who, r in results.items()}
         findings.curves.append(Curve(name, title, "time, s", "dB, mean of all calls", seconds, series))
+
+
+def _conversations(findings):
+    """Through the whole box, whose telephones have hybrids too: see `tests.bench.office`."""
+    gone_db, left_db = (np.concatenate(x) for x in zip(*map(office.agent_alone, (6.0, 10.0)), strict=True))
+    findings.add(
+        f"conversations, line and telephone of 6 and 10 dB: the agent alone, {len(gone_db)} calls", "≥ 20 dB",
+        f"{gone_db.mean():.1f} dB less comes back (worst {gone_db.min():.1f} dB), {left_db.mean():.1f} dBm0",
+        gone_db.min() >= 20,
+    )  # fmt: skip
 
 
 def _cost(findings, sets):

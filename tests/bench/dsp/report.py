@@ -33,8 +33,8 @@ signal processing, for a case (keys on all 64 channels at once) that still costs
 
 FAX = """\
 Not built: a fax inbox; the box itself neither sends nor receives pages. A fax passes through it, between
-a line and a telephone socket: no echo is cancelled in a conversation, whether the answering tone asks for
-that (phase reversals) or not, and gain is off from the first fax tone on. What is not cancelled goes round:
+a line and a telephone socket: from the first fax tone on no echo is cancelled between the two, whether the
+answering tone asks for that (phase reversals) or not, and gain is off. What is not cancelled goes round:
 what one machine sends comes back to the other by both hybrids, weaker by the sum of their echo return
 losses and by twice the fixed loss of 3 dB that a fax gets in either direction, and tens of milliseconds
 late. Hybrids that return more than those of 10 dB cost speed and, without error correction, dots of pages.
