@@ -424,7 +424,11 @@ class CardCaps:
 
 
 class Board(Protocol):
-    """One card. Not thread-safe: the engine's tick thread owns it."""
+    """One card. Not thread-safe: the engine's tick thread owns it.
+
+    A card may have `echo_blocks`: what is written is played so many blocks after the next one that is read
+    begins (0 without it), and what the line returns of it comes that much later.
+    """
 
     @property
     def id(self) -> str:

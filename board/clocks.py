@@ -140,6 +140,12 @@ class PacedBoard:
         return self._board
 
     @property
+    def echo_blocks(self) -> int:
+        """By how many blocks the card plays late, as `Board.echo_blocks`. While it follows, its queues move
+        and nobody knows."""
+        return int(getattr(self._board, "echo_blocks", 0)) if self.leads else 0
+
+    @property
     def leads(self) -> bool:
         """This card paces the tick."""
         return self._clocks.leader is self

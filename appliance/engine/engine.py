@@ -142,6 +142,8 @@ class Engine:
         self._lines = [self.table.ports[row] for row in lines]
         self._echo = LineEcho(rows, len(lines) + spare_ports)
         self._echo_active = self._echo.active
+        self._echo_delays: list[int] = []
+        """Of each card; empty when they have to be asked anew."""
         self._lines_up = np.zeros(len(lines), np.bool_)
         self._talking = np.zeros(rows, np.bool_)
         """Rows of lines in a conversation; a caller on hold hears music and is in none."""
@@ -319,6 +321,7 @@ class Engine:
         lines = [port.row for port in self.table.ports[rows] if port.is_line]
         self._line_rows = np.concatenate([self._line_rows, np.array(lines, np.intp)])
         self._lines += [self.table.ports[row] for row in lines]
+        self._echo_delays = []
         self.tones.added(self.table.ports[rows])
 
     @property
@@ -372,6 +375,12 @@ class Engine:
         Not where a fax or modem is on the line. The first thing to go when the engine is behind.
         """
         rows, bridged = self._line_rows, self.hands.bridged
+        delays = [board.echo_blocks for board in self.boards]
+        if delays != self._echo_delays:
+            self._echo_delays = delays
+            for card, blocks in enumerate(delays):
+                self._echo.delay([i for i, port in enumerate(self._lines) if port.card == card], blocks)
+        self._echo.remember(self._said, rows)
         active = self._echo_active[: len(rows)]
         np.greater(self._lines_up, (self.modems | (bridged & self.levelling.plain))[rows], out=active)
         self._clean = self._heard

@@ -24,6 +24,9 @@ from dsp.ownecho import OwnEcho
 NO_ECHO = 10 ** (1.0 / 10)
 """Factor of power (1 dB): no telephone returns more than it gets, not even of the tone it returns best."""
 
+MOST_DELAY = 8
+"""Blocks; the deepest queue of a card has 6."""
+
 Float = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
@@ -40,6 +43,10 @@ class LineEcho:
         self._blocks = np.zeros((2, lines, BLOCK_SAMPLES), np.float32)
         self._teaches = np.ones(lines, np.bool_)
         self._clean = np.zeros((rows, BLOCK_SAMPLES), np.float32)
+        self._delays = np.zeros(lines, np.intp)
+        self._past = np.zeros((MOST_DELAY + 1, lines, BLOCK_SAMPLES), np.float32)
+        """What was said to the lines of late, the newest at `_newest`; kept while a card delays it."""
+        self._newest = 0
         self._own = OwnEcho(rows, NO_ECHO)
         self._voices = np.zeros(rows, np.float32)
 
@@ -50,6 +57,17 @@ class LineEcho:
     def path(self, line: int) -> Float:
         """What a line returns, as far as it is known."""
         return self._canceller.path(line)
+
+    def delay(self, lines: list[int], blocks: int) -> None:
+        """What is said to these lines, counted in their own order, is played so many blocks late
+        (`Board.echo_blocks`): their echo is looked for that much later. At most `MOST_DELAY` count."""
+        self._delays[lines] = min(blocks, MOST_DELAY)
+
+    def remember(self, said: Float, rows: Rows) -> None:
+        """Once per tick, before `process`: what was said in the block before."""
+        if self._delays.any():
+            self._newest = (self._newest + 1) % len(self._past)
+            self._past[self._newest, : len(rows)] = said[rows]
 
     def listen(self, powers: Powers) -> None:
         """Who speaks in this block himself, and is not only sent back what he is told."""
@@ -64,7 +82,12 @@ class LineEcho:
         """
         count, canceller = len(rows), self._canceller
         far, near = self._blocks
-        far[:count] = said[rows]
+        if self._delays.any():
+            far[:count] = self._past[
+                (self._newest - self._delays[:count]) % len(self._past), np.arange(count)
+            ]
+        else:
+            far[:count] = said[rows]
         near[:count] = heard[rows]
         talking = bridged[rows]
         if not talking.any():

@@ -215,6 +215,11 @@ class DahdiBoard:
                 _add(total, socket.port.channel)
         return total
 
+    @property
+    def echo_blocks(self) -> int:
+        """Blocks that lie in the kernel's playing queue when the next one is written."""
+        return self._settings.ahead_blocks + self._behind - 1
+
     def health(self) -> dict[str, Any]:
         """The counters, for the engine's health."""
         return asdict(self.counters)

@@ -1,5 +1,7 @@
 """Whoever talks with a line does not hear himself come back from it, and the caller is heard as he speaks."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 from engine_box import Box, plan_data, speech
@@ -25,12 +27,14 @@ def talk(tmp_path):
     """A call that has begun: the box, its caller and the agent's telephone."""
     boxes = []
 
-    def begin(erl_db=10.0, phone_erl_db=14.0, cancels=True, country="CN", learned=True, **plan):
+    def begin(erl_db=10.0, phone_erl_db=14.0, cancels=True, country="CN", learned=True, queued=0, **plan):
         data = plan_data(1, 1, country=country, **plan)
         data["lines"][0] |= {"automatic_gain": False}
         office = {"country": country, "line": {"erl_db": erl_db}, "phone": {"erl_db": phone_erl_db}}
         folder = tmp_path / str(len(boxes))
         boxes.append(box := Box(folder, 1, 1, plan=data, office={**office, "hearing_s": 20}))
+        if queued:
+            play_later(box.board, queued)
         if not cancels:
             box.engine._echo.process = lambda heard, *_: heard
         box.sign_in("1001", "801")
@@ -50,6 +54,18 @@ def talk(tmp_path):
     yield begin
     for box in boxes:
         box.close()
+
+
+def play_later(board, blocks):
+    """As a card whose queue of blocks to be played is so deep."""
+    waiting, write = deque(), board.write
+
+    def put(audio):
+        waiting.append(audio.copy())
+        if len(waiting) > blocks:
+            write(waiting.popleft())
+
+    board.write, board.echo_blocks = put, blocks
 
 
 def heard_by_agent(talking, seconds, says=None, agent_says=None):
@@ -77,6 +93,13 @@ def test_an_agent_who_speaks_alone_hears_nothing_of_himself(talk, erl_db, learne
     with_it = heard_by_agent(talk(erl_db, learned=learned), 4, agent_says=AGENT)
     first = 0 if learned else RATE
     assert level_db(without[first:]) - level_db(with_it[first:]) >= 20
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_echo_of_a_card_with_a_deep_queue_is_found_behind_it(talk, blocks):
+    without = heard_by_agent(talk(queued=blocks, cancels=False), 4, agent_says=AGENT)
+    with_it = heard_by_agent(talk(queued=blocks), 4, agent_says=AGENT)
+    assert level_db(without) - level_db(with_it) >= 20
 
 
 @pytest.mark.parametrize(("erl_db", "phone_erl_db"), [(10.0, 14.0), (6.0, 6.0)])
