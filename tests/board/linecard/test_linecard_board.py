@@ -157,7 +157,7 @@ def test_after_a_pause_of_ours_the_delay_is_what_it_was(rigs, open_card):
     before = meter.delays[-1]
 
     def ahead():
-        """Of the board's clock, the card's; where this thread had to wait, the card was further for a moment."""
+        """Of the card's clock; where this thread had to wait the card was further for a moment."""
         return min(-meter.tick().clock + rig.act(lambda: rig.card.device.clock) for _ in range(20))
 
     ahead_before = ahead()
