@@ -108,7 +108,8 @@ AUDIO = """\
 A file is for tuning when the CRC-32 of its name is even, else for judging (`tests/dsp/corpora.py`).
 Thresholds were chosen on the first half only, but for four of the DTMF receiver's, set again after a first
 hearing of other recordings; the last, after a false digit in the long run, by how keys in noise and speech
-lie. Tests and bench hear the second half only."""
+lie. Four more, and those of dial tone that comes back, were set after the first hearing of recordings of
+other packages, by how real keys and tones lie. Tests and bench hear the second half only."""
 
 FRESH_AUDIO = """\
 These are of other packages, in no half: no test and no other row hears them. With the fresh ones no threshold
