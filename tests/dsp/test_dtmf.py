@@ -214,6 +214,17 @@ def test_5_while_somebody_speaks(under_db, least):
     assert decoded([x + said[: len(x)] for x, said in zip(rows, speech, strict=True)], wanted) >= least
 
 
+def test_5_a_key_whose_beginning_is_drowned_is_heard_in_what_follows():
+    rng = np.random.default_rng(5)
+    rows = []
+    for digit in signals.ALL_KEYS * 2:
+        x = np.concatenate([signals.silence(100), signals.key(digit, 110, -12), signals.silence(300)])
+        x += signals.noise(len(x), -17, rng)
+        x[500:1050] += signals.noise(550, -9, rng)
+        rows.append(x)
+    assert decoded(rows, signals.ALL_KEYS * 2) >= 0.95
+
+
 # --------------------------------------------------------------- 6 dial tone
 @pytest.mark.parametrize("freqs", DIAL_TONES)
 @pytest.mark.parametrize("dbm0", [-10, -22])
