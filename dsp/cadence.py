@@ -48,11 +48,13 @@ SINES_PURE_IF_SAME = 0.8
 SINES_EASE_IF_SAME = 1.4
 ALONE_FRAMES = 20
 """Pieces of 0.4 s: in each a tone that goes on has the same level and frequencies."""
-ALONE_REST = 0.2
+ALONE_REST = 0.15
+ALONE_EVEN = 0.3
+"""More than that may be beside it if it is noise: there is as much of it in every frame."""
 ALONE_DB = 2.0
 ALONE_HZ = 0.6
-"""Dial tones of every country with noise or our own voice 10 dB under them: 0.12, 1.4 dB, 0.3 Hz. Music that
-was taken for one: 0.28, or 3.2 dB and 1.2 Hz."""
+"""Dial tones with our own voice 10 dB under them: rest 0.10, 1.4 dB, 0.3 Hz; with noise 6 dB under them: rest
+0.22, as even as 0.2. Music taken for one: rest 0.18 to 0.28, no more even than 0.4, or 3.2 dB and 1.2 Hz."""
 RARE = 0.2
 MORE_SHARE = 0.03
 """A tone of several frequencies must explain this much more than a tone of some of them."""
@@ -248,7 +250,9 @@ class Heard:
         A held note swells, fades or trembles within seconds, or others come and go beside it. A frequency
         that a voice hides in a piece is not asked for there.
         """
-        if 1.0 - float(self.share_of(run)[self.signature]) > ALONE_REST:
+        rests = self._scan.rests(self._port, run, self.signature)
+        rest = float(rests.mean())
+        if rest > ALONE_REST and float(rests.std()) > ALONE_EVEN * rest:
             return False
         stop = min(run.start + run.frames - 1, self._scan.number)
         pieces = [

@@ -132,8 +132,8 @@ def unsteady(x, how):
     if how == "bends":
         bend = np.where(t < 1.5, 0, 2 * np.pi * 2.5 * (t - 1.5))
         return np.real(hilbert(x) * np.exp(1j * bend))
-    if how == "has a note beside it":
-        return x + S.tone((660,), (), 3, S.level_of(x) - 5)
+    if how == "has notes beside it":
+        return x + S.tone((660,), (150, 150), 3, S.level_of(x) - 2.5)
     return x
 
 
@@ -144,7 +144,7 @@ def hilbert(x):
     return 2 * np.fft.ifft(bins)
 
 
-@pytest.mark.parametrize("how", ["", "fades and comes back", "bends", "has a note beside it"])
+@pytest.mark.parametrize("how", ["", "fades and comes back", "bends", "has notes beside it"])
 def test_04_only_a_tone_that_goes_on_unchanged_is_dial_tone_that_came_back(how):
     for country in ("CN", "FR", "HK"):
         tone = S.tone(tone_table(country)["dial"].frequencies_hz, (), 3, -15)
@@ -153,6 +153,17 @@ def test_04_only_a_tone_that_goes_on_unchanged_is_dial_tone_that_came_back(how):
         sound = np.concatenate([unsteady(tone, how), S.silence(0.5)])
         reasons = [h.reason for h in detector.process(S.a_law(sound)[None, :])]
         assert reasons == ([] if how else ["dialtone"]), country
+
+
+def test_04_dial_tone_comes_back_in_noise_or_under_our_own_voice():
+    rng = np.random.default_rng(24)
+    for country in ("CN", "US", "FR", "GB"):
+        x, at, _ = ended_call(tone_table(country)["dial"], rng, -20, noise_db=8.0)
+        assert hangup(x, country)["reason"] == "dialtone", country
+        x, at, _ = ended_call(tone_table(country)["dial"], rng, -15)
+        start = int(at * 8000)
+        x[start:] += voice(rng, len(x) / 8000, -25)[: len(x) - start]
+        assert hangup(S.a_law(x), country)["reason"] == "dialtone", country
 
 
 def ended_under_voice(tone, rng, level_dbm0, under_db=10.0):
