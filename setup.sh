@@ -45,6 +45,7 @@ if [ "$want" = bench ]; then
     packages="$packages asterisk-core-sounds-ru-wav asterisk-prompt-it-menardi-wav"
     # Recordings that only the long run hears.
     packages="$packages asterisk-prompt-es-co asterisk-prompt-fr-armelle klettres-data ktuberling-data singularity-music"
+    packages="$packages drascula-music fillets-ng-data-cs fillets-ng-data-nl gcin-voice hedgewars-data"
 fi
 missing=""
 for package in $packages; do

@@ -46,6 +46,15 @@ STRAYS_HZ_MS = 300.0
 SINES_SAME_HZ = 0.6
 SINES_PURE_IF_SAME = 0.8
 SINES_EASE_IF_SAME = 1.4
+ALONE_FRAMES = 20
+"""Pieces of 0.4 s: in each a tone that goes on has the same level and frequencies."""
+ALONE_REST = 0.15
+ALONE_EVEN = 0.3
+"""More than that may be beside it if it is noise: there is as much of it in every frame."""
+ALONE_DB = 2.0
+ALONE_HZ = 0.6
+"""Dial tones with our own voice 10 dB under them: rest 0.10, 1.4 dB, 0.3 Hz; with noise 6 dB under them: rest
+0.22, as even as 0.2. Music taken for one: rest 0.18 to 0.28, no more even than 0.4, or 3.2 dB and 1.2 Hz."""
 RARE = 0.2
 MORE_SHARE = 0.03
 """A tone of several frequencies must explain this much more than a tone of some of them."""
@@ -235,6 +244,27 @@ class Heard:
         )
         return worst / (SINES_EASE_IF_SAME if same else 1.0)
 
+    def stands_alone(self, run: Run) -> bool:
+        """Whether a long burst is one tone that goes on unchanged with little beside it, piece by piece.
+
+        A held note swells, fades or trembles within seconds, or others come and go beside it. A frequency
+        that a voice hides in a piece is not asked for there.
+        """
+        rests = self._scan.rests(self._port, run, self.signature)
+        rest = float(rests.mean())
+        if rest > ALONE_REST and float(rests.std()) > ALONE_EVEN * rest:
+            return False
+        stop = min(run.start + run.frames - 1, self._scan.number)
+        pieces = [
+            self._scan.sines(self._port, last - ALONE_FRAMES, last, self.net.lines[self.signature])
+            for last in range(stop, run.start + ALONE_FRAMES, -ALONE_FRAMES)
+        ]
+        seen = [piece for piece in pieces if piece is not None]
+        if not seen:
+            return False
+        whole_hz = [piece.hz for piece in seen if not piece.missing]
+        return _stray([(piece.level_db,) for piece in seen]) <= ALONE_DB and _stray(whole_hz) <= ALONE_HZ
+
     def begins(self) -> bool:
         """Whether a burst has just begun, as loud and as pure as those before it."""
         if len(self.runs) < 3 or self.runs[-1].kind == OFF or self.runs[-1].frames < BEGUN_FRAMES:
@@ -319,6 +349,14 @@ def _apart(bursts_hz: Sequence[tuple[float, ...]]) -> float:
     """How much (Hz) the frequencies of some bursts differ from burst to burst at most."""
     strayed: list[float] = [max(line) - min(line) for line in zip(*bursts_hz, strict=True)]
     return max(strayed)
+
+
+def _stray(pieces: Sequence[tuple[float, ...]]) -> float:
+    """How far any of some values strays at most from its own middle."""
+    if not pieces:
+        return 0.0
+    values = np.array(pieces)
+    return float(np.abs(values - np.median(values, axis=0)).max())
 
 
 def turn_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:

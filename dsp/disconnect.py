@@ -3,7 +3,8 @@
 Busy or congestion tone ends a call when the third burst of its cadence is over
 (two whole cycles and a burst, so within three cycles), and only when every
 burst had the tone's frequencies and the same level. Dial tone ends a call when
-it comes back after somebody has been heard, and lasts.
+it comes back after somebody has been heard, lasts, and goes on unchanged with
+nothing beside it but noise or the echo of our own voice.
 
 Telephones and exchanges confirm, warn and remind with two or three short beeps,
 often of the network's own frequency. So a fast tone is waited for until its
@@ -47,7 +48,8 @@ WORST_QUALITY = 8.0
 """Bursts that a voice shakes more than a tone may shake are looked at again, more closely."""
 BLIP_MS = 120.0
 """A harmonic of somebody's voice may pass through the tone's frequency in a gap for so long."""
-DIAL_MS = 2000.0
+DIAL_MS = 2500.0
+"""Notes of music that passed for a tone were over by then; dial tone lasts for many seconds."""
 VOICE_FRAMES = 16
 VOICE_MOVES_DB = 1.0
 """A third of a second of sound that is no tone and changes from frame to frame as noise does not: a call was
@@ -208,7 +210,9 @@ class DisconnectDetector:
         found = heard.best(tail)
         if not {"dial", "special_dial", "learned"} & set(found) or "ringback" in found:
             return None
-        return ("dialtone", tail[0].start) if heard.quality(tail) <= 1.0 else None
+        if heard.quality(tail) > 1.0 or not heard.stands_alone(tail[0]):
+            return None
+        return "dialtone", tail[0].start
 
 
 def least_runs(cadence_ms: Sequence[int], runs: Sequence[Run]) -> int:

@@ -129,6 +129,13 @@ _MOST_LEAD_WHERE_FLAT = 0.17
 speech and music of docs/dsp-report.md, heard at several speeds."""
 _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
+_LEAD_OF_NOISE = 0.55
+"""What is there before a tone, in units of the noise beside the weaker one; that of keys is up to 0.5."""
+_MOST_OFF_OF_DIVIDERS = 0.008
+"""Telephones divide the 3.58 MHz of a crystal: their worst tone is 0.74 % off. A key that is farther off must
+be accepted, but not where it is disturbed just as a chord would be."""
+_MOST_RESIDUE_OF_LATE = 0.26
+"""Noise 7 dB under a key leaves less of its power, once 100 ms of it are heard."""
 _LEAST_STIR_OF_ECHO = 0.08
 _MOST_RESIDUE_OF_ECHO = 0.1
 _TWIST_MARGIN_DB = 1.0
@@ -519,11 +526,11 @@ class DtmfReceiver:
         for rest, row, wobble_rad, unevenness, off in zip(
             rests, *(column.tolist() for column in columns), strict=True
         ):
-            lead = look.lead(amplitude[row], float(runs.start[row]), rest.peak)
-            flat = lead is not None and _is_flat(rest, wobble_rad, unevenness)
+            onset = look.onset(amplitude[row], float(runs.start[row]), rest.peak)
+            flat = onset is not None and _is_flat(rest, wobble_rad, unevenness)
             most_bass = _MOST_BASS_WHERE_FLAT if flat else min(_MOST_BASS, 0.08 + 0.2 * rest.noise)
             has_bass = rest.bass_peak > most_bass
-            may_be = self._is_key(rest, wobble_rad, unevenness, lead or 0.0, off, flat, has_bass)
+            may_be = self._is_key(rest, wobble_rad, unevenness, onset, off, flat, has_bass)
             may_be &= not (has_bass and rest.residue > 0.03 and rest.residue_crest > 12.0)
             key.append(may_be)
             bass.append(may_be and has_bass)
@@ -534,7 +541,7 @@ class DtmfReceiver:
         rest: look.Rest,
         wobble_rad: float,
         unevenness: float,
-        lead: float,
+        onset: look.Onset | None,
         off: float,
         flat: bool,
         has_bass: bool,
@@ -551,11 +558,9 @@ class DtmfReceiver:
         lifeless = least_stir < 0.025 * noise or math.hypot(least_stir, most_stir) < 0.09 * noise
         if lifeless and residue > 0.004 and rest.residue_crest < 14.0:
             return False
-        most_lead = 0.07 + 0.5 * noise
-        if flat:
-            most_lead = max(most_lead, _MOST_LEAD_WHERE_FLAT)
-        elif most_stir > 0.05 + 0.38 * noise or (
-            _is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS)
+        if not flat and (
+            most_stir > 0.05 + 0.38 * noise
+            or (_is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS))
         ):
             return False
         # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise.
@@ -563,7 +568,7 @@ class DtmfReceiver:
         spread = _LEAST_SPREAD if has_bass else min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0)
         twist_db = 20.0 * math.log10(high_peak / low_peak)
         return (
-            lead < most_lead
+            (_begins(rest, onset, off, flat) if onset else _is_late_key(rest, off, most_stir))
             and off < self._deviation(spread)
             and -self.plan.low_above_high_db - margin_db < twist_db < self.plan.high_above_low_db + margin_db
         )
@@ -593,6 +598,31 @@ def _is_flat(rest: look.Rest, wobble_rad: float, unevenness: float) -> bool:
         and rest.residue < _MOST_RESIDUE_WHERE_FLAT
         and rest.residue_peak < _MOST_RESIDUE_PEAK_WHERE_FLAT
     )
+
+
+def _begins(rest: look.Rest, onset: look.Onset, off: float, flat: bool) -> bool:
+    """Whether both tones begin as those of a key: not there before, and at once.
+
+    Noise that hides in the weaker of them is no excuse for the louder one.
+    """
+    noise = math.sqrt(rest.noise)
+    weaker = min(rest.peak)
+    for lead, peak in zip(onset.lead, rest.peak, strict=True):
+        most_lead = 0.07 + noise * min(0.5, _LEAD_OF_NOISE * weaker / peak)
+        if lead >= (max(most_lead, _MOST_LEAD_WHERE_FLAT) if flat else most_lead):
+            return False
+    over_bass = flat and rest.bass_peak > _MOST_BASS
+    return not over_bass or off < _MOST_OFF_OF_DIVIDERS or onset.apart < 3.0 + 30.0 * noise
+
+
+def _is_late_key(rest: look.Rest, off: float, most_stir: float) -> bool:
+    """Whether two tones that were taken for no key while their beginning was heard may be one after all.
+
+    The longer they are heard, the less noise is left to explain what disturbs them.
+    """
+    if rest.residue > _MOST_RESIDUE_OF_LATE:
+        return False
+    return off < _MOST_OFF_OF_DIVIDERS or _is_flat(rest, most_stir, most_stir)
 
 
 def _may_echo(rest: look.Rest, most_stir: float) -> bool:

@@ -271,16 +271,33 @@ class Rest(NamedTuple):
     unclipped: float
 
 
-def lead(amplitude: Samples, start: float, peak: tuple[float, float]) -> float | None:
-    """Mean amplitude from 16 to 7 ms before a run, relative to the tone's, of the louder tone; of one port.
-
-    None when that was not heard.
+class Onset(NamedTuple):
+    """How a run begins. `lead`: mean amplitude of each tone from 16 to 7 ms before it, as a share of what the
+    tone has then; `apart`: samples between the moments at which the two tones reach half of that.
     """
+
+    lead: tuple[float, float]
+    apart: float
+
+
+def onset(amplitude: Samples, start: float, peak: tuple[float, float]) -> Onset | None:
+    """How a run of one port begins; None when that was not heard."""
     if start < 160.0:
         return None
     first = int(start / STEP_SAMPLES)
-    before: list[list[float]] = amplitude[:, first - 7 : first - 3].tolist()
-    return max(sum(tone) / len(tone) / high for tone, high in zip(before, peak, strict=True))
+    last = min(math.ceil(start / STEP_SAMPLES) + 1, STEPS - 1)
+    shares: list[list[float]] = (amplitude[:, : last + 1] / np.array(peak)[:, None]).tolist()
+    low, high = (sum(tone[first - 7 : first - 3]) / 4 for tone in shares)
+    return Onset((low, high), abs(_half(shares[0]) - _half(shares[1])))
+
+
+def _half(share: list[float]) -> float:
+    """Where the newest half of a tone was reached, in samples of the history."""
+    step = len(share) - 1
+    while step > 0 and share[step] > 0.5:
+        step -= 1
+    after = share[min(step + 1, len(share) - 1)]
+    return (step + (0.5 - share[step]) / max(after - share[step], 1e-6)) * STEP_SAMPLES
 
 
 def rest(history: Samples, hz: Samples, inside: Bools, runs: Runs) -> list[Rest]:

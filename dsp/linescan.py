@@ -455,6 +455,11 @@ class LineScan:
         rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
         return np.asarray(self._share[rows, port, : self.networks[port].progress].mean(axis=0))
 
+    def rests(self, port: int, run: Run, signature: int) -> Array:
+        """What a signature leaves of each frame of a burst, its edges left out: shares."""
+        rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
+        return np.asarray(1.0 - self._share[rows, port, signature])
+
     def track(self, port: int, signature: int, frames: int) -> tuple[int, Array]:
         """Level (dBm0) of one signature in the last frames of a port, and the number of the first of them."""
         first = max(self.number - frames, self._born[port], self.number - HISTORY + 1, 0)

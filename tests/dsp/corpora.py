@@ -6,7 +6,8 @@ narrowed after a false event in the judging hours or in other voices: docs/dsp-r
 was heard with them afterwards.
 
 A third set, `FRESH`, is for hours of false events alone: no test hears it and no threshold may be chosen
-with it. When one is changed because of what was heard in it, it is fresh no more: another has to be found.
+with it. When one is changed because of what was heard in it, it is fresh no more: it joins `HEARD`, which
+shows that what was mended stays mended, and another has to be found.
 """
 
 from __future__ import annotations
@@ -20,19 +21,32 @@ import soundfile
 
 SPEECH = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 MUSIC = Path("/usr/share/asterisk/moh")
-FRESH = {
+HEARD = {
     "prompts, Colombian Spanish": Path("/usr/share/asterisk/sounds/es"),
     "prompts, French (Armelle Desjardins)": Path("/usr/share/asterisk/sounds/fr"),
     "words of KTuberling in 25 languages": Path("/usr/share/ktuberling/sounds"),
     "letters and syllables of KLettres in 20 languages": Path("/usr/share/klettres"),
     "music of Endgame: Singularity": Path("/usr/share/games/singularity/music"),
 }
-FRESH_PACKAGES = (
+HEARD_PACKAGES = (
     "asterisk-prompt-es-co",
     "asterisk-prompt-fr-armelle",
     "klettres-data",
     "ktuberling-data",
     "singularity-music",
+)
+FRESH = {
+    "syllables of Mandarin (gcin)": Path("/usr/share/gcin-voice"),
+    "dialogues of Fish Fillets, Czech and Dutch": Path("/usr/share/games/fillets-ng/sound"),
+    "voices of Hedgewars": Path("/usr/share/games/hedgewars/Data/Sounds/voices"),
+    "music of Drascula": Path("/usr/share/scummvm/drascula"),
+}
+FRESH_PACKAGES = (
+    "drascula-music",
+    "fillets-ng-data-cs",
+    "fillets-ng-data-nl",
+    "gcin-voice",
+    "hedgewars-data",
 )
 RATE = 8000
 PAUSE_SAMPLES = 4000
@@ -72,7 +86,7 @@ def _read(path):
     return samples
 
 
-def fresh_recordings(folder):
+def all_recordings(folder):
     """Path within `folder` -> recording at 8 kHz, float32 on the 16-bit scale, in the order of their paths.
 
     Of every format; one that has been seen already (the same octets under another name) is left out.
@@ -84,7 +98,9 @@ def fresh_recordings(folder):
             seen.add(octets)
             found[str(path.relative_to(folder))] = _read_any(path)
     if not found:
-        raise FileNotFoundError(f"no recordings in {folder}; install {', '.join(FRESH_PACKAGES)}")
+        raise FileNotFoundError(
+            f"no recordings in {folder}; install {', '.join(HEARD_PACKAGES + FRESH_PACKAGES)}"
+        )
     return found
 
 

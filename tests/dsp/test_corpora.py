@@ -33,6 +33,7 @@ def test_a_place_on_the_tape_is_told_by_file_and_second(speed):
 
 def test_no_speed_of_one_set_is_one_of_the_other():
     judging, fresh = long.SPEEDS["judging"], long.SPEEDS["fresh"]
+    assert np.array_equal(fresh, long.SPEEDS["heard"]), "what was heard once is heard again"
     assert np.abs(judging[:, None] - fresh).min() > 0.003
     assert len(np.unique(fresh.round(6))) == len(fresh)
     assert fresh.min() > 0.5
@@ -40,13 +41,15 @@ def test_no_speed_of_one_set_is_one_of_the_other():
 
 def test_the_fresh_recordings_are_of_packages_that_nothing_else_uses():
     lines = [line for line in SETUP.splitlines() if "packages=" in line]
-    for package in corpora.FRESH_PACKAGES:
+    for package in corpora.FRESH_PACKAGES + corpora.HEARD_PACKAGES:
         assert sum(package in re.split(r'[\s"]+', line) for line in lines) == 1
     used = [
         corpora.SPEECH,
         corpora.MUSIC,
         *(long.SOUNDS / name for name in long.voices() if name != long.MUSIC),
     ]
+    used += corpora.HEARD.values()
+    assert not set(corpora.FRESH_PACKAGES) & set(corpora.HEARD_PACKAGES)
     for folder in corpora.FRESH.values():
         assert not any(folder.is_relative_to(other) or other.is_relative_to(folder) for other in used)
 
@@ -63,7 +66,7 @@ def test_recordings_of_any_rate_and_form_become_telephone_sound(tmp_path):
         x = 0.3 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)
         soundfile.write(tmp_path / name, np.repeat(x[:, None], channels, 1), rate, **options)
     (tmp_path / "again.wav").write_bytes((tmp_path / "a.wav").read_bytes())
-    found = corpora.fresh_recordings(tmp_path)
+    found = corpora.all_recordings(tmp_path)
     assert list(found) == ["a.wav", "b.ogg", "c.wav", "d.wav", "e.gsm"]
     for name, x in found.items():
         middle = x[800:3200].astype(float)

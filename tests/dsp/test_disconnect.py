@@ -124,6 +124,48 @@ def test_04_dial_tone_on_a_noisy_line_before_any_call_is_no_hangup():
         assert hangup(x, country)["hangup_s"] is None, country
 
 
+def unsteady(x, how):
+    """A held chord at the frequencies of dial tone, 3 s."""
+    t = np.arange(len(x)) / 8000
+    if how == "fades and comes back":
+        return x * np.where((t > 1.0) & (t < 1.5), 10 ** (-4 / 20), 1.0)
+    if how == "bends":
+        bend = np.where(t < 1.5, 0, 2 * np.pi * 2.5 * (t - 1.5))
+        return np.real(hilbert(x) * np.exp(1j * bend))
+    if how == "has notes beside it":
+        return x + S.tone((660,), (150, 150), 3, S.level_of(x) - 2.5)
+    return x
+
+
+def hilbert(x):
+    """The sound without its negative frequencies."""
+    bins = np.fft.fft(x)
+    bins[len(x) // 2 :] = 0
+    return 2 * np.fft.ifft(bins)
+
+
+@pytest.mark.parametrize("how", ["", "fades and comes back", "bends", "has notes beside it"])
+def test_04_only_a_tone_that_goes_on_unchanged_is_dial_tone_that_came_back(how):
+    for country in ("CN", "FR", "HK"):
+        tone = S.tone(tone_table(country)["dial"].frequencies_hz, (), 3, -15)
+        detector = DisconnectDetector(1, country)
+        detector.connected([0])
+        sound = np.concatenate([unsteady(tone, how), S.silence(0.5)])
+        reasons = [h.reason for h in detector.process(S.a_law(sound)[None, :])]
+        assert reasons == ([] if how else ["dialtone"]), country
+
+
+def test_04_dial_tone_comes_back_in_noise_or_under_our_own_voice():
+    rng = np.random.default_rng(24)
+    for country in ("CN", "US", "FR", "GB"):
+        x, at, _ = ended_call(tone_table(country)["dial"], rng, -20, noise_db=8.0)
+        assert hangup(x, country)["reason"] == "dialtone", country
+        x, at, _ = ended_call(tone_table(country)["dial"], rng, -15)
+        start = int(at * 8000)
+        x[start:] += voice(rng, len(x) / 8000, -25)[: len(x) - start]
+        assert hangup(S.a_law(x), country)["reason"] == "dialtone", country
+
+
 def ended_under_voice(tone, rng, level_dbm0, under_db=10.0):
     """A call that has ended while our own prompt plays: its echo lies over the tone, gaps and all."""
     x, at_s, cycle_s = ended_call(tone, rng, level_dbm0, cycles=8)

@@ -214,6 +214,17 @@ def test_5_while_somebody_speaks(under_db, least):
     assert decoded([x + said[: len(x)] for x, said in zip(rows, speech, strict=True)], wanted) >= least
 
 
+def test_5_a_key_whose_beginning_is_drowned_is_heard_in_what_follows():
+    rng = np.random.default_rng(5)
+    rows = []
+    for digit in signals.ALL_KEYS * 2:
+        x = np.concatenate([signals.silence(100), signals.key(digit, 110, -12), signals.silence(300)])
+        x += signals.noise(len(x), -17, rng)
+        x[500:1050] += signals.noise(550, -9, rng)
+        rows.append(x)
+    assert decoded(rows, signals.ALL_KEYS * 2) >= 0.95
+
+
 # --------------------------------------------------------------- 6 dial tone
 @pytest.mark.parametrize("freqs", DIAL_TONES)
 @pytest.mark.parametrize("dbm0", [-10, -22])
@@ -318,6 +329,52 @@ def test_8_a_tone_that_was_there_before_the_other_is_no_key(early):
     x = np.concatenate([signals.silence(150), before, signals.silence(180)])
     x[1200 + 400 : 1200 + 400 + 480] += later
     assert hear([x])[0] == []
+
+
+@pytest.mark.parametrize("digit", "15D*")
+def test_8_noise_beside_the_weaker_tone_is_no_excuse_for_the_louder_one_that_was_there_before(digit):
+    rows = {"key": [], "voice": []}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        early = 0.3 * signals.tone(signals.KEYPAD[digit][0], 25, -10, rng.uniform(0, 6))
+        pressed = [signals.silence(300), signals.key(digit, 60, -10, -18), signals.silence(100)]
+        x = np.concatenate(pressed) + signals.noise(3680, -20, rng)
+        rows["key"].append(x.copy())
+        x[2400 - len(early) : 2400] += early
+        rows["voice"].append(x)
+    heard = {name: sum(digits(events) == digit for events in hear(part)) for name, part in rows.items()}
+    assert heard["key"] == 8 and heard["voice"] <= 1, heard
+
+
+@pytest.mark.parametrize(("off", "is_key"), [(0.012, False), (0.0074, True), (0.0, True)])
+def test_8_two_tones_with_a_third_and_without_a_beginning_are_a_key_only_where_a_telephone_has_them(
+    off, is_key
+):
+    """A key that somebody talked over when it was pressed, or a chord."""
+    for digit in "15D*":
+        high = signals.KEYPAD[digit][1]
+        x = signals.key(digit, 600, -14, low_off=off, high_off=-off)
+        x += signals.tone(1050, 600, -22.5) + signals.tone(high * (1 - off) + 70, 600, -33)
+        x[:600] += signals.noise(600, -10, np.random.default_rng(3))
+        (events,) = hear([x[100:]])
+        assert bool(events) == is_key, (digit, events)
+
+
+@pytest.mark.parametrize(
+    ("off", "apart_ms", "is_key"), [(0.012, 0, True), (0.0074, 2, True), (0.012, 2, False)]
+)
+def test_8_two_tones_over_a_bass_that_do_not_begin_at_once_nor_are_a_telephones_are_no_key(
+    off, apart_ms, is_key
+):
+    for digit in "15D*":
+        x = signals.tone(260, 500, -23.5)
+        low, high = signals.KEYPAD[digit]
+        x[2400:3200] += signals.tone(low * (1 - off), 100, -20, 1.0)
+        since = 2400 + 8 * apart_ms
+        x[since:3200] += signals.tone(high * (1 - off), 100, -20)[: 3200 - since]
+        x += signals.noise(len(x), -42, np.random.default_rng(4))
+        (events,) = hear([x])
+        assert digits(events) == (digit if is_key else ""), (digit, events)
 
 
 @pytest.mark.parametrize("vibrato_hz", [12, 20])

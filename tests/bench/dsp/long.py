@@ -1,10 +1,11 @@
-"""False events over many hours of speech and music: `python -m tests.bench.dsp --long [judging] [fresh]`.
+"""False events over hours of speech and music: `python -m tests.bench.dsp --long [judging] [heard] [fresh]`.
 
-Two sets, one after the other. "judging": the judging half of Debian's prompts in every installed language and
-of its music on hold; it has been heard before, and a threshold changed because of it. "fresh": recordings of
-other packages (`corpora.FRESH`), heard once all thresholds were set. Each at many speeds, so at many pitches;
-64 ports at once. Hang-ups, which are to be rarer, are listened for longer (`--hang-up-hours 100`), on the
-networks of twenty countries in turn. Hours are of the recordings alone, without the pauses between them.
+Three sets. "judging": the judging half of Debian's prompts in every installed language and of its music on
+hold; "heard": recordings of other packages (`corpora.HEARD`). Both were heard before thresholds were changed
+because of them. "fresh": recordings of yet other packages (`corpora.FRESH`), heard once all thresholds were
+set. Each at many speeds, so at many pitches; 64 ports at once. Hang-ups, which are to be rarer, are listened
+for longer (`--hang-up-hours 100`), on the networks of twenty countries in turn. Hours are of the recordings
+alone, without the pauses between them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ COUNTRIES = ("CN", "US", "GB", "DE", "FR", "IT", "RU", "JP", "BR", "IN")
 COUNTRIES += ("ES", "AU", "MX", "ZA", "KR", "NL", "SE", "TR", "EG", "HK")
 MULTIMON_HOURS = 1.0
 STEP_OF_SPEED = 0.0075
-FRESH_PAUSE_SAMPLES = 800
+SHORT_PAUSE_SAMPLES = 800
 MUSIC = "music on hold"
 MOST_NAMED = 50
 """So many false events are named one by one, with their file."""
@@ -38,10 +39,12 @@ def both_ways(steps):
     return np.stack([1 + STEP_OF_SPEED * steps, 1 - STEP_OF_SPEED * steps], 1).ravel()
 
 
+BETWEEN = both_ways(np.arange(48).reshape(6, 8).T.ravel() + 0.5)
+"""Half a step beside all of the judging half's, and wide at once: 0.4, 6, 12, 18 … % off, then between."""
 SPEEDS = {
     "judging": np.concatenate([[1.0], both_ways(np.arange(1, 46))]),
-    # Half a step beside all of those, and wide at once: 0.4, 6, 12, 18 … % off, then those between.
-    "fresh": both_ways(np.arange(48).reshape(6, 8).T.ravel() + 0.5),
+    "heard": BETWEEN,
+    "fresh": BETWEEN,
 }
 
 
@@ -76,15 +79,18 @@ def judging():
     }
 
 
-def fresh():
-    """The same of the recordings that are heard here alone."""
+def whole(folders):
+    """The same of all that is in some folders: recordings that are heard here alone."""
     return {
-        name: Tape(corpora.fresh_recordings(folder), FRESH_PAUSE_SAMPLES)
-        for name, folder in corpora.FRESH.items()
+        name: Tape(corpora.all_recordings(folder), SHORT_PAUSE_SAMPLES) for name, folder in folders.items()
     }
 
 
-SETS = {"judging": judging, "fresh": fresh}
+SETS = {
+    "judging": judging,
+    "heard": lambda: whole(corpora.HEARD),
+    "fresh": lambda: whole(corpora.FRESH),
+}
 
 
 class Count:
@@ -134,7 +140,9 @@ def listen_for_keys(count, name, tape, x, speed):
     try:
         count.spandsp = (count.spandsp or 0) + sum(len(peers.spandsp_dtmf(row)) for row in x)
         if count.multimon_hours < MULTIMON_HOURS:
-            count.multimon = (count.multimon or 0) + len(peers.multimon_dtmf(x.ravel()))
+            # A few ports at a time: it is given another rate, which takes forty times the memory.
+            heard = sum(len(peers.multimon_dtmf(part.ravel())) for part in np.array_split(x, 16))
+            count.multimon = (count.multimon or 0) + heard
             count.multimon_hours += hours
     except peers.Missing as error:
         print(f"  not installed: {error}")
