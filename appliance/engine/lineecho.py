@@ -48,7 +48,7 @@ class LineEcho:
         """What was said to the lines of late, the newest at `_newest`; kept while a card delays it."""
         self._newest = 0
         self._own = OwnEcho(rows, NO_ECHO)
-        self._voices = np.zeros(rows, np.float32)
+        self._voices = np.zeros(rows, np.bool_)
 
     def reset(self, lines: list[int]) -> None:
         """Forget what has been learned of these lines, counted in their own order."""
@@ -71,7 +71,7 @@ class LineEcho:
 
     def listen(self, powers: Powers) -> None:
         """Who speaks in this block himself, and is not only sent back what he is told."""
-        np.logical_not(self._own.process(powers.heard, powers.said), out=self._voices, casting="unsafe")
+        np.logical_not(self._own.process(powers.heard, powers.said), out=self._voices)
 
     def process(self, heard: Float, said: Float, rows: Rows, bridged: Bools, matrix: Float) -> Float:
         """What the others shall hear of all ports: float32 [rows, 160] on the 16-bit scale.
@@ -93,7 +93,7 @@ class LineEcho:
         if not talking.any():
             heard[rows] = canceller.process(far, near, self.active)[:count]
             return heard
-        teaches = matrix[rows] @ self._voices > 0
+        teaches = ((matrix[rows] > 0) & self._voices).any(axis=1)
         np.greater_equal(teaches, talking, out=self._teaches[:count])
         after = canceller.process(far, near, self.active, self._teaches)[:count]
         clean = self._clean
