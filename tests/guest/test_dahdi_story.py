@@ -43,10 +43,18 @@ class Box:
         plan = plan_data(1, 1)
         plan["lines"][0]["port"] = f"{CARD}/0"
         plan["phones"][0]["port"] = f"{CARD}/1"
-        self.board = DahdiBoard("1")
-        self.engine = Engine([self.board], home, Plan.from_dict(plan), time.time, self._publish)
+        self.plan = Plan.from_dict(plan)
+        self.begin()
         self.exchange, self.telephone = Far(EXCHANGE), Far(TELEPHONE)
         self.run(2.2)
+
+    def open_card(self):
+        return DahdiBoard("1")
+
+    def begin(self):
+        """An engine starts on the card."""
+        self.board = self.open_card()
+        self.engine = Engine([self.board], self.home, self.plan, time.time, self._publish)
 
     def _publish(self, topic, data):
         self.published.append((topic, json.loads(json.dumps(data))))
