@@ -140,25 +140,29 @@ def resume(box: Box, tell: Tell) -> dict[str, Any] | None:
             if box.stick is not None or refused.code not in WANTS_STICK:
                 forget(box)
             raise
-        order |= {"step": 0, "source": "order", "of": made.contents}
     elif order["step"] == 0 and order.get("of"):
         made = chosen.plan(box, {**options, **chosen.agreed})
         if made.contents != order["of"]:
             raise Changed(_marked(box, order["action"], options, made))
     order["begun"] = int(order.get("begun", 0)) + 1
     if order["begun"] > MOST_BEGINNINGS:
+        if fresh:
+            forget(box)
         raise Refused(
             "given_up",
             f"{order['action']} was begun {MOST_BEGINNINGS} times and never ended: do it by the menu",
         )
     _note(box, order)
-    if order["step"] == 0:
+    if not order.get("step"):
         try:
             chosen.check(box, options, tell)
         except Refused:
             if fresh:
                 forget(box)
             raise
+    if fresh:  # only now: while it is looked at nothing is written, and it counts as not begun
+        order |= {"step": 0, "source": "order", "of": made.contents}
+        _note(box, order)
     return _carry_out(box, chosen, order, tell)
 
 

@@ -45,8 +45,8 @@ def read(places: Places) -> Release:
     """What runs here. Raises NoRelease."""
     try:
         return parse(places.release.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NoRelease(f"{places.release} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoRelease(f"{places.release} cannot be read: {error}") from error
 
 
 def inside(device: Path, place: Path, run: Callable[..., bool]) -> Release | None:

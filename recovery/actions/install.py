@@ -52,7 +52,7 @@ def plan(box: Box, options: Options) -> Plan:
     box.need_boot()
     new, here = examined(path, room).version, versions.left(box)
     of = {"bundle": content(path), "stick": box.plugged}
-    if here and release.order(new) < release.order(here):
+    if release.order(new) < release.order(here):
         if options.get("older") is not True:
             raise Refused(
                 "downgrade",
@@ -71,10 +71,8 @@ def examined(path: Path, room: int) -> Bundle:
         if size > rules.MAX_BUNDLE_BYTES:
             raise rules.too_large(size)
         found = look(path)
-        own = versions.own()
         # Going back is asked about with the versions of the systems, not with recovery's own.
-        wrong = own and rules.problem(found, own, room, downgrade_consent=True)
-        if wrong:
+        if wrong := rules.problem(found, versions.own(), room, downgrade_consent=True):
             raise wrong
     return found
 
@@ -98,7 +96,7 @@ def _refusing(path: Path) -> Iterator[None]:
 def install(box: Box, options: Options, tell: Tell) -> None:
     """RAUC writes the slot that is not the good one, and makes it the next to start."""
     state = bootstate.load(box.need_boot())
-    keep = next((name for name in state.order if state.slot(name).confirmed), "B")
+    keep = next(iter(versions.good(state)), "B")
     tell("writing", 0)
     _name_systems(box)
     # Recovery was started from neither system: RAUC's service has to be told which one is the good one.

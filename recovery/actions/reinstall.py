@@ -48,16 +48,12 @@ def plan(box: Box, options: Options) -> Plan:
             "system_damaged", "the system on the recovery partition cannot be read; use a recovery stick"
         ) from error
     of = {"system": system, "from": box.system}
-    back = _going_back(box)
+    home = box.data / "zongji" if box.data else None
+    back = goingback.look(versions.own(), versions.left(box), home)
     made = _told(slot, need >> 20, back, of)
     if back and options.get("older") is not True:
         raise Refused("downgrade", f"this would {made}. If that is meant, the word older does it")
     return made
-
-
-def _going_back(box: Box) -> goingback.GoingBack | None:
-    new, home = versions.own(), box.data / "zongji" if box.data else None
-    return goingback.look(new, versions.left(box), home) if new else None
 
 
 def _told(slot: str, mb: int, back: goingback.GoingBack | None, of: Mapping[str, object]) -> Plan:

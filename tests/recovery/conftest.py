@@ -20,6 +20,8 @@ from tests.image.box.bundles import Maker
 from tests.image.box.conftest import Programs
 
 SERIAL = "ZJ-ABCDE-FGHJK"
+OWN = Release("zongji", "amd64", "0.1.0", len(MIGRATIONS), "x")
+"""What this recovery is: it knows the database of today."""
 SYSTEM_BYTES = 9 * (1 << 20) + 12_345
 
 
@@ -64,6 +66,7 @@ def box(tmp_path, maker, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     maker.trusted_by(Rauc(folder))
     monkeypatch.setattr("recovery.versions.MOUNTED", tmp_path / "slot")
+    monkeypatch.setattr("recovery.versions.release.read", lambda _: OWN)
     root = tmp_path / "machine"
     parts = root / "dev"
     parts.mkdir(parents=True)
@@ -153,10 +156,8 @@ def slots(box, bundles, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def flashed(box, slots, monkeypatch):
-    """This recovery is 0.1.0 and knows the database of today; the box was updated to 0.2.0."""
-    own = Release("zongji", "amd64", "0.1.0", len(MIGRATIONS), "x")
-    monkeypatch.setattr("recovery.versions.release.read", lambda _: own)
+def flashed(box, slots):
+    """This recovery is 0.1.0; the box was updated to 0.2.0."""
     bootstate.save(replace(bootstate.load(box.boot), order=("B", "A")), box.boot)
     slots["A"], slots["B"] = "0.1.0", "0.2.0"
     return slots

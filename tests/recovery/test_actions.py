@@ -18,7 +18,7 @@ from appliance.store import StoreError, open_store
 from appliance.store.migrations import MIGRATIONS
 from image.box import bootstate
 from image.box.places import Places
-from image.box.release import Release
+from image.box.release import NoRelease, Release
 from image.box.update import verity
 from recovery import headless, runner
 from recovery.actions import reinstall, restore
@@ -538,6 +538,44 @@ def test_without_a_system_that_can_be_read_recoverys_own_version_counts(box, slo
     own = Release("zongji", "amd64", "0.5.0", 1, "x")
     monkeypatch.setattr("recovery.versions.release.read", lambda _: own)
     assert refusal(box, "install") == "downgrade"
+
+
+def test_on_a_box_that_fell_back_the_system_that_works_is_the_good_one(box, slots):
+    """B, the newer one, is confirmed and first, and did not come up of late: A runs, and is kept."""
+    slots["A"], slots["B"] = "0.1.0", "0.4.0"
+    tries = bootstate.Slot(True, 3), bootstate.Slot(True, 0)
+    bootstate.save(bootstate.State(9, ("B", "A"), *tries), box.boot)
+    assert str(runner.plan(box, "install", {})).startswith("install")
+    runner.run(box, "install", {}, quiet)
+    (service,) = (words for words in box.ran if words[0] == "systemd-run")
+    assert service[-1] == "--override-boot-slot=A"
+
+
+@pytest.mark.parametrize("name", ["install", "reinstall"])
+def test_a_recovery_that_does_not_know_what_it_is_writes_no_system(box, slots, monkeypatch, name):
+    def damaged(places):
+        raise NoRelease("damaged")
+
+    monkeypatch.setattr("recovery.versions.release.read", damaged)
+    before = untouched(box)
+    assert refusal(box, name) == "system_damaged"
+    assert untouched(box) == before
+
+
+def test_an_order_that_is_cut_while_its_bundle_is_read_counts_as_not_begun(box, slots, bundles):
+    """Nothing is written by then: the pages may take it back, and one that is refused is forgotten."""
+    (box.config / "order.json").write_text(json.dumps({"action": "install", "options": {}}))
+    bootstate.order_recovery(box.boot)
+    before = untouched(box)
+    with pytest.raises(PowerCut):
+        runner.resume(box, cut_at_once)
+    assert not bootstate.order_begun(box.config)
+    assert untouched(box) == before
+    (box.stick / "new.raucb").write_bytes(flipped(bundles[1], len(bundles[1]) // 2))
+    with pytest.raises(Refused) as refused:
+        runner.resume(box, quiet)
+    assert refused.value.code == "bundle_tampered"
+    assert runner.pending(box) is None and not bootstate.load(box.boot).recovery
 
 
 def test_a_bundle_that_says_nothing_of_itself_is_refused(box, slots, tmp_path):
