@@ -76,7 +76,7 @@ WORDS: dict[str, str] = {
     "bundle_truncated": N_("This is no whole update file; fetch it again."),
     "bundle_unsigned": N_(
         "The update bears no signature: nobody has signed it, or its end is missing. It was refused and "
-        "nothing was changed."
+        "nothing was changed. Fetch it again, or ask its maker for a signed one."
     ),
     "bundle_tampered": N_(
         "The update was changed after it was signed. It was refused and nothing was changed."

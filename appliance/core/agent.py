@@ -106,6 +106,7 @@ Handler = Callable[["World", Agent, Args], None]
 
 def sign_in(world: World, agent: Agent, args: Args) -> None:
     """Signed out -> not ready, at a telephone."""
+    world.seated = True
     agent.phone = args["phone"]
     agent.after, agent.after_reason = S.NOT_READY, ""
     agent.misses, agent.leave_wanted = 0, False

@@ -101,13 +101,17 @@ def sign_in(world: World, wish: Desk) -> Data:
 
 def bring_back(world: World, agents: Iterable[SignedInBefore]) -> None:
     """Sign in whom an earlier engine had signed in, also at a telephone that is off hook: whoever was talking
-    holds it still. Who cannot be brought back has to do it himself, and is told of."""
+    holds it still. Who cannot be brought back has to do it himself, and is told of.
+
+    Control tells of them after any lost connection: an engine that went on meanwhile knows better.
+    """
+    if world.seated:
+        return
     for one in agents:
         try:
             agent = sign_in_at(world, one.agent, one.phone)
         except Refused as refused:
-            if refused.code != "already_signed_in":
-                world.notice("info", "agent_not_back", agent=one.agent, reason=refused.code)
+            world.notice("info", "agent_not_back", agent=one.agent, reason=refused.code)
             continue
         if one.ready:
             world.fire(agent, AgentEvent.READY)

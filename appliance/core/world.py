@@ -58,6 +58,8 @@ class World:
         """The line that went out last, for the round."""
         self.lamps: set[str] = set()
         """Telephones whose message lamp is lit."""
+        self.seated = False
+        """Somebody has signed in since the beginning: from then on who is there is known here alone."""
         self.stale = False
         """Something that the plan no longer has is still in use."""
         self._tables = tables

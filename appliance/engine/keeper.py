@@ -62,7 +62,8 @@ class SystemdKeeper:
         full = f"{name}{BETWEEN}{quote(note, safe='')}"
         with self._lock:
             # Systemd holds a file once, by its first name: that must have gone before.
-            free = self._drop(name)
+            self._drop(name)
+            free = not any(old.partition(BETWEEN)[0] == name for old in self._untold)
             if not free or len(full) > MOST_NAME or not notify.keep(fd, full):
                 log.warning("%s is not kept: the call on it ends with the engine", name)
                 return
@@ -105,11 +106,11 @@ class SystemdKeeper:
             threading.Thread(target=os.close, args=(fd,), name=f"closing {name}", daemon=True).start()
         self._left.clear()
 
-    def _drop(self, name: str) -> bool:
+    def _drop(self, name: str) -> None:
         full = self._put.pop(name, None)
-        return full is None or self._let_go(full)
+        if full is not None:
+            self._let_go(full)
 
-    def _let_go(self, full: str, patience_s: float = 0.0) -> bool:
+    def _let_go(self, full: str, patience_s: float = 0.0) -> None:
         told = notify.keep_no_more(full, patience_s)
         (self._untold.discard if told else self._untold.add)(full)
-        return told

@@ -128,6 +128,19 @@ def test_what_systemd_did_not_hear_is_told_again(systemd, line, monkeypatch):
     os.close(line[0])
 
 
+def test_a_line_is_not_held_under_a_name_that_systemd_is_yet_to_forget(systemd, line, monkeypatch):
+    keeper = SystemdKeeper()
+    keeper.put("dahdi-3", line[0], "shown 1")
+    listens = os.environ["NOTIFY_SOCKET"]
+    monkeypatch.setenv("NOTIFY_SOCKET", listens + "-away")
+    keeper.drop("dahdi-3")
+    monkeypatch.setenv("NOTIFY_SOCKET", listens)
+    keeper.put("dahdi-3", line[0], "shown 2")
+    keeper.close(failing=True)
+    assert not keeper.leaves("dahdi-3"), "it would go with the former name"
+    os.close(line[0])
+
+
 def test_a_line_that_no_card_takes_is_let_go_in_the_end(systemd, line, monkeypatch):
     monkeypatch.setattr("appliance.notify.take_descriptors", lambda: {"dahdi-3,shown%201": line[0]})
     keeper = SystemdKeeper()

@@ -229,6 +229,16 @@ def test_a_card_that_cannot_follow_leads():
     assert clocks.leader.id == "b"
 
 
+def test_how_late_a_card_plays_is_known_only_while_it_leads():
+    world = World()
+    cards = [CrystalCard(world, 0, name) for name in ("a", "b")]
+    for card in cards:
+        card.echo_blocks = 2
+    clocks = Clocks(cards)
+    late = {board.id: board.echo_blocks for board in clocks.boards}
+    assert late == {name: 2 if name == clocks.leader.id else 0 for name in ("a", "b")}
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.floats(-400, 400), st.integers(1, 5))
 def test_the_fit_finds_any_drift(ppm, jitter):

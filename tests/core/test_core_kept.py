@@ -110,12 +110,18 @@ def test_a_caller_of_a_queue_for_which_nobody_is_signed_in_yet_waits_all_the_sam
     assert line(office)["state"] == "talking"
 
 
-def test_agents_who_have_signed_in_meanwhile_stay_as_they_are():
+@pytest.mark.parametrize("signed_out_again", [False, True])
+def test_an_engine_in_which_agents_have_come_and_gone_knows_better(signed_out_again):
+    """Control was away for a moment, the engine was not."""
     office = Office()
     office.desk("sign_in", "1001", phone="802")
+    if signed_out_again:
+        office.desk("sign_out", "1001")
     office.step(ev.AgentsBack((ev.SignedInBefore("1001", "801", True),)))
     (anna,) = (one for one in office.picture()["agents"] if one["number"] == "1001")
-    assert (anna["phone"], anna["state"]) == ("802", "not_ready")
+    assert (anna["phone"], anna["state"]) == (
+        ("", "signed_out") if signed_out_again else ("802", "not_ready")
+    )
     assert notices(office) == []
 
 

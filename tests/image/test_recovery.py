@@ -414,6 +414,7 @@ def test_15_a_factory_reset_may_be_cut_at_any_write(filled, ready, tmp_path, fig
             box.open_support(ready.key.parent)
             assert box.system("status")["serial"] == held[2]
             assert box.hashes("/data/zongji/recordings") == (held[1] if keep else "")
+    assert met["in the middle"], met
 
 
 @long_run

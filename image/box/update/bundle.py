@@ -85,7 +85,7 @@ def _unsigned(detail: str) -> Problem:
     return Problem(
         "bundle_unsigned",
         "the update bears no signature: nobody has signed it, or its end is missing; it was refused and "
-        "nothing was changed",
+        "nothing was changed; fetch it again, or ask its maker for a signed one",
         detail=detail,
     )
 

@@ -38,6 +38,23 @@ def test_what_is_written_is_played_without_a_gap_and_soon(bench):
     assert (counters.slips, counters.underruns, counters.overruns) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("ahead", [2, 3, 6])
+def test_how_late_the_card_plays_is_what_it_says(make_bench, ahead):
+    """Its echo is looked for by that."""
+    bench = make_bench(ahead_blocks=ahead)
+    bench.run(30)
+    bench.board.read()
+    out = np.zeros((4, 160), np.int16)
+    begun_ms = len(bench.channel(1).played)
+    out[0] = 7777
+    bench.board.write(out)
+    bench.run(20)
+    played = np.frombuffer(b"".join(bench.channel(1).played), np.int16)
+    late_ms = int(np.argmax(played == 7777)) / 8 - begun_ms
+    assert late_ms == pytest.approx(20 * bench.board.echo_blocks, abs=1)
+    assert bench.board.echo_blocks == ahead - 1
+
+
 def test_channels_may_be_out_of_step(make_bench):
     kernel = card()
     for number, channel in kernel.channels.items():

@@ -211,7 +211,10 @@ def flashed(places, programs, tmp_path, monkeypatch):
     release = tmp_path / "flashed"
     release.write_text(RELEASE.replace("0.2.0", "0.1.0").replace("SCHEMA=7", "SCHEMA=6"))
     mount, folder = programs.folder / "mount", places.run / "flashed/usr/lib/zongji"
-    mount.write_text(f'#!/bin/sh\nmkdir -p "{folder}"\ncp "{release}" "{folder}/release"\n')
+    mount.write_text(
+        f'#!/bin/sh\n[ "$5" = /dev/zongji/recovery ] || exit 32\n'
+        f'mkdir -p "{folder}"\ncp "{release}" "{folder}/release"\n'
+    )
     return release
 
 
