@@ -101,6 +101,7 @@ if [ ! -d webui/static/vendor ] || [ "$(cat build/assets.stamp 2>/dev/null)" != 
 fi
 
 # --- things made from our own sources ------------------------------------------------
+.venv/bin/python -m dsp.native.build
 .venv/bin/python -m webui.build_translations
 .venv/bin/python -m appliance.prompts.build
 .venv/bin/python -m appliance.store.build_areas

@@ -14,8 +14,10 @@ from image.build.steps import RECIPES, REPOSITORY, WORK, BuildError, cached, dig
 
 ROOMS = ("appliance", "board", "dsp", "webui", "image/__init__.py", "image/box", "recovery")
 """What of the repository is on the box."""
-MADE = ("webui/static/vendor", "appliance/prompts/built", "appliance/store/built")
+MADE = ("webui/static/vendor", "appliance/prompts/built", "appliance/store/built", "dsp/native/compiled")
 """Made by setup.sh and not in git."""
+NOT_ON_THE_BOX = (".c", ".h")
+"""What only a compiler reads."""
 
 TRIM = debian.words((RECIPES / "build" / "trimmed.txt").read_text(encoding="utf-8"))
 
@@ -97,7 +99,8 @@ def trim(tree: Path) -> None:
 def product_files() -> list[Path]:
     """Files of the repository that are on the box, relative to it; new ones count before a commit."""
     listed = run("git", "-C", REPOSITORY, "ls-files", "-co", "--exclude-standard", "-z", "--", *ROOMS)
-    files = {Path(name) for name in listed.split("\0") if name and (REPOSITORY / name).is_file()}
+    named = {Path(name) for name in listed.split("\0") if name and (REPOSITORY / name).is_file()}
+    files = {path for path in named if path.suffix not in NOT_ON_THE_BOX}
     for folder in MADE:
         found = [path for path in (REPOSITORY / folder).rglob("*") if path.is_file()]
         if not found:

@@ -8,7 +8,6 @@ import time
 import numpy as np
 
 from dsp.echo import EchoCanceller
-from dsp.echo_residual import ResidualSuppressor
 from tests.bench import office
 from tests.bench.dsp import peers
 from tests.bench.dsp.rows import Curve, percent
@@ -20,20 +19,9 @@ OUR_LINEAR = "zongji, linear part"
 SECONDS, DOUBLE_TALK_S, CHANGE_S, TALKERS = 9, 6, 4, 3
 
 
-class _Bare(ResidualSuppressor):
-    """Follows everything and turns nothing down."""
-
-    def process(self, residual, *about):
-        bare = residual.copy()
-        super().process(residual, *about)
-        return bare
-
-
 def linear_ours(ports, taps=256):
     """Our adaptive filter alone."""
-    canceller = EchoCanceller(ports, taps)
-    canceller._rest = _Bare(ports)
-    return canceller
+    return EchoCanceller(ports, taps, suppress=False)
 
 
 CANCELLERS = {

@@ -1,0 +1,46 @@
+"""What of the signal processing is written in C, since it would take too much of a tick in numpy.
+
+`echo.c` is the echo canceller behind `dsp.echo`. `python -m dsp.native.build` (part of ./setup.sh) makes a
+library of it, which is loaded when it is needed first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+LIBRARY = FOLDER / "compiled" / "dsp.so"
+
+_PLACE, _INT = ctypes.c_void_p, ctypes.c_int
+SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "echo_bytes": (ctypes.c_size_t, (_INT, _INT)),
+    "echo_begin": (None, (_PLACE, _INT, _INT, _PLACE, _INT)),
+    "echo_forget": (None, (_PLACE, _INT)),
+    "echo_enable": (None, (_PLACE, _INT, _INT)),
+    "echo_data_call": (None, (_PLACE, _INT)),
+    "echo_cancelling": (_INT, (_PLACE, _INT)),
+    "echo_bins": (_INT, (_PLACE,)),
+    "echo_filter": (None, (_PLACE, _INT, _PLACE)),
+    "echo_transforms": (ctypes.c_int64, (_PLACE,)),
+    "echo_block": (None, (_PLACE,) * 6),
+}
+"""Function -> what it returns and takes; see echo.c. Pointers are addresses."""
+
+
+class NotBuiltError(RuntimeError):
+    """The library is missing, or is of another processor or an older source."""
+
+
+@functools.cache
+def library(path: Path = LIBRARY) -> ctypes.PyDLL:
+    """The library, with the types of its functions set. Raises NotBuiltError."""
+    try:
+        loaded = ctypes.PyDLL(str(path))
+        for name, (result, arguments) in SIGNATURES.items():
+            function = getattr(loaded, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        raise NotBuiltError(f"{error}; run ./setup.sh, which makes {path.name}") from error
+    return loaded

@@ -1,0 +1,194 @@
+"""What is written in C: the same on every processor, in its bounds, and made as it says."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsp import echo, native
+from dsp.echo import LANES, EchoCanceller
+from dsp.native import build
+from tests.dsp import echo_lines as lines
+from tests.dsp.signals import RATE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Makes the library once more, with other flags."""
+    folder = tmp_path_factory.mktemp("native")
+
+    def make(name, *flags):
+        target = folder / f"{name}.so"
+        build.build(target, flags)
+        return target
+
+    return make
+
+
+# ----------------------------------------------------------------- transforms
+@pytest.fixture(scope="module")
+def transforms(tmp_path_factory):
+    target = tmp_path_factory.mktemp("transforms") / "transforms.so"
+    flags = [flag for flag in build.FLAGS if flag != "-Wextra"]  # not all of the header is used
+    command = [build.COMPILER, *flags, f"-I{native.FOLDER}", "-o", target]
+    subprocess.run([*command, Path(__file__).with_name("transforms.c"), "-lm"], check=True)
+    library = ctypes.CDLL(str(target))
+    library.turns.restype = ctypes.c_size_t
+    return library
+
+
+def aligned(*shape):
+    """Zeros, float32, from a multiple of 64 on."""
+    memory = np.zeros(int(np.prod(shape)) * 4 + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + int(np.prod(shape)) * 4].view(np.float32).reshape(shape)
+
+
+@pytest.mark.parametrize("size", [192, 216, 288, 432, 512, 648, 1024, 1296, 1728])
+def test_transforms_are_those_of_numpy(transforms, size):
+    x = aligned(size, LANES)
+    x[:] = np.random.default_rng(size).normal(0, 3000, x.shape)
+    spectrum, back, scratch = aligned(size // 2 + 1, 2, LANES), aligned(size, LANES), aligned(2 * size, LANES)
+    factors = aligned(transforms.turns(size))
+    places = [ctypes.c_void_p(a.ctypes.data) for a in (x, spectrum, back, factors, scratch)]
+    transforms.both_ways(size, *places)
+    wanted = np.fft.rfft(x.astype(float), axis=0)
+    error = np.abs(spectrum[:, 0] + 1j * spectrum[:, 1] - wanted).max()
+    assert error < 1e-6 * np.abs(wanted).max()
+    assert np.abs(back / size - x).max() < 1e-6 * np.abs(x).max()
+
+
+# ---------------------------------------------------------------------- lanes
+@pytest.fixture(scope="module")
+def call():
+    """Six seconds of two lines, the second with a talker at its near end; what is sent, what comes back."""
+    sent = lines.alaw(lines.speech(2, 6, 77))
+    heard = lines.echo_of(sent, [lines.path("D4", 10.0, 40), lines.path("D6", 6.0, 0)])
+    heard += lines.noise(2, heard.shape[1], 3)
+    heard[1, 3 * RATE :] += lines.speech(1, 3, 78)[0]
+    return sent, lines.alaw(heard)
+
+
+def cancelled(sent, heard, **more):
+    """Both lines among those of a box of eleven: in one group with others, and at the edge of the next."""
+    rng = np.random.default_rng(5)
+    far, near = rng.normal(0, 2000, (2, 11, sent.shape[1]))
+    far[[2, 8]], near[[2, 8]] = sent, heard
+    return lines.cancel(EchoCanceller(11, **more), far, near)[[2, 8]]
+
+
+def test_processors_with_and_without_avx2_give_the_same_sound(call, made, monkeypatch):
+    usual = cancelled(*call)
+    plain = native.library(made("plain", "-DCLONES="))
+    monkeypatch.setattr(echo, "library", lambda: plain)
+    assert np.array_equal(cancelled(*call), usual)
+
+
+@pytest.mark.parametrize("what", ["silence", "noise", "not a number", "the loudest there is"])
+@pytest.mark.parametrize("ports", [1, 3, 8, 9, 64])
+def test_a_port_does_not_mind_its_neighbours(call, ports, what):
+    """Wherever it is among however many, whatever they hear and say. When it learns may depend on them."""
+    sent, heard = (x[:1] for x in call)
+    alone_db = lines.gain_db(heard, lines.cancel(EchoCanceller(1), sent, heard))
+    for place in {0, ports // 2, ports - 1}:
+        others = {
+            "silence": np.zeros((2, ports, sent.shape[1])),
+            "noise": np.random.default_rng(ports).normal(0, 3000, (2, ports, sent.shape[1])),
+            "not a number": np.full((2, ports, sent.shape[1]), np.nan),
+            "the loudest there is": np.full((2, ports, sent.shape[1]), 3e38),
+        }[what]
+        others[0, place], others[1, place] = sent[0], heard[0]
+        after = lines.cancel(EchoCanceller(ports), *others)
+        assert np.isfinite(after).all()
+        assert lines.gain_db(heard, after[place : place + 1]) == pytest.approx(alone_db, abs=1.0)
+
+
+@pytest.mark.parametrize("port", [-1, 3, 10**6])
+def test_a_port_that_is_not_there_is_told(port):
+    canceller = EchoCanceller(3)
+    asked = [
+        lambda: canceller.path(port),
+        lambda: canceller.reset([0, port]),
+        lambda: canceller.enable(port, True),
+        lambda: canceller.disable_for_data(port),
+        lambda: canceller.cancelling(port),
+    ]
+    for ask in asked:
+        with pytest.raises(IndexError, match=f"port {port} of 3"):
+            ask()
+    with pytest.raises(ValueError, match="there are 3 ports"):
+        canceller.process(*np.zeros((2, 3, 160), np.float32), np.ones(4, bool))
+
+
+# --------------------------------------------------------------------- bounds
+TRIAL = """
+import sys
+import numpy as np
+from pathlib import Path
+from dsp import echo, native
+library = native.library(Path(sys.argv[1]))
+echo.library = lambda: library
+rng = np.random.default_rng(1)
+for ports, taps in ((1, 32), (7, 33), (8, 256), (9, 512), (17, 1024), (0, 64)):
+    canceller = echo.EchoCanceller(ports, taps)
+    for tick in range(40):
+        far, near = rng.normal(0, 10 ** rng.uniform(0, 5), (2, ports, 160)).astype(np.float32)
+        far[rng.random(far.shape) < 0.01 * (tick % 3)] = rng.choice([np.nan, np.inf, -np.inf, 3e38, 0])
+        marks = rng.random((2, ports)) < 0.8
+        after = canceller.process(far, near, *[row if tick % 5 else None for row in marks])
+        assert np.isfinite(after).all()
+        for port in range(ports):
+            if rng.random() < 0.05:
+                canceller.reset([port]), canceller.enable(port, tick % 2 > 0), canceller.path(port)
+                canceller.disable_for_data(port), canceller.cancelling(port)
+print("done")
+"""
+"""Everything at sizes that do not fill a group, and beyond one."""
+
+
+def test_nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined(made):
+    """With the compiler's own watchers, which end the program at the first such thing."""
+    watched = made("watched", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    named = (build.COMPILER, "-print-file-name=libasan.so")
+    preload = subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip()
+    # Python keeps some memory to its end.
+    environment = os.environ | {"LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0"}
+    ran = subprocess.run(
+        [sys.executable, "-c", TRIAL, watched], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0 and ran.stdout == "done\n", ran.stderr[-3000:]
+
+
+# --------------------------------------------------------------------- making
+def test_the_same_sources_give_the_same_bytes_and_are_compiled_once(made, tmp_path):
+    first, again = made("first"), tmp_path / "again.so"
+    assert build.build(again)
+    assert not build.build(again)
+    assert again.read_bytes() == first.read_bytes()
+    assert build.build(again, ("-DOTHER",)), "made anew with other flags"
+    again.write_bytes(b"no library")
+    assert build.build(again), "and when what is there is none"
+
+
+def test_a_missing_or_foreign_library_says_what_to_do(tmp_path):
+    foreign = tmp_path / "foreign.so"
+    foreign.write_bytes(b"no library")
+    for path in (tmp_path / "none.so", foreign):
+        with pytest.raises(native.NotBuiltError, match=r"run \./setup\.sh"):
+            native.library(path)
+
+
+def test_a_missing_compiler_is_one_line_of_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(build, "COMPILER", "no-such-compiler")
+    assert build.main() == 1
+    assert (
+        capsys.readouterr().err == "dsp.native: no-such-compiler is missing: apt-get install gcc libc6-dev\n"
+    )
