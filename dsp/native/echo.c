@@ -218,16 +218,14 @@ INLINE void choose(const canceller *e, group *g, int number, int bridged, decisi
         float ratio_db = d->ratio_db[l], unusual_db = g->leak_db[l] + NOVELTY_DB;
         /* A sound that leaves more than usual, but less than a near-end talker would, is a new one. */
         d->novel[l] = ratio_db > unusual_db && ratio_db < NOT_NOVEL_DB;
-        d->talked[l] = g->learned[l] && ratio_db > NOT_NOVEL_DB;
+        /* In a conversation what is unusual is more often said, and comes back by the other's hybrid. */
+        d->talked[l] = bridged ? ratio_db > least(unusual_db, NOT_NOVEL_DB)
+                               : g->learned[l] && ratio_db > NOT_NOVEL_DB;
         left_db[l] = g->known_db[l];
         every[l] = CONVERGED_EVERY;
-        if (bridged && g->learned[l]) {
-            /* In a conversation what is unusual is more often said, and comes back by the other's hybrid. */
-            d->talked[l] = ratio_db > least(unusual_db, NOT_NOVEL_DB);
-            if (g->spoken_until[l] >= e->tick) {
-                left_db[l] = least(left_db[l], CONVERGED_LEAK_DB);
-                every[l] = SPOKEN_OVER_EVERY;
-            }
+        if (bridged && g->learned[l] && g->spoken_until[l] >= e->tick) {
+            left_db[l] = least(left_db[l], CONVERGED_LEAK_DB);
+            every[l] = SPOKEN_OVER_EVERY;
         }
         int turn = phase % CONVERGED_TURN == 0 && (d->novel[l] || g->waited[l] >= every[l]);
         d->any_learning |= g->teaching[l] && (turn || left_db[l] > CONVERGED_LEAK_DB);
