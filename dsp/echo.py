@@ -24,8 +24,8 @@ that its filter has not met.
 What the linear filter leaves is turned down where nobody speaks, with the line's noise in its place: one
 gain per port and tick.
 
-All of that is done in C, eight ports at a time (`dsp/native/echo.c`, with all constants): in numpy it took
-three times as much of the processor, most of it for calls on a few numbers each.
+All of that is done in C, four ports at a time (`dsp/native/echo.c`, with all constants): in numpy it took
+twice as much of the processor, most of it for calls on a few numbers each.
 
 Sources: Haykin, Adaptive Filter Theory (least squares, Toeplitz systems); Chan and
 Ng on the preconditioned conjugate gradient method; ITU-T G.168 for what is measured.
@@ -43,7 +43,7 @@ from dsp.native import library
 Float = NDArray[np.float32]
 
 BLOCK_SAMPLES = 160
-LANES = 8
+LANES = 4
 """Ports are worked on in groups of so many."""
 HISSES = 1 << 14
 """So many different blocks of noise there are."""

@@ -18,7 +18,7 @@ FLAGS = (
     *("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror", "-Wno-psabi"),
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"),
 )
-"""Nothing that changes results: no -ffast-math, and the same sums with and without AVX2."""
+"""Nothing that changes results (no -ffast-math), and nothing that only some processors have."""
 SOURCES = ("echo.c",)
 
 

@@ -1,7 +1,7 @@
 /* The echo canceller of `dsp/echo.py`, which says what it does and why; here is how.
 
-   Ports lie in groups of eight, whose numbers stand side by side in vectors. A group is worked on as long as
-   what it needs is near the processor. What is decided per port is decided in loops over the eight.
+   Ports lie in groups of four, whose numbers stand side by side in vectors. A group is worked on as long as
+   what it needs is near the processor. What is decided per port is decided in loops over the four.
 
    Sound is on the 16-bit scale. Energies are those of a block, the sum of the squares of its samples. */
 
@@ -9,14 +9,6 @@
 #include "residual.h"
 #include "take.h"
 #include "trust.h"
-
-#ifndef CLONES /* the same twice, for processors with AVX2 and for those without */
-#ifdef __x86_64__
-#define CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define CLONES
-#endif
-#endif
 
 /* What this was made from: see build.py. */
 const char library_mark[] = MARK;
@@ -345,8 +337,8 @@ INLINE void cancel(canceller *e, int number, int bridged, vec *residual)
 
 /* One block of all ports: far, near and out are [ports, BLOCK]; active and teaches [ports], or NULL: all ports,
    and nobody is in a conversation. */
-CLONES void echo_block(void *memory, const float *far, const float *near, const uint8_t *active,
-                       const uint8_t *teaches, float *out)
+void echo_block(void *memory, const float *far, const float *near, const uint8_t *active,
+                const uint8_t *teaches, float *out)
 {
     canceller *e = memory;
     e->tick++;

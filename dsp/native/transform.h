@@ -1,8 +1,7 @@
-/* Fourier transforms of real sound, of eight ports at once.
+/* Fourier transforms of real sound, of four ports at once.
 
-   Every operation is done on a vector that holds one number of each of eight ports (`vec`). So nothing in
-   here has to be shuffled, and the compiler makes of it what the processor has: one operation with AVX2, two
-   without.
+   Every operation is done on a vector that holds one number of each of four ports (`vec`): nothing in here has to
+   be shuffled, and every processor for which this is made (SSE2, NEON) does it in one step.
 
    A transform of n real samples is one of n / 2 complex ones, made by Stockham's method (no bit reversal) in
    passes of radix 4, 3 and 2; n is an even product of twos and threes. Nothing is scaled.
@@ -16,7 +15,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#define LANES 8
+#define LANES 4
 #define MOST_PASSES 12
 #define INLINE static inline __attribute__((always_inline))
 
