@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsp import echo, native
+from dsp import native
 from dsp.echo import LANES, EchoCanceller
 from dsp.native import build
 from tests.dsp import echo_lines as lines
