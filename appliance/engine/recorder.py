@@ -1,8 +1,8 @@
 """Recordings: one WAV file per call.
 
-The tick thread mixes what the ports say and hear into a ring of the last second; about
-once a second each recording's part of it goes to the helper thread, which alone touches
-files. A full or read-only disk costs the recording, never the call.
+The tick thread mixes what the ports say and hear into a ring of the last second; once
+a second each recording's part of it goes to the helper thread, which alone touches files.
+A full or read-only disk costs the recording, never the call.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Tape:
     """Recordings that had failed when this one was begun."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Slot:
     """One recording as the tick thread sees it."""
 
@@ -60,6 +60,8 @@ class _Slot:
     row: int
     since: int
     """Blocks from this one on have not been handed over: all of this row, or all paused."""
+    turn: int
+    """Block of the second after which it is handed over."""
     paused: bool = False
 
 
@@ -84,9 +86,10 @@ class Recorder:
         self._failing = False
         self._slots: dict[str, _Slot] = {}
         """By call."""
+        self._turns: list[list[_Slot]] = [[] for _ in range(FLUSH_BLOCKS)]
         self._tapes: dict[str, _Tape] = {}
         self._mix: Float = np.zeros((rows, BLOCK), np.float32)
-        self._ring = np.zeros((FLUSH_BLOCKS, rows, BLOCK), np.int16)
+        self._ring = np.zeros((rows, FLUSH_BLOCKS, BLOCK), np.int16)
         self._taken = 0
         """Blocks that have gone into the ring."""
 
@@ -108,7 +111,8 @@ class Recorder:
         day = time.strftime("%Y/%m/%d", time.gmtime(unix_s))
         path = self._recordings / day / f"{call}.wav"
         tape = _Tape(call, str(path.relative_to(self._root)))
-        self._slots[call] = _Slot(tape, row, self._taken)
+        self._slots[call] = slot = _Slot(tape, row, self._taken, self._taken % FLUSH_BLOCKS)
+        self._turns[slot.turn].append(slot)
         self._tapes[call] = tape
         self._worker.submit(lambda: self._open(tape, path))
 
@@ -125,6 +129,7 @@ class Recorder:
         slot = self._slots.pop(call, None)
         if slot is None:
             return
+        self._turns[slot.turn].remove(slot)
         self._hand_over(slot)
         self._worker.submit(lambda: self._close(slot.tape, without_last_s))
 
@@ -139,23 +144,25 @@ class Recorder:
             return
         np.add(heard, said, out=self._mix)
         np.clip(self._mix, -32768.0, 32767.0, out=self._mix)
-        np.copyto(self._ring[self._taken % FLUSH_BLOCKS], self._mix, casting="unsafe")
+        np.copyto(self._ring[:, self._taken % FLUSH_BLOCKS], self._mix, casting="unsafe")
         self._taken += 1
-        full = self._taken - FLUSH_BLOCKS
-        for slot in self._slots.values():
-            if slot.since <= full:
-                self._hand_over(slot)
+        for slot in self._turns[self._taken % FLUSH_BLOCKS]:
+            self._hand_over(slot)
 
     def _hand_over(self, slot: _Slot) -> None:
         """Give the helper what it has not got yet of this recording."""
-        blocks = np.arange(slot.since, self._taken) % FLUSH_BLOCKS
+        count, begin = self._taken - slot.since, slot.since % FLUSH_BLOCKS
         slot.since = self._taken
-        if not blocks.size:
+        if not count:
             return
-        tape = slot.tape
-        data = bytes(2 * BLOCK * blocks.size) if slot.paused else self._ring[blocks, slot.row].tobytes()
+        tape, ring = slot.tape, self._ring[slot.row]
+        if slot.paused:
+            data = bytes(count * ring[0].nbytes)
+        else:
+            around = max(0, begin + count - FLUSH_BLOCKS)
+            data = ring[begin : begin + count].tobytes() + ring[:around].tobytes()
         if self._waiting_bytes - self._written_bytes > MAX_WAITING_BYTES:
-            self.lost_blocks += blocks.size
+            self.lost_blocks += count
             self._worker.submit(lambda: self._fail(tape, "the disk is too slow"))
             return
         self._waiting_bytes += len(data)
