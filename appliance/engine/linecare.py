@@ -86,6 +86,9 @@ class LineFigures:
     """Unix seconds of the end of the last call of ten seconds or more."""
 
 
+_ROUNDED = tuple(one.name for one in fields(LineFigures) if one.type == "float | None")
+
+
 @dataclass
 class _State:
     """What is known of a line just now."""
@@ -332,21 +335,19 @@ class LineCare:
                 continue
             figures, state = self.figures(port), self._states[port.row]
             share = round(100 * figures.caller_ids / figures.calls) if figures.calls else None
-            plain = {
-                key: round(value, 2) if isinstance(value, float) else value
-                for key, value in vars(figures).items()
+            row = {
+                "id": port.name,
+                "port": port.info.name,
+                "volts": state.volts,
+                "milliamps": state.milliamps,
+                "caller_id_percent": share,
+                **vars(figures),
+                "hang_ups": dict(figures.hang_ups),
             }
-            plain["hang_ups"] = dict(figures.hang_ups)
-            rows.append(
-                {
-                    "id": port.name,
-                    "port": port.info.name,
-                    "volts": state.volts,
-                    "milliamps": state.milliamps,
-                    "caller_id_percent": share,
-                    **plain,
-                }
-            )
+            for name in _ROUNDED:
+                if isinstance(value := row[name], float):
+                    row[name] = round(value, 2)
+            rows.append(row)
         return rows
 
     def unsaved(self, at_end: bool = False) -> Callable[[], None] | None:
