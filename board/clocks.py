@@ -13,11 +13,11 @@ queue ran over), underruns (silence because a queue ran dry).
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -74,12 +74,30 @@ class ClockCounters:
     """Reported missing by the card itself."""
 
 
+class _Watched:
+    """What a card does within: one that fails can no longer lead. Entered several times in every tick."""
+
+    def __init__(self, board: PacedBoard, clocks: Clocks) -> None:
+        self._board, self._clocks = board, clocks
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, BoardError):
+            self._board.alive = False
+            self._clocks.ensure_leader()
+
+
 class PacedBoard:
     """A card in the leader's time: `Board` again, but `read` waits only while this card leads."""
 
     def __init__(self, board: Board, clocks: Clocks) -> None:
         self._board = board
         self._clocks = clocks
+        self._watched = _Watched(self, clocks)
         self._rows = len(board.ports)
         self._waits = board if isinstance(board, Waitable) else None
         self.can_follow = self._waits is not None
@@ -156,12 +174,12 @@ class PacedBoard:
 
     def command(self, port: int, command: api.Command) -> int:
         """See `Board`."""
-        with self._watched():
+        with self._watched:
             return self._board.command(port, command)
 
     def measure(self, port: int) -> api.LineMeasure:
         """See `Board`."""
-        with self._watched():
+        with self._watched:
             return self._board.measure(port)
 
     def close(self) -> None:
@@ -172,26 +190,16 @@ class PacedBoard:
     def read(self) -> api.Tick:
         """Next block in the leader's time. Raises BoardError when the card is lost."""
         self._clocks.ensure_leader()
-        with self._watched():
+        with self._watched:
             if self._follows is not self._told_following:
                 self._told_following = self._follows
                 if (follow := getattr(self._board, "follow", None)) is not None:
                     follow(self._follows)
             return self._follow() if self._follows else self._lead()
 
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        """A card that fails can no longer lead."""
-        try:
-            yield
-        except BoardError:
-            self.alive = False
-            self._clocks.ensure_leader()
-            raise
-
     def write(self, audio: Samples) -> None:
         """Samples int16 [ports, 160] of the leader's time, to be played next."""
-        with self._watched():
+        with self._watched:
             if self._follows:
                 self._write_following(audio)
             else:

@@ -66,6 +66,10 @@ class DeadAir:
             self._taken_back[:] = False
         if self._guard is None:
             return out
+        if not lines.any():
+            self._quiet[:] = 0
+            self._told[:] = False
+            return out
         loud = np.maximum(powers.heard, powers.said) > LOUD_POWER
         self._quiet += 1
         self._quiet *= np.greater(lines, loud)

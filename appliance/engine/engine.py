@@ -55,6 +55,8 @@ LIVE_EVERY_S = 0.2
 LIVE_BEHIND_S = 2.0
 """An engine that is behind may tell the live state so much later: people see it still."""
 HEALTH_EVERY_S = 1.0
+HEALTH_FIRST_S = 0.5
+"""The meters of the lines end their seconds on the whole second: as a rule no tick does both."""
 RETRY_RECORDS_EVERY_S = 30.0
 WALL_STEP_S = 0.25
 """Wall clock and sample clock may drift apart by this much before dates are moved."""
@@ -126,7 +128,7 @@ class Engine:
         self._events: list[core.Event] = []
         self._live_due_s = 0.0
         self._live_changed = True
-        self._health_due_s = HEALTH_EVERY_S
+        self._health_due_s = HEALTH_FIRST_S
         self._retry_due_s = RETRY_RECORDS_EVERY_S
         self.recording_ok = True
         self._closed = False

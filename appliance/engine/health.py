@@ -34,7 +34,7 @@ def describe(engine: Engine) -> Message:
         "country": _country(engine),
         "shelf": engine.shelf.describe(),
         "hardware": engine.hardware(),
-        "lines": [{**row, "tone": engine.tones.report(row["port"])} for row in engine.care.report()],
+        "lines": [row | {"tone": engine.tones.report(row["port"])} for row in engine.care.report()],
         "lost_cards": [engine.boards[card].id for card in sorted(engine.shelf.lost)],
         "cards": engine.clocks.health(),
         "bridges": engine.hands.bridges,

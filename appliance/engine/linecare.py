@@ -12,10 +12,11 @@ reversed its polarity at an answer is known for it from then on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,9 @@ class LineFigures:
     """Unix seconds of the end of the last call of ten seconds or more."""
 
 
+_ROUNDED = tuple(one.name for one in fields(LineFigures) if one.type == "float | None")
+
+
 @dataclass
 class _State:
     """What is known of a line just now."""
@@ -103,6 +107,23 @@ class _State:
     hum_pause: int = 0
 
 
+class _Second(NamedTuple):
+    """What the meters say of one line's last second."""
+
+    level_dbm0: float
+    clipped: int
+    erl_db: float
+    """NaN: not known."""
+    hum_50_dbm0: float
+    hum_60_dbm0: float
+    noise_dbm0: float
+
+
+def _seconds(meters: LineMeters) -> Iterator[_Second]:
+    """Of each line, in the order of the meters."""
+    return map(_Second, *(getattr(meters, name).tolist() for name in _Second._fields))
+
+
 class LineCare:
     """All lines of the box. The tick thread alone uses it."""
 
@@ -112,8 +133,8 @@ class LineCare:
         self._ports, self._measure, self._path = ports, measure, path
         self._metered: list[Port] = []
         """The lines, in the order of the meters: telephones and free rows are not measured."""
-        self._rows = np.zeros(0, np.intp)
-        """Their rows."""
+        self._rows: NDArray[np.intp] | slice = slice(0)
+        """Their rows; where they lie together, what is heard of them need not be copied."""
         self._looked_at = 0
         """Ports that were there when the lines were looked for."""
         self._meters = LineMeters(0)
@@ -132,9 +153,9 @@ class LineCare:
             self._take_ports()
         if self._metered and self._meters.process(heard[self._rows], sent[self._rows]):
             self._seconds += 1
-            for meter, port in enumerate(self._metered):
+            for port, second in zip(self._metered, _seconds(self._meters), strict=True):
                 if port.name and not port.gone:
-                    self._listen(port, meter, bool(bridged[port.row]), out)
+                    self._listen(port, second, bool(bridged[port.row]), out)
         for port in self._ports[self._tick % POLL_TICKS :: POLL_TICKS]:
             if port.is_line and "voltage" in port.info.can and self._may_measure(port):
                 self._look(port, now, out)
@@ -144,7 +165,9 @@ class LineCare:
         """Cards were added: their lines are measured with the others, from a new second on."""
         self._looked_at = len(self._ports)
         self._metered = [port for port in self._ports if port.is_line]
-        self._rows = np.array([port.row for port in self._metered], np.intp)
+        rows = np.array([port.row for port in self._metered], np.intp)
+        together = rows.size > 0 and rows[-1] - rows[0] + 1 == rows.size
+        self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if together else rows
         self._meters = LineMeters(len(self._metered))
 
     def _may_measure(self, port: Port) -> bool:
@@ -208,18 +231,16 @@ class LineCare:
             port.gone = ""
             out.append(core.PortReady(port.name))
 
-    def _listen(self, port: Port, meter: int, bridged: bool, out: list[core.Event]) -> None:
-        """A second of this line is over; meter: its place in the meters."""
+    def _listen(self, port: Port, second: _Second, bridged: bool, out: list[core.Event]) -> None:
+        """A second of this line is over."""
         figures, state = self.figures(port), self._states[port.row]
-        level = float(self._meters.level_dbm0[meter])
-        figures.clipped += int(self._meters.clipped[meter]) if port.in_use else 0
-        if port.in_use and level > SPEECH_DBM0:
-            figures.level_dbm0 = _smooth(figures.level_dbm0, level)
-        erl_db = float(self._meters.erl_db[meter])
-        if port.in_use and not bridged and np.isfinite(erl_db):
-            figures.erl_db = erl_db
-        hum_dbm0 = max(float(self._meters.hum_50_dbm0[meter]), float(self._meters.hum_60_dbm0[meter]))
-        noise_dbm0 = float(self._meters.noise_dbm0[meter])
+        if port.in_use:
+            figures.clipped += second.clipped
+            if second.level_dbm0 > SPEECH_DBM0:
+                figures.level_dbm0 = _smooth(figures.level_dbm0, second.level_dbm0)
+            if not bridged and math.isfinite(second.erl_db):
+                figures.erl_db = second.erl_db
+        hum_dbm0, noise_dbm0 = max(second.hum_50_dbm0, second.hum_60_dbm0), second.noise_dbm0
         state.hum_pause = max(0, state.hum_pause - 1)
         if noise_dbm0 < hum_dbm0 - HUM_PAUSES_DB or hum_dbm0 < NO_SOUND_DBM0:
             state.hum_seconds = 0  # low voices have pauses, hum has none
@@ -314,21 +335,19 @@ class LineCare:
                 continue
             figures, state = self.figures(port), self._states[port.row]
             share = round(100 * figures.caller_ids / figures.calls) if figures.calls else None
-            plain = {
-                key: round(value, 2) if isinstance(value, float) else value
-                for key, value in vars(figures).items()
+            row = {
+                "id": port.name,
+                "port": port.info.name,
+                "volts": state.volts,
+                "milliamps": state.milliamps,
+                "caller_id_percent": share,
+                **vars(figures),
+                "hang_ups": dict(figures.hang_ups),
             }
-            plain["hang_ups"] = dict(figures.hang_ups)
-            rows.append(
-                {
-                    "id": port.name,
-                    "port": port.info.name,
-                    "volts": state.volts,
-                    "milliamps": state.milliamps,
-                    "caller_id_percent": share,
-                    **plain,
-                }
-            )
+            for name in _ROUNDED:
+                if isinstance(value := row[name], float):
+                    row[name] = round(value, 2)
+            rows.append(row)
         return rows
 
     def unsaved(self, at_end: bool = False) -> Callable[[], None] | None:

@@ -7,7 +7,7 @@ which is faded out over 2.5 ms so that nothing clicks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,15 @@ class Finished:
     error: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Playlist:
     token: int
     names: tuple[str, ...]
     loop: bool
+    parts: list[Speech | None]
+    """Of each name, None until it is there; and a None for the end."""
     index: int = 0
     at: int = 0
-    parts: list[Speech | None] = field(default_factory=list)
 
 
 class Players:
@@ -61,7 +62,7 @@ class Players:
     def play(self, row: int, token: int, names: tuple[str, ...], loop: bool) -> None:
         """Play prompts one after the other; `loop` repeats them for ever."""
         self.quiet(row)
-        playlist = _Playlist(token, names, loop, parts=[None] * len(names))
+        playlist = _Playlist(token, names, loop, [None] * (len(names) + 1))
         try:
             for index in range(len(names)):
                 self._fetch(playlist, index)
@@ -89,11 +90,9 @@ class Players:
         self.dialling[row] = False
         if row in self._toned:
             self._tones.stop(row)
-        if playlist is not None and playlist.index < len(playlist.parts):
-            part = playlist.parts[playlist.index]
-            if part is not None:
-                rest = part[playlist.at : playlist.at + FADE_SAMPLES]
-                self._tails[row] = rest * _FADE[: len(rest)]
+        if playlist is not None and (part := playlist.parts[playlist.index]) is not None:
+            rest = part[playlist.at : playlist.at + FADE_SAMPLES]
+            self._tails[row] = rest * _FADE[: len(rest)]
 
     def is_playing(self, row: int) -> bool:
         """Whether this row has a source."""
@@ -113,8 +112,8 @@ class Players:
             for row, tail in self._tails.items():
                 out[row, : len(tail)] += tail
             self._tails.clear()
-        for row in list(self._lists):
-            self._add_list(row, self._lists[row], out[row])
+        if self._lists:
+            self._add_lists(out)
 
     def take_finished(self) -> list[Finished]:
         """What has ended since the last call."""
@@ -134,6 +133,25 @@ class Players:
             if not isinstance(found, Loading):
                 part = playlist.parts[index] = found
         return part
+
+    def _add_lists(self, out: Float) -> None:
+        """Prompts that go on beyond this block, which nearly all do, are added together."""
+        n = out.shape[1]
+        rows: list[int] = []
+        pieces: list[Speech] = []
+        others: list[int] = []
+        for row, playlist in self._lists.items():
+            part, end = playlist.parts[playlist.index], playlist.at + n
+            if part is not None and end < len(part):
+                rows.append(row)
+                pieces.append(part[playlist.at : end])
+                playlist.at = end
+            else:
+                others.append(row)
+        if rows:
+            out[rows] += np.concatenate(pieces).reshape(len(rows), n)
+        for row in others:
+            self._add_list(row, self._lists[row], out[row])
 
     def _add_list(self, row: int, playlist: _Playlist, out: Float) -> None:
         filled = 0

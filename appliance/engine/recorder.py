@@ -1,8 +1,8 @@
 """Recordings: one WAV file per call.
 
-The tick thread mixes what a port says and hears into preallocated blocks; about
-once a second they go to the helper thread, which alone touches files. A full or
-read-only disk costs the recording, never the call.
+The tick thread mixes what the ports say and hear into a ring of the last second; once
+a second each recording's part of it goes to the helper thread, which alone touches files.
+A full or read-only disk costs the recording, never the call.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,17 @@ class _Tape:
     """Recordings that had failed when this one was begun."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Slot:
     """One recording as the tick thread sees it."""
 
-    call: str
+    tape: _Tape
     row: int
+    since: int
+    """Blocks from this one on have not been handed over: all of this row, or all paused."""
+    turn: int
+    """Block of the second after which it is handed over."""
     paused: bool = False
-    tape: _Tape = field(default_factory=lambda: _Tape("", ""))
 
 
 class Recorder:
@@ -81,109 +84,89 @@ class Recorder:
         self._written_bytes = 0
         self._failures = 0
         self._failing = False
-        self._slots: list[_Slot | None] = [None] * rows
-        self._by_call: dict[str, int] = {}
+        self._slots: dict[str, _Slot] = {}
+        """By call."""
+        self._turns: list[list[_Slot]] = [[] for _ in range(FLUSH_BLOCKS)]
         self._tapes: dict[str, _Tape] = {}
-        self._blocks = np.zeros((rows, FLUSH_BLOCKS, BLOCK), np.int16)
-        self._filled = np.zeros(rows, np.intp)
-        self._active = np.empty(0, np.intp)
-        self._rows = np.empty(0, np.intp)
-        self._muted = np.empty(0, np.intp)
+        self._mix: Float = np.zeros((rows, BLOCK), np.float32)
+        self._ring = np.zeros((rows, FLUSH_BLOCKS, BLOCK), np.int16)
+        self._taken = 0
+        """Blocks that have gone into the ring."""
 
     # ------------------------------------------------------------ tick thread
     @property
     def active(self) -> int:
         """Recordings in progress."""
-        return len(self._by_call)
+        return len(self._slots)
 
     def start(self, call: str, row: int, unix_s: float) -> None:
         """Record matrix row `row` for `call`; a second start of one call moves its tap to another row."""
-        slot_index = self._by_call.get(call)
-        if slot_index is not None:
-            slot = self._slots[slot_index]
-            assert slot is not None
+        if (slot := self._slots.get(call)) is not None:
+            self._hand_over(slot)
             slot.row = row
-            self._refresh()
             return
-        free = next((i for i, slot in enumerate(self._slots) if slot is None), None)
-        if free is None:
+        if len(self._slots) == len(self._mix):
             self.problems.append((call, "more recordings than ports"))
             return
         day = time.strftime("%Y/%m/%d", time.gmtime(unix_s))
         path = self._recordings / day / f"{call}.wav"
         tape = _Tape(call, str(path.relative_to(self._root)))
-        self._slots[free] = _Slot(call, row, tape=tape)
-        self._by_call[call] = free
+        self._slots[call] = slot = _Slot(tape, row, self._taken, self._taken % FLUSH_BLOCKS)
+        self._turns[slot.turn].append(slot)
         self._tapes[call] = tape
-        self._filled[free] = 0
-        self._refresh()
         self._worker.submit(lambda: self._open(tape, path))
 
     def pause(self, call: str, paused: bool) -> None:
         """Write silence instead of sound, or sound again."""
-        slot_index = self._by_call.get(call)
-        if slot_index is not None and (slot := self._slots[slot_index]) is not None:
+        if (slot := self._slots.get(call)) is not None:
+            self._hand_over(slot)
             slot.paused = paused
-            self._refresh()
 
     def stop(self, call: str, without_last_s: float = 0.0) -> None:
         """Close the recording of `call`, and take its last seconds away.
 
         Unknown calls are ignored: not every call is recorded."""
-        slot_index = self._by_call.pop(call, None)
-        if slot_index is None:
+        slot = self._slots.pop(call, None)
+        if slot is None:
             return
-        slot = self._slots[slot_index]
-        assert slot is not None
-        self._hand_over(slot_index, slot)
-        self._slots[slot_index] = None
-        self._refresh()
+        self._turns[slot.turn].remove(slot)
+        self._hand_over(slot)
         self._worker.submit(lambda: self._close(slot.tape, without_last_s))
 
     def stop_all(self) -> None:
         """Close every recording (the engine stops)."""
-        for call in list(self._by_call):
+        for call in list(self._slots):
             self.stop(call)
 
     def tap(self, heard: Float, said: Float) -> None:
         """Take this tick's samples, each float32 [rows, 160] on the 16-bit scale."""
-        count = self._active.size
-        if not count:
+        if not self._slots:
             return
-        mix = heard[self._rows]
-        mix += said[self._rows]
-        np.clip(mix, -32768.0, 32767.0, out=mix)
-        if self._muted.size:
-            mix[self._muted] = 0.0
-        self._blocks[self._active, self._filled[self._active]] = mix.astype(np.int16)
-        self._filled[self._active] += 1
-        if self._filled.max() >= FLUSH_BLOCKS:
-            for index in np.flatnonzero(self._filled >= FLUSH_BLOCKS):
-                slot = self._slots[index]
-                assert slot is not None
-                self._hand_over(int(index), slot)
+        np.add(heard, said, out=self._mix)
+        np.clip(self._mix, -32768.0, 32767.0, out=self._mix)
+        np.copyto(self._ring[:, self._taken % FLUSH_BLOCKS], self._mix, casting="unsafe")
+        self._taken += 1
+        for slot in self._turns[self._taken % FLUSH_BLOCKS]:
+            self._hand_over(slot)
 
-    def _hand_over(self, index: int, slot: _Slot) -> None:
-        count = int(self._filled[index])
-        self._filled[index] = 0
+    def _hand_over(self, slot: _Slot) -> None:
+        """Give the helper what it has not got yet of this recording."""
+        count, begin = self._taken - slot.since, slot.since % FLUSH_BLOCKS
+        slot.since = self._taken
         if not count:
             return
-        data = self._blocks[index, :count].tobytes()
+        tape, ring = slot.tape, self._ring[slot.row]
+        if slot.paused:
+            data = bytes(count * ring[0].nbytes)
+        else:
+            around = max(0, begin + count - FLUSH_BLOCKS)
+            data = ring[begin : begin + count].tobytes() + ring[:around].tobytes()
         if self._waiting_bytes - self._written_bytes > MAX_WAITING_BYTES:
             self.lost_blocks += count
-            tape = slot.tape
             self._worker.submit(lambda: self._fail(tape, "the disk is too slow"))
             return
         self._waiting_bytes += len(data)
-        tape = slot.tape
         self._worker.submit(lambda: self._append(tape, data))
-
-    def _refresh(self) -> None:
-        """Index arrays for `tap`, after any change of slots."""
-        used = [(i, slot) for i, slot in enumerate(self._slots) if slot is not None]
-        self._active = np.array([i for i, _ in used], np.intp)
-        self._rows = np.array([slot.row for _, slot in used], np.intp)
-        self._muted = np.array([n for n, (_, slot) in enumerate(used) if slot.paused], np.intp)
 
     # ---------------------------------------------------------- helper thread
     def describe(self, call: str, forget: bool) -> dict[str, Any]:

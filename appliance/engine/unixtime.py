@@ -21,15 +21,20 @@ def record(data: dict[str, Any], offset_s: float) -> dict[str, Any]:
 
 
 def snapshot(data: dict[str, Any], offset_s: float) -> dict[str, Any]:
-    """A copy of a live snapshot, or of part of one, with its times moved by `offset_s`."""
-    out: dict[str, Any] = {}
+    """A copy of a live snapshot, or of a reply, with its times moved by `offset_s`: those of its own, of
+    its rows and of the rows of its lists. Rows hold no other rows."""
+    out = _row(data, offset_s)
     for key, value in data.items():
-        if key in SNAPSHOT_TIMES and isinstance(value, int | float):
-            out[key] = round(value + offset_s, 3)
-        elif isinstance(value, dict):
-            out[key] = snapshot(value, offset_s)
+        if isinstance(value, dict):
+            out[key] = _row(value, offset_s)
         elif isinstance(value, list):
-            out[key] = [snapshot(item, offset_s) if isinstance(item, dict) else item for item in value]
-        else:
-            out[key] = value
+            out[key] = [_row(item, offset_s) if isinstance(item, dict) else item for item in value]
+    return out
+
+
+def _row(row: dict[str, Any], offset_s: float) -> dict[str, Any]:
+    out = row.copy()
+    for key in SNAPSHOT_TIMES:
+        if (value := row.get(key)) is not None:
+            out[key] = round(value + offset_s, 3)
     return out

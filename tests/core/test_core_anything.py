@@ -9,10 +9,13 @@ from appliance.core import actions as act
 from appliance.core import events as ev
 from appliance.core.call import CallState
 from appliance.core.plan import BlockRule, LinePlan, QueuePlan
+from appliance.core.port import LineState
+from appliance.core.snapshot import public_state
 
 LINES = ("L1", "L2", "L3")
 PHONES = ("801", "802", "803")
 AGENTS = ("1001", "1002", "1003")
+WAITING = (CallState.QUEUED, CallState.OFFERED)
 NUMBERS = ("13800001111", "4001", "", "95588123")
 
 PLAN = a_plan(
@@ -292,6 +295,52 @@ class Anything(RuleBasedStateMachine):
                 assert agent.phone in world.calls[agent.call].ports()
         sitting = [agent.phone for agent in world.agents.values() if agent.phone]
         assert len(sitting) == len(set(sitting))
+
+    @invariant()
+    def the_picture_shows_the_world(self):
+        """Row by row, each looked up by itself in the world as it is now."""
+        world = self.office.switch._world
+        picture = self.office.picture()
+        assert [row["id"] for row in picture["calls"]] == list(world.calls)
+        for row in picture["calls"]:
+            call = world.calls[row["id"]]
+            rung, serves = world.agent_at(call.target), world.agent_at(call.near)
+            assert row["agent"] == (rung.key if rung else serves.key if serves else "")
+            assert row["phone"] == (call.target or call.near)
+            assert (row["state"], row["since"]) == (public_state(call), call.since)
+            kept = ("line", "caller_number", "caller_name", "called_number", "queue", "keys", "direction")
+            assert [row[name] for name in kept] == [getattr(call.record, name) for name in kept]
+            assert row["started"] == call.record.started_at
+            assert row["position"] == (self.before(call) + 1 if call.state in WAITING else 0)
+        for row, line in zip(picture["lines"], world.lines.values(), strict=True):
+            call = world.calls.get(line.call)
+            shown = next((one for one in picture["calls"] if one["id"] == line.call), None)
+            assert (row["id"], row["call"]) == (line.key, call.id if call else "")
+            for name in ("caller_number", "caller_name", "queue", "agent"):
+                assert row[name] == (shown[name] if shown else "")
+            assert row["since"] == (call.since if call else line.since)
+            if line.state in (LineState.IDLE, LineState.RINGING, LineState.SEIZED):
+                assert row["state"] == (shown["state"] if shown else "idle")
+        for row, phone in zip(picture["phones"], world.phones.values(), strict=True):
+            sits = world.agent_at(phone.key)
+            assert (row["ext"], row["since"]) == (phone.key, phone.since)
+            assert row["agent"] == (sits.key if sits else "")
+        for row, queue in zip(picture["queues"], world.plan.queues, strict=True):
+            calls = [call for call in world.calls.values() if call.record.queue == queue.id]
+            waits = [call.waits_since for call in calls if call.state in WAITING]
+            talk = [call for call in calls if call.state in (CallState.TALKING, CallState.HELD)]
+            assert (row["id"], row["waiting"], row["talking"]) == (queue.id, len(waits), len(talk))
+            assert row["longest_since"] == min(waits, default=None)
+
+    def before(self, call):
+        """How many wait in its queue and are served before it."""
+        world = self.office.switch._world
+        rank = (not call.vip, call.waits_since, call.id)
+        others = [one for one in world.calls.values() if one.state in WAITING]
+        return sum(
+            one.record.queue == call.record.queue and (not one.vip, one.waits_since, one.id) < rank
+            for one in others
+        )
 
     def teardown(self):
         office = self.office

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from engine_box import FLOW, Box, likeness, plan_data, speech
 
-from appliance.engine import wavfile
+from appliance.engine import unixtime, wavfile
 
 CALLER_SAYS = "tt-weasels"
 AGENT_SAYS = "vm-intro"
@@ -416,6 +416,31 @@ def test_what_a_desk_is_answered_has_dates_like_the_live_picture(make):
     answered = box.desk("1001", "sign_in", phone="801")["data"]["agent"]
     [shown] = [row for row in box.engine.snapshot()["agents"] if row["number"] == "1001"]
     assert answered["since"] == shown["since"] > 1.6e9
+
+
+def test_every_time_in_the_live_picture_is_a_date_and_nothing_else_is_changed(make):
+    box = make()
+    caller = connect(box)
+    box.run(0.5)
+    waiting = box.office.outside("Bert")
+    waiting.call(1, number="13900139000")
+    box.until(lambda: len(box.engine.snapshot()["calls"]) == 2, 5)
+    core_picture, picture = box.engine.switch.snapshot(box.engine.now), box.engine.snapshot()
+    assert picture.keys() == core_picture.keys()
+    assert picture["now"] == pytest.approx(box.engine.unix_s, abs=0.001)
+    dated = set()
+    for table in ("lines", "phones", "agents", "queues", "calls"):
+        for row, plain in zip(picture[table], core_picture[table], strict=True):
+            assert row.keys() == plain.keys()
+            for key, value in plain.items():
+                if key in unixtime.SNAPSHOT_TIMES and value is not None:
+                    dated.add(key)
+                    assert row[key] == round(value + box.engine.unix_s - box.engine.now, 3) > 1.6e9
+                else:
+                    assert row[key] == value
+                    assert not isinstance(value, float), f"{table}: is {key} a time?"
+    assert dated == {"since", "started"}
+    caller.hang_up()
 
 
 def test_a_clock_that_jumps_changes_dates_and_no_durations(make):

@@ -250,3 +250,36 @@ def test_lines_of_a_card_that_comes_later_are_measured_like_the_others(tmp_path)
     assert run(4, 1) == [core.LineTrouble("L1", "hum")]
     table.append(Port(2, 1, 0, api.PortInfo(0, api.PortKind.FXO, "b/0", frozenset()), name="L2"))
     assert run(4, 2) == [core.LineTrouble("L2", "hum")]
+
+
+def test_lines_with_telephones_between_them_have_the_figures_of_lines_that_lie_together(tmp_path):
+    rng = np.random.default_rng(1)
+    sounds = rng.normal(0, 1500, (3, 200, 160)).astype(np.float32)
+    fxo, fxs = api.PortKind.FXO, api.PortKind.FXS
+    reports = []
+    for name, kinds in (("together", (fxs, fxo, fxo, fxo)), ("apart", (fxo, fxs, fxo, fxs, fxo))):
+        table = [
+            Port(row, 0, row, api.PortInfo(row, kind, f"a/{row}", frozenset()), name=f"{row}", in_use=True)
+            for row, kind in enumerate(kinds)
+        ]
+        lines = [port.row for port in table if port.is_line]
+        care = LineCare(table, len(kinds), tmp_path / f"{name}.json", lambda port: None)
+        for tick in range(200):
+            heard, said = rng.normal(0, 9000, (2, len(kinds), 160)).astype(np.float32)
+            heard[lines], said[lines] = sounds[:, tick], sounds[:, tick - 1] * 4
+            care.tick(tick * 160, heard, said, np.zeros(len(kinds), bool))
+        figures = [{**row, "id": "", "port": ""} for row in care.report()]
+        assert figures[0]["level_dbm0"] is not None and figures[0]["hum_dbm0"] is not None
+        reports.append(figures)
+    assert reports[0] == reports[1]
+
+
+def test_health_is_not_told_in_the_tick_in_which_the_meters_end_their_second(make):
+    box = make()
+    both = []
+    for _ in range(200):
+        told, seconds = len(box.of("health")), box.engine.care._seconds
+        box.run(0.02)
+        both.append((len(box.of("health")) - told, box.engine.care._seconds - seconds))
+    assert both.count((1, 0)) == both.count((0, 1)) == 4
+    assert (1, 1) not in both

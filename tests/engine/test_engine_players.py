@@ -6,7 +6,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.engine.players import Finished, Players
+from appliance.engine.players import FADE_SAMPLES, Finished, Players
 from appliance.engine.prompts import LOADING, PromptError, PromptStore
 from appliance.engine.sounds import digits_spec, tone_spec
 from appliance.engine.worker import Worker
@@ -52,6 +52,48 @@ def test_music_never_ends_and_has_no_seam(names, blocks):
     whole = np.concatenate([SOUNDS[name] for name in names])
     assert (sound == np.resize(whole, len(sound))).all()
     assert players.take_finished() == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 12),
+            st.integers(0, 3),
+            st.lists(st.sampled_from([0, 1, 159, 160, 161, 320, 479, 700]), min_size=1, max_size=4),
+            st.booleans(),
+        ),
+        max_size=8,
+    )
+)
+def test_each_row_plays_its_own_prompts_whatever_the_others_play(orders):
+    """Lengths around those of blocks; a row that is given something else begins it in the next block."""
+    blocks, rows = 16, 4
+    sounds = {str(n): (1 + np.arange(n) + 7 * n).astype(np.int16) for _, _, parts, _ in orders for n in parts}
+    players = Players(rows, sounds.__getitem__)
+    wanted = np.full((rows, blocks * 160), 5.0, np.float32)
+    ends = []
+    for block in range(blocks):
+        for token, (when, row, parts, loop) in enumerate(orders):
+            if when != block:
+                continue
+            players.play(row, token, tuple(str(n) for n in parts), loop)
+            begin = block * 160
+            whole = np.concatenate([sounds[str(n)] for n in parts])
+            length = wanted.shape[1] - begin if loop and len(whole) else len(whole)
+            rest = wanted[row, begin:]  # the fade of what was there is tested elsewhere
+            rest[:] = 5.0
+            rest[:length] += np.resize(whole, length)[: len(rest)]
+            ends = [end for end in ends if end[1] != row or end[0] < block]
+            if not loop or not len(whole):
+                ends.append((block + len(whole) // 160, row, token))
+        out = np.full((rows, 160), 5.0, np.float32)
+        players.add_to(out)
+        fresh = [row for when, row, _, _ in orders if when == block]
+        same = out == wanted[:, block * 160 : (block + 1) * 160]
+        same[fresh, :FADE_SAMPLES] = True
+        assert same.all()
+        told = {(block, one.row, one.token) for one in players.take_finished()}
+        assert told == {end for end in ends if end[0] == block}
 
 
 def test_a_missing_prompt_is_told_at_once_with_its_name():

@@ -129,6 +129,40 @@ def test_one_call_stays_one_file_when_its_port_changes(home):
     assert samples[0] == 0 and samples[-1] == 3 and len(samples) == 320
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_started_moved_paused_and_stopped_each_file_holds_its_own_sound(home, seed):
+    rng = np.random.default_rng(seed)
+    recorder = make(home)
+    rows, paused, wanted, described = {}, {}, {}, {}
+    for _ in range(400):
+        for call in "abc":
+            what = rng.choice(["start", "pause", "stop", ""], p=[0.02, 0.03, 0.002, 0.948])
+            if what == "start" and call not in described:
+                rows[call] = int(rng.integers(4))
+                recorder.start(call, rows[call], NOON)
+                paused.setdefault(call, False)
+                wanted.setdefault(call, [])
+            elif what == "pause" and call in rows:
+                paused[call] = bool(rng.integers(2))
+                recorder.pause(call, paused[call])
+            elif what == "stop" and call in rows:
+                recorder.stop(call)
+                del rows[call]
+                described[call] = recorder.describe(call, True)
+        heard, said = rng.integers(-30000, 30000, (2, 4, 160)).astype(np.float32) * 0.7
+        recorder.tap(heard, said)
+        for call, row in rows.items():
+            both = np.clip(heard[row] + said[row], -32768, 32767).astype(np.int16)
+            wanted[call].append(both * (not paused[call]))
+    recorder.stop_all()
+    described |= {call: recorder.describe(call, True) for call in rows}
+    assert len(described) >= 2
+    for call, found in described.items():
+        sound = np.concatenate(wanted[call])
+        assert found["recording_s"] == len(sound) / 8000
+        assert np.array_equal(read(home, found), sound)
+
+
 def test_several_calls_at_once_do_not_mix(home):
     recorder = make(home)
     for row in range(4):
