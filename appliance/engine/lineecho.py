@@ -44,6 +44,8 @@ class LineEcho:
         self._teaches = np.ones(lines, np.bool_)
         self._clean = np.zeros((rows, BLOCK_SAMPLES), np.float32)
         self._delays = np.zeros(lines, np.intp)
+        self._delayed = False
+        """Some of them is not 0."""
         self._past = np.zeros((MOST_DELAY + 1, lines, BLOCK_SAMPLES), np.float32)
         """What was said to the lines of late, the newest at `_newest`; kept while a card delays it."""
         self._newest = 0
@@ -62,10 +64,11 @@ class LineEcho:
         """What is said to these lines, counted in their own order, is played so many blocks late
         (`Board.echo_blocks`): their echo is looked for that much later. At most `MOST_DELAY` count."""
         self._delays[lines] = min(blocks, MOST_DELAY)
+        self._delayed = bool(self._delays.any())
 
     def remember(self, said: Float, rows: Rows) -> None:
         """Once per tick, before `process`: what was said in the block before."""
-        if self._delays.any():
+        if self._delayed:
             self._newest = (self._newest + 1) % len(self._past)
             self._past[self._newest, : len(rows)] = said[rows]
 
@@ -82,7 +85,7 @@ class LineEcho:
         """
         count, canceller = len(rows), self._canceller
         far, near = self._blocks
-        if self._delays.any():
+        if self._delayed:
             far[:count] = self._past[
                 (self._newest - self._delays[:count]) % len(self._past), np.arange(count)
             ]
