@@ -43,10 +43,6 @@ from dsp.native import library
 Float = NDArray[np.float32]
 
 BLOCK_SAMPLES = 160
-LANES = 4
-"""Ports are worked on in groups of so many."""
-HISSES = 1 << 14
-"""So many different blocks of noise there are."""
 ALIGNED = 64
 ALL = 0
 """The null pointer."""
@@ -68,13 +64,11 @@ class EchoCanceller:
             raise ValueError(f"taps must be 32 to 1024 samples, not {taps}")
         self.ports, self.taps = ports, taps
         self._c = library()
-        hiss = np.random.default_rng(1).standard_normal(
-            (ports + LANES) * BLOCK_SAMPLES + HISSES, dtype=np.float32
-        )
+        hiss = np.random.default_rng(1).standard_normal(self._c.echo_hiss(ports), dtype=np.float32)
         self._hiss = hiss * np.float32(BLOCK_SAMPLES**-0.5)  # a block of it has an energy of 1
         self._memory = np.zeros(self._c.echo_bytes(ports, taps) + ALIGNED, np.uint8)
         self._state = _address(self._memory) + -_address(self._memory) % ALIGNED
-        self._c.echo_begin(self._state, ports, taps, _address(self._hiss), suppress)
+        self._c.echo_begin(self._state, ports, taps, _address(self._hiss), bool(suppress))
 
     def reset(self, ports: Iterable[int]) -> None:
         """Forget everything learned on these ports, and cancel on them."""
@@ -83,7 +77,7 @@ class EchoCanceller:
 
     def enable(self, port: int, on: bool) -> None:
         """Switch a port's canceller; what it has learned stays."""
-        self._c.echo_enable(self._state, self._known(port), on)
+        self._c.echo_enable(self._state, self._known(port), bool(on))
 
     def disable_for_data(self, port: int) -> None:
         """A modem or fax was heard (2100 Hz with phase reversals): leave the port alone until it is quiet.
@@ -127,7 +121,7 @@ class EchoCanceller:
             raise ValueError(
                 f"blocks must be [{self.ports}, {BLOCK_SAMPLES}], not {far.shape} and {near.shape}"
             )
-        far, near = (np.ascontiguousarray(x, np.float32) for x in (far, near))
+        far, near = _block(far), _block(near)
         after = np.empty_like(near)
         wanted = [self._marks(marks) for marks in (active, teaches)]
         places = [ALL if marks is None else _address(marks) for marks in wanted]
@@ -145,6 +139,14 @@ class EchoCanceller:
         if not 0 <= port < self.ports:
             raise IndexError(f"port {port} of {self.ports}")
         return port
+
+
+def _block(x: NDArray[np.generic]) -> Float:
+    """As C takes it."""
+    if x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned:
+        return x.view(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which C knows
+        return np.require(x.astype(np.float32), np.float32, ["C", "A"])
 
 
 def _address(array: NDArray[np.generic]) -> int:

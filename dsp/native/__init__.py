@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "compiled" / "dsp.so"
+SOURCES = ("*.c", "*.h")
 
 _PLACE, _INT = ctypes.c_void_p, ctypes.c_int
 SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "echo_bytes": (ctypes.c_size_t, (_INT, _INT)),
+    "echo_hiss": (ctypes.c_size_t, (_INT,)),
     "echo_begin": (None, (_PLACE, _INT, _INT, _PLACE, _INT)),
     "echo_forget": (None, (_PLACE, _INT)),
     "echo_enable": (None, (_PLACE, _INT, _INT)),
@@ -30,7 +33,14 @@ SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
 
 
 class NotBuiltError(RuntimeError):
-    """The library is missing, or is of another processor or an older source."""
+    """The library is missing, no library, or made from other sources."""
+
+
+def sources() -> str:
+    """What tells these sources from others; nothing where there are none, as on the flashed box."""
+    found = sorted(path for pattern in SOURCES for path in FOLDER.glob(pattern))
+    seen = hashlib.sha256(b"".join(path.name.encode() + b"\0" + path.read_bytes() for path in found))
+    return seen.hexdigest() if found else ""
 
 
 @functools.cache
@@ -38,9 +48,14 @@ def library(path: Path = LIBRARY) -> ctypes.PyDLL:
     """The library, with the types of its functions set. Raises NotBuiltError."""
     try:
         loaded = ctypes.PyDLL(str(path))
+        made_from = (
+            ctypes.c_char_p(ctypes.addressof(ctypes.c_char.in_dll(loaded, "library_mark"))).value or b""
+        )
         for name, (result, arguments) in SIGNATURES.items():
             function = getattr(loaded, name)
             function.restype, function.argtypes = result, arguments
-    except (OSError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise NotBuiltError(f"{error}; run ./setup.sh, which makes {path.name}") from error
+    if sources() not in made_from.decode():
+        raise NotBuiltError(f"{path} was made from other sources; run ./setup.sh, which makes it anew")
     return loaded

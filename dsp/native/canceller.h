@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "transform.h"
 
 #define BLOCK 160
@@ -34,7 +38,8 @@ typedef struct {
     float far_energy[MOST_BLOCKS][LANES];
     floats far_total, last_residual, descent, waited, unsolved;
     floats known_db; /* the leak, but for what somebody's speech at the near end has made of it */
-    ints learned, narrow; /* narrow: looks in a row at which the far end was a tone */
+    ints learned, narrow, tonal; /* narrow: looks in a row at which the far end was a tone; tonal: blocks in a row
+                                    that would have been learned from, at which the near end was one */
     /* Trust. */
     floats mean_near, mean_residual, last_echo, found, expected, chance, unfaithful;
     ints useless; /* ticks of harm */
@@ -57,7 +62,7 @@ typedef struct {
     int64_t tick, transforms; /* transforms: of groups */
     float far_silent, noise_at_start, noise_at_most, data_over, loudest;
     plan plan;
-    const float *hiss; /* [ports · BLOCK + HISSES], a block of it has an energy of 1 */
+    const float *hiss; /* [hiss_for(ports)], a block of it has an energy of 1 */
     group *group;
     /* For one group at a time. */
     complex_vec *spectrum, *product;
@@ -77,11 +82,20 @@ static int size_for(int least)
     return best;
 }
 
+/* Samples of noise: each block begins at another one, and each lane of each group has its own. */
+static size_t hiss_for(int ports) { return (size_t)((ports + LANES - 1) / LANES * LANES * BLOCK + HISSES); }
+
 /* Where `bytes` begin in the memory from `*used` on, which grows. */
 static void *placed(char *memory, size_t *used, size_t bytes)
 {
     void *place = memory ? memory + *used : NULL;
-    *used += (bytes + 63) / 64 * 64;
+    size_t whole = (bytes + 63) / 64 * 64;
+#ifdef __SANITIZE_ADDRESS__ /* the watchers of a test shall see steps from one array into the next */
+    whole += 64;
+    if (memory)
+        __asan_poison_memory_region(memory + *used + bytes, whole - bytes);
+#endif
+    *used += whole;
     return place;
 }
 

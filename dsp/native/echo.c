@@ -37,7 +37,7 @@ static void forget(canceller *e, group *g, int l)
         g->far_energy[i][l] = 0;
     g->far_total[l] = g->last_residual[l] = g->waited[l] = g->unsolved[l] = g->known_db[l] = 0;
     g->descent[l] = INFINITY;
-    g->learned[l] = g->narrow[l] = g->useless[l] = 0;
+    g->learned[l] = g->narrow[l] = g->tonal[l] = g->useless[l] = 0;
     g->mean_near[l] = g->mean_residual[l] = g->last_echo[l] = g->chance[l] = g->unfaithful[l] = 0;
     g->found[l] = g->expected[l] = 1;
     g->offset[l] = g->taken[l] = g->halves[0][l] = g->halves[1][l] = 0;
@@ -55,8 +55,11 @@ static void forget(canceller *e, group *g, int l)
 /* Energy of a block of that level. */
 static float energy_of(float dbm0) { return BLOCK * SQUARE_AT_0_DBM0 * powf(10, dbm0 / 10); }
 
-/* memory: echo_bytes() of them, beginning at a multiple of 64, not to be moved. hiss: ports · BLOCK + HISSES
-   samples of noise, kept by the caller. suppress: 0 leaves what the filters leave. */
+/* Samples of noise that a canceller wants. */
+size_t echo_hiss(int ports) { return hiss_for(ports); }
+
+/* memory: echo_bytes() of them, beginning at a multiple of 64, not to be moved. hiss: echo_hiss() samples, a block
+   of which has an energy of 1; kept by the caller. suppress: 0 leaves what the filters leave. */
 void echo_begin(void *memory, int ports, int taps, const float *hiss, int suppress)
 {
     canceller *e = memory;
@@ -129,9 +132,11 @@ INLINE void listen(canceller *e, group *g, const float *far, const float *near, 
     FOR_LANES {
         int live = 0;
         if (l < here) {
+            /* A direct current is no data. */
+            float mean = (first[l] + second[l]) / BLOCK, near_energy = g->near_now[l] - BLOCK * mean * mean;
             if (g->data_quiet[l])
-                g->data_quiet[l] = most(far_now[l], g->near_now[l]) > e->data_over ? DATA_OVER_TICKS
-                                                                                    : g->data_quiet[l] - 1;
+                g->data_quiet[l] = most(far_now[l], near_energy) > e->data_over ? DATA_OVER_TICKS
+                                                                                : g->data_quiet[l] - 1;
             live = g->enabled[l] && !g->data_quiet[l] && (!active || active[l]);
             take_offset_out(g, l, live, first[l] / HALF, second[l] / HALF);
         }

@@ -34,6 +34,7 @@
 #define FAR_SILENT_DBM0 -50.0f /* what is softer teaches nothing and makes no audible echo */
 #define NARROW_BINS 5.0f       /* a far end whose power fills fewer bins is a tone or two; so is many a vowel */
 #define TONAL_BINS 10.0f       /* the same of a block of the near end */
+#define TONAL_TIMES 2          /* such blocks in a row after which it is no vowel */
 #define NARROW_EVERY 2         /* ticks between looks */
 #define NARROW_TIMES 3         /* looks in a row after which it is no vowel */
 #define VOWEL_WEIGHT 0.1f
@@ -55,7 +56,7 @@ INLINE void add_equations(canceller *e, group *g, const complex_vec *white, cons
                           const ints learning, const ints novel, const ints talked)
 {
     int size = e->plan.size, any_talked = 0;
-    vec *padded = e->long_one, before, energy = {0};
+    vec *padded = e->long_one, before = {0}, energy = {0};
     FOR_LANES before[l] = g->last_residual[l];
     for (int i = 0; i < BLOCK; i++) {
         padded[i] = residual[i] - PRE_WHITENING * before;
@@ -74,8 +75,10 @@ INLINE void add_equations(canceller *e, group *g, const complex_vec *white, cons
         few_bins(e->inverse, e->bins, TONAL_BINS, tonal);
     }
     const float *newest = g->far_energy[e->tick % e->blocks];
-    vec power_share, weights, keep;
+    vec power_share = {0}, weights = {0}, keep = {0};
     FOR_LANES {
+        if (learning[l])
+            g->tonal[l] = talked[l] && tonal[l] ? g->tonal[l] + 1 : 0;
         /* At the beginning of a word the echo of a long path has yet to come: the block is loud at the far
            end and quiet here, and would count for more than all that have brought the echo. */
         float due = newest[l] * expf((g->leak_db[l] + UNSEEN_DB) * LOG_OF_DB);
@@ -88,7 +91,7 @@ INLINE void add_equations(canceller *e, group *g, const complex_vec *white, cons
             weight *= VOWEL_WEIGHT;
         /* A tone of the near end (busy tone) that comes back to the far end by another hybrid would seem to
            be an echo of itself. */
-        else if (talked[l] && tonal[l])
+        else if (g->tonal[l] >= TONAL_TIMES)
             weight = 0;
         /* R is that of the block, or of the whole history where that is louder: what is in the residual may
            be the echo of either. */
@@ -113,7 +116,7 @@ INLINE void add_equations(canceller *e, group *g, const complex_vec *white, cons
 INLINE void solve(canceller *e, group *g, const ints due, int steps)
 {
     int size = e->plan.size, bins = e->bins, taps = e->taps;
-    vec roots = {0}, mask, floor;
+    vec roots = {0}, mask = {0}, floor;
     FOR_LANES mask[l] = due[l] ? 1 : 0;
     for (int i = 0; i < bins; i++)
         FOR_LANES roots[l] += sqrtf(g->power[i][l]);
@@ -131,7 +134,7 @@ INLINE void solve(canceller *e, group *g, const ints due, int steps)
             e->product[k].im *= e->inverse[k];
         }
         const vec *wave = backward(&e->plan, e->product);
-        vec slope = {0}, memory, curvature = {0}, along = {0}, step, spectral;
+        vec slope = {0}, memory = {0}, curvature = {0}, along = {0}, step = {0}, spectral;
         for (int k = 0; k < taps; k++) {
             steepest[k] = wave[k] / (float)size;
             slope += g->gradient[k] * steepest[k];

@@ -60,7 +60,7 @@ INLINE void follow_leak(canceller *e, group *g, int l, float ratio_db, int alone
 INLINE void turn_down(canceller *e, group *g, vec *residual, const floats before, int first_port)
 {
     int any = 0;
-    vec from, to, level;
+    vec from = {0}, to = {0}, level = {0};
     FOR_LANES {
         any |= least(before[l], g->gain[l]) < 1;
         from[l] = before[l];
@@ -72,7 +72,7 @@ INLINE void turn_down(canceller *e, group *g, vec *residual, const floats before
     const float *hiss = e->hiss + e->tick * 7919 % HISSES + first_port * BLOCK;
     for (int i = 0; i < BLOCK; i++) {
         float share = i < RAMP_SAMPLES ? (float)(i + 1) / RAMP_SAMPLES : 1;
-        vec noise;
+        vec noise = {0};
         FOR_LANES noise[l] = hiss[l * BLOCK + i];
         residual[i] = residual[i] * (from + (to - from) * share) + level * noise;
     }

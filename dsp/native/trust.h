@@ -28,7 +28,7 @@ INLINE void start_again(canceller *e, group *g, int l)
     for (int i = 0; i < e->taps; i++)
         g->gradient[i][l] = g->direction[i][l] = 0;
     g->descent[l] = INFINITY;
-    g->useless[l] = g->learned[l] = 0;
+    g->useless[l] = g->learned[l] = g->tonal[l] = 0;
     g->unfaithful[l] = g->leak_db[l] = g->known_db[l] = 0;
     g->found[l] = g->expected[l];
     g->mean_residual[l] = g->mean_near[l];

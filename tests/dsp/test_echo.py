@@ -250,6 +250,40 @@ def test_a_data_call_is_left_alone_until_it_is_over(line):
     assert lines.gain_db(near[:, 2 * RATE : 4 * RATE], after)[0] > 20, "and it has not forgotten the line"
 
 
+@pytest.mark.parametrize("side", ["far", "near"])
+def test_a_data_call_goes_on_while_either_side_sends(side):
+    canceller = EchoCanceller(1)
+    canceller.disable_for_data(0)
+    carrier, quiet = signals.tone(1800, 1000, -15)[None], lines.noise(1, RATE, 1)
+    lines.cancel(canceller, *((carrier, quiet) if side == "far" else (quiet, carrier)))
+    assert not canceller.cancelling(0)
+    lines.cancel(canceller, quiet, quiet + 400)
+    assert canceller.cancelling(0), "a direct current is no data"
+
+
+def test_switching_a_port_on_ends_its_data_call():
+    canceller = EchoCanceller(1)
+    canceller.disable_for_data(0)
+    canceller.enable(0, True)
+    assert canceller.cancelling(0)
+
+
+def test_gains_change_without_a_click(line):
+    """At the edges of blocks sound steps no further than within them."""
+    rows = 16
+    after = in_boxes(line.sent[:rows], line.single[:rows] + line.talk[:rows])
+    steps = np.abs(np.diff(after[:, 2 * RATE :]))[:, 159:]
+    edges, within = steps[:, ::160], np.delete(steps, np.s_[::160], axis=1)
+    assert np.quantile(edges, 0.99) <= 1.15 * np.quantile(within, 0.99)
+
+
+def test_noise_in_place_of_echo_is_of_each_port_its_own(line):
+    same = np.repeat(line.sent[:1, : 4 * RATE], 4, axis=0), np.repeat(line.single[:1, : 4 * RATE], 4, axis=0)
+    after = in_boxes(*same, ports=4)[:, 2 * RATE :]
+    quiet = np.abs(after - after[0]).mean(1)
+    assert (quiet[1:] > 0.5).all()
+
+
 def test_ports_that_are_not_active_pass_unchanged(line):
     canceller = EchoCanceller(2)
     rng = np.random.default_rng(2)

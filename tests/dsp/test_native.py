@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dsp import native
-from dsp.echo import LANES, EchoCanceller
+from dsp.echo import EchoCanceller
 from dsp.native import build
 from tests.dsp import echo_lines as lines
 from tests.dsp.signals import RATE
@@ -27,7 +27,7 @@ def made(tmp_path_factory):
 
     def make(name, *flags):
         target = folder / f"{name}.so"
-        build.build(target, flags)
+        build.build(target, ("-Werror", *flags))
         return target
 
     return make
@@ -38,7 +38,7 @@ def made(tmp_path_factory):
 def transforms(tmp_path_factory):
     target = tmp_path_factory.mktemp("transforms") / "transforms.so"
     flags = [flag for flag in build.FLAGS if flag != "-Wextra"]  # not all of the header is used
-    command = [build.COMPILER, *flags, f"-I{native.FOLDER}", "-o", target]
+    command = [build.COMPILER, *flags, "-Werror", f"-I{native.FOLDER}", "-o", target]
     subprocess.run([*command, Path(__file__).with_name("transforms.c"), "-lm"], check=True)
     library = ctypes.CDLL(str(target))
     library.turns.restype = ctypes.c_size_t
@@ -54,9 +54,10 @@ def aligned(*shape):
 
 @pytest.mark.parametrize("size", [192, 216, 288, 432, 512, 648, 1024, 1296, 1728])
 def test_transforms_are_those_of_numpy(transforms, size):
-    x = aligned(size, LANES)
+    lanes = transforms.lanes()
+    x = aligned(size, lanes)
     x[:] = np.random.default_rng(size).normal(0, 3000, x.shape)
-    spectrum, back, scratch = aligned(size // 2 + 1, 2, LANES), aligned(size, LANES), aligned(2 * size, LANES)
+    spectrum, back, scratch = aligned(size // 2 + 1, 2, lanes), aligned(size, lanes), aligned(2 * size, lanes)
     factors = aligned(transforms.turns(size))
     places = [ctypes.c_void_p(a.ctypes.data) for a in (x, spectrum, back, factors, scratch)]
     transforms.both_ways(size, *places)
@@ -113,6 +114,46 @@ def test_a_port_that_is_not_there_is_told(port):
         canceller.process(*np.zeros((2, 3, 160), np.float32), np.ones(4, bool))
 
 
+def test_blocks_of_any_kind_are_taken(call):
+    """Other types, strides and places in memory than C wants; larger than single precision holds."""
+    sent, heard = (np.repeat(x[:1, :160], 3, axis=0) for x in call)
+    usual = EchoCanceller(3).process(sent.astype(np.float32), heard.astype(np.float32))
+    kinds = [
+        (sent, heard),
+        (np.asfortranarray(sent), np.asfortranarray(heard)),
+        (np.repeat(sent, 2, axis=1)[:, ::2], np.repeat(heard, 2, axis=1)[:, ::2]),
+        tuple(
+            np.frombuffer(b"1" + x.astype("f4").tobytes(), "f4", offset=1).reshape(3, 160)
+            for x in (sent, heard)
+        ),
+        (sent.astype(np.int32), heard.astype(np.int32)),
+    ]
+    for far, near in kinds[:-1]:
+        assert np.array_equal(EchoCanceller(3).process(far, near), usual)
+    assert np.abs(EchoCanceller(3).process(*kinds[-1]) - usual).max() <= 1
+    assert np.isfinite(EchoCanceller(3).process(sent, np.full((3, 160), 1e300))).all()
+
+
+def test_a_port_that_was_reset_is_a_new_one(call):
+    """Nothing of its former life is left, bit by bit: not of sound, data calls, current or rubbish."""
+    sent, heard = call
+    rng = np.random.default_rng(3)
+    lives = 2 * 48  # ticks: all turns of learning, looks and rings of blocks come out even
+    new, used = (EchoCanceller(2, suppress=False) for _ in range(2))
+    silent = np.zeros((2, 160), np.float32)
+    for tick in range(lives):
+        new.process(silent, silent, np.zeros(2, bool))
+        at = tick * 160
+        noise = rng.normal(0, 8000, (2, 160)) if tick % 7 == 0 else 700
+        used.process(sent[:, at : at + 160], heard[:, at : at + 160] + noise)
+        if tick == 50:
+            used.enable(0, False)
+            used.disable_for_data(1)
+    for canceller in (new, used):
+        canceller.reset([0, 1])
+    assert np.array_equal(lines.cancel(used, sent, heard), lines.cancel(new, sent, heard))
+
+
 # --------------------------------------------------------------------- bounds
 TRIAL = """
 import sys
@@ -155,20 +196,31 @@ def test_nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined(made)
 # --------------------------------------------------------------------- making
 def test_the_same_sources_give_the_same_bytes_and_are_compiled_once(made, tmp_path):
     first, again = made("first"), tmp_path / "again.so"
-    assert build.build(again)
-    assert not build.build(again)
+    (tmp_path / "again.part").write_bytes(b"half")
+    assert build.build(again, ("-Werror",))
+    assert not build.build(again, ("-Werror",))
+    assert [path.name for path in tmp_path.iterdir()] == ["again.so"]
     assert again.read_bytes() == first.read_bytes()
     assert build.build(again, ("-DOTHER",)), "made anew with other flags"
     again.write_bytes(b"no library")
     assert build.build(again), "and when what is there is none"
 
 
-def test_a_missing_or_foreign_library_says_what_to_do(tmp_path):
+def test_a_library_that_is_missing_foreign_or_of_other_sources_says_what_to_do(tmp_path, made, monkeypatch):
     foreign = tmp_path / "foreign.so"
     foreign.write_bytes(b"no library")
     for path in (tmp_path / "none.so", foreign):
         with pytest.raises(native.NotBuiltError, match=r"run \./setup\.sh"):
             native.library(path)
+    good = made("first")
+    assert native.library(good)
+    native.library.cache_clear()
+    monkeypatch.setattr(native, "sources", lambda: "0" * 64)
+    with pytest.raises(native.NotBuiltError, match=r"other sources; run \./setup\.sh"):
+        native.library(good)
+    monkeypatch.setattr(native, "sources", lambda: "")
+    assert native.library(good), "on the box there are no sources"
+    native.library.cache_clear()
 
 
 def test_a_missing_compiler_is_one_line_of_what_to_do(monkeypatch, capsys):

@@ -2,10 +2,12 @@
 
 #include "transform.h"
 
+int lanes(void) { return LANES; }
+
 size_t turns(int size) { return turns_of(size); }
 
 /* x [size], spectrum [size / 2 + 1], back [size], scratch 2 · [size]: of LANES floats (spectrum: twice as many)
-   each, at multiples of 32 bytes. factors: turns(size). */
+   each, at multiples of 64 bytes. factors: turns(size). */
 void both_ways(int size, const vec *x, complex_vec *spectrum, vec *back, float *factors, vec *scratch)
 {
     plan p;

@@ -125,10 +125,10 @@ def test_a_tone_of_the_callers_is_neither_taken_away_nor_learned(talk, agent_say
     with_it = heard_by_agent(talking, 10, TONE, None if agent_says is None else agent_says[: 8 * RATE])
     tone = np.exp(-2j * np.pi * 600 * T[: len(alone)])
     amounts = [abs(np.mean(heard * tone)) for heard in (alone, with_it)]
-    assert 20 * np.log10(amounts[1] / amounts[0]) == pytest.approx(0, abs=2.0)
+    assert 20 * np.log10(amounts[1] / amounts[0]) == pytest.approx(0, abs=1.0)
     box.run(2.5)
     left = heard_by_agent(talking, 2, agent_says=AGENT)
-    assert level_db(AGENT[: 2 * RATE]) - level_db(left) >= 28, "the line is still known"
+    assert level_db(AGENT[: 2 * RATE]) - level_db(left) >= 36, "the line is still known"
 
 
 @pytest.mark.parametrize("country", ["CN", "US", "GB", "DE", "HK"])
