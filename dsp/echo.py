@@ -25,7 +25,7 @@ What the linear filter leaves is turned down where nobody speaks, with the line'
 gain per port and tick.
 
 All of that is done in C, four ports at a time (`dsp/native/echo.c`, with all constants): in numpy it took
-twice as much of the processor, most of it for calls on a few numbers each.
+two to three times as much of the processor, most of it for calls on a few numbers each.
 
 Sources: Haykin, Adaptive Filter Theory (least squares, Toeplitz systems); Chan and
 Ng on the preconditioned conjugate gradient method; ITU-T G.168 for what is measured.
