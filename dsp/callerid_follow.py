@@ -95,7 +95,7 @@ class Past:
         self._pure[ports] = False
         self._data[ports] = False
 
-    def take(self, frame: Samples, pure: NDArray[np.bool_], data: NDArray[np.bool_]) -> None:
+    def take(self, frame: Samples, pure: NDArray[np.bool_] | bool, data: NDArray[np.bool_] | bool) -> None:
         """The next frame [ports, 160], and which ports' is pure mark, which a carrier with data."""
         at = self.frames % HISTORY_FRAMES
         self._sound[:, at * TICK_SAMPLES : (at + 1) * TICK_SAMPLES] = frame

@@ -140,6 +140,8 @@ _LEAST_STIR_OF_ECHO = 0.08
 _MOST_RESIDUE_OF_ECHO = 0.1
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
+_FEW = 0.5
+"""Up to this share of the ports, the active ones alone are put through the bank."""
 _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
 _MOST_FOLLOWING = 8
 """Keys right after other keys that are examined in one frame: each costs about 0.4 ms."""
@@ -194,10 +196,10 @@ class DtmfReceiver:
         self._partial = np.zeros((ports, FRAME_SAMPLES), np.float32)
         self._filled = 0
         self._frames = 0
-        # Of the last frames, each [8, ports].
-        self._powers = [np.zeros((8, ports), np.float32) for _ in range(FRAMES)]
         self._active = np.ones(ports, bool)
         self._active_bytes = self._active.tobytes()
+        self._rows: Ints | None = None
+        """The active ports, where they are few; None: all are looked at."""
         self._everywhere, self._somewhere = True, ports > 0
         # The pair to examine and how strong it was, told by the frame before.
         self._pair = np.zeros(ports, np.intp)
@@ -217,8 +219,6 @@ class DtmfReceiver:
         """Forget everything heard on these ports."""
         self._store[:, ports] = 0.0
         self._partial[ports] = 0.0
-        for power in self._powers:
-            power[:, ports] = 0.0
         self._waiting[ports] = False
         self._down[ports] = False
         self._heard_until[ports] = self._frames * FRAME_SAMPLES
@@ -233,6 +233,10 @@ class DtmfReceiver:
         """
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"samples must be [{self.ports}, n], not {list(x.shape)}")
+        return self.process_clean(clean(x), active)
+
+    def process_clean(self, x: Samples, active: NDArray[np.bool_] | None = None) -> list[DtmfEvent]:
+        """The same for samples that `dsp.levels.clean` has seen."""
         self._take_active(np.ones(self.ports, bool) if active is None else np.asarray(active, bool))
         events: list[DtmfEvent] = []
         if not self._somewhere:
@@ -242,11 +246,11 @@ class DtmfReceiver:
         while done < x.shape[1]:
             if self._filled == 0 and x.shape[1] - done >= FRAME_SAMPLES:
                 count = min((x.shape[1] - done) // FRAME_SAMPLES, _SLAB_FRAMES)
-                events += self._slab(clean(x[:, done : done + count * FRAME_SAMPLES]), count)
+                events += self._slab(x[:, done : done + count * FRAME_SAMPLES], count)
                 done += count * FRAME_SAMPLES
                 continue
             take = min(FRAME_SAMPLES - self._filled, x.shape[1] - done)
-            self._partial[:, self._filled : self._filled + take] = clean(x[:, done : done + take])
+            self._partial[:, self._filled : self._filled + take] = x[:, done : done + take]
             self._filled += take
             done += take
             if self._filled == FRAME_SAMPLES:
@@ -263,6 +267,8 @@ class DtmfReceiver:
             self.reset(self._active & ~active if self._somewhere else ~active)
             self._active, self._active_bytes = active.copy(), now
             self._everywhere = bool(active.all())
+            rows = active.nonzero()[0]
+            self._rows = rows if len(rows) <= _FEW * self.ports else None
 
     def _skip(self, n: int) -> None:
         self._frames += (self._filled + n) // FRAME_SAMPLES
@@ -270,20 +276,38 @@ class DtmfReceiver:
         self._partial[:] = 0.0
 
     def _slab(self, slab: Samples, count: int) -> list[DtmfEvent]:
+        if count == 1:
+            return self._one_frame(slab)
         events: list[DtmfEvent] = []
         frames = slab.reshape(-1, FRAME_SAMPLES)
         power = self._bank.powers(frames)
         alike, pair, strength = self._bank.pairs(frames, power)
         if not self._everywhere:
             alike &= np.repeat(self._active, count)
-        if count == 1:
-            self._remember(slab)
-            return self._frame(power, alike, pair, strength)
         for k in range(count):
             self._remember(slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES])
             one = slice(k, None, count)
             events += self._frame(power[:, one], alike[one], pair[one], strength[one])
         return events
+
+    def _one_frame(self, frame: Samples) -> list[DtmfEvent]:
+        self._remember(frame)
+        rows = self._rows
+        if rows is None:
+            power = self._bank.powers(frame)
+            alike, pair, strength = self._bank.pairs(frame, power)
+            if not self._everywhere:
+                alike &= self._active
+            return self._frame(power, alike, pair, strength)
+        some = frame[rows]
+        if not (self._bank.is_loud(some) or self._waiting.any() or self._down.any()):
+            return []
+        power = np.zeros((8, self.ports), np.float32)
+        alike, pair = np.zeros(self.ports, bool), np.zeros(self.ports, np.intp)
+        strength = np.zeros(self.ports, np.float32)
+        power[:, rows] = passed = self._bank.powers(some)
+        alike[rows], pair[rows], strength[rows] = self._bank.pairs(some, passed)
+        return self._frame(power, alike, pair, strength)
 
     def _remember(self, frame: Samples) -> None:
         self._store[self._frames % _STORE_FRAMES] = frame
@@ -301,7 +325,6 @@ class DtmfReceiver:
 
     def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
         """Decide what the newest frame has made certain."""
-        self._powers = [*self._powers[1:], power]
         down = self._down
         somewhere_down = bool(down.any())
         waiting = self._waiting
@@ -327,13 +350,15 @@ class DtmfReceiver:
     def _glance(self, ports: Ints, events: list[DtmfEvent]) -> Ints:
         """Report the keys that went down undisturbed; answer the ports that need to be examined."""
         pair = self._pair[ports]
-        power = np.array(self._powers)[:, TONES_OF_PAIR[pair], ports[:, None]].swapaxes(0, 1)
+        frames = self._newest(ports, FRAMES)
+        power = self._bank.powers(frames.reshape(-1, FRAME_SAMPLES)).reshape(8, -1, FRAMES)
+        power = power[TONES_OF_PAIR[pair], np.arange(len(ports))[:, None]].swapaxes(1, 2)
         origin = (self._frames - FRAMES) * FRAME_SAMPLES
         unclear, found, press = [], [], []
         for port, which, seen in zip(
             ports.tolist(),
             pair.tolist(),
-            glance(self._newest(ports, FRAMES), power, pair),
+            glance(frames, power, pair),
             strict=True,
         ):
             if seen is None or not self._is_undisturbed_key(seen, which, origin - self._heard_until[port]):

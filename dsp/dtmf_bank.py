@@ -56,6 +56,13 @@ class FrameBank:
         # Half of the amplitude, because the edge of a tone may lie in the frame.
         least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
         self._least = np.float32(17.0 * least)
+        most = max(float(np.linalg.norm(self._tones[:, tone::8], 2)) for tone in range(8))
+        self._least_energy = np.float32(0.99 * least / most**2)
+        """A frame with less passes less through every filter than either tone of a pair must have."""
+
+    def is_loud(self, frames: Samples) -> bool:
+        """Whether any of `frames` [n, 160] may hold a pair by its energy alone."""
+        return bool(np.vecdot(frames, frames).max() > self._least_energy)
 
     def powers(self, frames: Samples) -> Samples:
         """What each of the eight filters passes of each of `frames` [n, 160]: its power, [8, n]."""

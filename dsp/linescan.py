@@ -111,8 +111,9 @@ class Framer:
         self._begin = 0
         self._fill = WINDOW - HOP
 
-    def push(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None, start: int) -> tuple[int, bool]:
-        """Take samples of `x` from column `start`; returns the next column and whether a frame is whole.
+    def push(self, x: Array, active: NDArray[np.bool_] | None, start: int) -> tuple[int, bool]:
+        """Take samples of `x`, which `clean` has seen, from column `start`; returns the next column and
+        whether a frame is whole.
 
         A whole frame is read as `window` and must then be `step`ped away.
         """
@@ -120,13 +121,13 @@ class Framer:
         part = self.window[:, self._fill : self._fill + n]
         x = x[:, start : start + n]
         if active is None or np.count_nonzero(active) > MOSTLY * self.ports:
-            part[:] = clean(x)
+            part[:] = x
             if active is not None:
                 part[~active] = 0.0
         else:
             rows = active.nonzero()[0]
             part[:] = 0.0
-            part[rows] = clean(x[rows])
+            part[rows] = x[rows]
         self._fill += n
         self.clock += n
         return start + n, self._fill == WINDOW
@@ -368,8 +369,10 @@ class LineScan:
         self.runs: list[list[Run]] = [[Run(OFF, 0)] for _ in range(ports)]
         self.kind = np.zeros(ports, np.int8)
         self._raw = np.zeros(ports, np.int8)
-        self._interesting: set[int] = set()
+        self._interesting = np.zeros(ports, np.bool_)
         """Ports on which a burst was heard of late."""
+        self._since = np.zeros(ports, np.int32)
+        """First frame of each port's current run."""
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
         self._sounding = np.ones(ports, np.bool_)
@@ -406,8 +409,9 @@ class LineScan:
         self.kind[index] = OFF
         self._raw[index] = OFF
         self._reference[index] = NO_REFERENCE
+        self._interesting[index] = False
+        self._since[index] = self.number
         for port in index:
-            self._interesting.discard(port)
             self._born[port] = self.number
             self.runs[port] = [Run(OFF, self.number)]
 
@@ -415,6 +419,10 @@ class LineScan:
         """Take a block `[P, n]` (any n) and yield a `Frame` for each 20 ms completed."""
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"a block must be [{self.ports}, n], not {list(x.shape)}")
+        return self.process_clean(clean(x), active)
+
+    def process_clean(self, x: Array, active: NDArray[np.bool_] | None = None) -> Iterator[Frame]:
+        """The same for samples that `dsp.levels.clean` has seen."""
         start = 0
         while start < x.shape[1]:
             start, whole = self.framer.push(x, active, start)
@@ -558,11 +566,14 @@ class LineScan:
         self._level[row] = level
         self._strength[row] = strength
         clear = strength > LEAST_SHARE
-        near = (np.abs(tone - self._reference) < SAME_LEVEL_DB) & (strength > BURIED_SHARE)
-        on = (clear | near) & (tone > LEAST_DBM0)
-        kind = np.where(on, kind, np.int8(OFF))
-        steady = clear & on & (kind == self.kind)
-        self._reference[steady] = tone[steady]
+        on = np.abs(tone - self._reference) < SAME_LEVEL_DB
+        on &= strength > BURIED_SHARE
+        on |= clear
+        on &= tone > LEAST_DBM0
+        kind *= on
+        clear &= on
+        clear &= kind == self.kind
+        np.copyto(self._reference, tone, where=clear)
         return self._advance(kind, level)
 
     def _measure_one(self, net: Network, window: Array, share: Array) -> Array:
@@ -584,17 +595,16 @@ class LineScan:
         changed: list[int] = new.nonzero()[0].tolist()
         for port in changed:
             self._turn(port, int(kind[port]))
-        due = []
-        for port in sorted(self._interesting):
-            run = self.runs[port][-1]
-            age = self.number - run.start
-            if age % 10 == 9 or age == FIRST_LOOK:
-                run.frames = age + 1
-                due.append(port)
+        age = self.number - self._since
+        grown = age % DUE_FRAMES == DUE_FRAMES - 1
+        grown |= age == FIRST_LOOK
+        grown &= self._interesting
+        due: list[int] = grown.nonzero()[0].tolist()
         for port in due:
             run = self.runs[port][-1]
+            run.frames = self.number - run.start + 1
             if run.kind == OFF and run.ms > FORGET_MS:
-                self._interesting.discard(port)
+                self._interesting[port] = False
                 self._reference[port] = NO_REFERENCE
         frame = Frame(self.number, self.framer.clock, self.kind, level, changed, due)
         self.number += 1
@@ -606,11 +616,13 @@ class LineScan:
         runs[-1].frames = self.number - 1 - runs[-1].start
         runs.append(Run(kind, self.number - 1, 2))
         del runs[:-MOST_RUNS]
+        self._since[port] = self.number - 1
         self.kind[port] = kind
         if kind != OFF:
-            self._interesting.add(port)
+            self._interesting[port] = True
 
 
+DUE_FRAMES = 10
 FIRST_LOOK = 25
 """Frames after which a burst may be taken for dial tone (0.5 s), so that one of 0.6 s is not missed."""
 MOSTLY = 0.8
