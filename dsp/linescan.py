@@ -166,32 +166,33 @@ class Bank:
     def __init__(self, progress: tuple[Signature, ...], special: tuple[Signature, ...]) -> None:
         hum = basis((HUM_HZ / 2,), 1.0, least=HUM_LEAST)
         parts = [hum, *(_without(basis(s.lines_hz, s.tolerance), hum) for s in progress)]
-        self._matrix, self._starts, free = _join(parts)
+        self._matrix, starts, free = _join(parts)
         halves = [basis(s.lines_hz, s.tolerance, HOP) for s in special]
-        self._half_matrix, self._half_starts, self._half_free = _join(halves)
-        self._free = free[1:]
+        self._half_matrix, half_starts, half_free = _join(halves)
+        self._whole = self._matrix.shape[1]
+        self._starts = np.concatenate([starts, self._whole + half_starts])
+        self._free = np.concatenate([free[1:], half_free])
         """Share of white noise that falls into each signature."""
         self._count = len(progress)
         self.size = len(progress) + len(special)
 
     def measure(self, window: Array, share: Array) -> Array:
         """Power `[P]` of the windows without hum; fills `share` `[P, size]` with what each explains."""
-        projected = window @ self._matrix
+        projected = np.empty((len(window), self._whole + self._half_matrix.shape[1]), np.float32)
+        np.matmul(window, self._matrix, out=projected[:, : self._whole])
+        np.matmul(window[:, HOP:], self._half_matrix, out=projected[:, self._whole :])
         projected *= projected
         explained = np.add.reduceat(projected, self._starts, axis=1)
         halves = window.reshape(len(window), 2, HOP)
         squares = np.vecdot(halves, halves)
-        power: Array = squares[:, 0] + squares[:, 1]
+        power: Array = np.add.reduce(squares, axis=1)
         power -= explained[:, 0]
         np.maximum(power, 1.0, out=power)
-        np.divide(explained[:, 1:], power[:, None], out=share[:, : self._count])
-        share[:, : self._count] -= self._free
-        projected = window[:, HOP:] @ self._half_matrix
-        projected *= projected
-        explained = np.add.reduceat(projected, self._half_starts, axis=1)
-        half = share[:, self._count : self.size]
-        np.divide(explained, np.maximum(squares[:, 1:], 1.0), out=half)
-        half -= self._half_free
+        np.maximum(squares, 1.0, out=squares)
+        least = 1 + self._count
+        explained[:, 1:least] /= power[:, None]
+        explained[:, least:] /= squares[:, 1:]
+        np.subtract(explained[:, 1:], self._free, out=share[:, : self.size])
         power /= WINDOW
         return power
 
@@ -471,7 +472,9 @@ class LineScan:
     def track(self, port: int, signature: int, frames: int) -> tuple[int, Array]:
         """Level (dBm0) of one signature in the last frames of a port, and the number of the first of them."""
         first = max(self.number - frames, self._born[port], self.number - HISTORY + 1, 0)
-        rows = np.arange(first, self.number) % HISTORY
+        if first >= self.number:
+            return first, np.zeros(0, np.float32)
+        rows = self._rows(first, self.number)
         share = np.maximum(self._share[rows, port, signature], 0.001)
         return first, np.asarray(self._level[rows, port] + 10 * np.log10(share))
 
@@ -534,9 +537,12 @@ class LineScan:
         kept = self._sound[np.arange(first, stop) % SOUND_HISTORY, np.array(ports, np.intp)[:, None]]
         return kept.reshape(len(ports), -1)
 
-    def _rows(self, first: int, stop: int) -> NDArray[np.intp]:
+    def _rows(self, first: int, stop: int) -> NDArray[np.intp] | slice:
+        """Where frames `first` to before `stop` are kept; without a copy unless they go round the end."""
         stop = min(stop, self.number)
-        return np.arange(min(max(first, stop - HISTORY), stop - 1), stop) % HISTORY
+        first = min(max(first, stop - HISTORY), stop - 1)
+        begin, end = first % HISTORY, (stop - 1) % HISTORY + 1
+        return slice(begin, end) if begin < end else np.arange(first, stop) % HISTORY
 
     def _measure(self) -> Frame:
         window = self.framer.window
