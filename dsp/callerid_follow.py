@@ -85,20 +85,20 @@ class Past:
     def __init__(self, ports: int) -> None:
         self.frames = 0
         """Taken in since the start."""
-        self._sound = np.zeros((ports, HISTORY_FRAMES * TICK_SAMPLES), np.float32)
+        self._sound = np.zeros((HISTORY_FRAMES, ports, TICK_SAMPLES), np.float32)
         self._pure = np.zeros((ports, HISTORY_FRAMES), bool)
         self._data = np.zeros((ports, HISTORY_FRAMES), bool)
 
     def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
         """Forget these ports."""
-        self._sound[ports] = 0.0
+        self._sound[:, ports] = 0.0
         self._pure[ports] = False
         self._data[ports] = False
 
     def take(self, frame: Samples, pure: NDArray[np.bool_] | bool, data: NDArray[np.bool_] | bool) -> None:
         """The next frame [ports, 160], and which ports' is pure mark, which a carrier with data."""
         at = self.frames % HISTORY_FRAMES
-        self._sound[:, at * TICK_SAMPLES : (at + 1) * TICK_SAMPLES] = frame
+        self._sound[at] = frame
         self._pure[:, at] = pure
         self._data[:, at] = data
         self.frames += 1
@@ -117,8 +117,10 @@ class Past:
 
     def sound(self, port: int, since: int, stop: int) -> Samples:
         """A port's samples between two moments."""
-        sound: Samples = self._sound[port].take(np.arange(since, stop), mode="wrap")
-        return sound
+        first = since // TICK_SAMPLES
+        frames = np.arange(first, -(-stop // TICK_SAMPLES)) % HISTORY_FRAMES
+        begin = since - first * TICK_SAMPLES
+        return self._sound[frames, port].reshape(-1)[begin : begin + stop - since]
 
 
 @dataclass
