@@ -50,7 +50,6 @@ from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, Samples, clean, peak_from_
 
 KEYS = ("123A", "456B", "789C", "*0#D")
 _DIGITS = "".join(KEYS)
-_PAIR_HZ: list[list[float]] = PAIR_HZ.tolist()
 
 
 @dataclass(frozen=True)
@@ -191,6 +190,10 @@ class DtmfReceiver:
         self._least_samples = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
         self._pause_samples = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
         self._least_peak = peak_from_dbm0(self.plan.lowest_dbm0 - 2.0)
+        # Limits of undisturbed keys: off each tone of each pair, and the one tone's peak over the other's.
+        self._most_off_hz: list[list[float]] = (self._deviation(_LEAST_SPREAD) * PAIR_HZ).tolist()
+        self._most_high = _amplitude(self.plan.high_above_low_db + _TWIST_MARGIN_DB)
+        self._most_low = _amplitude(self.plan.low_above_high_db + _TWIST_MARGIN_DB)
         # A ring of frames: frame number n is at n modulo its size.
         self._store = np.zeros((_STORE_FRAMES, ports, FRAME_SAMPLES), np.float32)
         self._partial = np.zeros((ports, FRAME_SAMPLES), np.float32)
@@ -373,16 +376,15 @@ class DtmfReceiver:
         return np.array(unclear, np.intp)
 
     def _is_undisturbed_key(self, seen: Glance, pair: int, silent_samples: float) -> bool:
-        low_hz, high_hz = _PAIR_HZ[pair]
+        most_low_hz, most_high_hz = self._most_off_hz[pair]
         low, high = seen.peak
-        most = self._deviation(_LEAST_SPREAD)
         return (
             seen.end - seen.start >= self._least_samples
             and seen.start + silent_samples > -40.0
-            and abs(seen.off_hz[0]) < most * low_hz
-            and abs(seen.off_hz[1]) < most * high_hz
-            and high < low * _amplitude(self.plan.high_above_low_db + _TWIST_MARGIN_DB)
-            and low < high * _amplitude(self.plan.low_above_high_db + _TWIST_MARGIN_DB)
+            and abs(seen.off_hz[0]) < most_low_hz
+            and abs(seen.off_hz[1]) < most_high_hz
+            and high < low * self._most_high
+            and low < high * self._most_low
             and min(low, high) > self._least_peak
         )
 

@@ -177,9 +177,9 @@ def first_pauses(
 
 
 def _first_pause(level: list[float], until: float, pause_samples: float) -> tuple[float, bool]:
-    begin = until // STEP_SAMPLES
-    for step, here in enumerate(level):
-        if here > 0.5 and step >= begin:
+    for step in range(max(int(until // STEP_SAMPLES), 0), STEPS):
+        here = level[step]
+        if here > 0.5:
             after = level[step + 1] if step + 1 < STEPS else 0.0
             part = 1.0 if after > 0.5 else (here - 0.5) / max(here - after, 1e-9)
             until = min((step + part) * STEP_SAMPLES, HISTORY_SAMPLES)
