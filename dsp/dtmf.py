@@ -208,6 +208,8 @@ class DtmfReceiver:
         self._pair = np.zeros(ports, np.intp)
         self._waiting = np.zeros(ports, bool)
         self._strength = np.zeros(ports, np.float32)
+        self._stirred = False
+        """Whether a pair may be waited for, or a key be down, anywhere."""
         # The key that is down: its pair, its peaks and what they give in the frame bank.
         self._down = np.zeros(ports, bool)
         self._down_pair = np.zeros(ports, np.intp)
@@ -303,7 +305,9 @@ class DtmfReceiver:
                 alike &= self._active
             return self._frame(power, alike, pair, strength)
         some = frame[rows]
-        if not (self._bank.is_loud(some) or self._waiting.any() or self._down.any()):
+        if self._stirred:
+            self._stirred = bool(self._waiting.any() or self._down.any())
+        if not (self._stirred or self._bank.is_loud(some)):
             return []
         power = np.zeros((8, self.ports), np.float32)
         alike, pair = np.zeros(self.ports, bool), np.zeros(self.ports, np.intp)
@@ -328,11 +332,12 @@ class DtmfReceiver:
 
     def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
         """Decide what the newest frame has made certain."""
+        self._stirred = True
         down = self._down
-        somewhere_down = bool(down.any())
+        somewhere_down = np.count_nonzero(down) > 0
         waiting = self._waiting
         events: list[DtmfEvent] = []
-        if not (alike.any() or waiting.any()):
+        if not (np.count_nonzero(alike) or np.count_nonzero(waiting)):
             return self._follow(power) if somewhere_down else events
         # A pair is examined one frame after it was seen, when it may be long enough. The click at
         # a tone's end may look like another pair, but a weaker one.

@@ -204,7 +204,7 @@ def _join(parts: list[Array]) -> tuple[Array, NDArray[np.intp], Array]:
     return np.ascontiguousarray(np.hstack(parts)), starts, free
 
 
-FULL_SCALE_DBM0_POWER = RMS_AT_0_DBM0**2
+FULL_SCALE_DBM0_POWER = np.float32(RMS_AT_0_DBM0**2)
 """Mean square of a sine of 0 dBm0."""
 LEAST_SHARE = 0.55
 LEAST_DBM0 = -46.0
@@ -567,7 +567,7 @@ class LineScan:
                 best[index] = part.argmax(axis=1)
                 kind[index] = net.kind_of[best[index]]
         strength = share[self._all, best]
-        level: Array = 10 * np.log10(power / np.float32(FULL_SCALE_DBM0_POWER))
+        level: Array = 10 * np.log10(power / FULL_SCALE_DBM0_POWER)
         tone = level + 10 * np.log10(np.maximum(strength, 0.001))
         self._level[row] = level
         self._strength[row] = strength

@@ -157,11 +157,11 @@ class Hearing:
         """
         out: list[core.Event] = []
         heard = clean(heard)
-        if self._ids.any():
+        if np.count_nonzero(self._ids):
             self._hear_caller_ids(heard, out)
-        if self._keys.any():
+        if np.count_nonzero(self._keys):
             self._hear_keys(heard, out)
-        if self._tones.any():
+        if np.count_nonzero(self._tones):
             self._hear_tones(heard, powers.said, dialling, out)
         return out
 
@@ -183,7 +183,7 @@ class Hearing:
 
     def _hear_tones(self, heard: Float, sent: Float, dialling: Bools, out: list[core.Event]) -> None:
         np.greater(self._tones, dialling, out=self._open)
-        talking = bool(self._talk.any())
+        talking = np.count_nonzero(self._talk) > 0
         if talking:
             np.greater(self._talk, dialling, out=self._open_talk)
             voice = self._voice.process_clean(heard, self._open_talk)
