@@ -51,12 +51,12 @@ class FrameBank:
     """
 
     def __init__(self, lowest_dbm0: float) -> None:
-        self._tones = np.ascontiguousarray(_filters(LOW_HZ + HIGH_HZ).T)
+        self._tones = _filters(LOW_HZ + HIGH_HZ)
         self._beside = _filters(_BESIDE_HZ)
         # Half of the amplitude, because the edge of a tone may lie in the frame.
         least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
         self._least = np.float32(17.0 * least)
-        most = max(float(np.linalg.norm(self._tones[:, tone::8], 2)) for tone in range(8))
+        most = max(float(np.linalg.norm(self._tones[tone::8], 2)) for tone in range(8))
         self._least_energy = np.float32(0.99 * least / most**2)
         """A frame with less passes less through every filter than either tone of a pair must have."""
 
@@ -66,9 +66,9 @@ class FrameBank:
 
     def powers(self, frames: Samples) -> Samples:
         """What each of the eight filters passes of each of `frames` [n, 160]: its power, [8, n]."""
-        parts = (frames @ self._tones).T
+        parts = self._tones @ frames.T
         parts *= parts
-        power: Samples = np.add(parts[:8], parts[8:], order="C")
+        power: Samples = parts[:8] + parts[8:]
         return power
 
     def pairs(self, frames: Samples, power: Samples) -> tuple[Bools, Ints, Samples]:
@@ -79,8 +79,9 @@ class FrameBank:
         """
         groups = power.reshape(2, 4, -1)
         best = np.maximum.reduce(groups, axis=1)
-        weaker: Samples = np.minimum(*best)
-        both = np.add(*best)
+        low, high = best[0], best[1]
+        weaker: Samples = np.minimum(low, high)
+        both = low + high
         # Neither tone has 16 times the power of the other: both together less than 17 times the weaker one's.
         alike: Bools = 17.0 * weaker > np.maximum(both, self._least)
         single = np.add.reduce(groups, axis=1) < 1.5 * best
@@ -98,8 +99,8 @@ class FrameBank:
             alike[likely] = held
             likely = likely[held]
             if len(likely):
-                low, high = groups[:, :, likely].argmax(1)
-                pair[likely] = 4 * low + high
+                low_tone, high_tone = groups[:, :, likely].argmax(1)
+                pair[likely] = 4 * low_tone + high_tone
         return alike, pair, weaker
 
 

@@ -245,7 +245,7 @@ def course(wave: Spectrum, amplitude: Samples, inside: Bools, pair: Ints) -> Cou
     hz = (turn + slope) * np.float32(per_turn) + CENTRE_HZ[pair]
     off = np.abs(hz / PAIR_HZ[pair] - 1.0)
     spread /= mean
-    return Course(hz, np.maximum(*off.T), np.maximum(*wobble.T), np.maximum(*spread.T))
+    return Course(hz, *(np.maximum(tones[:, 0], tones[:, 1]) for tones in (off, wobble, spread)))
 
 
 def _phasor(radians: Samples) -> Spectrum:
