@@ -157,23 +157,20 @@ class Heard:
         that the tone leaves unexplained. A note of music decays, a syllable
         moves.
         """
+        bursts = [run for run in runs if run.kind != OFF]
+        rests = [1.0 - float(self.share_of(run).max()) for run in bursts]
+        if not rests or max(rests) > MOST_REST or sum(rests) > MEAN_REST * len(rests):
+            return 9.0
         medians = []
-        rests = []
         worst = 0.0
-        for run in runs:
-            if run.kind == OFF:
-                continue
+        for run, rest in zip(bursts, rests, strict=True):
             levels = self._inside(run)
             median = _middle(levels)
-            rest = 1.0 - float(self.share_of(run).max())
             half = len(levels) // 2
             slope = abs(_middle(levels[:half]) - _middle(levels[-half:])) if half else 0.0
             spread = _middle(np.abs(levels - median))
             worst = max(worst, max(spread, slope) / (STEADY_DB + self._beat.spread_db + rest * SHAKEN_DB))
-            rests.append(rest)
             medians.append(median)
-        if not rests or max(rests) > MOST_REST or sum(rests) > MEAN_REST * len(rests):
-            return 9.0
         if len(medians) > 1:
             allowed = SAME_DB + self._beat.spread_db + max(rests) * SHAKEN_DB
             worst = max(worst, (max(medians) - min(medians)) / allowed)

@@ -54,7 +54,8 @@ class MarkBank:
 
     def loud(self, x: Samples) -> NDArray[np.intp]:
         """Which frames may be mark or FSK by their energy alone."""
-        return (np.vecdot(x, x) > self._least_energy).nonzero()[0]
+        loud: NDArray[np.bool_] = np.vecdot(x, x) > self._least_energy
+        return loud.nonzero()[0]
 
     def look(self, x: Samples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether each frame is pure mark, and whether it is FSK that is neither mark nor seizure."""

@@ -120,7 +120,8 @@ class Past:
         first = since // TICK_SAMPLES
         frames = np.arange(first, -(-stop // TICK_SAMPLES)) % HISTORY_FRAMES
         begin = since - first * TICK_SAMPLES
-        return self._sound[frames, port].reshape(-1)[begin : begin + stop - since]
+        sound: Samples = self._sound[frames, port].reshape(-1)[begin : begin + stop - since]
+        return sound
 
 
 @dataclass

@@ -51,12 +51,12 @@ class FrameBank:
     """
 
     def __init__(self, lowest_dbm0: float) -> None:
-        self._tones = _filters(LOW_HZ + HIGH_HZ)
+        self._tones = np.ascontiguousarray(_filters(LOW_HZ + HIGH_HZ).T)
         self._beside = _filters(_BESIDE_HZ)
         # Half of the amplitude, because the edge of a tone may lie in the frame.
         least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
         self._least = np.float32(17.0 * least)
-        most = max(float(np.linalg.norm(self._tones[tone::8], 2)) for tone in range(8))
+        most = max(float(np.linalg.norm(self._tones[:, tone::8], 2)) for tone in range(8))
         self._least_energy = np.float32(0.99 * least / most**2)
         """A frame with less passes less through every filter than either tone of a pair must have."""
 
@@ -66,9 +66,9 @@ class FrameBank:
 
     def powers(self, frames: Samples) -> Samples:
         """What each of the eight filters passes of each of `frames` [n, 160]: its power, [8, n]."""
-        parts = self._tones @ frames.T
+        parts = (frames @ self._tones).T
         parts *= parts
-        power: Samples = parts[:8] + parts[8:]
+        power: Samples = np.add(parts[:8], parts[8:], order="C")
         return power
 
     def pairs(self, frames: Samples, power: Samples) -> tuple[Bools, Ints, Samples]:

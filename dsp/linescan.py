@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -332,8 +333,7 @@ def _summit(power: NDArray[np.floating]) -> float:
     return float(np.clip(0.5 * float(before - after) / bend, -0.5, 0.5)) if bend < -1e-9 else 0.0
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What one 20 ms step showed on all ports; the arrays are reused for the next frame."""
 
     number: int
@@ -374,6 +374,8 @@ class LineScan:
         """Ports on which a burst was heard of late."""
         self._since = np.zeros(ports, np.int32)
         """First frame of each port's current run."""
+        self._turn_at = np.zeros(ports, np.int8)
+        """The same, counted from 0 to `DUE_FRAMES`."""
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
         self._sounding = np.ones(ports, np.bool_)
@@ -411,7 +413,7 @@ class LineScan:
         self._raw[index] = OFF
         self._reference[index] = NO_REFERENCE
         self._interesting[index] = False
-        self._since[index] = self.number
+        self._begin(index, self.number)
         for port in index:
             self._born[port] = self.number
             self.runs[port] = [Run(OFF, self.number)]
@@ -440,7 +442,8 @@ class LineScan:
         if run.frames < SHORTEST_FRAMES:
             return False
         rows = self._rows(run.start + 1, run.start + run.frames - 1)
-        return float(self._strength[rows, port].mean()) > CLEAR_SHARE
+        strength = self._strength[rows, port]
+        return float(np.add.reduce(strength) / len(strength)) > CLEAR_SHARE
 
     def is_level(self, port: int, run: Run) -> bool:
         """Whether the sound of a run keeps its level, as a machine's tone does."""
@@ -456,13 +459,14 @@ class LineScan:
 
     def best_signature(self, port: int, run: Run) -> int:
         """The call-progress signature that explains a burst best."""
-        rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
-        return int(self._share[rows, port, : self.networks[port].progress].mean(axis=0).argmax())
+        return int(self.shares(port, run).argmax())
 
     def shares(self, port: int, run: Run) -> Array:
         """Mean share of each call-progress signature over a burst, its edges left out."""
         rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
-        return np.asarray(self._share[rows, port, : self.networks[port].progress].mean(axis=0))
+        share = self._share[rows, port, : self.networks[port].progress]
+        mean: Array = np.add.reduce(share, axis=0) / len(share)
+        return mean
 
     def rests(self, port: int, run: Run, signature: int) -> Array:
         """What a signature leaves of each frame of a burst, its edges left out: shares."""
@@ -601,9 +605,8 @@ class LineScan:
         changed: list[int] = new.nonzero()[0].tolist()
         for port in changed:
             self._turn(port, int(kind[port]))
-        age = self.number - self._since
-        grown = age % DUE_FRAMES == DUE_FRAMES - 1
-        grown |= age == FIRST_LOOK
+        grown = self._turn_at == (self.number + 1) % DUE_FRAMES
+        grown |= self._since == self.number - FIRST_LOOK
         grown &= self._interesting
         due: list[int] = grown.nonzero()[0].tolist()
         for port in due:
@@ -616,13 +619,18 @@ class LineScan:
         self.number += 1
         return frame
 
+    def _begin(self, ports: int | NDArray[np.intp], frame: int) -> None:
+        """The current run of these ports begins with this frame."""
+        self._since[ports] = frame
+        self._turn_at[ports] = frame % DUE_FRAMES
+
     def _turn(self, port: int, kind: int) -> None:
         """A new run began one frame ago."""
         runs = self.runs[port]
         runs[-1].frames = self.number - 1 - runs[-1].start
         runs.append(Run(kind, self.number - 1, 2))
         del runs[:-MOST_RUNS]
-        self._since[port] = self.number - 1
+        self._begin(port, self.number - 1)
         self.kind[port] = kind
         if kind != OFF:
             self._interesting[port] = True
