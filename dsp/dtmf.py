@@ -215,6 +215,7 @@ class DtmfReceiver:
         self._down_pair = np.zeros(ports, np.intp)
         self._peak = np.ones((ports, 2))
         self._full = np.ones((ports, 2))
+        self._level_dbm0, self._twist_db = np.zeros((2, ports))
         self._clean = np.zeros(ports, bool)
         self._start = np.zeros(ports)
         self._end = np.zeros(ports)
@@ -345,12 +346,12 @@ class DtmfReceiver:
         np.copyto(self._pair, pair, where=better)
         np.copyto(self._strength, strength, where=better)
         if somewhere_down:
-            changed = np.flatnonzero(waiting & down & (self._pair != self._down_pair))
+            changed = (waiting & down & (self._pair != self._down_pair)).nonzero()[0]
             if len(changed):
                 events += self._examine(changed)
             events += self._follow(power)
         self._waiting = alike
-        due = np.flatnonzero(waiting & ~down)
+        due = (waiting & ~down).nonzero()[0]
         if len(due):
             due = self._glance(due, events)
         return events + self._examine(due) if len(due) else events
@@ -401,14 +402,16 @@ class DtmfReceiver:
         # An edge is told to a sample or two, but nothing is heard before the first.
         self._start[ports], self._end[ports] = np.maximum(start, 0.0), end
         self._peak[ports], self._full[ports] = peak, full
+        self._level_dbm0[ports] = 10.0 * np.log10(np.vecdot(peak, peak) / 4.0 / RMS_AT_0_DBM0**2)
+        self._twist_db[ports] = 20.0 * np.log10(peak[:, 1] / peak[:, 0])
         return self._events(ports, "down")
 
     def _follow(self, power: Samples) -> list[DtmfEvent]:
         """Report the keys that went up: their pause is over."""
-        ports = np.flatnonzero(self._down)
+        ports = self._down.nonzero()[0]
         both = power[TONES_OF_PAIR[self._down_pair[ports]], ports[:, None]]
         both /= self._full[ports]
-        share = np.sqrt(np.minimum(*both.T))
+        share = np.sqrt(np.minimum(both[:, 0], both[:, 1]))
         clean = self._clean[ports]
         count = np.count_nonzero(clean)
         if count == len(ports):
@@ -473,7 +476,7 @@ class DtmfReceiver:
         down = self._down[ports]
         follows = down | (heard_until > origin + _FOLLOWS_SAMPLES)
         follows &= pair != self._down_pair[ports]
-        rows = np.flatnonzero(follows)
+        rows = follows.nonzero()[0]
         if len(rows) > _MOST_FOLLOWING:  # the others' turn comes with the next frame of their tones
             return self._examine(np.delete(ports, rows[_MOST_FOLLOWING:]))
         if len(rows):
@@ -506,12 +509,12 @@ class DtmfReceiver:
         peak = look.plateau(amplitude)
         runs = look.newest_runs(amplitude, peak, _samples(self.plan.bridge_pause_ms + 5))
         fresh = runs.start > heard_until - 40
-        rows = np.flatnonzero((runs.sounding >= self._least_samples) & fresh)
+        rows = ((runs.sounding >= self._least_samples) & fresh).nonzero()[0]
         if not len(rows):
             return _NOTHING_SEEN, _NONE
         inside = look.insides(amplitude[rows], peak[rows], runs.of(rows))
         course = look.course(wave[rows], amplitude[rows], inside, pair[rows])
-        likely = np.flatnonzero(self._is_even(course))
+        likely = self._is_even(course).nonzero()[0]
         if not len(likely):
             return _NOTHING_SEEN, _NONE
         rows, inside, course = rows[likely], inside[likely], course.of(likely)
@@ -519,7 +522,7 @@ class DtmfReceiver:
         key, bass = self._are_keys(rows, amplitude, runs, course, rests)
         tones_peak = np.array([rest.peak for rest in rests])
         stir = np.maximum(course.wobble_rad, course.unevenness)
-        may_echo = [k for k in np.flatnonzero(~key).tolist() if _may_echo(rests[k], float(stir[k]))]
+        may_echo = [k for k in (~key).nonzero()[0].tolist() if _may_echo(rests[k], float(stir[k]))]
         if len(may_echo) > _MOST_ECHOING:  # by turns: the others' comes with the next frames of their tones
             turn = self._frames % len(may_echo)
             may_echo = (may_echo[turn:] + may_echo[:turn])[:_MOST_ECHOING]
@@ -531,10 +534,10 @@ class DtmfReceiver:
             if without is not None:
                 history[row] = without
                 echoing.append(row)
-        asked = np.flatnonzero(bass)
+        asked = bass.nonzero()[0]
         if len(asked):
             key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), tones_peak[asked].min(1))
-        found, rows = np.flatnonzero(key), rows[key]
+        found, rows = key.nonzero()[0], rows[key]
         seen = _Seen(rows, runs.start[rows], runs.end[rows], tones_peak[found], course.hz[found])
         return seen, np.array(echoing, np.intp)
 
@@ -609,14 +612,12 @@ class DtmfReceiver:
         """What happened on these ports."""
         if not len(ports):
             return []
-        peak = self._peak[ports]
-        level_dbm0 = 10.0 * np.log10(np.vecdot(peak, peak) / 4.0 / RMS_AT_0_DBM0**2)
-        twist_db = 20.0 * np.log10(peak[:, 1] / peak[:, 0])
         start, end = self._start[ports], self._end[ports]
-        columns = (ports, self._down_pair[ports], np.rint(start), np.rint(end - start), level_dbm0, twist_db)
+        told = (self._down_pair, self._level_dbm0, self._twist_db)
+        columns = (ports, np.rint(start), np.rint(end - start), *(values[ports] for values in told))
         return [
             DtmfEvent(port, _DIGITS[pair], phase, int(since), int(lasts), level, twist)
-            for port, pair, since, lasts, level, twist in zip(*(c.tolist() for c in columns), strict=True)
+            for port, since, lasts, pair, level, twist in zip(*(c.tolist() for c in columns), strict=True)
         ]
 
 
