@@ -28,7 +28,7 @@ def hearing():
 
 def listen(box, seconds, loud, dialling=False):
     """Seconds of speech or of silence on all lines; what was told, and in which tick of them."""
-    said = echo_lines.speech(1, seconds, 3)[0] if loud else np.zeros(seconds * 8000)
+    said = echo_lines.speech(1, seconds, 3)[0] if loud else np.zeros(round(seconds * 8000))
     told = []
     for tick in range(round(seconds * SECOND)):
         heard = np.tile(said[tick * 160 : (tick + 1) * 160].astype(np.float32), (ROWS, 1))
@@ -41,6 +41,7 @@ def listen(box, seconds, loud, dialling=False):
 def test_voice_and_silence_are_told_once_each_and_only_where_progress_is_watched():
     box, _ = hearing()
     assert [event for _, event in listen(box, 3, True)] == [core.ToneHeard("L1", "voice")]
+    assert listen(box, 0.8, False) + listen(box, 2, True) == [], "a pause between words"
     [(tick, event)] = listen(box, 4, False)
     assert event == core.ToneHeard("L1", "silence") and SECOND <= tick <= 1.5 * SECOND
     assert [event for _, event in listen(box, 2, True)] == [core.ToneHeard("L1", "voice")]
