@@ -143,6 +143,8 @@ class AnswerDetector:
         self.progress = progress or ProgressDetector(ports, country)
         self.scan: LineScan = self.progress.scan
         self._watched = np.ones(ports, np.bool_)
+        self.any = True
+        """Whether any port is watched."""
         self._calls = [_Call() for _ in range(ports)]
         self._floor: NDArray[np.float32] = np.full(ports, UNKNOWN_FLOOR_DBM0, np.float32)
         self._highest: NDArray[np.float32] = np.full(ports, HIGHEST_FLOOR_DBM0, np.float32)
@@ -163,11 +165,7 @@ class AnswerDetector:
         """Look for an answer on these ports from now on, or no more; whoever begins, begins anew."""
         self._begin([port for port in ports if on and not self._watched[port]])
         self._watched[list(ports)] = on
-
-    @property
-    def any(self) -> bool:
-        """Whether any port is watched."""
-        return bool(self._watched.any())
+        self.any = bool(self._watched.any())
 
     def _begin(self, ports: Sequence[int]) -> None:
         for port in ports:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +133,16 @@ class Heard:
     def _bursts(self) -> list[Run]:
         above = self._level - self.level_dbm0
         on = (above > -UNDER_DB - self._beat.down_db) & (above < OVER_DB + self._beat.up_db)
-        turn_short(on, SHORTEST_GAP, False)
-        turn_short(on, SHORTEST_BURST, True)
-        edges = [0, *(np.flatnonzero(on[1:] != on[:-1]) + 1).tolist(), len(on)]
-        runs = [Run(1 if on[a] else OFF, self._first + a, b - a) for a, b in pairwise(edges) if b > a]
-        return runs[1:] if runs and runs[0].kind == OFF else runs
+        if not len(on):
+            return []
+        opens = bool(on[0])
+        edges: list[int] = ((on[1:] != on[:-1]).nonzero()[0] + 1).tolist()
+        edges = _without_short(edges, opens, SHORTEST_GAP, False)
+        edges = [0, *_without_short(edges, opens, SHORTEST_BURST, True), len(on)]
+        kinds = cycle((1, OFF) if opens else (OFF, 1))
+        first = self._first
+        runs = [Run(kind, first + a, b - a) for kind, (a, b) in zip(kinds, pairwise(edges), strict=False)]
+        return runs if opens else runs[1:]
 
     def _inside(self, run: Run) -> NDArray[np.float32]:
         first = min(max(run.start - self._first + 1, 0), len(self._level) - 1)
@@ -152,23 +157,20 @@ class Heard:
         that the tone leaves unexplained. A note of music decays, a syllable
         moves.
         """
+        bursts = [run for run in runs if run.kind != OFF]
+        rests = [1.0 - float(self.share_of(run).max()) for run in bursts]
+        if not rests or max(rests) > MOST_REST or sum(rests) > MEAN_REST * len(rests):
+            return 9.0
         medians = []
-        rests = []
         worst = 0.0
-        for run in runs:
-            if run.kind == OFF:
-                continue
+        for run, rest in zip(bursts, rests, strict=True):
             levels = self._inside(run)
             median = _middle(levels)
-            rest = 1.0 - float(self.share_of(run).max())
             half = len(levels) // 2
             slope = abs(_middle(levels[:half]) - _middle(levels[-half:])) if half else 0.0
             spread = _middle(np.abs(levels - median))
             worst = max(worst, max(spread, slope) / (STEADY_DB + self._beat.spread_db + rest * SHAKEN_DB))
-            rests.append(rest)
             medians.append(median)
-        if not rests or max(rests) > MOST_REST or sum(rests) > MEAN_REST * len(rests):
-            return 9.0
         if len(medians) > 1:
             allowed = SAME_DB + self._beat.spread_db + max(rests) * SHAKEN_DB
             worst = max(worst, (max(medians) - min(medians)) / allowed)
@@ -357,6 +359,18 @@ def _stray(pieces: Sequence[tuple[float, ...]]) -> float:
         return 0.0
     values = np.array(pieces)
     return float(np.abs(values - np.median(values, axis=0)).max())
+
+
+def _without_short(edges: list[int], opens: bool, frames: int, what: bool) -> list[int]:
+    """`turn_short`, of the edges between stretches, the first of which is on if it `opens`."""
+    first = int(opens == what)
+    kept = edges[:first]
+    for i in range(first, len(edges) - 1, 2):
+        if edges[i + 1] - edges[i] >= frames:
+            kept += edges[i : i + 2]
+    if edges and (len(edges) - first) % 2 == 1:
+        kept.append(edges[-1])
+    return kept
 
 
 def turn_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:

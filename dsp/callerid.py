@@ -32,7 +32,7 @@ _CARRIER_HZ = np.arange(1000.0, 2401.0, 100.0)
 _CARRIER_SHARE = 0.57
 """Of a frame's energy as a steady tone would show it; FSK 10 dB over noise has more in nearly every frame, of
 the frames of speech one in a hundred."""
-_SEIZURE_LINES = [1, 7, 13]
+_SEIZURE_LINES = slice(1, None, 6)
 """1100, 1700 and 2300 Hz: what alternating bits of either standard are made of."""
 _SEIZURE_SHARE = 0.75
 
@@ -50,22 +50,30 @@ class MarkBank:
         turn = 2 * np.pi / SAMPLE_RATE_HZ * n[:, None] * freqs_hz
         self._bank = np.concatenate([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
         self._least = (TICK_SAMPLES * 0.25 * 2.0**0.5 * rms_from_dbm0(LOWEST_DBM0)) ** 2
+        self._least_energy = np.float32(0.99 * self._least / float(np.linalg.norm(self._bank, 2)) ** 2)
+
+    def loud(self, x: Samples) -> NDArray[np.intp]:
+        """Which frames may be mark or FSK by their energy alone."""
+        loud: NDArray[np.bool_] = np.vecdot(x, x) > self._least_energy
+        return loud.nonzero()[0]
 
     def look(self, x: Samples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether each frame is pure mark, and whether it is FSK that is neither mark nor seizure."""
-        windowed = (x - x.mean(1, keepdims=True)) * self._window
+        windowed = x - (np.add.reduce(x, axis=1, keepdims=True) / TICK_SAMPLES)
+        windowed *= self._window
         parts = windowed @ self._bank
         parts *= parts
         half = parts.shape[1] // 2
         power = parts[:, :half] + parts[:, half:]
         marks, others = len(_MARKS_HZ), len(_MARKS_HZ) + len(_HUM_HZ)
-        mark = power[:, :marks].max(1)
-        energy = np.einsum("fn,fn->f", windowed, windowed) * (TICK_SAMPLES / 3.0)
-        energy -= power[:, marks:others].sum(1) / 1.5
+        mark = np.maximum.reduce(power[:, :marks], axis=1)
+        energy = np.vecdot(windowed, windowed) * (TICK_SAMPLES / 3.0)
+        energy -= np.add.reduce(power[:, marks:others], axis=1) / 1.5
         pure: NDArray[np.bool_] = (mark > self._least) & (mark > 0.6 * energy)
         carrier = power[:, others:]
-        data = (carrier.sum(1) > np.maximum(_CARRIER_SHARE * energy, self._least)) & ~pure
-        data &= carrier[:, _SEIZURE_LINES].sum(1) < _SEIZURE_SHARE * energy
+        data = np.add.reduce(carrier, axis=1) > np.maximum(_CARRIER_SHARE * energy, self._least)
+        data &= ~pure
+        data &= np.add.reduce(carrier[:, _SEIZURE_LINES], axis=1) < _SEIZURE_SHARE * energy
         return pure, data
 
 
@@ -97,6 +105,9 @@ class CallerIdReceiver:
         self._partial = np.zeros((ports, TICK_SAMPLES), np.float32)
         self._filled = 0
         self._active = np.ones(ports, bool)
+        self._active_bytes = self._active.tobytes()
+        self._rows = np.arange(ports)
+        """The active ports."""
         self._followers: dict[int, Follower] = {}
         self.spent = 0
         """Work on FSK in the last tick, in the same unit."""
@@ -120,12 +131,18 @@ class CallerIdReceiver:
         """
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"samples must be [{self.ports}, n], not {list(x.shape)}")
+        return self.process_clean(clean(x), active)
+
+    def process_clean(self, x: Samples, active: NDArray[np.bool_] | None = None) -> list[CallerIdMessage]:
+        """The same for samples that `dsp.levels.clean` has seen."""
         now_active = np.ones(self.ports, bool) if active is None else np.asarray(active, bool)
-        if (now_active != self._active).any():
+        active_bytes = now_active.tobytes()  # compared more cheaply than the arrays
+        if active_bytes != self._active_bytes:
             self.reset(np.flatnonzero(self._active & ~now_active))
-            self._active = now_active.copy()
+            self._active, self._active_bytes = now_active.copy(), active_bytes
+            self._rows = now_active.nonzero()[0]
         messages: list[CallerIdMessage] = []
-        if not now_active.any():
+        if not len(self._rows):
             self._skip(x)
             return messages
         done = 0
@@ -136,30 +153,33 @@ class CallerIdReceiver:
             if self._filled == 0 and take == TICK_SAMPLES:
                 messages += self._tick(piece)
                 continue
-            self._partial[:, self._filled : self._filled + take] = clean(piece)
+            self._partial[:, self._filled : self._filled + take] = piece
             self._filled += take
             if self._filled == TICK_SAMPLES:
                 self._filled = 0
                 messages += self._tick(self._partial)
         return messages
 
-    def _skip(self, x: NDArray[np.float32] | NDArray[np.int16]) -> None:
-        self._dtmf.process(x, self._active)
+    def _skip(self, x: Samples) -> None:
+        self._dtmf.process_clean(x, self._active)
         self._past.frames += (self._filled + x.shape[1]) // TICK_SAMPLES
         self._filled = (self._filled + x.shape[1]) % TICK_SAMPLES
 
-    def _tick(self, x: NDArray[np.float32] | NDArray[np.int16]) -> list[CallerIdMessage]:
+    def _tick(self, frame: Samples) -> list[CallerIdMessage]:
         self.spent = 0
-        messages = self._hear_keys(x)
-        rows = np.flatnonzero(self._active)
-        frame = clean(x)
-        pure, data = np.zeros((2, self.ports), bool)
-        if len(rows):
-            pure[rows], data[rows] = self._bank.look(frame if len(rows) == self.ports else frame[rows])
-        self._past.take(frame, pure, data)
-        for port in np.flatnonzero(pure | data).tolist():
-            if port not in self._followers:
-                self._followers[port] = Follower(self._past, port)
+        messages = self._hear_keys(frame)
+        sound = frame if len(self._rows) == self.ports else frame[self._rows]
+        loud = self._bank.loud(sound)
+        if len(loud):
+            rows = self._rows[loud]
+            pure, data = np.zeros((2, self.ports), bool)
+            pure[rows], data[rows] = self._bank.look(sound[loud])
+            self._past.take(frame, pure, data)
+            for port in rows[pure[rows] | data[rows]].tolist():
+                if port not in self._followers:
+                    self._followers[port] = Follower(self._past, port)
+        else:
+            self._past.take(frame, False, False)
         return messages + self._follow() if self._followers else messages
 
     # ------------------------------------------------------------------ FSK
@@ -180,9 +200,9 @@ class CallerIdReceiver:
         return messages
 
     # ----------------------------------------------------------------- DTMF
-    def _hear_keys(self, x: NDArray[np.float32] | NDArray[np.int16]) -> list[CallerIdMessage]:
+    def _hear_keys(self, x: Samples) -> list[CallerIdMessage]:
         messages = []
-        for event in self._dtmf.process(x, self._active):
+        for event in self._dtmf.process_clean(x, self._active):
             end = event.start_samples + event.duration_samples
             if event.phase == "up":
                 if event.port in self._spellings:

@@ -85,39 +85,42 @@ class Past:
     def __init__(self, ports: int) -> None:
         self.frames = 0
         """Taken in since the start."""
-        self._sound = np.zeros((ports, HISTORY_FRAMES * TICK_SAMPLES), np.float32)
-        self._pure = np.zeros((ports, HISTORY_FRAMES), bool)
-        self._data = np.zeros((ports, HISTORY_FRAMES), bool)
+        self._sound = np.zeros((HISTORY_FRAMES, ports, TICK_SAMPLES), np.float32)
+        self._pure = np.zeros((HISTORY_FRAMES, ports), bool)
+        self._data = np.zeros((HISTORY_FRAMES, ports), bool)
 
     def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
         """Forget these ports."""
-        self._sound[ports] = 0.0
-        self._pure[ports] = False
-        self._data[ports] = False
+        self._sound[:, ports] = 0.0
+        self._pure[:, ports] = False
+        self._data[:, ports] = False
 
-    def take(self, frame: Samples, pure: NDArray[np.bool_], data: NDArray[np.bool_]) -> None:
+    def take(self, frame: Samples, pure: NDArray[np.bool_] | bool, data: NDArray[np.bool_] | bool) -> None:
         """The next frame [ports, 160], and which ports' is pure mark, which a carrier with data."""
         at = self.frames % HISTORY_FRAMES
-        self._sound[:, at * TICK_SAMPLES : (at + 1) * TICK_SAMPLES] = frame
-        self._pure[:, at] = pure
-        self._data[:, at] = data
+        self._sound[at] = frame
+        self._pure[at] = pure
+        self._data[at] = data
         self.frames += 1
 
     def pure(self, port: int, frame: int) -> bool:
         """Whether a frame is pure mark."""
-        return bool(self._pure[port, frame % HISTORY_FRAMES])
+        return bool(self._pure[frame % HISTORY_FRAMES, port])
 
     def marked(self, port: int) -> bool:
         """Whether a mark tone is among what is kept of a port, no single frame that looks like one."""
-        return int(np.count_nonzero(self._pure[port])) >= _MARK_FRAMES
+        return int(np.count_nonzero(self._pure[:, port])) >= _MARK_FRAMES
 
     def data(self, port: int, frame: int) -> bool:
         """Whether a frame is a carrier with data."""
-        return bool(self._data[port, frame % HISTORY_FRAMES])
+        return bool(self._data[frame % HISTORY_FRAMES, port])
 
     def sound(self, port: int, since: int, stop: int) -> Samples:
         """A port's samples between two moments."""
-        sound: Samples = self._sound[port].take(np.arange(since, stop), mode="wrap")
+        first = since // TICK_SAMPLES
+        frames = np.arange(first, -(-stop // TICK_SAMPLES)) % HISTORY_FRAMES
+        begin = since - first * TICK_SAMPLES
+        sound: Samples = self._sound[frames, port].reshape(-1)[begin : begin + stop - since]
         return sound
 
 

@@ -111,7 +111,9 @@ class DisconnectDetector:
     def process_frame(self, frame: Frame) -> list[Hangup]:
         """The same, from a frame of a scan that several detectors share."""
         moves = np.abs(frame.level_dbm0 - self._last_dbm0) > VOICE_MOVES_DB
-        self._voice += (frame.kind == OFF) & (frame.level_dbm0 > -42.0) & moves
+        moves &= frame.kind == OFF
+        moves &= frame.level_dbm0 > -42.0
+        self._voice += moves
         np.copyto(self._last_dbm0, frame.level_dbm0)
         found = []
         for port in dict.fromkeys((*frame.changed, *frame.due, *self._awaited)):

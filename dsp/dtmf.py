@@ -50,7 +50,6 @@ from dsp.levels import RMS_AT_0_DBM0, SAMPLE_RATE_HZ, Samples, clean, peak_from_
 
 KEYS = ("123A", "456B", "789C", "*0#D")
 _DIGITS = "".join(KEYS)
-_PAIR_HZ: list[list[float]] = PAIR_HZ.tolist()
 
 
 @dataclass(frozen=True)
@@ -140,6 +139,8 @@ _LEAST_STIR_OF_ECHO = 0.08
 _MOST_RESIDUE_OF_ECHO = 0.1
 _TWIST_MARGIN_DB = 1.0
 _SLAB_FRAMES = 64
+_FEW = 0.5
+"""Up to this share of the ports, the active ones alone are put through the bank."""
 _STORE_FRAMES = HISTORY_SAMPLES // FRAME_SAMPLES
 _MOST_FOLLOWING = 8
 """Keys right after other keys that are examined in one frame: each costs about 0.4 ms."""
@@ -189,25 +190,32 @@ class DtmfReceiver:
         self._least_samples = _samples((self.plan.accept_tone_ms + self.plan.reject_tone_ms) / 2)
         self._pause_samples = _samples((self.plan.bridge_pause_ms + self.plan.accept_pause_ms) / 2)
         self._least_peak = peak_from_dbm0(self.plan.lowest_dbm0 - 2.0)
+        # Limits of undisturbed keys: off each tone of each pair, and the one tone's peak over the other's.
+        self._most_off_hz: list[list[float]] = (self._deviation(_LEAST_SPREAD) * PAIR_HZ).tolist()
+        self._most_high = _amplitude(self.plan.high_above_low_db + _TWIST_MARGIN_DB)
+        self._most_low = _amplitude(self.plan.low_above_high_db + _TWIST_MARGIN_DB)
         # A ring of frames: frame number n is at n modulo its size.
         self._store = np.zeros((_STORE_FRAMES, ports, FRAME_SAMPLES), np.float32)
         self._partial = np.zeros((ports, FRAME_SAMPLES), np.float32)
         self._filled = 0
         self._frames = 0
-        # Of the last frames, each [8, ports].
-        self._powers = [np.zeros((8, ports), np.float32) for _ in range(FRAMES)]
         self._active = np.ones(ports, bool)
         self._active_bytes = self._active.tobytes()
+        self._rows: Ints | None = None
+        """The active ports, where they are few; None: all are looked at."""
         self._everywhere, self._somewhere = True, ports > 0
         # The pair to examine and how strong it was, told by the frame before.
         self._pair = np.zeros(ports, np.intp)
         self._waiting = np.zeros(ports, bool)
         self._strength = np.zeros(ports, np.float32)
+        self._stirred = False
+        """Whether a pair may be waited for, or a key be down, anywhere."""
         # The key that is down: its pair, its peaks and what they give in the frame bank.
         self._down = np.zeros(ports, bool)
         self._down_pair = np.zeros(ports, np.intp)
         self._peak = np.ones((ports, 2))
         self._full = np.ones((ports, 2))
+        self._level_dbm0, self._twist_db = np.zeros((2, ports))
         self._clean = np.zeros(ports, bool)
         self._start = np.zeros(ports)
         self._end = np.zeros(ports)
@@ -217,8 +225,6 @@ class DtmfReceiver:
         """Forget everything heard on these ports."""
         self._store[:, ports] = 0.0
         self._partial[ports] = 0.0
-        for power in self._powers:
-            power[:, ports] = 0.0
         self._waiting[ports] = False
         self._down[ports] = False
         self._heard_until[ports] = self._frames * FRAME_SAMPLES
@@ -233,6 +239,10 @@ class DtmfReceiver:
         """
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"samples must be [{self.ports}, n], not {list(x.shape)}")
+        return self.process_clean(clean(x), active)
+
+    def process_clean(self, x: Samples, active: NDArray[np.bool_] | None = None) -> list[DtmfEvent]:
+        """The same for samples that `dsp.levels.clean` has seen."""
         self._take_active(np.ones(self.ports, bool) if active is None else np.asarray(active, bool))
         events: list[DtmfEvent] = []
         if not self._somewhere:
@@ -242,11 +252,11 @@ class DtmfReceiver:
         while done < x.shape[1]:
             if self._filled == 0 and x.shape[1] - done >= FRAME_SAMPLES:
                 count = min((x.shape[1] - done) // FRAME_SAMPLES, _SLAB_FRAMES)
-                events += self._slab(clean(x[:, done : done + count * FRAME_SAMPLES]), count)
+                events += self._slab(x[:, done : done + count * FRAME_SAMPLES], count)
                 done += count * FRAME_SAMPLES
                 continue
             take = min(FRAME_SAMPLES - self._filled, x.shape[1] - done)
-            self._partial[:, self._filled : self._filled + take] = clean(x[:, done : done + take])
+            self._partial[:, self._filled : self._filled + take] = x[:, done : done + take]
             self._filled += take
             done += take
             if self._filled == FRAME_SAMPLES:
@@ -263,6 +273,8 @@ class DtmfReceiver:
             self.reset(self._active & ~active if self._somewhere else ~active)
             self._active, self._active_bytes = active.copy(), now
             self._everywhere = bool(active.all())
+            rows = active.nonzero()[0]
+            self._rows = rows if len(rows) <= _FEW * self.ports else None
 
     def _skip(self, n: int) -> None:
         self._frames += (self._filled + n) // FRAME_SAMPLES
@@ -270,20 +282,40 @@ class DtmfReceiver:
         self._partial[:] = 0.0
 
     def _slab(self, slab: Samples, count: int) -> list[DtmfEvent]:
+        if count == 1:
+            return self._one_frame(slab)
         events: list[DtmfEvent] = []
         frames = slab.reshape(-1, FRAME_SAMPLES)
         power = self._bank.powers(frames)
         alike, pair, strength = self._bank.pairs(frames, power)
         if not self._everywhere:
             alike &= np.repeat(self._active, count)
-        if count == 1:
-            self._remember(slab)
-            return self._frame(power, alike, pair, strength)
         for k in range(count):
             self._remember(slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES])
             one = slice(k, None, count)
             events += self._frame(power[:, one], alike[one], pair[one], strength[one])
         return events
+
+    def _one_frame(self, frame: Samples) -> list[DtmfEvent]:
+        self._remember(frame)
+        rows = self._rows
+        if rows is None:
+            power = self._bank.powers(frame)
+            alike, pair, strength = self._bank.pairs(frame, power)
+            if not self._everywhere:
+                alike &= self._active
+            return self._frame(power, alike, pair, strength)
+        some = frame[rows]
+        if self._stirred:
+            self._stirred = bool(self._waiting.any() or self._down.any())
+        if not (self._stirred or self._bank.is_loud(some)):
+            return []
+        power = np.zeros((8, self.ports), np.float32)
+        alike, pair = np.zeros(self.ports, bool), np.zeros(self.ports, np.intp)
+        strength = np.zeros(self.ports, np.float32)
+        power[:, rows] = passed = self._bank.powers(some)
+        alike[rows], pair[rows], strength[rows] = self._bank.pairs(some, passed)
+        return self._frame(power, alike, pair, strength)
 
     def _remember(self, frame: Samples) -> None:
         self._store[self._frames % _STORE_FRAMES] = frame
@@ -301,12 +333,12 @@ class DtmfReceiver:
 
     def _frame(self, power: Samples, alike: Bools, pair: Ints, strength: Samples) -> list[DtmfEvent]:
         """Decide what the newest frame has made certain."""
-        self._powers = [*self._powers[1:], power]
+        self._stirred = True
         down = self._down
-        somewhere_down = bool(down.any())
+        somewhere_down = np.count_nonzero(down) > 0
         waiting = self._waiting
         events: list[DtmfEvent] = []
-        if not (alike.any() or waiting.any()):
+        if not (np.count_nonzero(alike) or np.count_nonzero(waiting)):
             return self._follow(power) if somewhere_down else events
         # A pair is examined one frame after it was seen, when it may be long enough. The click at
         # a tone's end may look like another pair, but a weaker one.
@@ -314,12 +346,12 @@ class DtmfReceiver:
         np.copyto(self._pair, pair, where=better)
         np.copyto(self._strength, strength, where=better)
         if somewhere_down:
-            changed = np.flatnonzero(waiting & down & (self._pair != self._down_pair))
+            changed = (waiting & down & (self._pair != self._down_pair)).nonzero()[0]
             if len(changed):
                 events += self._examine(changed)
             events += self._follow(power)
         self._waiting = alike
-        due = np.flatnonzero(waiting & ~down)
+        due = (waiting & ~down).nonzero()[0]
         if len(due):
             due = self._glance(due, events)
         return events + self._examine(due) if len(due) else events
@@ -327,13 +359,15 @@ class DtmfReceiver:
     def _glance(self, ports: Ints, events: list[DtmfEvent]) -> Ints:
         """Report the keys that went down undisturbed; answer the ports that need to be examined."""
         pair = self._pair[ports]
-        power = np.array(self._powers)[:, TONES_OF_PAIR[pair], ports[:, None]].swapaxes(0, 1)
+        frames = self._newest(ports, FRAMES)
+        power = self._bank.powers(frames.reshape(-1, FRAME_SAMPLES)).reshape(8, -1, FRAMES)
+        power = power[TONES_OF_PAIR[pair], np.arange(len(ports))[:, None]].swapaxes(1, 2)
         origin = (self._frames - FRAMES) * FRAME_SAMPLES
         unclear, found, press = [], [], []
         for port, which, seen in zip(
             ports.tolist(),
             pair.tolist(),
-            glance(self._newest(ports, FRAMES), power, pair),
+            glance(frames, power, pair),
             strict=True,
         ):
             if seen is None or not self._is_undisturbed_key(seen, which, origin - self._heard_until[port]):
@@ -348,16 +382,15 @@ class DtmfReceiver:
         return np.array(unclear, np.intp)
 
     def _is_undisturbed_key(self, seen: Glance, pair: int, silent_samples: float) -> bool:
-        low_hz, high_hz = _PAIR_HZ[pair]
+        most_low_hz, most_high_hz = self._most_off_hz[pair]
         low, high = seen.peak
-        most = self._deviation(_LEAST_SPREAD)
         return (
             seen.end - seen.start >= self._least_samples
             and seen.start + silent_samples > -40.0
-            and abs(seen.off_hz[0]) < most * low_hz
-            and abs(seen.off_hz[1]) < most * high_hz
-            and high < low * _amplitude(self.plan.high_above_low_db + _TWIST_MARGIN_DB)
-            and low < high * _amplitude(self.plan.low_above_high_db + _TWIST_MARGIN_DB)
+            and abs(seen.off_hz[0]) < most_low_hz
+            and abs(seen.off_hz[1]) < most_high_hz
+            and high < low * self._most_high
+            and low < high * self._most_low
             and min(low, high) > self._least_peak
         )
 
@@ -369,14 +402,16 @@ class DtmfReceiver:
         # An edge is told to a sample or two, but nothing is heard before the first.
         self._start[ports], self._end[ports] = np.maximum(start, 0.0), end
         self._peak[ports], self._full[ports] = peak, full
+        self._level_dbm0[ports] = 10.0 * np.log10(np.vecdot(peak, peak) / 4.0 / RMS_AT_0_DBM0**2)
+        self._twist_db[ports] = 20.0 * np.log10(peak[:, 1] / peak[:, 0])
         return self._events(ports, "down")
 
     def _follow(self, power: Samples) -> list[DtmfEvent]:
         """Report the keys that went up: their pause is over."""
-        ports = np.flatnonzero(self._down)
+        ports = self._down.nonzero()[0]
         both = power[TONES_OF_PAIR[self._down_pair[ports]], ports[:, None]]
         both /= self._full[ports]
-        share = np.sqrt(np.minimum(*both.T))
+        share = np.sqrt(np.minimum(both[:, 0], both[:, 1]))
         clean = self._clean[ports]
         count = np.count_nonzero(clean)
         if count == len(ports):
@@ -441,7 +476,7 @@ class DtmfReceiver:
         down = self._down[ports]
         follows = down | (heard_until > origin + _FOLLOWS_SAMPLES)
         follows &= pair != self._down_pair[ports]
-        rows = np.flatnonzero(follows)
+        rows = follows.nonzero()[0]
         if len(rows) > _MOST_FOLLOWING:  # the others' turn comes with the next frame of their tones
             return self._examine(np.delete(ports, rows[_MOST_FOLLOWING:]))
         if len(rows):
@@ -474,12 +509,12 @@ class DtmfReceiver:
         peak = look.plateau(amplitude)
         runs = look.newest_runs(amplitude, peak, _samples(self.plan.bridge_pause_ms + 5))
         fresh = runs.start > heard_until - 40
-        rows = np.flatnonzero((runs.sounding >= self._least_samples) & fresh)
+        rows = ((runs.sounding >= self._least_samples) & fresh).nonzero()[0]
         if not len(rows):
             return _NOTHING_SEEN, _NONE
         inside = look.insides(amplitude[rows], peak[rows], runs.of(rows))
         course = look.course(wave[rows], amplitude[rows], inside, pair[rows])
-        likely = np.flatnonzero(self._is_even(course))
+        likely = self._is_even(course).nonzero()[0]
         if not len(likely):
             return _NOTHING_SEEN, _NONE
         rows, inside, course = rows[likely], inside[likely], course.of(likely)
@@ -487,7 +522,7 @@ class DtmfReceiver:
         key, bass = self._are_keys(rows, amplitude, runs, course, rests)
         tones_peak = np.array([rest.peak for rest in rests])
         stir = np.maximum(course.wobble_rad, course.unevenness)
-        may_echo = [k for k in np.flatnonzero(~key).tolist() if _may_echo(rests[k], float(stir[k]))]
+        may_echo = [k for k in (~key).nonzero()[0].tolist() if _may_echo(rests[k], float(stir[k]))]
         if len(may_echo) > _MOST_ECHOING:  # by turns: the others' comes with the next frames of their tones
             turn = self._frames % len(may_echo)
             may_echo = (may_echo[turn:] + may_echo[:turn])[:_MOST_ECHOING]
@@ -499,10 +534,10 @@ class DtmfReceiver:
             if without is not None:
                 history[row] = without
                 echoing.append(row)
-        asked = np.flatnonzero(bass)
+        asked = bass.nonzero()[0]
         if len(asked):
             key[asked] = is_steady(bins[rows[asked]], runs.of(rows[asked]), tones_peak[asked].min(1))
-        found, rows = np.flatnonzero(key), rows[key]
+        found, rows = key.nonzero()[0], rows[key]
         seen = _Seen(rows, runs.start[rows], runs.end[rows], tones_peak[found], course.hz[found])
         return seen, np.array(echoing, np.intp)
 
@@ -577,14 +612,12 @@ class DtmfReceiver:
         """What happened on these ports."""
         if not len(ports):
             return []
-        peak = self._peak[ports]
-        level_dbm0 = 10.0 * np.log10(np.vecdot(peak, peak) / 4.0 / RMS_AT_0_DBM0**2)
-        twist_db = 20.0 * np.log10(peak[:, 1] / peak[:, 0])
         start, end = self._start[ports], self._end[ports]
-        columns = (ports, self._down_pair[ports], np.rint(start), np.rint(end - start), level_dbm0, twist_db)
+        told = (self._down_pair, self._level_dbm0, self._twist_db)
+        columns = (ports, np.rint(start), np.rint(end - start), *(values[ports] for values in told))
         return [
             DtmfEvent(port, _DIGITS[pair], phase, int(since), int(lasts), level, twist)
-            for port, pair, since, lasts, level, twist in zip(*(c.tolist() for c in columns), strict=True)
+            for port, since, lasts, pair, level, twist in zip(*(c.tolist() for c in columns), strict=True)
         ]
 
 

@@ -56,6 +56,13 @@ class FrameBank:
         # Half of the amplitude, because the edge of a tone may lie in the frame.
         least = (0.25 * 0.25 * FRAME_SAMPLES * peak_from_dbm0(lowest_dbm0)) ** 2
         self._least = np.float32(17.0 * least)
+        most = max(float(np.linalg.norm(self._tones[:, tone::8], 2)) for tone in range(8))
+        self._least_energy = np.float32(0.99 * least / most**2)
+        """A frame with less passes less through every filter than either tone of a pair must have."""
+
+    def is_loud(self, frames: Samples) -> bool:
+        """Whether any of `frames` [n, 160] may hold a pair by its energy alone."""
+        return bool(np.vecdot(frames, frames).max() > self._least_energy)
 
     def powers(self, frames: Samples) -> Samples:
         """What each of the eight filters passes of each of `frames` [n, 160]: its power, [8, n]."""
@@ -72,8 +79,9 @@ class FrameBank:
         """
         groups = power.reshape(2, 4, -1)
         best = np.maximum.reduce(groups, axis=1)
-        weaker: Samples = np.minimum(*best)
-        both = np.add(*best)
+        low, high = best[0], best[1]
+        weaker: Samples = np.minimum(low, high)
+        both = low + high
         # Neither tone has 16 times the power of the other: both together less than 17 times the weaker one's.
         alike: Bools = 17.0 * weaker > np.maximum(both, self._least)
         single = np.add.reduce(groups, axis=1) < 1.5 * best
@@ -91,8 +99,8 @@ class FrameBank:
             alike[likely] = held
             likely = likely[held]
             if len(likely):
-                low, high = groups[:, :, likely].argmax(1)
-                pair[likely] = 4 * low + high
+                low_tone, high_tone = groups[:, :, likely].argmax(1)
+                pair[likely] = 4 * low_tone + high_tone
         return alike, pair, weaker
 
 

@@ -6,7 +6,6 @@ Each is asked for one pair of tones per port. An axis of two is always low tone,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -108,8 +107,7 @@ def plateau(amplitude: Samples) -> Samples:
     return loud
 
 
-@dataclass(frozen=True)
-class Runs:
+class Runs(NamedTuple):
     """The newest stretch of tone on each port, in samples of the history; all [ports].
 
     `holes`: silent steps inside it.
@@ -129,8 +127,9 @@ def newest_runs(amplitude: Samples, peak: Samples, bridge_samples: float) -> Run
     """The last stretch where both tones are over half of their peak [ports, 2], bridging short gaps."""
     most_silent = bridge_samples / STEP_SAMPLES
     runs = [_newest_run(level, most_silent) for level in _levels(amplitude, peak)]
-    start, end, sounding, holes = np.array(runs).T
-    return Runs(start * STEP_SAMPLES, end * STEP_SAMPLES, sounding * STEP_SAMPLES, holes)
+    columns = np.array(runs).T
+    columns[:3] *= STEP_SAMPLES
+    return Runs(*columns)
 
 
 def _levels(amplitude: Samples, peak: Samples | Floats) -> list[list[float]]:
@@ -177,9 +176,9 @@ def first_pauses(
 
 
 def _first_pause(level: list[float], until: float, pause_samples: float) -> tuple[float, bool]:
-    begin = until // STEP_SAMPLES
-    for step, here in enumerate(level):
-        if here > 0.5 and step >= begin:
+    for step in range(max(int(until // STEP_SAMPLES), 0), STEPS):
+        here = level[step]
+        if here > 0.5:
             after = level[step + 1] if step + 1 < STEPS else 0.0
             part = 1.0 if after > 0.5 else (here - 0.5) / max(here - after, 1e-9)
             until = min((step + part) * STEP_SAMPLES, HISTORY_SAMPLES)
@@ -192,7 +191,7 @@ def insides(amplitude: Samples, peak: Samples, runs: Runs) -> Bools:
     """Steps of each run that neither its edges nor an interruption (smeared 5 ms by a filter) touch."""
     place, start, end = _PLACE, runs.start[:, None], runs.end[:, None]
     inside: Bools = (place >= start + _EDGE_SAMPLES) & (place <= end - _EDGE_SAMPLES)
-    if runs.holes.any():
+    if np.count_nonzero(runs.holes):
         level = (amplitude / peak[..., None]).min(1)
         hole = (level < 0.5) & (place > start) & (place < end)
         near = hole.copy()
@@ -203,8 +202,7 @@ def insides(amplitude: Samples, peak: Samples, runs: Runs) -> Bools:
     return inside
 
 
-@dataclass(frozen=True)
-class Course:
+class Course(NamedTuple):
     """How the two tones of a run go on; all [ports].
 
     `hz`: their frequencies [ports, 2]; `off`: how far the worse one is from its own, as a share of it;
@@ -224,17 +222,17 @@ class Course:
 def course(wave: Spectrum, amplitude: Samples, inside: Bools, pair: Ints) -> Course:
     """Follow phase and amplitude of both tones [ports, 2, STEPS] over the inside of each run."""
     counted = inside[:, None, :].astype(np.float32)
-    count = np.maximum(counted.sum(-1), 1.0)
+    count = np.maximum(np.add.reduce(counted, axis=-1), 1.0)
     weight = amplitude * counted
-    total = np.maximum(weight.sum(-1), np.float32(1e-9))
+    total = np.maximum(np.add.reduce(weight, axis=-1), np.float32(1e-9))
     mean = total / count
     uneven = (amplitude - mean[..., None]) * counted
     spread = np.sqrt(np.vecdot(uneven, uneven) / count)
     z = wave * counted
-    turn = np.angle(np.vecdot(z[..., :-1], z[..., 1:]))
+    turn = _angle(np.vecdot(z[..., :-1], z[..., 1:]))
     flat = z * _phasor(-turn[..., None] * _STEP)
-    flat *= _phasor(-np.angle(flat.sum(-1)))[..., None]
-    error = np.arctan2(flat.imag, flat.real)
+    flat *= _phasor(-_angle(np.add.reduce(flat, axis=-1)))[..., None]
+    error = _angle(flat)
     away = _STEP - (np.vecdot(weight, _STEP) / total)[..., None]
     weighted_away = weight * away
     slope = np.vecdot(weighted_away, error) / np.maximum(np.vecdot(weighted_away, away), np.float32(1e-9))
@@ -245,7 +243,12 @@ def course(wave: Spectrum, amplitude: Samples, inside: Bools, pair: Ints) -> Cou
     hz = (turn + slope) * np.float32(per_turn) + CENTRE_HZ[pair]
     off = np.abs(hz / PAIR_HZ[pair] - 1.0)
     spread /= mean
-    return Course(hz, np.maximum(*off.T), np.maximum(*wobble.T), np.maximum(*spread.T))
+    return Course(hz, *(np.maximum(tones[:, 0], tones[:, 1]) for tones in (off, wobble, spread)))
+
+
+def _angle(z: Spectrum) -> Samples:
+    """`np.angle` without its preparations."""
+    return np.arctan2(z.imag, z.real)
 
 
 def _phasor(radians: Samples) -> Spectrum:
@@ -303,7 +306,7 @@ def _half(share: list[float]) -> float:
 def rest(history: Samples, hz: Samples, inside: Bools, runs: Runs) -> list[Rest]:
     """Fit two tones of these frequencies to each run and describe what they leave."""
     short = runs.end - runs.start - 2 * _RIM_SAMPLES <= _SHORT_FFT
-    if short.all():
+    if np.count_nonzero(short) == len(short):
         return _rest(history, hz, inside, runs, _SHORT_FFT)
     found: list[Rest | None] = [None] * len(history)
     for rows, size in ((np.flatnonzero(short), _SHORT_FFT), (np.flatnonzero(~short), FFT)):
@@ -325,7 +328,7 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
     window = np.cos(place, out=place)
     window *= -0.5
     window += 0.5
-    if runs.holes.any():
+    if np.count_nonzero(runs.holes):
         window *= _open(inside, runs, first, np.arange(size))
     weight = np.maximum(np.vecdot(window, _ONES[:size]), np.float32(1.0))
     # Beyond the history there is no run either: whatever is read there counts nothing.
@@ -346,7 +349,13 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
     power = parts[:, ::2] + parts[:, 1::2]
     bass = int(_MOST_BASS_HZ * size / SAMPLE_RATE_HZ)
     above = power[:, bass:]
-    columns = (weight, window_power, above.sum(1), above.max(1), power[:, 4 * size // FFT : bass].max(1))
+    columns = (
+        weight,
+        window_power,
+        np.add.reduce(above, axis=1),
+        np.maximum.reduce(above, axis=1),
+        np.maximum.reduce(power[:, 4 * size // FFT : bass], axis=1),
+    )
     rows = zip(amount.tolist(), *(column.tolist() for column in columns), strict=True)
     found = [_rest_of(row, above.shape[1], size) for row in rows]
     for row, one in enumerate(found):
@@ -360,13 +369,11 @@ def _rest(history: Samples, hz: Samples, inside: Bools, runs: Runs, size: int) -
 def _apart_from_products(hz: Samples, length: float, size: int) -> Samples:
     """1 for the bins that hold nothing of what a limiter makes of two tones heard for `length` samples."""
     turn = _PRODUCTS @ hz % SAMPLE_RATE_HZ
-    products = np.minimum(turn, SAMPLE_RATE_HZ - turn) * (size / SAMPLE_RATE_HZ)
+    products = (np.minimum(turn, SAMPLE_RATE_HZ - turn) * (size / SAMPLE_RATE_HZ))[:, None]
     reach = 2.0 * size / length
-    apart: Samples = np.ones(size // 2 + 1, np.float32)
-    for first, last in zip(
-        np.ceil(products - reach).tolist(), np.floor(products + reach).tolist(), strict=True
-    ):
-        apart[max(int(first), 0) : int(last) + 1] = 0.0
+    bins = _N[: size // 2 + 1]
+    near = (bins >= products - reach) & (bins <= products + reach)
+    apart: Samples = (~np.logical_or.reduce(near, axis=0)).astype(np.float32)
     return apart
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -111,8 +112,9 @@ class Framer:
         self._begin = 0
         self._fill = WINDOW - HOP
 
-    def push(self, x: NDArray[np.generic], active: NDArray[np.bool_] | None, start: int) -> tuple[int, bool]:
-        """Take samples of `x` from column `start`; returns the next column and whether a frame is whole.
+    def push(self, x: Array, active: NDArray[np.bool_] | None, start: int) -> tuple[int, bool]:
+        """Take samples of `x`, which `clean` has seen, from column `start`; returns the next column and
+        whether a frame is whole.
 
         A whole frame is read as `window` and must then be `step`ped away.
         """
@@ -120,13 +122,13 @@ class Framer:
         part = self.window[:, self._fill : self._fill + n]
         x = x[:, start : start + n]
         if active is None or np.count_nonzero(active) > MOSTLY * self.ports:
-            part[:] = clean(x)
+            part[:] = x
             if active is not None:
                 part[~active] = 0.0
         else:
             rows = active.nonzero()[0]
             part[:] = 0.0
-            part[rows] = clean(x[rows])
+            part[rows] = x[rows]
         self._fill += n
         self.clock += n
         return start + n, self._fill == WINDOW
@@ -165,32 +167,33 @@ class Bank:
     def __init__(self, progress: tuple[Signature, ...], special: tuple[Signature, ...]) -> None:
         hum = basis((HUM_HZ / 2,), 1.0, least=HUM_LEAST)
         parts = [hum, *(_without(basis(s.lines_hz, s.tolerance), hum) for s in progress)]
-        self._matrix, self._starts, free = _join(parts)
+        self._matrix, starts, free = _join(parts)
         halves = [basis(s.lines_hz, s.tolerance, HOP) for s in special]
-        self._half_matrix, self._half_starts, self._half_free = _join(halves)
-        self._free = free[1:]
+        self._half_matrix, half_starts, half_free = _join(halves)
+        self._whole = self._matrix.shape[1]
+        self._starts = np.concatenate([starts, self._whole + half_starts])
+        self._free = np.concatenate([free[1:], half_free])
         """Share of white noise that falls into each signature."""
         self._count = len(progress)
         self.size = len(progress) + len(special)
 
     def measure(self, window: Array, share: Array) -> Array:
         """Power `[P]` of the windows without hum; fills `share` `[P, size]` with what each explains."""
-        projected = window @ self._matrix
+        projected = np.empty((len(window), self._whole + self._half_matrix.shape[1]), np.float32)
+        np.matmul(window, self._matrix, out=projected[:, : self._whole])
+        np.matmul(window[:, HOP:], self._half_matrix, out=projected[:, self._whole :])
         projected *= projected
         explained = np.add.reduceat(projected, self._starts, axis=1)
         halves = window.reshape(len(window), 2, HOP)
         squares = np.vecdot(halves, halves)
-        power: Array = squares[:, 0] + squares[:, 1]
+        power: Array = np.add.reduce(squares, axis=1)
         power -= explained[:, 0]
         np.maximum(power, 1.0, out=power)
-        np.divide(explained[:, 1:], power[:, None], out=share[:, : self._count])
-        share[:, : self._count] -= self._free
-        projected = window[:, HOP:] @ self._half_matrix
-        projected *= projected
-        explained = np.add.reduceat(projected, self._half_starts, axis=1)
-        half = share[:, self._count : self.size]
-        np.divide(explained, np.maximum(squares[:, 1:], 1.0), out=half)
-        half -= self._half_free
+        np.maximum(squares, 1.0, out=squares)
+        least = 1 + self._count
+        explained[:, 1:least] /= power[:, None]
+        explained[:, least:] /= squares[:, 1:]
+        np.subtract(explained[:, 1:], self._free, out=share[:, : self.size])
         power /= WINDOW
         return power
 
@@ -202,7 +205,7 @@ def _join(parts: list[Array]) -> tuple[Array, NDArray[np.intp], Array]:
     return np.ascontiguousarray(np.hstack(parts)), starts, free
 
 
-FULL_SCALE_DBM0_POWER = RMS_AT_0_DBM0**2
+FULL_SCALE_DBM0_POWER = np.float32(RMS_AT_0_DBM0**2)
 """Mean square of a sine of 0 dBm0."""
 LEAST_SHARE = 0.55
 LEAST_DBM0 = -46.0
@@ -330,8 +333,7 @@ def _summit(power: NDArray[np.floating]) -> float:
     return float(np.clip(0.5 * float(before - after) / bend, -0.5, 0.5)) if bend < -1e-9 else 0.0
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What one 20 ms step showed on all ports; the arrays are reused for the next frame."""
 
     number: int
@@ -368,8 +370,12 @@ class LineScan:
         self.runs: list[list[Run]] = [[Run(OFF, 0)] for _ in range(ports)]
         self.kind = np.zeros(ports, np.int8)
         self._raw = np.zeros(ports, np.int8)
-        self._interesting: set[int] = set()
+        self._interesting = np.zeros(ports, np.bool_)
         """Ports on which a burst was heard of late."""
+        self._since = np.zeros(ports, np.int32)
+        """First frame of each port's current run."""
+        self._turn_at = np.zeros(ports, np.int8)
+        """The same, counted from 0 to `DUE_FRAMES`."""
         self._reference: Array = np.full(ports, NO_REFERENCE, np.float32)
         self._all = np.arange(ports)
         self._sounding = np.ones(ports, np.bool_)
@@ -406,8 +412,9 @@ class LineScan:
         self.kind[index] = OFF
         self._raw[index] = OFF
         self._reference[index] = NO_REFERENCE
+        self._interesting[index] = False
+        self._begin(index, self.number)
         for port in index:
-            self._interesting.discard(port)
             self._born[port] = self.number
             self.runs[port] = [Run(OFF, self.number)]
 
@@ -415,6 +422,10 @@ class LineScan:
         """Take a block `[P, n]` (any n) and yield a `Frame` for each 20 ms completed."""
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"a block must be [{self.ports}, n], not {list(x.shape)}")
+        return self.process_clean(clean(x), active)
+
+    def process_clean(self, x: Array, active: NDArray[np.bool_] | None = None) -> Iterator[Frame]:
+        """The same for samples that `dsp.levels.clean` has seen."""
         start = 0
         while start < x.shape[1]:
             start, whole = self.framer.push(x, active, start)
@@ -431,7 +442,8 @@ class LineScan:
         if run.frames < SHORTEST_FRAMES:
             return False
         rows = self._rows(run.start + 1, run.start + run.frames - 1)
-        return float(self._strength[rows, port].mean()) > CLEAR_SHARE
+        strength = self._strength[rows, port]
+        return float(np.add.reduce(strength) / len(strength)) > CLEAR_SHARE
 
     def is_level(self, port: int, run: Run) -> bool:
         """Whether the sound of a run keeps its level, as a machine's tone does."""
@@ -447,13 +459,14 @@ class LineScan:
 
     def best_signature(self, port: int, run: Run) -> int:
         """The call-progress signature that explains a burst best."""
-        rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
-        return int(self._share[rows, port, : self.networks[port].progress].mean(axis=0).argmax())
+        return int(self.shares(port, run).argmax())
 
     def shares(self, port: int, run: Run) -> Array:
         """Mean share of each call-progress signature over a burst, its edges left out."""
         rows = self._rows(run.start + 1, run.start + max(run.frames - 1, 2))
-        return np.asarray(self._share[rows, port, : self.networks[port].progress].mean(axis=0))
+        share = self._share[rows, port, : self.networks[port].progress]
+        mean: Array = np.add.reduce(share, axis=0) / len(share)
+        return mean
 
     def rests(self, port: int, run: Run, signature: int) -> Array:
         """What a signature leaves of each frame of a burst, its edges left out: shares."""
@@ -463,7 +476,9 @@ class LineScan:
     def track(self, port: int, signature: int, frames: int) -> tuple[int, Array]:
         """Level (dBm0) of one signature in the last frames of a port, and the number of the first of them."""
         first = max(self.number - frames, self._born[port], self.number - HISTORY + 1, 0)
-        rows = np.arange(first, self.number) % HISTORY
+        if first >= self.number:
+            return first, np.zeros(0, np.float32)
+        rows = self._rows(first, self.number)
         share = np.maximum(self._share[rows, port, signature], 0.001)
         return first, np.asarray(self._level[rows, port] + 10 * np.log10(share))
 
@@ -526,9 +541,12 @@ class LineScan:
         kept = self._sound[np.arange(first, stop) % SOUND_HISTORY, np.array(ports, np.intp)[:, None]]
         return kept.reshape(len(ports), -1)
 
-    def _rows(self, first: int, stop: int) -> NDArray[np.intp]:
+    def _rows(self, first: int, stop: int) -> NDArray[np.intp] | slice:
+        """Where frames `first` to before `stop` are kept; without a copy unless they go round the end."""
         stop = min(stop, self.number)
-        return np.arange(min(max(first, stop - HISTORY), stop - 1), stop) % HISTORY
+        first = min(max(first, stop - HISTORY), stop - 1)
+        begin, end = first % HISTORY, (stop - 1) % HISTORY + 1
+        return slice(begin, end) if begin < end else np.arange(first, stop) % HISTORY
 
     def _measure(self) -> Frame:
         window = self.framer.window
@@ -553,16 +571,19 @@ class LineScan:
                 best[index] = part.argmax(axis=1)
                 kind[index] = net.kind_of[best[index]]
         strength = share[self._all, best]
-        level: Array = 10 * np.log10(power / np.float32(FULL_SCALE_DBM0_POWER))
+        level: Array = 10 * np.log10(power / FULL_SCALE_DBM0_POWER)
         tone = level + 10 * np.log10(np.maximum(strength, 0.001))
         self._level[row] = level
         self._strength[row] = strength
         clear = strength > LEAST_SHARE
-        near = (np.abs(tone - self._reference) < SAME_LEVEL_DB) & (strength > BURIED_SHARE)
-        on = (clear | near) & (tone > LEAST_DBM0)
-        kind = np.where(on, kind, np.int8(OFF))
-        steady = clear & on & (kind == self.kind)
-        self._reference[steady] = tone[steady]
+        on = np.abs(tone - self._reference) < SAME_LEVEL_DB
+        on &= strength > BURIED_SHARE
+        on |= clear
+        on &= tone > LEAST_DBM0
+        kind *= on
+        clear &= on
+        clear &= kind == self.kind
+        np.copyto(self._reference, tone, where=clear)
         return self._advance(kind, level)
 
     def _measure_one(self, net: Network, window: Array, share: Array) -> Array:
@@ -584,21 +605,24 @@ class LineScan:
         changed: list[int] = new.nonzero()[0].tolist()
         for port in changed:
             self._turn(port, int(kind[port]))
-        due = []
-        for port in sorted(self._interesting):
-            run = self.runs[port][-1]
-            age = self.number - run.start
-            if age % 10 == 9 or age == FIRST_LOOK:
-                run.frames = age + 1
-                due.append(port)
+        grown = self._turn_at == (self.number + 1) % DUE_FRAMES
+        grown |= self._since == self.number - FIRST_LOOK
+        grown &= self._interesting
+        due: list[int] = grown.nonzero()[0].tolist()
         for port in due:
             run = self.runs[port][-1]
+            run.frames = self.number - run.start + 1
             if run.kind == OFF and run.ms > FORGET_MS:
-                self._interesting.discard(port)
+                self._interesting[port] = False
                 self._reference[port] = NO_REFERENCE
         frame = Frame(self.number, self.framer.clock, self.kind, level, changed, due)
         self.number += 1
         return frame
+
+    def _begin(self, ports: int | NDArray[np.intp], frame: int) -> None:
+        """The current run of these ports begins with this frame."""
+        self._since[ports] = frame
+        self._turn_at[ports] = frame % DUE_FRAMES
 
     def _turn(self, port: int, kind: int) -> None:
         """A new run began one frame ago."""
@@ -606,11 +630,13 @@ class LineScan:
         runs[-1].frames = self.number - 1 - runs[-1].start
         runs.append(Run(kind, self.number - 1, 2))
         del runs[:-MOST_RUNS]
+        self._begin(port, self.number - 1)
         self.kind[port] = kind
         if kind != OFF:
-            self._interesting.add(port)
+            self._interesting[port] = True
 
 
+DUE_FRAMES = 10
 FIRST_LOOK = 25
 """Frames after which a burst may be taken for dial tone (0.5 s), so that one of 0.6 s is not missed."""
 MOSTLY = 0.8

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.levels import SAMPLE_RATE_HZ
+from dsp.levels import SAMPLE_RATE_HZ, clean
 from dsp.linescan import HOP, Framer
 from dsp.tonality import LEAST_DBM0, tonal
 from dsp.voice import HANG_FRAMES, VoiceActivity
@@ -88,12 +88,13 @@ class SilenceGuard:
         if x.ndim != 2 or x.shape[0] != self.ports:
             raise ValueError(f"a block must be [{self.ports}, n], not {list(x.shape)}")
         changes: list[SilenceChange] = []
+        wide = clean(x)
         start = 0
         while start < x.shape[1]:
             if active is not None:
                 self._active &= active
-            stop, whole = self._framer.push(x, active, start)
-            self._voice.process(x[:, start:stop], active)
+            stop, whole = self._framer.push(wide, active, start)
+            self._voice.process_clean(wide[:, start:stop], active)
             start = stop
             if whole:
                 changes += self._frame()

@@ -109,7 +109,7 @@ class VoiceActivity:
         level *= 10.0
         floor = self.floor_dbm0
         step = level - floor
-        step *= np.where(step < 0.0, np.float32(0.5), np.float32(0.01))
+        step = np.minimum(0.5 * step, 0.01 * step)  # falls fast, rises slowly
         floor += step
         np.maximum(floor, -75.0, out=floor)
         np.minimum(floor, -30.0, out=floor)

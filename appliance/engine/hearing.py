@@ -17,7 +17,8 @@ from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
 from dsp.dtmf import DtmfReceiver, plan_of
 from dsp.fax import FaxDetector
-from dsp.linescan import Frame, LearnedTone
+from dsp.levels import clean
+from dsp.linescan import OFF, Frame, LearnedTone
 from dsp.ownecho import OwnEcho
 from dsp.progress import ProgressDetector, ToneEvent
 from dsp.voice import VoiceActivity
@@ -26,7 +27,8 @@ RATE_HZ = 8000
 CALLER_ID_WORK = 250
 """About FSK in a tick (2.5 ms): 16 lines whose callers come in one moment are answered within 0.2 s."""
 VOICE_REPORT_FRAMES = 10
-"""Voice or silence must last 200 ms before a line that is watched for progress is said to carry it."""
+SILENCE_REPORT_FRAMES = 50
+"""Voice must last 200 ms, and silence 1 s, before a line that is watched for progress is said to carry it."""
 
 Float = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -59,9 +61,12 @@ class Hearing:
         self._talk: Bools = np.zeros(rows, np.bool_)
         self._open: Bools = np.zeros(rows, np.bool_)
         self._open_talk: Bools = np.zeros(rows, np.bool_)
+        self._heard_out: Bools = np.zeros(rows, np.bool_)
+        """Rows watched for progress, which are told voice and silence as well."""
         self._ids: Bools = np.zeros(rows, np.bool_)
         self._in_tone: Bools = np.zeros(rows, np.bool_)
         self._spoken = np.zeros(rows, np.int32)
+        """Frames of voice in a row, or less than 0: of silence."""
         self._said = [""] * rows
         self._country = country
         self._learned: list[LearnedTone | None] = [None] * rows
@@ -138,6 +143,7 @@ class Hearing:
         self._keys[row] = usable and "keys" in watch and "keys" not in port.info.can
         self._tones[row] = usable and not watch.isdisjoint(("progress", "disconnect", "answer"))
         self._talk[row] = usable and not watch.isdisjoint(NEED_TONES)
+        self._heard_out[row] = usable and "progress" in watch
         idle_line = port.is_line and port.line is not None and port.line.inbound and not port.in_use
         reported = "callerid" in port.info.can
         self._ids[row] = usable and not reported and (idle_line or "callerid" in watch)
@@ -150,17 +156,18 @@ class Hearing:
         no tone, voice or answer is looked for there.
         """
         out: list[core.Event] = []
-        if self._ids.any():
+        heard = clean(heard)
+        if np.count_nonzero(self._ids):
             self._hear_caller_ids(heard, out)
-        if self._keys.any():
+        if np.count_nonzero(self._keys):
             self._hear_keys(heard, out)
-        if self._tones.any():
+        if np.count_nonzero(self._tones):
             self._hear_tones(heard, powers.said, dialling, out)
         return out
 
     # ------------------------------------------------------------------ banks
     def _hear_caller_ids(self, heard: Float, out: list[core.Event]) -> None:
-        messages = self._callerid.process(heard, self._ids)
+        messages = self._callerid.process_clean(heard, self._ids)
         self._id_samples += heard.shape[1]
         for message in messages:
             port = self._ports[message.port]
@@ -170,17 +177,17 @@ class Hearing:
                 out.append(core.CallerIdSeen(port.name, message.number, message.name, shown, latency_s))
 
     def _hear_keys(self, heard: Float, out: list[core.Event]) -> None:
-        for event in self._dtmf.process(heard, self._keys):
+        for event in self._dtmf.process_clean(heard, self._keys):
             if event.phase == "down" and self._keys[event.port]:
                 out.append(core.KeyPressed(self._ports[event.port].name, event.digit))
 
     def _hear_tones(self, heard: Float, sent: Float, dialling: Bools, out: list[core.Event]) -> None:
         np.greater(self._tones, dialling, out=self._open)
-        talking = bool(self._talk.any())
+        talking = np.count_nonzero(self._talk) > 0
         if talking:
             np.greater(self._talk, dialling, out=self._open_talk)
-            voice = self._voice.process(heard, self._open_talk)
-        for frame in self._progress.scan.process(heard, self._open):
+            voice = self._voice.process_clean(heard, self._open_talk)
+        for frame in self._progress.scan.process_clean(heard, self._open):
             events = self._progress.process_frame(frame, self._talk)
             for event in events:
                 port = self._ports[event.port]
@@ -215,19 +222,16 @@ class Hearing:
 
     def _hear_voices(self, kind: NDArray[np.int8], voice: Bools, out: list[core.Event]) -> None:
         """Voice and silence as such, between the tones, told once each."""
-        for row in np.flatnonzero(self._open_talk & ~self._in_tone):
-            port = self._ports[row]
-            if "progress" not in port.watch:
-                continue
-            count = int(self._spoken[row])
-            if kind[row]:
-                count = 0
-            elif voice[row]:
-                count = max(count, 0) + 1
-            else:
-                count = min(count, 0) - 1
-            self._spoken[row] = count
-            now = "voice" if count >= VOICE_REPORT_FRAMES else "silence" if count <= -50 else ""
-            if now and now != self._said[row]:
+        asked = np.greater(self._open_talk, self._in_tone)
+        asked &= self._heard_out
+        spoken = np.where(voice, np.maximum(self._spoken, 0) + 1, np.minimum(self._spoken, 0) - 1)
+        spoken *= kind == OFF
+        np.copyto(self._spoken, spoken, where=asked)
+        told = spoken == VOICE_REPORT_FRAMES
+        told |= spoken == -SILENCE_REPORT_FRAMES
+        told &= asked
+        for row in told.nonzero()[0].tolist():
+            now = "voice" if voice[row] else "silence"
+            if now != self._said[row]:
                 self._said[row] = now
-                out.append(core.ToneHeard(port.name, now))
+                out.append(core.ToneHeard(self._ports[row].name, now))

@@ -463,6 +463,19 @@ def test_idle_ports_are_reset():
     assert [m.port for m in receiver.process(x, np.array([False, True]))] == [1]
 
 
+def test_few_active_ports_among_many_hear_the_quietest_message():
+    rng = np.random.default_rng(10)
+    rows = np.zeros((64, 24000), np.int16)
+    for port, dbm0 in ((5, -44.0), (6, -20.0), (50, -20.0)):
+        wave = on_line(fsk_samples(f"1380013{port:04d}", level_dbm0=dbm0), rng)
+        rows[port, -len(wave) :] = wave
+    active = np.zeros(64, bool)
+    active[[5, 17, 50]] = True
+    receiver = CallerIdReceiver(64)
+    messages = [m for at in range(0, 24000, 160) for m in receiver.process(rows[:, at : at + 160], active)]
+    assert [(m.port, m.number) for m in messages] == [(5, "13800130005"), (50, "13800130050")]
+
+
 SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金"
     "石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁"

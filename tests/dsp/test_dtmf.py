@@ -500,6 +500,31 @@ def test_what_was_said_before_a_time_in_which_nobody_listened_does_not_make_a_ke
     assert receiver.process(end, both) == [], "20 ms are no key"
 
 
+def test_few_active_ports_among_many_hear_what_each_hears_alone():
+    """The quietest keys, too, of which one comes long after silence."""
+    rng = np.random.default_rng(14)
+    lowest = PLANS["china"].lowest_dbm0
+    keys = [
+        signals.keys("159#", 50, 50, low_dbm0=lowest, lead_ms=400),
+        signals.keys("0D", 40, 40, low_dbm0=-10, lead_ms=75),
+        signals.keys("*", 80, 60, low_dbm0=lowest, high_dbm0=lowest + 7, lead_ms=1500),
+    ]
+    keys[1] = keys[1] + signals.noise(len(keys[1]), -25, rng)
+    rows = np.zeros((64, 16000), np.float32)
+    active = np.zeros(64, bool)
+    for port, samples in zip((3, 40, 63), keys, strict=True):
+        rows[port, : len(samples)] = signals.pcm(samples)
+        active[port] = True
+    rows[10] = rows[40]  # nobody asks
+    receiver = DtmfReceiver(64)
+    events = [e for at in range(0, 16000, 160) for e in receiver.process(rows[:, at : at + 160], active)]
+    for port in (3, 40, 63):
+        alone = DtmfReceiver(1).process(rows[port : port + 1])
+        assert [e[1:5] for e in events if e.port == port] == [e[1:5] for e in alone]
+    assert {e.port for e in events} == {3, 40, 63}
+    assert [digits([e for e in events if e.port == port]) for port in (3, 40, 63)] == ["159#", "0D", "*"]
+
+
 def test_start_counts_from_the_first_sample_whatever_was_active():
     receiver = DtmfReceiver(1)
     receiver.process(np.zeros((1, 1234), np.float32), np.array([False]))
