@@ -36,7 +36,7 @@ typedef struct {
     vec *direction;       /* [taps] */
     vec *near;            /* [BLOCK] of this tick */
     float far_energy[MOST_BLOCKS][LANES];
-    floats far_total, last_residual, descent, waited, unsolved;
+    floats far_total, last_residual, descent, waited, unsolved, tried;
     floats known_db; /* the leak, but for what somebody's speech at the near end has made of it */
     ints learned, narrow, tonal; /* narrow: looks in a row at which the far end was a tone; tonal: blocks in a row
                                     that would have been learned from, at which the near end was one */

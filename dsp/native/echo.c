@@ -35,7 +35,7 @@ static void forget(canceller *e, group *g, int l)
         g->gradient[i][l] = g->direction[i][l] = 0;
     for (int i = 0; i < MOST_BLOCKS; i++)
         g->far_energy[i][l] = 0;
-    g->far_total[l] = g->last_residual[l] = g->waited[l] = g->unsolved[l] = g->known_db[l] = 0;
+    g->far_total[l] = g->last_residual[l] = g->waited[l] = g->unsolved[l] = g->tried[l] = g->known_db[l] = 0;
     g->descent[l] = INFINITY;
     g->learned[l] = g->narrow[l] = g->tonal[l] = g->useless[l] = 0;
     g->mean_near[l] = g->mean_residual[l] = g->last_echo[l] = g->chance[l] = g->unfaithful[l] = 0;
@@ -225,18 +225,22 @@ INLINE void choose(const canceller *e, group *g, int number, int bridged, decisi
             every[l] = SPOKEN_OVER_EVERY;
         }
         int turn = phase % CONVERGED_TURN == 0 && (d->novel[l] || g->waited[l] >= every[l]);
-        d->any_learning |= g->teaching[l] && (turn || left_db[l] > CONVERGED_LEAK_DB);
+        if (left_db[l] > CONVERGED_LEAK_DB)
+            turn = (left_db[l] > FAR_OFF_LEAK_DB && g->tried[l] < MOST_TRIED) || phase % UNCONVERGED_TURN == 0;
+        d->any_learning |= g->teaching[l] && turn;
     }
     FOR_LANES {
-        int converged = left_db[l] <= CONVERGED_LEAK_DB, far_off = left_db[l] > FAR_OFF_LEAK_DB;
+        int converged = left_db[l] <= CONVERGED_LEAK_DB;
+        int far_off = left_db[l] > FAR_OFF_LEAK_DB && g->tried[l] < MOST_TRIED;
         int joins = !converged || d->novel[l] || g->waited[l] >= JOIN * every[l];
         d->learning[l] = d->any_learning && g->teaching[l] && joins;
         if (d->learning[l]) {
             g->waited[l] = 0;
             g->unsolved[l]++;
+            g->tried[l]++;
         }
         int wait = converged ? CONVERGED_SOLVED_EVERY : far_off ? FAR_OFF_SOLVED_EVERY : SOLVED_EVERY;
-        int turn = phase % wait == 0 || left_db[l] > LEARNED_LEAK_DB;
+        int turn = phase % wait == 0 || (far_off && left_db[l] > LEARNED_LEAK_DB);
         if (g->teaching[l] && g->unsolved[l] > 0 && turn) {
             d->any_due = 1;
             if (far_off)
@@ -269,6 +273,8 @@ INLINE void judge(canceller *e, group *g, int l, vec *residual, float ratio_db, 
         g->mean_near[l] += MEAN_STEP * (near - g->mean_near[l]);
         g->mean_residual[l] += MEAN_STEP * (left - g->mean_residual[l]);
     }
+    if (g->mean_residual[l] < HELPS * g->mean_near[l])
+        g->tried[l] = 0;
     int useless = g->mean_residual[l] > WORSE * g->mean_near[l];
     int alone = useless || left > WORSE_AT_ONCE * near;
     /* Somebody who speaks for long drives the usual residual up: what was learned once, counts as learned. A

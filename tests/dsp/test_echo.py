@@ -105,6 +105,56 @@ def test_2c_a_changed_path_is_learned_again(line):
     assert by_second[:, 7:].mean() >= 30
 
 
+LIVES = {
+    "rubbish": lambda sent, near: (
+        np.broadcast_to(signals.tone(450, 3000, -10), sent.shape),
+        np.broadcast_to(np.roll(2 * signals.tone(450, 3000, -10), 3), sent.shape),
+    ),
+    "another line": lambda sent, near: (sent, np.roll(near, 1, axis=0)),
+    "the line with its wires swapped": lambda sent, near: (sent, -near),
+    "a strong short echo": lambda sent, near: (sent, 0.9 * np.roll(sent, 11, axis=1)),
+}
+
+
+@pytest.mark.parametrize(("what", "second_db", "third_db"), [
+    ("rubbish", 5, 22),
+    ("another line", 18, 27),
+    ("the line with its wires swapped", 22, 30),
+    ("a strong short echo", 20, 30),
+])  # fmt: skip
+def test_what_was_learned_of_another_path_is_soon_given_up(line, what, second_db, third_db):
+    """Three seconds of something else; then the line itself."""
+    rows, change = 16, 3 * RATE
+    sent, near = line.sent[:rows].copy(), line.single[:rows].copy()
+    sent[:, :change], near[:, :change] = LIVES[what](sent[:, :change], near[:, :change])
+    by_second = lines.by_second(near, in_boxes(sent, near))[:, 3:]
+    assert by_second.min() >= -0.5
+    assert by_second[:, 1].mean() >= second_db
+    assert by_second[:, 2].mean() >= third_db
+
+
+def test_after_a_talker_who_began_with_the_call_the_line_is_soon_known(line):
+    rows, talks = 16, 3 * RATE
+    near = line.single[:rows].copy()
+    near[:, :talks] = lines.alaw(near[:, :talks] + line.talk[:rows, DOUBLE_TALK_S * RATE :])
+    by_second = lines.by_second(near, in_boxes(line.sent[:rows], near))[:, 3:]
+    assert by_second[:, 1].mean() >= 20
+    assert by_second[:, 2].mean() >= 28
+
+
+def test_lines_that_return_nothing_are_tried_less_and_less(line):
+    """So that cards without hybrids do not cost as much as lines whose path is being learned."""
+    rows = 16
+    canceller = EchoCanceller(rows)
+    counted = [0]
+    for at in range(0, 8 * RATE, RATE):
+        cut = slice(at, at + RATE)
+        lines.cancel(canceller, line.sent[:rows, cut], line.noise[:rows, cut])
+        counted.append(canceller.transformed)
+    by_second = np.diff(counted)
+    assert by_second[-1] <= 0.35 * by_second[0]
+
+
 @pytest.fixture(scope="module", params=[1, 21, 32])
 def talkers(request, line):
     """Three groups; in two of them somebody much louder than the echo is a little like it for a moment."""
