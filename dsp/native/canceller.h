@@ -41,7 +41,7 @@ typedef struct {
     ints learned, narrow, tonal; /* narrow: looks in a row at which the far end was a tone; tonal: blocks in a row
                                     that would have been learned from, at which the near end was one */
     /* Trust. */
-    floats mean_near, mean_residual, last_echo, found, expected, chance, unfaithful;
+    floats mean_near, mean_residual, found, expected, chance, unfaithful;
     ints useless; /* ticks of harm */
     /* Direct current. */
     floats offset, offset_step, taken, halves[2], halves_blocks; /* halves: summed since the last look */

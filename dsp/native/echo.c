@@ -38,7 +38,7 @@ static void forget(canceller *e, group *g, int l)
     g->far_total[l] = g->last_residual[l] = g->waited[l] = g->unsolved[l] = g->tried[l] = g->known_db[l] = 0;
     g->descent[l] = INFINITY;
     g->learned[l] = g->narrow[l] = g->tonal[l] = g->useless[l] = 0;
-    g->mean_near[l] = g->mean_residual[l] = g->last_echo[l] = g->chance[l] = g->unfaithful[l] = 0;
+    g->mean_near[l] = g->mean_residual[l] = g->chance[l] = g->unfaithful[l] = 0;
     g->found[l] = g->expected[l] = 1;
     g->offset[l] = g->taken[l] = g->halves[0][l] = g->halves[1][l] = 0;
     g->offset_step[l] = 1;
@@ -309,7 +309,7 @@ INLINE void cancel(canceller *e, int number, int bridged, vec *residual)
     FOR_LANES {
         any_audible |= g->audible[l];
         if (!g->audible[l]) {
-            g->last_echo[l] = g->unfaithful[l] = 0;
+            g->unfaithful[l] = 0;
             g->gain[l] = 1;
             hear_noise(e, g, l, g->near_now[l]);
         }
@@ -321,12 +321,7 @@ INLINE void cancel(canceller *e, int number, int bridged, vec *residual)
     vec estimated, left;
     subtract(e, g, residual, &estimated, &left);
     decision d;
-    FOR_LANES {
-        /* An echo that has just ended still rings in the hybrid. */
-        float rings = most(RINGING * g->last_echo[l], estimated[l]);
-        d.ratio_db[l] = 10 * log10f((left[l] + LEAST_ENERGY) / (rings + LEAST_ENERGY));
-        g->last_echo[l] = g->audible[l] ? rings : 0;
-    }
+    FOR_LANES d.ratio_db[l] = 10 * log10f((left[l] + LEAST_ENERGY) / (estimated[l] + LEAST_ENERGY));
     whiten(e, g, e->spectrum);
     choose(e, g, number, bridged, &d);
     if (d.any_learning)

@@ -6,7 +6,6 @@
 #include "learn.h"
 
 #define LEAST_ENERGY 160.0f /* added to those of echo and residual, so that silent ones have a ratio */
-#define RINGING 0.3f        /* how much of an echo's energy may still come in the next block */
 #define MEAN_STEP 0.1f
 #define WORSE 1.1f /* residual over near above which a filter harms: on the mean, at once, or not learned yet */
 #define WORSE_AT_ONCE 1.6f

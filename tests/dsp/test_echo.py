@@ -120,7 +120,7 @@ LIVES = {
     ("rubbish", 5, 22),
     ("another line", 18, 27),
     ("the line with its wires swapped", 22, 30),
-    ("a strong short echo", 20, 30),
+    ("a strong short echo", 27, 32),
 ])  # fmt: skip
 def test_what_was_learned_of_another_path_is_soon_given_up(line, what, second_db, third_db):
     """Three seconds of something else; then the line itself."""
