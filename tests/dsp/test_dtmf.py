@@ -361,6 +361,20 @@ def test_8_two_tones_with_a_third_and_without_a_beginning_are_a_key_only_where_a
 
 
 @pytest.mark.parametrize(
+    ("before", "is_key"), [((0.2, 0.2), True), ((0.45, 0.1), True), ((0.45, 0.45), False)]
+)
+def test_8_two_tones_that_were_both_there_more_softly_are_no_key_however_long_they_go_on(before, is_key):
+    """A chord that swells; what was there of one of them may be somebody's voice."""
+    for digit in "15D*":
+        low, high = signals.KEYPAD[digit]
+        x = signals.key(digit, 600, -14) + signals.tone(1050, 600, -22.5) + signals.tone(high + 70, 600, -33)
+        for hz, share in zip((low, high), before, strict=True):
+            x[:1200] -= (1 - share) * signals.tone(hz, 150, -14)
+        (events,) = hear([np.concatenate([signals.silence(100), x, signals.silence(100)])])
+        assert bool(events) == is_key, (digit, events)
+
+
+@pytest.mark.parametrize(
     ("off", "apart_ms", "is_key"), [(0.012, 0, True), (0.0074, 2, True), (0.012, 2, False)]
 )
 def test_8_two_tones_over_a_bass_that_do_not_begin_at_once_nor_are_a_telephones_are_no_key(
