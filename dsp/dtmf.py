@@ -138,8 +138,8 @@ _MOST_RESIDUE_OF_LATE = 0.26
 """Noise 7 dB under a key leaves less of its power, once 100 ms of it are heard."""
 _MOST_OF_BOTH_BEFORE = 0.33
 """Two tones with a third, of both of which so much was there before they seemed to begin, are a chord that
-swells, however long they go on. Of keys over sound 2 to 12 dB under them that are taken late two in a thousand
-are like that; of keys whose beginning noise drowns none, for noise has no third tone."""
+swells, however long they go on. Of keys over sound 2 to 12 dB under them that are taken late two in 1000 are
+like that; of keys whose beginning noise drowns none, for noise has no third tone."""
 _LEAST_RESIDUE_OF_THIRD = 0.03
 _LEAST_CREST_OF_THIRD = 12.0
 _LEAST_STIR_OF_ECHO = 0.08
