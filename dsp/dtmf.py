@@ -131,6 +131,9 @@ _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
 _LEAD_OF_NOISE = 0.55
 """What is there before a tone, in units of the noise beside the weaker one; that of keys is up to 0.5."""
+_MOST_CREST_OF_NOISE = 14.0
+"""Noise 6 to 14 dB under 4,000 keys has up to 12.7; beside two partials of a struck string that lie 2 % off
+the tones of a key another one has 25."""
 _MOST_OFF_OF_DIVIDERS = 0.008
 """Telephones divide the 3.58 MHz of a crystal: their worst tone is 0.74 % off. A key that is farther off must
 be accepted, but not where it is disturbed just as a chord would be."""
@@ -581,9 +584,11 @@ class DtmfReceiver:
             or (_is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS))
         ):
             return False
-        # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise.
+        # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise, nor
+        # is a third tone.
         margin_db = _TWIST_MARGIN_DB + 2.0 * noise
-        spread = _LEAST_SPREAD if has_bass else min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0)
+        no_noise = has_bass or rest.residue_crest > _MOST_CREST_OF_NOISE
+        spread = _LEAST_SPREAD if no_noise else min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0)
         twist_db = 20.0 * math.log10(high_peak / low_peak)
         return (
             (_begins(rest, onset, off, flat) if onset else _is_late_key(rest, off, most_stir))

@@ -374,6 +374,16 @@ def test_8_two_tones_that_were_both_there_more_softly_are_no_key_however_long_th
         assert bool(events) == is_key, (digit, events)
 
 
+@pytest.mark.parametrize(("off", "is_key"), [(0.0, True), (0.018, True), (0.0205, False)])
+def test_8_a_third_tone_is_no_excuse_for_tones_that_are_off_as_noise_is(off, is_key):
+    """Partials of a struck string."""
+    for digit in "1580":
+        x = signals.key(digit, 60, -14, low_off=off, high_off=-off) + signals.tone(2600, 60, -21)
+        x = np.concatenate([signals.silence(300), x, signals.silence(300)])
+        (events,) = hear([x + signals.noise(len(x), -46, np.random.default_rng(6))])
+        assert digits(events) == (digit if is_key else ""), (digit, events)
+
+
 @pytest.mark.parametrize(
     ("off", "apart_ms", "is_key"), [(0.012, 0, True), (0.0074, 2, True), (0.012, 2, False)]
 )
