@@ -139,10 +139,15 @@ _MOST_OFF_OF_DIVIDERS = 0.008
 be accepted, but not where it is disturbed just as a chord would be."""
 _MOST_RESIDUE_OF_LATE = 0.26
 """Noise 7 dB under a key leaves less of its power, once 100 ms of it are heard."""
+_MOST_RESIDUE_OF_LATE_THIRD = 0.1
+_MOST_CREST_OF_LATE_THIRD = 25.0
+"""Beside chords that were taken for keys so late stands a third tone of 0.14 and 60; of keys over speech,
+music and noise 2 to 12 dB under them, those that are taken late, one in 100 is over both limits."""
 _MOST_OF_BOTH_BEFORE = 0.33
-"""Two tones with a third, of both of which so much was there before they seemed to begin, are a chord that
-swells, however long they go on. Of keys over sound 2 to 12 dB under them that are taken late two in 1000 are
-like that; of keys whose beginning noise drowns none, for noise has no third tone."""
+_MOST_OF_ONE_BEFORE = 0.8
+"""Two tones with a third, of both or one of which so much was there before they seemed to begin, are a chord
+that swells, however long they go on. Of the same keys five in 1000 are like that; of keys whose beginning
+noise drowns none, for noise has no third tone."""
 _LEAST_RESIDUE_OF_THIRD = 0.03
 _LEAST_CREST_OF_THIRD = 12.0
 _LEAST_STIR_OF_ECHO = 0.08
@@ -639,9 +644,9 @@ def _begins(rest: look.Rest, onset: look.Onset, off: float, flat: bool) -> bool:
 
 
 def _swells(rest: look.Rest, onset: look.Onset) -> bool:
-    """Whether both tones and a third were there before they seemed to begin."""
+    """Whether two tones with a third were there before they seemed to begin."""
     third = rest.residue > _LEAST_RESIDUE_OF_THIRD and rest.residue_crest > _LEAST_CREST_OF_THIRD
-    return third and min(onset.lead) > _MOST_OF_BOTH_BEFORE
+    return third and (min(onset.lead) > _MOST_OF_BOTH_BEFORE or max(onset.lead) > _MOST_OF_ONE_BEFORE)
 
 
 def _is_late_key(rest: look.Rest, off: float, most_stir: float) -> bool:
@@ -649,7 +654,8 @@ def _is_late_key(rest: look.Rest, off: float, most_stir: float) -> bool:
 
     The longer they are heard, the less noise is left to explain what disturbs them.
     """
-    if rest.residue > _MOST_RESIDUE_OF_LATE:
+    third = rest.residue > _MOST_RESIDUE_OF_LATE_THIRD and rest.residue_crest > _MOST_CREST_OF_LATE_THIRD
+    if rest.residue > _MOST_RESIDUE_OF_LATE or (third and _is_harmonic(rest, most_stir)):
         return False
     return off < _MOST_OFF_OF_DIVIDERS or _is_flat(rest, most_stir, most_stir)
 
