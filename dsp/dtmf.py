@@ -139,10 +139,10 @@ _MOST_OFF_OF_DIVIDERS = 0.008
 be accepted, but not where it is disturbed just as a chord would be."""
 _MOST_RESIDUE_OF_LATE = 0.26
 """Noise 7 dB under a key leaves less of its power, once 100 ms of it are heard."""
-_MOST_RESIDUE_OF_LATE_THIRD = 0.1
+_MOST_RESIDUE_OF_LATE_THIRD = 0.08
 _MOST_CREST_OF_LATE_THIRD = 25.0
-"""Beside chords that were taken for keys so late stands a third tone of 0.14 and 60; of keys over speech,
-music and noise 2 to 12 dB under them, those that are taken late, one in 100 is over both limits."""
+"""Beside chords that were taken for keys so late stands a third tone of 0.1 to 0.14 and 60 to 120; of keys
+over speech, music and noise 2 to 12 dB under them, those that are taken late, 2.4 in 100 are over both."""
 _MOST_OF_BOTH_BEFORE = 0.33
 _MOST_OF_ONE_BEFORE = 0.8
 """Two tones with a third, of both or one of which so much was there before they seemed to begin, are a chord
