@@ -136,7 +136,8 @@ LONG_SETS = {
         "tell something of a caller, because of that. Of those four one is left: two notes struck at once "
         "over a bass, as pure, as even and as near to the tones of a key as a key is (0 in Nebula.ogg of "
         "Endgame: Singularity, 34.81 s from its beginning, played 1.13125 times as fast, which is no speed "
-        "of this run). So this set judges nothing any more; it shows that what was mended stays mended.",
+        "of this run). So this set judges nothing any more; it shows that what was mended stays mended. What "
+        "was fresh the second time is played here at three speeds more than it was then.",
     ),
     "judging": (
         "The judging half",
