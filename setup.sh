@@ -46,6 +46,7 @@ if [ "$want" = bench ]; then
     # Recordings that only the long run hears.
     packages="$packages asterisk-prompt-es-co asterisk-prompt-fr-armelle klettres-data ktuberling-data singularity-music"
     packages="$packages drascula-music fillets-ng-data-cs fillets-ng-data-nl gcin-voice hedgewars-data"
+    packages="$packages tuxpaint-stamps-default planetblupi-common pushover-data fretsonfire-songs-sectoid"
 fi
 missing=""
 for package in $packages; do

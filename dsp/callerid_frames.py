@@ -44,6 +44,11 @@ class Contents(NamedTuple):
     time: str = ""
     reason: Reason = ""
 
+    @property
+    def tells(self) -> bool:
+        """Whether it says anything of the caller, if only why it does not (GR-30, EN 300 659-3: it must)."""
+        return bool(self.number or self.name or self.reason)
+
 
 def checksum(octets: bytes) -> int:
     """The octet that makes the sum of the frame zero modulo 256."""
@@ -76,8 +81,8 @@ def encode(contents: Contents, form: Format, name_octets: bytes = b"") -> bytes:
             body += bytes([_NAME, len(name)]) + name
         elif contents.reason and not number:
             body += bytes([_NAME_ABSENT, 1]) + _LETTERS[contents.reason].encode("ascii")
-        if not 0 < len(body) < 256:
-            raise ValueError("an MDMF message needs a number, a name, a time or a reason, 255 octets in all")
+        if not (number or name or contents.reason) or len(body) > 255:
+            raise ValueError("an MDMF message needs a number, a name or a reason, 255 octets in all")
         frame = bytes([MDMF_TYPE, len(body)]) + body
     else:
         raise ValueError(f"unknown format {form!r}; there are sdmf and mdmf")
@@ -85,34 +90,50 @@ def encode(contents: Contents, form: Format, name_octets: bytes = b"") -> bytes:
 
 
 def is_other(frame: bytes) -> bool:
-    """Whether this is a whole and sound frame of a type that is no caller identification.
+    """Whether this is a whole and sound frame that is no caller identification.
 
-    Such are messages waiting (06h, 82h) and charges (86h); each differs little from one that is.
+    Such are messages waiting (06h, 82h) and charges (86h), each of which differs little from one that is; and
+    whatever has the right type but tells nothing of a caller.
     """
-    return len(frame) >= 3 and frame[0] not in TYPES and len(frame) == frame[1] + 3 and not sum(frame) & 0xFF
+    if not _is_sound(frame):
+        return False
+    if frame[0] not in TYPES:
+        return True
+    contents = _contents(frame)
+    return contents is not None and not contents.tells
+
+
+def _is_sound(frame: bytes) -> bool:
+    return len(frame) >= 3 and len(frame) == frame[1] + 3 and not sum(frame) & 0xFF
 
 
 def decode(frame: bytes) -> tuple[Format, Contents | None]:
-    """Format and contents of a whole frame; no contents when checksum or structure are wrong.
+    """Format and contents of a whole frame; no contents when checksum or structure are wrong, or when it
+    tells nothing.
 
     One octet of checksum lets one damaged frame in 256 pass, so a number or time with a
     character that none can have, or a name with one that cannot be printed, is damage too.
+    Speech spells a type, a length of none and their sum now and then: three octets.
     """
     form: Format = "sdmf" if frame[:1] == bytes([SDMF_TYPE]) else "mdmf"
-    if len(frame) < 3 or frame[0] not in TYPES or len(frame) != frame[1] + 3 or sum(frame) & 0xFF:
+    if not _is_sound(frame) or frame[0] not in TYPES:
         return form, None
+    contents = _contents(frame)
+    return form, contents if contents is not None and contents.tells else None
+
+
+def _contents(frame: bytes) -> Contents | None:
+    """What a sound frame of these types holds; None when that is damaged."""
     body = frame[2:-1]
     try:
-        return form, _decode_sdmf(body) if form == "sdmf" else _decode_mdmf(body)
+        return _decode_sdmf(body) if frame[0] == SDMF_TYPE else _decode_mdmf(body)
     except _DamagedError:
-        return form, None
+        return None
 
 
-def _decode_sdmf(body: bytes) -> Contents | None:
+def _decode_sdmf(body: bytes) -> Contents:
     time = _decode_time(body[:_SDMF_STAMP])
     rest = body[_SDMF_STAMP:].decode("latin-1")
-    if not rest:
-        return None
     if rest in _REASONS:
         return Contents(time=time, reason=_REASONS[rest])
     return Contents(number=_decode_number(body[_SDMF_STAMP:]), time=time)
@@ -134,7 +155,7 @@ def _decode_mdmf(body: bytes) -> Contents | None:
         elif kind == _NAME:
             name = decode_name(value)
         elif kind == _NUMBER_ABSENT:
-            reason = _REASONS.get(value.decode("latin-1"), "unavailable")
+            reason = _decode_reason(value)
         # Name absence, call type and every other parameter say nothing a call needs.
     return Contents(number, name, time, "" if number else reason)
 
@@ -229,6 +250,14 @@ def _decode_number(value: bytes) -> str:
     if any(c not in _NUMBER_KEYS for c in text):
         raise _DamagedError
     return text
+
+
+def _decode_reason(value: bytes) -> Reason:
+    """By its letter; those that only some networks have tell no more than that there is no number."""
+    text = value.decode("latin-1")
+    if not (len(text) == 1 and text.isascii() and text.isupper()):
+        raise _DamagedError
+    return _REASONS.get(text, "unavailable")
 
 
 def _encode_time(time: str) -> bytes:

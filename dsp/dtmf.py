@@ -130,11 +130,25 @@ _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
 _LEAD_OF_NOISE = 0.55
 """What is there before a tone, in units of the noise beside the weaker one; that of keys is up to 0.5."""
+_MOST_CREST_OF_NOISE = 14.0
+"""Noise 6 to 14 dB under 4,000 keys has up to 12.7; beside two partials of a struck string that lie 2 % off
+the tones of a key another one has 25."""
 _MOST_OFF_OF_DIVIDERS = 0.008
 """Telephones divide the 3.58 MHz of a crystal: their worst tone is 0.74 % off. A key that is farther off must
 be accepted, but not where it is disturbed just as a chord would be."""
 _MOST_RESIDUE_OF_LATE = 0.26
 """Noise 7 dB under a key leaves less of its power, once 100 ms of it are heard."""
+_MOST_RESIDUE_OF_LATE_THIRD = 0.08
+_MOST_CREST_OF_LATE_THIRD = 25.0
+"""Beside chords that were taken for keys so late stands a third tone of 0.1 to 0.14 and 60 to 120; of keys
+over speech, music and noise 2 to 12 dB under them, those that are taken late, 2.4 in 100 are over both."""
+_MOST_OF_BOTH_BEFORE = 0.33
+_MOST_OF_ONE_BEFORE = 0.8
+"""Two tones with a third, of both or one of which so much was there before they seemed to begin, are a chord
+that swells, however long they go on. Of the same keys five in 1000 are like that; of keys whose beginning
+noise drowns none, for noise has no third tone."""
+_LEAST_RESIDUE_OF_THIRD = 0.03
+_LEAST_CREST_OF_THIRD = 12.0
 _LEAST_STIR_OF_ECHO = 0.08
 _MOST_RESIDUE_OF_ECHO = 0.1
 _TWIST_MARGIN_DB = 1.0
@@ -220,6 +234,9 @@ class DtmfReceiver:
         self._start = np.zeros(ports)
         self._end = np.zeros(ports)
         self._heard_until = np.zeros(ports)
+        # Two tones that were there before they seemed to begin: which, and until when they were heard.
+        self._there_pair = np.zeros(ports, np.intp)
+        self._there_until = np.zeros(ports)
 
     def reset(self, ports: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> None:
         """Forget everything heard on these ports."""
@@ -228,6 +245,7 @@ class DtmfReceiver:
         self._waiting[ports] = False
         self._down[ports] = False
         self._heard_until[ports] = self._frames * FRAME_SAMPLES
+        self._there_until[ports] = 0.0
 
     def process(
         self, x: NDArray[np.float32] | NDArray[np.int16], active: NDArray[np.bool_] | None = None
@@ -482,9 +500,12 @@ class DtmfReceiver:
         if len(rows):
             history[rows], until = without_first(history[rows], self._down_pair[ports[rows]], pair[rows])
             heard_until[rows] = origin + until
-        seen, echoing = self._judge(history, pair, heard_until - origin)
+        there = np.where(self._there_pair[ports] == pair, self._there_until[ports] - origin, -1.0)
+        seen, echoing = self._judge(history, pair, heard_until - origin, there)
+        self._there_pair[ports], self._there_until[ports] = pair, origin + there
         if len(echoing):
-            found, _ = self._judge(history[echoing], pair[echoing], heard_until[echoing] - origin)
+            since = heard_until[echoing] - origin
+            found, _ = self._judge(history[echoing], pair[echoing], since, there[echoing])
             seen = seen.and_those(found, echoing)
         rows = seen.rows
         if not len(rows):
@@ -498,10 +519,11 @@ class DtmfReceiver:
             ports[rows], pair[rows], origin + seen.start, origin + seen.end, seen.peak, full
         )
 
-    def _judge(self, history: Samples, pair: Ints, heard_until: Floats) -> tuple[_Seen, Ints]:
+    def _judge(self, history: Samples, pair: Ints, heard_until: Floats, there: Floats) -> tuple[_Seen, Ints]:
         """The keys in the histories of some ports, and the ports out of whose history an echo was taken.
 
-        `heard_until` [ports] counts in the history.
+        `heard_until` [ports] counts in the history, and so does `there`: until when tones were heard that had
+        been there before they seemed to begin. It is brought up to date in place.
         """
         bins = look.spectrum(history)
         wave = look.envelopes(bins, pair)
@@ -509,7 +531,9 @@ class DtmfReceiver:
         peak = look.plateau(amplitude)
         runs = look.newest_runs(amplitude, peak, _samples(self.plan.bridge_pause_ms + 5))
         fresh = runs.start > heard_until - 40
-        rows = ((runs.sounding >= self._least_samples) & fresh).nonzero()[0]
+        goes_on = (runs.start < look.LEAST_BEFORE) & (runs.start < there)
+        np.copyto(there, runs.end, where=goes_on)
+        rows = ((runs.sounding >= self._least_samples) & fresh & ~goes_on).nonzero()[0]
         if not len(rows):
             return _NOTHING_SEEN, _NONE
         inside = look.insides(amplitude[rows], peak[rows], runs.of(rows))
@@ -519,7 +543,8 @@ class DtmfReceiver:
             return _NOTHING_SEEN, _NONE
         rows, inside, course = rows[likely], inside[likely], course.of(likely)
         rests = look.rest(history[rows], course.hz, inside, runs.of(rows))
-        key, bass = self._are_keys(rows, amplitude, runs, course, rests)
+        key, bass, swell = self._are_keys(rows, amplitude, runs, course, rests)
+        there[rows[swell]] = runs.end[rows[swell]]
         tones_peak = np.array([rest.peak for rest in rests])
         stir = np.maximum(course.wobble_rad, course.unevenness)
         may_echo = [k for k in (~key).nonzero()[0].tolist() if _may_echo(rests[k], float(stir[k]))]
@@ -553,10 +578,10 @@ class DtmfReceiver:
 
     def _are_keys(
         self, rows: Ints, amplitude: Samples, runs: look.Runs, course: look.Course, rests: list[look.Rest]
-    ) -> tuple[Bools, Bools]:
-        """Whether what two tones leave of a run may be what a line adds to a key, and, where it may, whether
-        there is bass beside it; both [ports]."""
-        key, bass = [], []
+    ) -> tuple[Bools, Bools, Bools]:
+        """Whether what two tones leave of a run may be what a line adds to a key; where it may, whether there
+        is bass beside it; where it may not, whether the tones swell. All [ports]."""
+        key, bass, swell = [], [], []
         columns = (rows, course.wobble_rad, course.unevenness, course.off)
         for rest, row, wobble_rad, unevenness, off in zip(
             rests, *(column.tolist() for column in columns), strict=True
@@ -569,7 +594,8 @@ class DtmfReceiver:
             may_be &= not (has_bass and rest.residue > 0.03 and rest.residue_crest > 12.0)
             key.append(may_be)
             bass.append(may_be and has_bass)
-        return np.array(key, bool), np.array(bass, bool)
+            swell.append(not may_be and onset is not None and _swells(rest, onset))
+        return np.array(key, bool), np.array(bass, bool), np.array(swell, bool)
 
     def _is_key(
         self,
@@ -598,9 +624,11 @@ class DtmfReceiver:
             or (_is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS))
         ):
             return False
-        # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise.
+        # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise, nor
+        # is a third tone.
         margin_db = _TWIST_MARGIN_DB + 2.0 * noise
-        spread = _LEAST_SPREAD if has_bass else min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0)
+        no_noise = has_bass or rest.residue_crest > _MOST_CREST_OF_NOISE
+        spread = _LEAST_SPREAD if no_noise else min(max(0.05 + 1.45 * noise, _LEAST_SPREAD), 1.0)
         twist_db = 20.0 * math.log10(high_peak / low_peak)
         return (
             (_begins(rest, onset, off, flat) if onset else _is_late_key(rest, off, most_stir))
@@ -648,12 +676,19 @@ def _begins(rest: look.Rest, onset: look.Onset, off: float, flat: bool) -> bool:
     return not over_bass or off < _MOST_OFF_OF_DIVIDERS or onset.apart < 3.0 + 30.0 * noise
 
 
+def _swells(rest: look.Rest, onset: look.Onset) -> bool:
+    """Whether two tones with a third were there before they seemed to begin."""
+    third = rest.residue > _LEAST_RESIDUE_OF_THIRD and rest.residue_crest > _LEAST_CREST_OF_THIRD
+    return third and (min(onset.lead) > _MOST_OF_BOTH_BEFORE or max(onset.lead) > _MOST_OF_ONE_BEFORE)
+
+
 def _is_late_key(rest: look.Rest, off: float, most_stir: float) -> bool:
     """Whether two tones that were taken for no key while their beginning was heard may be one after all.
 
     The longer they are heard, the less noise is left to explain what disturbs them.
     """
-    if rest.residue > _MOST_RESIDUE_OF_LATE:
+    third = rest.residue > _MOST_RESIDUE_OF_LATE_THIRD and rest.residue_crest > _MOST_CREST_OF_LATE_THIRD
+    if rest.residue > _MOST_RESIDUE_OF_LATE or (third and _is_harmonic(rest, most_stir)):
         return False
     return off < _MOST_OFF_OF_DIVIDERS or _is_flat(rest, most_stir, most_stir)
 

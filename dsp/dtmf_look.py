@@ -32,6 +32,8 @@ _EDGE_SAMPLES = 40.0
 """So far from an edge a filter no longer smears it."""
 _RIM_SAMPLES = 24.0
 """So far from the edges of a run its samples are counted."""
+LEAST_BEFORE = 160.0
+"""So much must have been heard before a run to tell how it begins."""
 _REACH = 80
 """So far from where a tone begins its envelope is that of the tone again."""
 _SHORT_FFT = 512
@@ -285,7 +287,7 @@ class Onset(NamedTuple):
 
 def onset(amplitude: Samples, start: float, peak: tuple[float, float]) -> Onset | None:
     """How a run of one port begins; None when that was not heard."""
-    if start < 160.0:
+    if start < LEAST_BEFORE:
         return None
     first = int(start / STEP_SAMPLES)
     last = min(math.ceil(start / STEP_SAMPLES) + 1, STEPS - 1)

@@ -27,26 +27,36 @@ HEARD = {
     "words of KTuberling in 25 languages": Path("/usr/share/ktuberling/sounds"),
     "letters and syllables of KLettres in 20 languages": Path("/usr/share/klettres"),
     "music of Endgame: Singularity": Path("/usr/share/games/singularity/music"),
-}
-HEARD_PACKAGES = (
-    "asterisk-prompt-es-co",
-    "asterisk-prompt-fr-armelle",
-    "klettres-data",
-    "ktuberling-data",
-    "singularity-music",
-)
-FRESH = {
     "syllables of Mandarin (gcin)": Path("/usr/share/gcin-voice"),
     "dialogues of Fish Fillets, Czech and Dutch": Path("/usr/share/games/fillets-ng/sound"),
     "voices of Hedgewars": Path("/usr/share/games/hedgewars/Data/Sounds/voices"),
     "music of Drascula": Path("/usr/share/scummvm/drascula"),
 }
-FRESH_PACKAGES = (
+HEARD_PACKAGES = (
+    "asterisk-prompt-es-co",
+    "asterisk-prompt-fr-armelle",
     "drascula-music",
     "fillets-ng-data-cs",
     "fillets-ng-data-nl",
     "gcin-voice",
     "hedgewars-data",
+    "klettres-data",
+    "ktuberling-data",
+    "singularity-music",
+)
+FRESH = {
+    "words of Tux Paint's stamps in 23 languages, and the sounds of what they show": Path(
+        "/usr/share/tuxpaint/stamps"
+    ),
+    "voices and sounds of Planet Blupi in 5 languages": Path("/usr/share/planetblupi/sound"),
+    "music of Pushover": Path("/usr/share/pushover/themes"),
+    "songs of Frets on Fire, and their guitars alone": Path("/usr/share/games/fretsonfire/data/songs"),
+}
+FRESH_PACKAGES = (
+    "fretsonfire-songs-sectoid",
+    "planetblupi-common",
+    "pushover-data",
+    "tuxpaint-stamps-default",
 )
 RATE = 8000
 PAUSE_SAMPLES = 4000
@@ -113,7 +123,7 @@ def _read_any(path):
 
 
 def _at_8_khz(x, rate):
-    """Any rate that is no lower, in one transform; what is above 3.6 kHz fades out to 4 kHz."""
+    """Any rate, in one transform; what is above 3.6 kHz fades out to 4 kHz."""
     if rate == RATE:
         return x.astype(np.float32)
     common = math.gcd(rate, RATE)
@@ -123,7 +133,7 @@ def _at_8_khz(x, rate):
     if steps * 3 // 4 * rate // common >= len(x):
         steps = steps * 3 // 4
     spectrum = np.fft.rfft(x, steps * rate // common)[: steps * RATE // common // 2 + 1]
-    hz = np.linspace(0, RATE / 2, len(spectrum), dtype=np.float32)
+    hz = np.arange(len(spectrum), dtype=np.float32) * np.float32(common / steps)
     spectrum *= np.clip((RATE / 2 - hz) / 400, 0, 1)
     slow = np.fft.irfft(spectrum, steps * RATE // common) * (RATE / rate)
     return slow[: len(x) * RATE // rate].astype(np.float32)

@@ -186,12 +186,49 @@ def test_in_heavy_noise_a_frame_may_be_lost_but_never_says_what_was_not_sent(sta
         (0x80, signals.parameter(2, b"13800138000") + signals.parameter(7, b"LI\x03WEI")),
         (0x80, signals.parameter(1, b"1121q305") + signals.parameter(2, b"13800138000")),
         (0x80, signals.parameter(2, b"13800138000") + b"\x07\x09LI WEI"),
+        (0x80, signals.parameter(4, b"")),
+        (0x80, signals.parameter(4, b"\x9d")),
+        (0x80, signals.parameter(4, b"OO")),
         (0x04, b"112123055551\x1234"),
         (0x04, b"1121230U5551234"),
     ],
 )
 def test_a_damaged_frame_whose_sum_is_right_by_chance_says_nothing(form, body):
     assert callerid_frames.decode(signals.frame(form, body))[1] is None
+
+
+TELL_NOTHING = [
+    (0x80, b""),
+    (0x80, signals.parameter(1, b"11212305")),
+    (0x80, signals.parameter(1, b"11212305") + signals.parameter(2, b"")),
+    (0x80, signals.parameter(2, b"  ") + signals.parameter(7, b" ")),
+    (0x80, signals.parameter(0x11, b"\x01") + signals.parameter(8, b"P")),
+    (0x04, b""),
+    (0x04, b"11212305"),
+    (0x04, b"11212305   "),
+]
+"""By GR-30 and EN 300 659-3 a number or the reason why there is none must be there."""
+
+
+@pytest.mark.parametrize(("form", "body"), TELL_NOTHING)
+def test_a_sound_frame_without_number_name_or_reason_is_no_caller_id(form, body):
+    frame = signals.frame(form, body)
+    assert callerid_frames.decode(frame)[1] is None
+    assert callerid_frames.is_other(frame)
+
+
+@pytest.mark.parametrize("standard", STANDARDS)
+@pytest.mark.parametrize(("seizure", "marks"), [(300, 180), (300, 1), (0, 2)])
+def test_a_frame_that_tells_nothing_is_not_told_and_hides_none_that_follows(standard, seizure, marks):
+    rng = np.random.default_rng(18)
+    shape = {"tones": STANDARDS[standard], "seizure": seizure, "marks": marks}
+    real = signals.fsk(signals.mdmf("13800138000", b"LI WEI"), **shape)
+    rows = []
+    for form, body in TELL_NOTHING:
+        empty = signals.fsk(signals.frame(form, body), **shape)
+        rows.append(on_line(np.concatenate([empty, np.zeros(2400), real]), rng, 25))
+    for messages in receive(rows):
+        assert [(m.number, m.valid) for m in messages] == [("13800138000", True)]
 
 
 def test_a_character_without_a_stop_bit_spoils_the_frame():
@@ -303,6 +340,7 @@ class TestManyAtOnce:
     [
         (signals.parameter(4, b"P") + signals.parameter(8, b"P"), ("", "", "", "withheld")),
         (signals.parameter(4, b"O"), ("", "", "", "unavailable")),
+        (signals.parameter(4, b"S"), ("", "", "", "unavailable")),
         (signals.parameter(1, b"02300101") + signals.parameter(2, b"10086"), ("10086", "", "02300101", "")),
         (signals.parameter(2, b"1") + signals.parameter(7, "张三".encode("gb2312")), ("1", "张三", "", "")),
         (signals.parameter(2, b"1") + signals.parameter(7, "朱镕基".encode("gbk")), ("1", "朱镕基", "", "")),
@@ -363,6 +401,8 @@ def test_the_sender_refuses_what_a_format_cannot_carry():
         fsk_samples("one")
     with pytest.raises(ValueError, match="not a time"):
         fsk_samples("1", time="99999999")
+    with pytest.raises(ValueError, match="needs a number"):
+        fsk_samples(time="11212305")
 
 
 # ---------------------------------------------------------------- DTMF forms

@@ -62,12 +62,13 @@ def test_recordings_of_any_rate_and_form_become_telephone_sound(tmp_path):
         ("c.wav", 22050, 1, {}),
         ("d.wav", 128000, 2, {}),
         ("e.gsm", 8000, 1, {"format": "RAW", "subtype": "GSM610"}),
+        ("f.wav", 5000, 1, {}),
     ):
         x = 0.3 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)
         soundfile.write(tmp_path / name, np.repeat(x[:, None], channels, 1), rate, **options)
     (tmp_path / "again.wav").write_bytes((tmp_path / "a.wav").read_bytes())
     found = corpora.all_recordings(tmp_path)
-    assert list(found) == ["a.wav", "b.ogg", "c.wav", "d.wav", "e.gsm"]
+    assert list(found) == ["a.wav", "b.ogg", "c.wav", "d.wav", "e.gsm", "f.wav"]
     for name, x in found.items():
         middle = x[800:3200].astype(float)
         wave = np.exp(2j * np.pi * hz * np.arange(len(middle)) / 8000)

@@ -360,6 +360,40 @@ def test_8_two_tones_with_a_third_and_without_a_beginning_are_a_key_only_where_a
         assert bool(events) == is_key, (digit, events)
 
 
+@pytest.mark.parametrize(("third_dbm0", "is_key"), [(-22.0, True), (-19.5, False)])
+def test_8_a_third_tone_without_a_beginning_leaves_no_key_where_it_is_loud(third_dbm0, is_key):
+    for digit in "15D*":
+        x = signals.key(digit, 600, -14) + signals.tone(1050, 600, third_dbm0)
+        x += signals.noise(len(x), -45, np.random.default_rng(7))
+        (events,) = hear([x])
+        assert bool(events) == is_key, (digit, events)
+
+
+@pytest.mark.parametrize(
+    ("before", "is_key"),
+    [((0.2, 0.2), True), ((0.45, 0.1), True), ((0.1, 0.6), True), ((0.45, 0.45), False), ((1, 0.1), False)],
+)
+def test_8_two_tones_that_were_there_before_are_no_key_however_long_they_go_on(before, is_key):
+    """A chord that swells; what was there of one of them more softly may be somebody's voice."""
+    for digit in "15D*":
+        low, high = signals.KEYPAD[digit]
+        x = signals.key(digit, 600, -14) + signals.tone(1050, 600, -22.5) + signals.tone(high + 70, 600, -33)
+        for hz, share in zip((low, high), before, strict=True):
+            x[:1200] -= (1 - share) * signals.tone(hz, 150, -14)
+        (events,) = hear([np.concatenate([signals.silence(100), x, signals.silence(100)])])
+        assert bool(events) == is_key, (digit, events)
+
+
+@pytest.mark.parametrize(("off", "is_key"), [(0.0, True), (0.018, True), (0.0205, False)])
+def test_8_a_third_tone_is_no_excuse_for_tones_that_are_off_as_noise_is(off, is_key):
+    """Partials of a struck string."""
+    for digit in "1580":
+        x = signals.key(digit, 60, -14, low_off=off, high_off=-off) + signals.tone(2600, 60, -21)
+        x = np.concatenate([signals.silence(300), x, signals.silence(300)])
+        (events,) = hear([x + signals.noise(len(x), -46, np.random.default_rng(6))])
+        assert digits(events) == (digit if is_key else ""), (digit, events)
+
+
 @pytest.mark.parametrize(
     ("off", "apart_ms", "is_key"), [(0.012, 0, True), (0.0074, 2, True), (0.012, 2, False)]
 )

@@ -13,7 +13,7 @@ NAMES = {
 }
 JUDGED = {
     "fresh": ("false_digits", "false_caller_ids", "false_hang_ups"),
-    "heard": ("false_caller_ids",),
+    "heard": (),
     "judging": ("false_caller_ids", "false_hang_ups"),
 }
 """The counts that no threshold was changed for."""

@@ -3,7 +3,8 @@
 Three sets. "judging": the judging half of Debian's prompts in every installed language and of its music on
 hold; "heard": recordings of other packages (`corpora.HEARD`). Both were heard before thresholds were changed
 because of them. "fresh": recordings of yet other packages (`corpora.FRESH`), heard once all thresholds were
-set. Each at many speeds, so at many pitches; 64 ports at once. Hang-ups, which are to be rarer, are listened
+set. Each at many speeds, so at many pitches; 64 ports at once. What was heard before is played at all the
+speeds at which it was fresh, however many hours that are. Hang-ups, which are to be rarer, are listened
 for longer (`--hang-up-hours 100`), on the networks of twenty countries in turn. Hours are of the recordings
 alone, without the pauses between them.
 """
@@ -46,6 +47,8 @@ SPEEDS = {
     "heard": BETWEEN,
     "fresh": BETWEEN,
 }
+
+LEAST_SPEEDS = {"heard": 8}
 
 
 def voices():
@@ -170,8 +173,8 @@ def run(name_of_set, hours, hang_up_hours):
     count, begin_s = Count(), time.monotonic()
     tapes = SETS[name_of_set]()
     turn = 0
-    for speed in SPEEDS[name_of_set]:
-        with_keys = count.all_hours < hours
+    for speeds, speed in enumerate(SPEEDS[name_of_set]):
+        with_keys = count.all_hours < hours or speeds < LEAST_SPEEDS.get(name_of_set, 0)
         if not with_keys and count.hang_up_hours >= hang_up_hours:
             break
         for name, tape in tapes.items():
