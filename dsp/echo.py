@@ -24,8 +24,8 @@ that its filter has not met.
 What the linear filter leaves is turned down where nobody speaks, with the line's noise in its place: one
 gain per port and tick.
 
-All of that is done in C, four ports at a time (`dsp/native/echo.c`, with all constants): in numpy it took
-two to three times as much of the processor, most of it for calls on a few numbers each.
+All of that is done in C, four or eight ports at a time (`dsp/native/echo.c`, with all constants): in numpy
+it took two to four times as much of the processor, most of it for calls on a few numbers each.
 
 Sources: Haykin, Adaptive Filter Theory (least squares, Toeplitz systems); Chan and
 Ng on the preconditioned conjugate gradient method; ITU-T G.168 for what is measured.

@@ -1,7 +1,8 @@
 """What of the signal processing is written in C, since it would take too much of a tick in numpy.
 
-`echo.c` is the echo canceller behind `dsp.echo`. `python -m dsp.native.build` (part of ./setup.sh) makes a
-library of it, which is loaded when it is needed first.
+`echo.c` is the echo canceller behind `dsp.echo`. `python -m dsp.native.build` (part of ./setup.sh) makes
+libraries of it, for processors whose vectors hold four numbers and for those whose vectors hold eight. One is
+loaded when it is needed first.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import hashlib
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-LIBRARY = FOLDER / "compiled" / "dsp.so"
+LIBRARIES = {lanes: FOLDER / "compiled" / f"dsp{lanes}.so" for lanes in (4, 8)}
+"""By how many ports are worked on side by side. That for four runs on every processor, and knows whether the
+other does."""
 SOURCES = ("*.c", "*.h")
 
 _PLACE, _INT = ctypes.c_void_p, ctypes.c_int
 SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "library_wide": (_INT, ()),
     "echo_bytes": (ctypes.c_size_t, (_INT, _INT)),
     "echo_hiss": (ctypes.c_size_t, (_INT,)),
     "echo_begin": (None, (_PLACE, _INT, _INT, _PLACE, _INT)),
@@ -44,8 +48,14 @@ def sources() -> str:
 
 
 @functools.cache
-def library(path: Path = LIBRARY) -> ctypes.PyDLL:
-    """The library, with the types of its functions set. Raises NotBuiltError."""
+def library() -> ctypes.PyDLL:
+    """The library for this processor. Raises NotBuiltError."""
+    narrow = load(LIBRARIES[4])
+    return load(LIBRARIES[8]) if narrow.library_wide() else narrow
+
+
+def load(path: Path) -> ctypes.PyDLL:
+    """A library, with the types of its functions set. Raises NotBuiltError."""
     try:
         loaded = ctypes.PyDLL(str(path))
         made_from = (

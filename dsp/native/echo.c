@@ -1,7 +1,7 @@
 /* The echo canceller of `dsp/echo.py`, which says what it does and why; here is how.
 
-   Ports lie in groups of four, whose numbers stand side by side in vectors. A group is worked on as long as
-   what it needs is near the processor. What is decided per port is decided in loops over the four.
+   Ports lie in groups of four or eight (LANES), whose numbers stand side by side in vectors. A group is worked on
+   as long as what it needs is near the processor. What is decided per port is decided in loops over them.
 
    Sound is on the 16-bit scale. Energies are those of a block, the sum of the squares of its samples. */
 
@@ -12,6 +12,16 @@
 
 /* What this was made from: see build.py. */
 const char library_mark[] = MARK;
+
+/* Whether this processor has vectors of eight. */
+int library_wide(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx2");
+#else
+    return 0;
+#endif
+}
 
 /* Data calls (G.168 §7, G.165): over after 250 ms under this level in both directions. */
 #define DATA_OVER_DBM0 -36.0f

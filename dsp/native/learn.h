@@ -20,13 +20,13 @@
 #define FAR_OFF_LEAK_DB -20.0f
 #define CONVERGED_LEAK_DB -28.0f /* under it not every block is learned from */
 /* Ticks. */
-#define MOST_TRIED 150
+#define MOST_TRIED 100
 #define UNCONVERGED_TURN 2
 #define CONVERGED_TURN 4
 #define CONVERGED_EVERY 8     /* for blocks that bring nothing new */
 #define SPOKEN_OVER_EVERY 16  /* the same, in a conversation while the near end speaks too */
 #define JOIN 0.5f /* part of that after which a port learns with others of its group */
-#define FAR_OFF_SOLVED_EVERY 2
+#define FAR_OFF_SOLVED_EVERY 3
 #define SOLVED_EVERY 8
 #define CONVERGED_SOLVED_EVERY 16
 /* Sounds. */

@@ -1,7 +1,8 @@
-/* Fourier transforms of real sound, of four ports at once.
+/* Fourier transforms of real sound, of several ports at once.
 
-   Every operation is done on a vector that holds one number of each of four ports (`vec`): nothing in here has to
-   be shuffled, and every processor for which this is made (SSE2, NEON) does it in one step.
+   Every operation is done on a vector that holds one number of each of LANES ports (`vec`): nothing in here has to
+   be shuffled, and the processor does it in one step, of four ports (SSE2, NEON) or of eight (AVX2). More than it
+   can hold at once take it many times as long.
 
    A transform of n real samples is one of n / 2 complex ones, made by Stockham's method (no bit reversal) in
    passes of radix 4, 3 and 2; n is an even product of twos and threes. Nothing is scaled.
@@ -15,7 +16,6 @@
 #include <math.h>
 #include <stddef.h>
 
-#define LANES 4
 #define MOST_PASSES 12
 #define INLINE static inline __attribute__((always_inline))
 

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from dsp import native
+from dsp import echo, native
 from dsp.echo import EchoCanceller
 from dsp.native import build
 from tests.dsp import echo_lines as lines
@@ -25,19 +26,24 @@ def made(tmp_path_factory):
     """Makes the library once more, with other flags."""
     folder = tmp_path_factory.mktemp("native")
 
-    def make(name, *flags):
-        target = folder / f"{name}.so"
-        build.build(target, ("-Werror", *flags))
+    def make(name, lanes, *flags):
+        target = folder / f"{name}{lanes}.so"
+        build.build(target, lanes, ("-Werror", *flags))
         return target
 
     return make
 
 
 # ----------------------------------------------------------------- transforms
-@pytest.fixture(scope="module")
-def transforms(tmp_path_factory):
+LANES = (4, 8) if native.library().library_wide() else (4,)
+"""What this processor runs."""
+
+
+@pytest.fixture(scope="module", params=LANES)
+def transforms(request, tmp_path_factory):
     target = tmp_path_factory.mktemp("transforms") / "transforms.so"
     flags = [flag for flag in build.FLAGS if flag != "-Wextra"]  # not all of the header is used
+    flags += [f"-DLANES={request.param}", *([build.WIDE] if request.param == 8 else [])]
     command = [build.COMPILER, *flags, "-Werror", f"-I{native.FOLDER}", "-o", target]
     subprocess.run([*command, Path(__file__).with_name("transforms.c"), "-lm"], check=True)
     library = ctypes.CDLL(str(target))
@@ -76,6 +82,29 @@ def call():
     heard += lines.noise(2, heard.shape[1], 3)
     heard[1, 3 * RATE :] += lines.speech(1, 3, 78)[0]
     return sent, lines.alaw(heard)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_four_ports_at_once_are_served_as_well_as_eight(call, made, monkeypatch, lanes):
+    """When a port learns depends on its neighbours, and so on who they are; what comes of it does not."""
+    usual_db = lines.by_second(call[1], lines.cancel(EchoCanceller(2), *call))[0]
+    chosen = native.load(made("first", lanes))
+    monkeypatch.setattr(echo, "library", lambda: chosen)
+    by_second = lines.by_second(call[1], lines.cancel(EchoCanceller(2), *call))[0]
+    assert np.abs(by_second - usual_db).mean() <= 1.0
+    assert by_second[2:].mean() >= 28
+
+
+def test_the_library_is_the_one_for_the_processor(monkeypatch):
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    assert bool(native.library().library_wide()) == ("avx2" in flags)
+    loaded = []
+    monkeypatch.setattr(native, "load", lambda path: loaded.append(path) or native_stub)
+    for wide, wanted in ((0, [4]), (1, [4, 8])):
+        loaded.clear()
+        native_stub = SimpleNamespace(library_wide=lambda wide=wide: wide)
+        native.library.__wrapped__()
+        assert loaded == [native.LIBRARIES[lanes] for lanes in wanted]
 
 
 @pytest.mark.parametrize("what", ["silence", "noise", "not a number", "the loudest there is"])
@@ -160,7 +189,7 @@ import sys
 import numpy as np
 from pathlib import Path
 from dsp import echo, native
-library = native.library(Path(sys.argv[1]))
+library = native.load(Path(sys.argv[1]))
 echo.library = lambda: library
 rng = np.random.default_rng(1)
 for ports, taps in ((1, 32), (7, 33), (8, 256), (9, 512), (17, 1024), (0, 64)):
@@ -180,9 +209,10 @@ print("done")
 """Everything at sizes that do not fill a group, and beyond one."""
 
 
-def test_nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined(made):
+@pytest.mark.parametrize("lanes", LANES)
+def test_nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined(made, lanes):
     """With the compiler's own watchers, which end the program at the first such thing."""
-    watched = made("watched", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    watched = made("watched", lanes, "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     named = (build.COMPILER, "-print-file-name=libasan.so")
     preload = subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip()
     # Python keeps some memory to its end.
@@ -195,15 +225,15 @@ def test_nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined(made)
 
 # --------------------------------------------------------------------- making
 def test_the_same_sources_give_the_same_bytes_and_are_compiled_once(made, tmp_path):
-    first, again = made("first"), tmp_path / "again.so"
+    first, again = made("first", 4), tmp_path / "again.so"
     (tmp_path / "again.part").write_bytes(b"half")
-    assert build.build(again, ("-Werror",))
-    assert not build.build(again, ("-Werror",))
+    assert build.build(again, 4, ("-Werror",))
+    assert not build.build(again, 4, ("-Werror",))
     assert [path.name for path in tmp_path.iterdir()] == ["again.so"]
     assert again.read_bytes() == first.read_bytes()
-    assert build.build(again, ("-DOTHER",)), "made anew with other flags"
+    assert build.build(again, 4, ("-DOTHER",)), "made anew with other flags"
     again.write_bytes(b"no library")
-    assert build.build(again), "and when what is there is none"
+    assert build.build(again, 4), "and when what is there is none"
 
 
 def test_a_library_that_is_missing_foreign_or_of_other_sources_says_what_to_do(tmp_path, made, monkeypatch):
@@ -211,16 +241,14 @@ def test_a_library_that_is_missing_foreign_or_of_other_sources_says_what_to_do(t
     foreign.write_bytes(b"no library")
     for path in (tmp_path / "none.so", foreign):
         with pytest.raises(native.NotBuiltError, match=r"run \./setup\.sh"):
-            native.library(path)
-    good = made("first")
-    assert native.library(good)
-    native.library.cache_clear()
+            native.load(path)
+    good = made("first", 4)
+    assert native.load(good)
     monkeypatch.setattr(native, "sources", lambda: "0" * 64)
     with pytest.raises(native.NotBuiltError, match=r"other sources; run \./setup\.sh"):
-        native.library(good)
+        native.load(good)
     monkeypatch.setattr(native, "sources", lambda: "")
-    assert native.library(good), "on the box there are no sources"
-    native.library.cache_clear()
+    assert native.load(good), "on the box there are no sources"
 
 
 def test_a_missing_compiler_is_one_line_of_what_to_do(monkeypatch, capsys):
