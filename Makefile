@@ -70,6 +70,6 @@ lock:            ## renew the lock files from pyproject.toml (needs uv)
 
 clean:           ## remove what was built (not your data in var/)
 	@alone=; [ ! -e build/image/lock ] || alone='flock --nonblock --conflict-exit-code 75 build/image/lock'; \
-	$$alone rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built appliance/store/built *.egg-info; \
+	$$alone rm -rf .venv build node_modules webui/static/vendor appliance/prompts/built appliance/store/built dsp/native/compiled *.egg-info; \
 	status=$$?; [ $$status != 75 ] || echo "build/image is in use by a build or by tests in machines: nothing was removed" >&2; \
 	exit $$status
