@@ -375,10 +375,12 @@ def _without_short(edges: list[int], opens: bool, frames: int, what: bool) -> li
 
 def turn_short(on: NDArray[np.bool_], frames: int, what: bool) -> None:
     """Turn over the stretches of `what` that are shorter than `frames`, those at the ends excepted."""
-    edges = (np.flatnonzero(on[1:] != on[:-1]) + 1).tolist()
-    for a, b in pairwise(edges):
-        if b - a < frames and on[a] == what:
-            on[a:b] = not what
+    if not len(on):
+        return
+    opens = bool(on[0])
+    edges = _without_short((np.flatnonzero(on[1:] != on[:-1]) + 1).tolist(), opens, frames, what)
+    for i, (a, b) in enumerate(pairwise([0, *edges, len(on)])):
+        on[a:b] = opens == (i % 2 == 0)
 
 
 def stretches(on: NDArray[np.bool_]) -> list[tuple[int, int]]:

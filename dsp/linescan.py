@@ -372,7 +372,7 @@ class LineScan:
         self._raw = np.zeros(ports, np.int8)
         self._interesting = np.zeros(ports, np.bool_)
         """Ports on which a burst was heard of late."""
-        self._since = np.zeros(ports, np.int32)
+        self._since = np.zeros(ports, np.int64)
         """First frame of each port's current run."""
         self._turn_at = np.zeros(ports, np.int8)
         """The same, counted from 0 to `DUE_FRAMES`."""
@@ -413,7 +413,6 @@ class LineScan:
         self._raw[index] = OFF
         self._reference[index] = NO_REFERENCE
         self._interesting[index] = False
-        self._begin(index, self.number)
         for port in index:
             self._born[port] = self.number
             self.runs[port] = [Run(OFF, self.number)]

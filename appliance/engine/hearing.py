@@ -85,6 +85,9 @@ class Hearing:
         rows = list(range(self._rows))
         self._progress.set_country(rows, country)
         self._disconnect.reset(rows)
+        self._in_tone[:] = False
+        self._spoken[:] = 0
+        self._said = [""] * self._rows
         self._learned = [None] * self._rows
         self._to_learn.clear()
 

@@ -86,7 +86,10 @@ class LineFigures:
     """Unix seconds of the end of the last call of ten seconds or more."""
 
 
-_ROUNDED = tuple(one.name for one in fields(LineFigures) if one.type == "float | None")
+_ROUNDED = (
+    *("level_dbm0", "hum_dbm0", "noise_dbm0", "erl_db"),
+    *("hang_up_latency_s", "tone_latency_s", "last_good_call"),
+)
 
 
 @dataclass

@@ -88,6 +88,7 @@ class Recorder:
         """By call."""
         self._turns: list[list[_Slot]] = [[] for _ in range(FLUSH_BLOCKS)]
         self._tapes: dict[str, _Tape] = {}
+        self._rows = rows
         self._mix: Float = np.zeros((rows, BLOCK), np.float32)
         self._ring = np.zeros((rows, FLUSH_BLOCKS, BLOCK), np.int16)
         self._taken = 0
@@ -105,7 +106,7 @@ class Recorder:
             self._hand_over(slot)
             slot.row = row
             return
-        if len(self._slots) == len(self._mix):
+        if len(self._slots) == self._rows:
             self.problems.append((call, "more recordings than ports"))
             return
         day = time.strftime("%Y/%m/%d", time.gmtime(unix_s))

@@ -33,14 +33,15 @@ class Tails:
         self._count[row] = self._quiet[row] = 0
 
     def tap(self, heard: NDArray[np.float32], power: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
-        """Take a block of these rows. heard: float32 [rows of the matrix, 160], samples of 16 bits as cards
-        bring them; power: of all rows, over that of 0 dBm0."""
+        """Take a block of these rows. heard: float32 [rows of the matrix, 160] on the 16-bit scale, which the
+        canceller may have left; power: of all rows, over that of 0 dBm0."""
         self._quiet += 1
         self._quiet *= power < SILENCE_POWER
         kept = self._quiet[rows] <= SILENCE_BLOCKS
         if not kept.all():
             rows = rows[kept]
-        self._blocks[rows, self._count[rows] % TAIL_BLOCKS] = heard[rows]
+        part = heard[rows]
+        self._blocks[rows, self._count[rows] % TAIL_BLOCKS] = np.clip(part, -32768.0, 32767.0, out=part)
         self._count[rows] += 1
 
     def of(self, row: int) -> NDArray[np.int16]:

@@ -38,6 +38,15 @@ def line(parts, noise_dbm0=-58.0, seed=0):
     return S.a_law(x + S.white(len(x) / 8000 + 1, noise_dbm0, seed)[: len(x)])
 
 
+def test_00_who_is_watched_no_more_takes_nothing_from_the_others():
+    detector = AnswerDetector(2, "CN")
+    detector.watch([0, 1], True)
+    detector.watch([0], False)
+    assert detector.any
+    detector.watch([1], False)
+    assert not detector.any
+
+
 @pytest.mark.parametrize("country", ["CN", "US", "GB", "FR", "DE", "JP", "IN", "BR"])
 def test_01_the_first_word_after_ringback_is_the_answer(country):
     rng = np.random.default_rng(21)

@@ -214,6 +214,15 @@ def test_17_a_gliding_or_fading_note_is_no_dial_tone():
         assert heard(np.concatenate([S.silence(0.5), x, S.silence(2)]), "CN") == []
 
 
+def test_18_a_scan_that_has_run_for_years_goes_on():
+    """Frames are counted beyond 2^31: 497 days."""
+    detector = ProgressDetector(1, "CN")
+    detector.scan.number = 2**31 - 100
+    detector.reset([0])
+    events = detector.process(national("CN", "ringback", 14.0)[None])
+    assert [event.tone for event in events if event.phase == "start"] == ["ringback"]
+
+
 def test_14_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"\[2, n\]"):
         ProgressDetector(2, "CN").process(np.zeros((3, 160), np.float32))

@@ -76,3 +76,11 @@ def test_a_silence_that_does_not_count_any_more_is_taken_back(after_s):
     assert [told for *_, told in run(found, 25)] == [True]
     found.use(after_s)
     assert run(found, 5) == [(0, 0, False)]
+
+
+def test_a_call_that_ends_in_silence_leaves_nothing_to_the_next_one():
+    box = air()
+    assert [silent for *_, silent in run(box, 30)] == [True]
+    assert run(box, 1, lines=np.array([False, False])) == []
+    assert run(box, 5, heard=words()) == [], "the next one was never told to be silent"
+    assert [silent for *_, silent in run(box, 30)] == [True]

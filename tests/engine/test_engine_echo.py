@@ -174,6 +174,22 @@ def test_in_a_conversation_with_a_fax_no_echo_is_cancelled(talk):
     assert not engine.modems[0] and not engine._echo_active[0]
 
 
+def test_a_card_without_a_queue_does_not_hide_that_of_another():
+    echo = LineEcho(2, 2)
+    echo.delay([0], 3)
+    echo.delay([1], 0)
+    echo.active[:] = True
+    rows, matrix, none = np.arange(2), np.zeros((2, 2), np.float32), np.zeros(2, bool)
+    rng = np.random.default_rng(1)
+    said = [rng.normal(0, 3000, (2, 160)).astype(np.float32) for _ in range(150)]
+    left = []
+    for tick, now in enumerate(said):
+        echo.remember(now, rows)
+        heard = 0.3 * np.stack([said[max(tick - 3, 0)][0], now[1]])
+        left.append(level_db(echo.process(heard.copy(), now, rows, none, matrix)))
+    assert level_db(heard) - np.mean(left[-20:]) >= 25
+
+
 # ------------------------------------------------------------------- by itself
 class Pair:
     """Two ports that hear each other, each with a hybrid, and the canceller of those that are lines."""

@@ -98,7 +98,7 @@ def loses_nothing(engine):
 
 @pytest.mark.parametrize(
     ("spoil", "ecm", "hybrids"),
-    [(cancels_in_bridges, True, {}), (loses_nothing, False, WEAK)],
+    [(cancels_in_bridges, True, WEAK), (loses_nothing, False, WEAK)],
     ids=["echo cancelled", "no loss"],
 )
 def test_it_would_not_if_the_box_treated_it_as_a_conversation(tmp_path, pages, spoil, ecm, hybrids):

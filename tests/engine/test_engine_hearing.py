@@ -63,3 +63,18 @@ def test_a_new_call_is_told_anew(anew):
         assert listen(box, 2, False) == []
         box.watch(ports[0], frozenset({"progress"}))
     assert [event.tone for _, event in listen(box, 3, False)] == ["silence"]
+
+
+def test_a_tone_is_neither_voice_nor_silence_not_in_its_gaps_either():
+    """Ringback of 1 s on and 4 s off."""
+    box, _ = hearing()
+    on = np.arange(5 * 8000) < 8000
+    ringing = np.tile(4000 * np.sin(2 * np.pi * 450 * np.arange(5 * 8000) / 8000) * on, 3).astype(np.float32)
+    told = []
+    for at in range(0, len(ringing), 160):
+        heard = np.tile(ringing[at : at + 160], (ROWS, 1))
+        powers = Powers.of(heard, np.zeros_like(heard))
+        told += box.listen(heard, powers, np.zeros(ROWS, bool))
+    assert told == [core.ToneHeard("L1", "ringback")]
+    box.set_country("US")
+    assert [event.tone for _, event in listen(box, 3, True)] == ["voice"], "another network, heard anew"

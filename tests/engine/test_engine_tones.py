@@ -80,6 +80,14 @@ class Lines:
         return self.tones.settle()
 
 
+def test_a_tail_that_is_too_loud_is_clipped_and_does_not_turn_over():
+    tails, rows = Tails(1), np.array([0])
+    for level in (36000.0, -36000.0):
+        block = np.full((1, 160), level, np.float32)
+        tails.tap(block, power(block), rows)
+    assert tails.of(0).tolist() == [32767] * 160 + [-32768] * 160
+
+
 def test_three_calls_teach_it_and_the_line_is_told_once(tmp_path):
     lines = Lines(tmp_path / "tones.json")
     assert lines.call(0, "13912345678") == [] and lines.tones.report("sim/0")["state"] == "learning"
