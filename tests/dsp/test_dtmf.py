@@ -331,6 +331,20 @@ def test_8_a_tone_that_was_there_before_the_other_is_no_key(early):
     assert hear([x])[0] == []
 
 
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize(("late_ms", "is_key"), [(0, True), (1.5, True), (6, False)])
+def test_8_two_tones_of_which_one_begins_later_than_noise_explains_are_no_key(late, late_ms, is_key):
+    heard = []
+    for digit in "15D*":
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            tones = [signals.tone(hz, 60, -13, rng.uniform(0, 6)) for hz in signals.KEYPAD[digit]]
+            tones[late][: round(8 * late_ms)] = 0
+            x = np.concatenate([signals.silence(300), sum(tones), signals.silence(100)])
+            heard.append(digits(hear([x + signals.noise(len(x), -18, rng)])[0]) == digit)
+    assert np.mean(heard) >= 0.9 if is_key else not any(heard), heard
+
+
 @pytest.mark.parametrize("digit", "15D*")
 def test_8_noise_beside_the_weaker_tone_is_no_excuse_for_the_louder_one_that_was_there_before(digit):
     rows = {"key": [], "voice": []}
