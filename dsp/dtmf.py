@@ -709,7 +709,7 @@ def _may_echo(rest: look.Rest, most_stir: float) -> bool:
 def _is_harmonic(rest: look.Rest, most_stir: float) -> bool:
     """Whether what two tones leave is a third one; what clipping adds stands out as well.
 
-    The more there is of it, the less noise stands out: two of 33,000 keys have a residue and crest like the last.
+    The more there is left, the less of it may stand out: two of 33,000 disturbed keys are over the last two.
     """
     residue, crest = rest.residue, rest.residue_crest
     clipped = most_stir < 0.02 + 0.35 * residue and rest.unclipped < 0.025
