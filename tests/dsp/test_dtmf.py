@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsp.dtmf import KEYS, PLANS, DtmfReceiver, dtmf_samples
+from dsp.dtmf import KEYS, PLANS, DtmfReceiver, _is_harmonic, dtmf_samples
+from dsp.dtmf_look import Rest
 from tests.dsp import corpora, echo_lines, signals
 
 DIAL_TONES = [(350, 440), (425,), (450,), (400,), (440, 480), (400, 450), (350, 450)]
@@ -343,6 +344,15 @@ def test_8_two_tones_of_which_one_begins_later_than_noise_explains_are_no_key(la
             x = np.concatenate([signals.silence(300), sum(tones), signals.silence(100)])
             heard.append(digits(hear([x + signals.noise(len(x), -18, rng)])[0]) == digit)
     assert np.mean(heard) >= 0.9 if is_key else not any(heard), heard
+
+
+@pytest.mark.parametrize(
+    ("residue", "crest", "stands_out"), [(0.31, 13.5, True), (0.31, 12.7, False), (0.2, 13.5, False)]
+)
+def test_8_much_beside_the_tones_is_a_third_one_sooner_than_little(residue, crest, stands_out):
+    """Signals made here cross all limits at once; a word that was a key lay between these two."""
+    rest = Rest((1730.0, 1547.0), residue, 0.23, crest, 0.04, residue, residue)
+    assert _is_harmonic(rest, 0.24) == stands_out
 
 
 @pytest.mark.parametrize("digit", "15D*")
