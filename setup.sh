@@ -47,6 +47,7 @@ if [ "$want" = bench ]; then
     packages="$packages asterisk-prompt-es-co asterisk-prompt-fr-armelle klettres-data ktuberling-data singularity-music"
     packages="$packages drascula-music fillets-ng-data-cs fillets-ng-data-nl gcin-voice hedgewars-data"
     packages="$packages tuxpaint-stamps-default planetblupi-common pushover-data fretsonfire-songs-sectoid"
+    packages="$packages festvox-ru kajongg scid-data codec2-examples warmux-data hyperrogue-music"
 fi
 missing=""
 for package in $packages; do

@@ -291,18 +291,20 @@ def onset(amplitude: Samples, start: float, peak: tuple[float, float]) -> Onset 
         return None
     first = int(start / STEP_SAMPLES)
     last = min(math.ceil(start / STEP_SAMPLES) + 1, STEPS - 1)
-    shares: list[list[float]] = (amplitude[:, : last + 1] / np.array(peak)[:, None]).tolist()
+    shares: list[list[float]] = (amplitude / np.array(peak)[:, None]).tolist()
     low, high = (sum(tone[first - 7 : first - 3]) / 4 for tone in shares)
-    return Onset((low, high), abs(_half(shares[0]) - _half(shares[1])))
+    return Onset((low, high), abs(_half(shares[0], last) - _half(shares[1], last)))
 
 
-def _half(share: list[float]) -> float:
-    """Where the newest half of a tone was reached, in samples of the history."""
-    step = len(share) - 1
+def _half(share: list[float], step: int) -> float:
+    """Where the half of a tone was reached that is heard at a step, or is reached next; in samples of the
+    history."""
+    while step < STEPS - 1 and share[step] <= 0.5:
+        step += 1
     while step > 0 and share[step] > 0.5:
         step -= 1
-    after = share[min(step + 1, len(share) - 1)]
-    return (step + (0.5 - share[step]) / max(after - share[step], 1e-6)) * STEP_SAMPLES
+    after = share[min(step + 1, STEPS - 1)]
+    return (step + min((0.5 - share[step]) / max(after - share[step], 1e-6), 1.0)) * STEP_SAMPLES
 
 
 def rest(history: Samples, hz: Samples, inside: Bools, runs: Runs) -> list[Rest]:

@@ -31,20 +31,6 @@ HEARD = {
     "dialogues of Fish Fillets, Czech and Dutch": Path("/usr/share/games/fillets-ng/sound"),
     "voices of Hedgewars": Path("/usr/share/games/hedgewars/Data/Sounds/voices"),
     "music of Drascula": Path("/usr/share/scummvm/drascula"),
-}
-HEARD_PACKAGES = (
-    "asterisk-prompt-es-co",
-    "asterisk-prompt-fr-armelle",
-    "drascula-music",
-    "fillets-ng-data-cs",
-    "fillets-ng-data-nl",
-    "gcin-voice",
-    "hedgewars-data",
-    "klettres-data",
-    "ktuberling-data",
-    "singularity-music",
-)
-FRESH = {
     "words of Tux Paint's stamps in 23 languages, and the sounds of what they show": Path(
         "/usr/share/tuxpaint/stamps"
     ),
@@ -52,11 +38,39 @@ FRESH = {
     "music of Pushover": Path("/usr/share/pushover/themes"),
     "songs of Frets on Fire, and their guitars alone": Path("/usr/share/games/fretsonfire/data/songs"),
 }
-FRESH_PACKAGES = (
+HEARD_PACKAGES = (
+    "asterisk-prompt-es-co",
+    "asterisk-prompt-fr-armelle",
+    "drascula-music",
+    "fillets-ng-data-cs",
+    "fillets-ng-data-nl",
     "fretsonfire-songs-sectoid",
+    "gcin-voice",
+    "hedgewars-data",
+    "klettres-data",
+    "ktuberling-data",
     "planetblupi-common",
     "pushover-data",
+    "singularity-music",
     "tuxpaint-stamps-default",
+)
+FRESH = {
+    "sentences of Festival's Russian voice": Path(
+        "/usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav"
+    ),
+    "calls of Kajongg, four voices each in English and German": Path("/usr/share/kajongg/voices"),
+    "moves of Scid, spoken": Path("/usr/share/scid/sounds"),
+    "speakers of Codec 2's examples": Path("/usr/share/codec2/wav"),
+    "voices, music and sounds of Warmux": Path("/usr/share/games/warmux"),
+    "music and sounds of HyperRogue": Path("/usr/share/hyperrogue"),
+}
+FRESH_PACKAGES = (
+    "codec2-examples",
+    "festvox-ru",
+    "hyperrogue-music",
+    "kajongg",
+    "scid-data",
+    "warmux-data",
 )
 RATE = 8000
 PAUSE_SAMPLES = 4000

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsp.dtmf import KEYS, PLANS, DtmfReceiver, dtmf_samples
+from dsp.dtmf import KEYS, PLANS, DtmfReceiver, _is_harmonic, dtmf_samples
+from dsp.dtmf_look import Rest
 from tests.dsp import corpora, echo_lines, signals
 
 DIAL_TONES = [(350, 440), (425,), (450,), (400,), (440, 480), (400, 450), (350, 450)]
@@ -329,6 +330,29 @@ def test_8_a_tone_that_was_there_before_the_other_is_no_key(early):
     x = np.concatenate([signals.silence(150), before, signals.silence(180)])
     x[1200 + 400 : 1200 + 400 + 480] += later
     assert hear([x])[0] == []
+
+
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize(("late_ms", "is_key"), [(0, True), (1.5, True), (6, False)])
+def test_8_two_tones_of_which_one_begins_later_than_noise_explains_are_no_key(late, late_ms, is_key):
+    heard = []
+    for digit in "15D*":
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            tones = [signals.tone(hz, 60, -13, rng.uniform(0, 6)) for hz in signals.KEYPAD[digit]]
+            tones[late][: round(8 * late_ms)] = 0
+            x = np.concatenate([signals.silence(300), sum(tones), signals.silence(100)])
+            heard.append(digits(hear([x + signals.noise(len(x), -18, rng)])[0]) == digit)
+    assert np.mean(heard) >= 0.9 if is_key else not any(heard), heard
+
+
+@pytest.mark.parametrize(
+    ("residue", "crest", "stands_out"), [(0.31, 13.5, True), (0.31, 12.7, False), (0.2, 13.5, False)]
+)
+def test_8_much_beside_the_tones_is_a_third_one_sooner_than_little(residue, crest, stands_out):
+    """Signals made here cross all limits at once; a word that was a key lay between these two."""
+    rest = Rest((1730.0, 1547.0), residue, 0.23, crest, 0.04, residue, residue)
+    assert _is_harmonic(rest, 0.24) == stands_out
 
 
 @pytest.mark.parametrize("digit", "15D*")
