@@ -151,7 +151,7 @@ _MOST_OF_BOTH_BEFORE = 0.33
 _MOST_OF_ONE_BEFORE = 0.8
 """Two tones with a third, of both or one of which so much was there before they seemed to begin, are a chord
 that swells, however long they go on. Of the same keys five in 1000 are like that; of keys whose beginning
-noise drowns none, for noise has no third tone. What this costs are keys over a chord of their own two tones."""
+noise drowns none, for noise has no third tone. The price are keys over a chord of their own two tones."""
 _LEAST_RESIDUE_OF_THIRD = 0.03
 _LEAST_CREST_OF_THIRD = 12.0
 _LEAST_STIR_OF_ECHO = 0.08
@@ -528,8 +528,8 @@ class DtmfReceiver:
         """The keys in the histories of some ports, and the ports out of whose history an echo was taken.
 
         `heard_until` [ports] counts in the history, and so does `there`: until when tones were heard that had
-        been there before they seemed to begin. It is brought up to date in place; what shows only once an echo
-        is gone is not kept.
+        been there before they seemed to begin. It is brought up to date in place; what shows only once an
+        echo is gone is not kept.
         """
         bins = look.spectrum(history)
         wave = look.envelopes(bins, pair)
