@@ -146,8 +146,8 @@ LONG_SETS = {
         "fast, and * in Excellent.ogg of Hedgewars, 0.51 s, 1.0492 times. In each one of the two tones "
         "begins 7 to 10 ms after the other; so both must begin together as far as noise lets one tell, and "
         "of much that is left beside them less may stand out. None of the three is heard any more. So this "
-        "set judges nothing any more; it shows that what was mended stays mended. It was heard with every limit "
-        "as it is now, what was fresh the second and the third time at more speeds than it was then.",
+        "set judges nothing any more; it shows that what was mended stays mended. It was heard with every "
+        "limit as it is now, what was fresh the second and the third time at more speeds than it was then.",
     ),
     "judging": (
         "The judging half",
