@@ -142,17 +142,18 @@ LONG_SETS = {
         "of this run). The third hearing, of 22.8 h of others and for hang-ups 101.5 h, found one false "
         "digit, in a single word (# in phone_desc_ro.ogg of Tux Paint's stamps, 1.3 s from its beginning, "
         "played 0.99625 times as fast). What was heard before, played at more speeds, gave two more, in "
-        "speech: the one below, and one in the voices of Hedgewars, played 1.0492 times as fast. In each "
-        "one of the two tones begins 7 to 9 ms after the other; so both must begin together as far as noise "
-        "lets one tell, and of much that is left beside them less may stand out. None of the three is heard "
-        "any more. So this set judges nothing any more; it shows that what was mended stays mended. The "
-        "figures below are of before that: of what was fresh the first and the second time, the latter at "
-        "three speeds more than it was then, heard with the limits of the third hearing.",
+        "speech: 5 in smrt-x-obe.ogg of Fish Fillets, 1.04 s from its beginning, played 0.81625 times as "
+        "fast, and * in Excellent.ogg of Hedgewars, 0.51 s, 1.0492 times. In each one of the two tones "
+        "begins 7 to 10 ms after the other; so both must begin together as far as noise lets one tell, and "
+        "of much that is left beside them less may stand out. None of the three is heard any more. So this "
+        "set judges nothing any more; it shows that what was mended stays mended. It was heard with every "
+        "limit as it is now, what was fresh the second and the third time at more speeds than it was then.",
     ),
     "judging": (
         "The judging half",
         "For DTMF this set judges no more: four of the receiver's thresholds were set again after it had "
-        "been heard, the last because of one false digit in it. It shows that what was mended stays mended.",
+        "been heard, the last because of one false digit in it. It shows that what was mended stays mended, "
+        "and was heard with every limit as it is now.",
     ),
 }
 
