@@ -48,6 +48,7 @@ if [ "$want" = bench ]; then
     packages="$packages drascula-music fillets-ng-data-cs fillets-ng-data-nl gcin-voice hedgewars-data"
     packages="$packages tuxpaint-stamps-default planetblupi-common pushover-data fretsonfire-songs-sectoid"
     packages="$packages festvox-ru kajongg scid-data codec2-examples warmux-data hyperrogue-music"
+    packages="$packages megaglest-data wesnoth-1.16-music adonthell-data searchandrescue-data"
 fi
 missing=""
 for package in $packages; do

@@ -135,10 +135,9 @@ _MOST_APART_OF_NOISE_SAMPLES = 36.0
 """So far apart both tones of a key seem to begin, the second in units of the noise beside the weaker one: of
 33,000 keys in noise of 5 dB and more, over speech, music and dial tone and with echoes two were farther
 apart, whose one tone was 8 dB under the other and no louder than the noise."""
-_MUCH_RESIDUE = 0.15
-_MOST_PEAK_OF_MUCH = 0.16
-"""Where much is left beside two tones, no part of it stands out so far, and their beginning was heard: of
-33,000 keys in noise of 5 dB and more, over speech, music and dial tone four are over this."""
+_MOST_PEAKS = ((0.2, 0.13), (0.15, 0.16))
+"""Where more than the first is left beside two tones, no part of it stands out more than the second: of
+33,000 keys in noise of 5 dB and more, over speech, music and dial tone four do."""
 _MOST_CREST_OF_NOISE = 14.0
 """Noise 6 to 14 dB under 4,000 keys has up to 12.7; beside two partials of a struck string that lie 2 % off
 the tones of a key another one has 25."""
@@ -621,7 +620,7 @@ class DtmfReceiver:
         low_peak, high_peak = rest.peak
         if residue > 0.42 or rest.residue_peak > 0.25 or min(low_peak, high_peak) < self._least_peak:
             return False
-        if residue > _MUCH_RESIDUE and (rest.residue_peak > _MOST_PEAK_OF_MUCH or onset is None):
+        if _stands_out(rest):
             return False
         # Noise moves amplitude and phase of the weaker tone as far as it is loud. A residue
         # that moves them less is made of steady tones; one that moves them more is none of
@@ -659,6 +658,11 @@ class DtmfReceiver:
             DtmfEvent(port, _DIGITS[pair], phase, int(since), int(lasts), level, twist)
             for port, since, lasts, pair, level, twist in zip(*(c.tolist() for c in columns), strict=True)
         ]
+
+
+def _stands_out(rest: look.Rest) -> bool:
+    """Whether of much that two tones leave a part stands out as it does beside no key."""
+    return any(rest.residue > much and rest.residue_peak > peak for much, peak in _MOST_PEAKS)
 
 
 def _is_flat(rest: look.Rest, wobble_rad: float, unevenness: float) -> bool:

@@ -37,24 +37,6 @@ HEARD = {
     "voices and sounds of Planet Blupi in 5 languages": Path("/usr/share/planetblupi/sound"),
     "music of Pushover": Path("/usr/share/pushover/themes"),
     "songs of Frets on Fire, and their guitars alone": Path("/usr/share/games/fretsonfire/data/songs"),
-}
-HEARD_PACKAGES = (
-    "asterisk-prompt-es-co",
-    "asterisk-prompt-fr-armelle",
-    "drascula-music",
-    "fillets-ng-data-cs",
-    "fillets-ng-data-nl",
-    "fretsonfire-songs-sectoid",
-    "gcin-voice",
-    "hedgewars-data",
-    "klettres-data",
-    "ktuberling-data",
-    "planetblupi-common",
-    "pushover-data",
-    "singularity-music",
-    "tuxpaint-stamps-default",
-)
-FRESH = {
     "sentences of Festival's Russian voice": Path(
         "/usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav"
     ),
@@ -64,13 +46,39 @@ FRESH = {
     "voices, music and sounds of Warmux": Path("/usr/share/games/warmux"),
     "music and sounds of HyperRogue": Path("/usr/share/hyperrogue"),
 }
-FRESH_PACKAGES = (
+HEARD_PACKAGES = (
+    "asterisk-prompt-es-co",
+    "asterisk-prompt-fr-armelle",
     "codec2-examples",
+    "drascula-music",
     "festvox-ru",
+    "fillets-ng-data-cs",
+    "fillets-ng-data-nl",
+    "fretsonfire-songs-sectoid",
+    "gcin-voice",
+    "hedgewars-data",
     "hyperrogue-music",
     "kajongg",
+    "klettres-data",
+    "ktuberling-data",
+    "planetblupi-common",
+    "pushover-data",
     "scid-data",
+    "singularity-music",
+    "tuxpaint-stamps-default",
     "warmux-data",
+)
+FRESH = {
+    "voices, music and sounds of MegaGlest": Path("/usr/share/games/megaglest"),
+    "music of Wesnoth": Path("/usr/share/games/wesnoth/1.16/data/core/music"),
+    "music of Adonthell": Path("/usr/share/games/adonthell"),
+    "sounds of Search and Rescue": Path("/usr/share/games/searchandrescue/sounds"),
+}
+FRESH_PACKAGES = (
+    "adonthell-data",
+    "megaglest-data",
+    "searchandrescue-data",
+    "wesnoth-1.16-music",
 )
 RATE = 8000
 PAUSE_SAMPLES = 4000

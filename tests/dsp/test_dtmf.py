@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsp.dtmf import KEYS, PLANS, DtmfReceiver, _is_harmonic, dtmf_samples
+from dsp.dtmf import KEYS, PLANS, DtmfReceiver, _is_harmonic, _stands_out, dtmf_samples
 from dsp.dtmf_look import Rest
 from tests.dsp import corpora, echo_lines, signals
 
@@ -353,6 +353,21 @@ def test_8_much_beside_the_tones_is_a_third_one_sooner_than_little(residue, cres
     """Signals made here cross all limits at once; a word that was a key lay between these two."""
     rest = Rest((1730.0, 1547.0), residue, 0.23, crest, 0.04, residue, residue)
     assert _is_harmonic(rest, 0.24) == stands_out
+
+
+@pytest.mark.parametrize(
+    ("residue", "peak", "stands_out"),
+    [
+        (0.33, 0.218, True),
+        (0.233, 0.231, True),
+        (0.25, 0.118, False),
+        (0.18, 0.155, False),
+        (0.12, 0.24, False),
+    ],
+)
+def test_8_of_much_beside_the_tones_no_part_stands_out(residue, peak, stands_out):
+    """A word and a piece of music that were keys, and keys in noise, over speech and over music."""
+    assert _stands_out(Rest((1730.0, 1547.0), residue, peak, 11.0, 0.04, residue, residue)) == stands_out
 
 
 @pytest.mark.parametrize("digit", "15D*")
