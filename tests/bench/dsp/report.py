@@ -148,8 +148,8 @@ LONG_SETS = {
         "of much that is left beside them less may stand out. None of the three is heard any more. The "
         "fourth, of 22.4 h of others and for hang-ups 103.2 h, found two false digits: 9 in a call of "
         "Kajongg's (female2/violatesoriginalcall.ogg, 0.08 s, 1.12375 times as fast) and 6 in music of "
-        "HyperRogue's (hr3-hell.ogg, 118.81 s, 1.18375 times). Beside both much is left of which a part stands out as it "
-        "does beside no key; it may no more. So this "
+        "HyperRogue's (hr3-hell.ogg, 118.81 s, 1.18375 times). Beside both much is left of which a part "
+        "stands out as it does beside no key; it may no more. So this "
         "set judges nothing any more; it shows that what was mended stays mended. It was heard with every "
         "limit as it is now, what was fresh the second and the third time at more speeds than it was then.",
     ),
