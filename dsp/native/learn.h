@@ -14,18 +14,18 @@
 #define DIRECTION_MEMORY 0.7f
 #define STEPS 3            /* conjugate directions gone at once in a group of which a port is far off */
 #define SHARPENING_STEPS 2 /* and in others */
-#define KNOWN_UP_DB 0.4f
+#define KNOWN_UP_DB 0.4f   /* per tick: how fast more may be left again of an echo that was known */
 /* Leaks: residual over echo. */
 #define LEARNED_LEAK_DB -16.0f /* once this good, a filter that makes things worse is of another path */
 #define FAR_OFF_LEAK_DB -20.0f
 #define CONVERGED_LEAK_DB -28.0f /* under it not every block is learned from */
 /* Ticks. */
-#define MOST_TRIED 100
-#define UNCONVERGED_TURN 2
+#define MOST_TRIED 100     /* blocks learned in vain after which a port is in no hurry any more */
+#define UNCONVERGED_TURN 2 /* every block counts of a port that is far off, every second of one that is not converged */
 #define CONVERGED_TURN 4
-#define CONVERGED_EVERY 8     /* for blocks that bring nothing new */
-#define SPOKEN_OVER_EVERY 16  /* the same, in a conversation while the near end speaks too */
-#define JOIN 0.5f /* part of that after which a port learns with others of its group */
+#define CONVERGED_EVERY 8    /* for blocks that bring nothing new */
+#define SPOKEN_OVER_EVERY 16 /* the same, in a conversation while the near end speaks too */
+#define JOIN 0.5f            /* part of that after which a port learns with others of its group */
 #define FAR_OFF_SOLVED_EVERY 3
 #define SOLVED_EVERY 8
 #define CONVERGED_SOLVED_EVERY 16

@@ -10,7 +10,7 @@
 #define WORSE 1.1f /* residual over near above which a filter harms: on the mean, at once, or not learned yet */
 #define WORSE_AT_ONCE 1.6f
 #define HELPLESS 0.85f
-#define HELPS 0.3f
+#define HELPS 0.3f /* and under which it is getting somewhere */
 #define CHANGED_TICKS 12 /* so many more ticks of harm than of none: another path; or never a good one */
 #define LOST_TICKS 15
 #define FAITH_STEP 0.1f
