@@ -220,9 +220,9 @@ PROBLEMS: dict[str, dict[str, str]] = {
     "bundle_truncated": {"zh": "更新包文件不完整，请重新获取"},
     "bundle_unsigned": {
         "zh": "更新包没有签名：从未签名，或文件末尾缺失；已拒绝，未做任何更改。"
-        "请重新获取，或向制造方索取已签名的更新包"
+        "请重新获取，或向厂商索取已签名的更新包"
     },
-    "bundle_foreign": {"zh": "更新包不是由本产品的制造方签名；已拒绝，未做任何更改"},
+    "bundle_foreign": {"zh": "更新包不是由本产品的厂商签名；已拒绝，未做任何更改"},
     "bundle_tampered": {"zh": "更新包在签名后被改动；已拒绝，未做任何更改"},
     "bundle_unreadable": {"zh": "无法读取更新包的说明，请重新获取"},
     "bundle_refused": {"zh": "无法读取更新包"},
