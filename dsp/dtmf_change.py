@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsp.dtmf_bank import CENTRED, FRAME_SAMPLES, PAIR_HZ, WINDOW, Floats, Ints
-from dsp.dtmf_glance import offset_hz
+from dsp.dtmf_bank import CENTRED, FRAME_SAMPLES, PAIR_HZ, WINDOW, Floats, Ints, offset_hz
 from dsp.dtmf_look import HISTORY_SAMPLES
 from dsp.levels import SAMPLE_RATE_HZ, Samples
 

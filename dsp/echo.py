@@ -38,12 +38,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from dsp.native import library
+from dsp.native import address, library, memory
 
 Float = NDArray[np.float32]
 
 BLOCK_SAMPLES = 160
-ALIGNED = 64
 ALL = 0
 """The null pointer."""
 
@@ -66,9 +65,9 @@ class EchoCanceller:
         self._c = library()
         hiss = np.random.default_rng(1).standard_normal(self._c.echo_hiss(ports), dtype=np.float32)
         self._hiss = hiss * np.float32(BLOCK_SAMPLES**-0.5)  # a block of it has an energy of 1
-        self._memory = np.zeros(self._c.echo_bytes(ports, taps) + ALIGNED, np.uint8)
-        self._state = _address(self._memory) + -_address(self._memory) % ALIGNED
-        self._c.echo_begin(self._state, ports, taps, _address(self._hiss), bool(suppress))
+        self._memory = memory(self._c.echo_bytes(ports, taps))
+        self._state = address(self._memory)
+        self._c.echo_begin(self._state, ports, taps, address(self._hiss), bool(suppress))
 
     def reset(self, ports: Iterable[int]) -> None:
         """Forget everything learned on these ports, and cancel on them."""
@@ -93,7 +92,7 @@ class EchoCanceller:
     def path(self, port: int) -> Float:
         """The learned echo path of a port, float32 [taps]."""
         spectrum = np.empty(self._c.echo_bins(self._state), np.complex64)
-        self._c.echo_filter(self._state, self._known(port), _address(spectrum))
+        self._c.echo_filter(self._state, self._known(port), address(spectrum))
         return np.fft.irfft(spectrum)[: self.taps].astype(np.float32)
 
     @property
@@ -124,8 +123,8 @@ class EchoCanceller:
         far, near = _block(far), _block(near)
         after = np.empty_like(near)
         wanted = [self._marks(marks) for marks in (active, teaches)]
-        places = [ALL if marks is None else _address(marks) for marks in wanted]
-        self._c.echo_block(self._state, _address(far), _address(near), *places, _address(after))
+        places = [ALL if marks is None else address(marks) for marks in wanted]
+        self._c.echo_block(self._state, address(far), address(near), *places, address(after))
         return after
 
     def _marks(self, marks: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -147,8 +146,3 @@ def _block(x: NDArray[np.generic]) -> Float:
         return x.view(np.float32)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, which C knows
         return np.require(x.astype(np.float32), np.float32, ["C", "A"])
-
-
-def _address(array: NDArray[np.generic]) -> int:
-    place: int = array.__array_interface__["data"][0]
-    return place

@@ -18,7 +18,8 @@ from appliance.cli.wavfile import read_wav, write_wav
 from dsp import amd, answer, disconnect, learn, progress
 from dsp.callerid import CallerIdReceiver
 from dsp.countries import UnknownCountry
-from dsp.dtmf import PLANS, DtmfReceiver
+from dsp.dtmf import DtmfReceiver
+from dsp.dtmf_plans import PLANS
 from dsp.echo import EchoCanceller
 from dsp.levels import SAMPLE_RATE_HZ, TICK_SAMPLES, Samples, lingering, rms_dbm0
 

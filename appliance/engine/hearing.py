@@ -15,7 +15,8 @@ from appliance.engine.powers import Powers
 from dsp.answer import AnswerDetector
 from dsp.callerid import CallerIdReceiver
 from dsp.disconnect import DisconnectDetector
-from dsp.dtmf import DtmfReceiver, plan_of
+from dsp.dtmf import DtmfReceiver
+from dsp.dtmf_plans import plan_of
 from dsp.fax import FaxDetector
 from dsp.levels import clean
 from dsp.linescan import OFF, Frame, LearnedTone

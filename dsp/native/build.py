@@ -23,7 +23,6 @@ FLAGS = (
 """Nothing that changes results: no -ffast-math."""
 WIDE = "-mavx2"
 """For eight lanes; what is not x86 has no such vectors, and no library of that kind."""
-MAIN = "echo.c"
 
 
 def build(target: Path, lanes: int, more: tuple[str, ...] = ()) -> bool:
@@ -41,7 +40,8 @@ def build(target: Path, lanes: int, more: tuple[str, ...] = ()) -> bool:
     if target.is_file() and mark.encode() in target.read_bytes():
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = (COMPILER, *flags, f'-DMARK="{mark}"', "-o", str(part), MAIN, "-lm")
+    mains = sorted(path.name for path in FOLDER.glob("*.c"))
+    command = (COMPILER, *flags, f'-DMARK="{mark}"', "-o", str(part), *mains, "-lm")
     subprocess.run(command, cwd=FOLDER, check=True)
     part.chmod(0o644)
     part.replace(target)

@@ -6,10 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#endif
-
+#include "memory.h"
 #include "transform.h"
 
 #define BLOCK 160
@@ -84,20 +81,6 @@ static int size_for(int least)
 
 /* Samples of noise: each block begins at another one, and each lane of each group has its own. */
 static size_t hiss_for(int ports) { return (size_t)((ports + LANES - 1) / LANES * LANES * BLOCK + HISSES); }
-
-/* Where `bytes` begin in the memory from `*used` on, which grows. */
-static void *placed(char *memory, size_t *used, size_t bytes)
-{
-    void *place = memory ? memory + *used : NULL;
-    size_t whole = (bytes + 63) / 64 * 64;
-#ifdef __SANITIZE_ADDRESS__ /* the watchers of a test shall see steps from one array into the next */
-    whole += 64;
-    if (memory)
-        __asan_poison_memory_region(memory + *used + bytes, whole - bytes);
-#endif
-    *used += whole;
-    return place;
-}
 
 static size_t lay_out(char *memory, canceller *e)
 {

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsp.dtmf import KEYS, PLANS, DtmfReceiver, _is_harmonic, _stands_out, dtmf_samples
+from dsp.dtmf import KEYS, DtmfReceiver, dtmf_samples
 from dsp.dtmf_look import Rest
+from dsp.dtmf_plans import PLANS
+from dsp.dtmf_rules import is_harmonic, stands_out
 from tests.dsp import corpora, echo_lines, signals
 
 DIAL_TONES = [(350, 440), (425,), (450,), (400,), (440, 480), (400, 450), (350, 450)]
@@ -347,16 +349,16 @@ def test_8_two_tones_of_which_one_begins_later_than_noise_explains_are_no_key(la
 
 
 @pytest.mark.parametrize(
-    ("residue", "crest", "stands_out"), [(0.31, 13.5, True), (0.31, 12.7, False), (0.2, 13.5, False)]
+    ("residue", "crest", "is_third"), [(0.31, 13.5, True), (0.31, 12.7, False), (0.2, 13.5, False)]
 )
-def test_8_much_beside_the_tones_is_a_third_one_sooner_than_little(residue, crest, stands_out):
+def test_8_much_beside_the_tones_is_a_third_one_sooner_than_little(residue, crest, is_third):
     """Signals made here cross all limits at once; a word that was a key lay between these two."""
     rest = Rest((1730.0, 1547.0), residue, 0.23, crest, 0.04, residue, residue)
-    assert _is_harmonic(rest, 0.24) == stands_out
+    assert is_harmonic(rest, 0.24) == is_third
 
 
 @pytest.mark.parametrize(
-    ("residue", "peak", "stands_out"),
+    ("residue", "peak", "too_much"),
     [
         (0.33, 0.218, True),
         (0.233, 0.231, True),
@@ -365,9 +367,9 @@ def test_8_much_beside_the_tones_is_a_third_one_sooner_than_little(residue, cres
         (0.12, 0.24, False),
     ],
 )
-def test_8_of_much_beside_the_tones_no_part_stands_out(residue, peak, stands_out):
+def test_8_of_much_beside_the_tones_no_part_stands_out(residue, peak, too_much):
     """A word and a piece of music that were keys, and keys in noise, over speech and over music."""
-    assert _stands_out(Rest((1730.0, 1547.0), residue, peak, 11.0, 0.04, residue, residue)) == stands_out
+    assert stands_out(Rest((1730.0, 1547.0), residue, peak, 11.0, 0.04, residue, residue)) == too_much
 
 
 @pytest.mark.parametrize("digit", "15D*")

@@ -188,9 +188,9 @@ TRIAL = """
 import sys
 import numpy as np
 from pathlib import Path
-from dsp import echo, native
+from dsp import dtmf, dtmf_look, echo, native
 library = native.load(Path(sys.argv[1]))
-echo.library = lambda: library
+echo.library = dtmf_look.library = lambda: library
 rng = np.random.default_rng(1)
 for ports, taps in ((1, 32), (7, 33), (8, 256), (9, 512), (17, 1024), (0, 64)):
     canceller = echo.EchoCanceller(ports, taps)
@@ -204,6 +204,17 @@ for ports, taps in ((1, 32), (7, 33), (8, 256), (9, 512), (17, 1024), (0, 64)):
             if rng.random() < 0.05:
                 canceller.reset([port]), canceller.enable(port, tick % 2 > 0), canceller.path(port)
                 canceller.disable_for_data(port), canceller.cancelling(port)
+for ports, pause_ms in ((1, 0), (4, 8), (9, 30), (17, 50)):
+    pressed = dtmf.dtmf_samples("14#5D*" * 3, 45, pause_ms)
+    keys = np.stack([np.roll(pressed, 37 * port) for port in range(ports)])
+    receiver = dtmf.DtmfReceiver(ports)
+    for level in (0, 100, 1500, 30000):
+        sound = (keys + 0.2 * np.roll(keys, 99, 1) + rng.normal(0, level, keys.shape)).astype(np.float32)
+        sound[rng.random(sound.shape) < 1e-4] = np.inf
+        receiver.process(sound)
+        for at in range(0, sound.shape[1], 160):
+            active = None if at % 480 else rng.random(ports) < 0.9
+            receiver.process(sound[:, at : at + 160 - ports % 2], active)
 print("done")
 """
 """Everything at sizes that do not fill a group, and beyond one."""

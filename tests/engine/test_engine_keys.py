@@ -9,7 +9,7 @@ from appliance.engine.ports import Port
 from appliance.engine.powers import Powers
 from board.api import PortInfo, PortKind
 from dsp.countries import COUNTRIES
-from dsp.dtmf import PLANS, plan_of
+from dsp.dtmf_plans import PLANS, plan_of
 from tests.dsp import signals
 
 TWICE = {"pause_ms": 24, "china": 1, "etsi": 1, "att": 1, "ntt": 2, "brazil": 2}

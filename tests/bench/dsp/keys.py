@@ -7,7 +7,8 @@ import time
 
 import numpy as np
 
-from dsp.dtmf import PLANS, DtmfReceiver
+from dsp.dtmf import DtmfReceiver
+from dsp.dtmf_plans import PLANS
 from dsp.echo import EchoCanceller
 from tests.bench.dsp import peers
 from tests.bench.dsp.rows import Curve, percent

@@ -24,14 +24,6 @@ COLOURS = {
     "zongji, linear part": "#e3a19c",
 }
 
-COST = """\
-Why hearing keys costs more than it should where many are pressed at once: the filters over all channels are
-one matrix product, but each key is then decided by some dozens of numpy calls on a few numbers, and each call
-has a fixed cost that spandsp's compiled loops do not have. It grows with the keys that are pressed, not
-with the channels. Echo, which is paid for in every tick, is cancelled by a compiled step; what tells a key
-from speech is not: it is some hundred lines of rules that change with what is heard, and
-with a key a second it costs what it may."""
-
 FAX = """\
 Not built: a fax inbox; the box itself neither sends nor receives pages. A fax passes through it, between
 a line and a telephone socket: from the first fax tone on no echo is cancelled between the two, whether the
@@ -269,8 +261,6 @@ Not met:
 {FAX}
 
 {TICKS}
-
-{COST}
 
 ## False events in speech and music
 

@@ -1,0 +1,396 @@
+/* What `dsp/dtmf_look.py` asks for: the last 120 ms of some ports, around two tones.
+
+   Of a history are measured, in this order: envelopes of both tones, the newest run of them, how they go on in
+   it, and what they leave of its sound. Axes of two are always low tone, high tone. */
+
+#ifndef ZONGJI_LOOK_H
+#define ZONGJI_LOOK_H
+
+#include "keys.h"
+
+#define LOUD_STEPS 30   /* the newest, of which the loudest give the peak of a tone */
+#define LOUDEST_STEPS 8
+#define EDGE_SAMPLES 40 /* so far from an edge a filter no longer smears it */
+#define HOLE_STEPS 2    /* nor so far from a hole */
+#define RIM_SAMPLES 24  /* so far from the edges of a run its samples are counted */
+#define BASS_HZ 600
+#define CLIPPED_RESIDUE 0.03 /* from these on a limiter may be what stands out */
+#define CLIPPED_CREST 14.0
+#define LEAST_BEFORE 160 /* so much must have been heard before a run to tell how it begins */
+
+/* A tone's envelope, step by step. */
+typedef struct {
+    float re, im;
+} phasor;
+typedef phasor wave[2][STEPS];
+typedef float level[2][STEPS];
+
+/* A stretch of both tones, in samples of a history; holes: silent steps inside it. */
+typedef struct {
+    double start, end, sounding, holes;
+} run;
+
+/* How the tones of a run go on: their frequencies, how far the worse is off as a share, the worse phase error
+   [rms, radians] and unevenness. */
+typedef struct {
+    double hz[2], off, wobble, unevenness;
+} course;
+
+/* What the two tones leave, see `Rest`; and how they begin, see `Onset`: apart is -1 where that was not heard. */
+typedef struct {
+    double peak[2], residue, residue_peak, residue_crest, bass_peak, noise, unclipped, lead[2], apart;
+} rest;
+
+static float loudness(const float *amplitude)
+{
+    float loud[LOUDEST_STEPS] = {0}, sum = 0; /* falling */
+    for (int step = STEPS - LOUD_STEPS; step < STEPS; step++) {
+        float here = amplitude[step];
+        for (int i = 0; i < LOUDEST_STEPS; i++)
+            if (here > loud[i]) {
+                float softer = loud[i];
+                loud[i] = here;
+                here = softer;
+            }
+    }
+    for (int i = 0; i < LOUDEST_STEPS; i++)
+        sum += loud[i] / LOUDEST_STEPS;
+    return sum > 1e-6f ? sum : 1e-6f;
+}
+
+/* Envelopes of LANES histories or fewer, in amplitudes. */
+static void envelopes(keys *k, const float *history, const int64_t *pair, int count, wave *to, level *amplitude)
+{
+    memset(k->sound, 0, sizeof(vec) * WHOLE);
+    for (int l = 0; l < count; l++)
+        for (int n = 0; n < HISTORY; n++)
+            k->sound[n][l] = history[l * HISTORY + n];
+    forward(&k->whole, k->sound, k->spectrum);
+    for (int which = 0; which < 2; which++) {
+        memset(k->band, 0, sizeof(complex_vec) * SLICE);
+        for (int l = 0; l < count; l++) {
+            int tone = which ? high_of(pair[l]) : low_of(pair[l]);
+            for (int i = 0; i < SLICE; i++) {
+                const complex_vec *bin = k->spectrum + k->centre[tone] + (i < SLICE / 2 ? i : i - SLICE);
+                k->band[i].re[l] = bin->re[l] * k->shape[tone][i];
+                k->band[i].im[l] = bin->im[l] * k->shape[tone][i];
+            }
+        }
+        const complex_vec *z = transform(&k->slice, k->band, -1);
+        for (int step = 0; step < STEPS; step++) {
+            vec square = z[step].re * z[step].re + z[step].im * z[step].im;
+            for (int l = 0; l < count; l++) {
+                to[l][which][step] = (phasor){z[step].re[l], z[step].im[l]};
+                amplitude[l][which][step] = sqrtf(square[l]);
+            }
+        }
+    }
+}
+
+/* For each step the share of its peak that the weaker tone has. */
+static void weaker_share(level amplitude, const double *peak, double *share)
+{
+    for (int step = 0; step < STEPS; step++)
+        share[step] = smaller(amplitude[0][step] / peak[0], amplitude[1][step] / peak[1]);
+}
+
+/* Where a share crosses a half between a step over it and its neighbour, from the step on, in steps. */
+static double crossing(double here, double beside) { return (here - 0.5) / larger(here - beside, 1e-9); }
+
+/* The last stretch where both tones are over half of their peak, bridging gaps of so many steps. */
+static run newest_run(const double *share, double bridged)
+{
+    int last = STEPS - 1, silent = 0, holes = 0;
+    while (last >= 0 && share[last] <= 0.5)
+        last--;
+    if (last < 0)
+        return (run){0, 0, 0, 0};
+    int first = last;
+    for (int step = last - 1; step >= 0 && silent <= bridged; step--) {
+        if (share[step] > 0.5) {
+            first = step;
+            holes += silent;
+            silent = 0;
+        } else
+            silent++;
+    }
+    double start = first - crossing(share[first], first ? share[first - 1] : 0);
+    double end = smaller(last + crossing(share[last], last + 1 < STEPS ? share[last + 1] : 0), STEPS);
+    return (run){STEP * start, STEP * end, STEP * (end - start - holes), holes};
+}
+
+/* Follow both tones from where they were last heard. Moves `*until` to where that was before a pause, or last of
+   all; whether there was such a pause. */
+static int first_pause(const double *share, double pause, double *until)
+{
+    for (int step = (int)larger(floor(*until / STEP), 0); step < STEPS; step++) {
+        if (share[step] > 0.5) {
+            double after = step + 1 < STEPS ? share[step + 1] : 0;
+            *until = smaller(STEP * (step + (after > 0.5 ? 1 : crossing(share[step], after))), HISTORY);
+        }
+        if ((step + 1) * STEP - *until >= pause)
+            return 1;
+    }
+    return 0;
+}
+
+/* Marks the steps of a run that neither its edges nor an interruption touch. */
+static void mark_inside(level amplitude, const double *peak, const run *r, uint8_t *inside)
+{
+    double share[STEPS];
+    if (r->holes > 0)
+        weaker_share(amplitude, peak, share);
+    for (int step = 0; step < STEPS; step++)
+        inside[step] = step * STEP >= r->start + EDGE_SAMPLES && step * STEP <= r->end - EDGE_SAMPLES;
+    for (int step = 0; r->holes > 0 && step < STEPS; step++)
+        if (share[step] < 0.5 && step * STEP > r->start && step * STEP < r->end)
+            for (int i = step - HOLE_STEPS; i <= step + HOLE_STEPS; i++)
+                if (i >= 0 && i < STEPS)
+                    inside[i] = 0;
+}
+
+/* How one tone goes on over the inside of a run; off, wobble and unevenness are the larger of two in the end. */
+static void follow_tone(const keys *k, int tone, const phasor *z, const float *amplitude, const uint8_t *inside,
+                        double *hz, course *c)
+{
+    double count = 0, weight = 0, moment = 0, turn_re = 0, turn_im = 0, spread = 0;
+    for (int i = 0; i < STEPS; i++) {
+        if (!inside[i])
+            continue;
+        count++;
+        weight += amplitude[i];
+        moment += (double)amplitude[i] * i;
+        if (i + 1 < STEPS && inside[i + 1]) {
+            turn_re += z[i].re * z[i + 1].re + z[i].im * z[i + 1].im;
+            turn_im += z[i].re * z[i + 1].im - z[i].im * z[i + 1].re;
+        }
+    }
+    weight = larger(weight, 1e-9);
+    double mean = weight / larger(count, 1), middle = moment / weight, turn = atan2(turn_im, turn_re);
+    double sum_re = 0, sum_im = 0;
+    phasor still[STEPS];
+    for (int i = 0; i < STEPS; i++) {
+        if (!inside[i])
+            continue;
+        float back = (float)(turn * i), re = cosf(back), im = -sinf(back);
+        still[i] = (phasor){z[i].re * re - z[i].im * im, z[i].re * im + z[i].im * re};
+        sum_re += still[i].re;
+        sum_im += still[i].im;
+        spread += (amplitude[i] - mean) * (amplitude[i] - mean);
+    }
+    double size = larger(hypot(sum_re, sum_im), 1e-30);
+    float re = (float)(sum_re / size), im = (float)(-sum_im / size), error[STEPS];
+    double drift = 0, square = 0, shift = 0, wobble = 0;
+    for (int i = 0; i < STEPS; i++) {
+        if (!inside[i])
+            continue;
+        double away = i - middle;
+        error[i] = atan2f(still[i].re * im + still[i].im * re, still[i].re * re - still[i].im * im);
+        drift += amplitude[i] * away * error[i];
+        square += amplitude[i] * away * away;
+        shift += amplitude[i] * error[i];
+    }
+    double slope = drift / larger(square, 1e-9);
+    shift /= weight;
+    for (int i = 0; i < STEPS; i++)
+        if (inside[i]) {
+            double left = error[i] - slope * (i - middle) - shift;
+            wobble += amplitude[i] * left * left;
+        }
+    *hz = (turn + slope) / (TURN * STEP) + k->centre[tone] * BIN_HZ;
+    c->off = larger(c->off, fabs(*hz / k->hz[tone] - 1));
+    c->wobble = larger(c->wobble, sqrt(wobble / weight));
+    c->unevenness = larger(c->unevenness, sqrt(spread / larger(count, 1)) / mean);
+}
+
+/* The two tones of a run, and the window that its samples are seen through. */
+typedef struct {
+    float window[WHOLE], waves[4][WHOLE]; /* cosines of both tones, then their sines */
+    float seen[WHOLE];                    /* sound behind the window */
+    int first, size, count;               /* from where, how many samples of a transform; of these under the window */
+    double length;
+} fit;
+
+static int is_brief(const run *r) { return r->end - r->start - 2 * RIM_SAMPLES <= BRIEF; }
+
+/* 1 for the samples of a run, with soft edges 0 where a hole was left out. */
+static void close_holes(fit *f, const run *r, const uint8_t *inside)
+{
+    float open[STEPS];
+    for (int i = 0; i < STEPS; i++) {
+        int within = i * STEP > r->start + EDGE_SAMPLES && i * STEP < r->end - EDGE_SAMPLES;
+        open[i] = !within || inside[i];
+    }
+    for (int n = 0; n < f->count; n++) {
+        int place = f->first + n, step = place / STEP;
+        float part = (float)(place % STEP) / STEP;
+        if (step + 1 < STEPS)
+            f->window[n] *= open[step] + part * (open[step + 1] - open[step]);
+        else
+            f->window[n] *= open[STEPS - 1];
+    }
+}
+
+/* Cosine and sine of a wave, sample by sample. */
+typedef struct {
+    double re, im, turn_re, turn_im;
+} rotor;
+
+static rotor rotor_from(double radians, double turn)
+{
+    return (rotor){cos(radians), sin(radians), cos(turn), sin(turn)};
+}
+
+INLINE void rotate(rotor *r)
+{
+    double re = r->re * r->turn_re - r->im * r->turn_im;
+    r->im = r->re * r->turn_im + r->im * r->turn_re;
+    r->re = re;
+}
+
+static void look_through(fit *f, const float *history, const run *r, const double *hz, const uint8_t *inside)
+{
+    double begin = r->start + RIM_SAMPLES;
+    f->length = larger(r->end - r->start - 2 * RIM_SAMPLES, 16);
+    f->first = (int)begin;
+    f->size = is_brief(r) ? BRIEF : WHOLE;
+    f->count = (int)smaller(floor(f->length + begin - f->first) + 1, smaller(f->size, HISTORY - f->first));
+    memset(f->window, 0, sizeof f->window);
+    memset(f->seen, 0, sizeof f->seen);
+    rotor low = rotor_from(0, TURN * hz[0]), high = rotor_from(0, TURN * hz[1]);
+    rotor edge = rotor_from(2 * M_PI * (f->first - begin) / f->length, 2 * M_PI / f->length);
+    for (int n = 0; n < f->count; n++) {
+        if (f->first + n > begin) /* the first sample may lie just before the run */
+            f->window[n] = (float)(0.5 - 0.5 * edge.re);
+        f->waves[0][n] = (float)low.re;
+        f->waves[1][n] = (float)high.re;
+        f->waves[2][n] = (float)low.im;
+        f->waves[3][n] = (float)high.im;
+        rotate(&low);
+        rotate(&high);
+        rotate(&edge);
+    }
+    for (int n = f->count; n < (f->count + LANES - 1) / LANES * LANES; n++)
+        for (int i = 0; i < 4; i++)
+            f->waves[i][n] = 0;
+    if (r->holes > 0)
+        close_holes(f, r, inside);
+    for (int n = 0; n < f->count; n++)
+        f->seen[n] = history[f->first + n] * f->window[n];
+}
+
+/* Whether a bin holds something of what a limiter, alike both ways, makes of two tones: sums and differences of
+   three or five times their frequencies. */
+static int is_product(const fit *f, const double *hz, int bin)
+{
+    double bin_hz = RATE_HZ / f->size, reach = 2.0 * f->size / f->length;
+    for (int order = 3; order <= 5; order += 2)
+        for (int times = -order; times <= order; times++) {
+            double wave_hz = (order - (times < 0 ? -times : times)) * hz[0] + times * hz[1];
+            wave_hz = fabs(remainder(wave_hz, RATE_HZ));
+            if (fabs(bin - wave_hz / bin_hz) <= reach)
+                return 1;
+        }
+    return 0;
+}
+
+/* What of the power of all bins [size / 2 + 1] lies apart from such products, against what lies above the bass. */
+static double apart_from_products(const fit *f, const double *hz, const vec *power, int l, double above)
+{
+    int bins = f->size / 2 + 1, apart = 0;
+    double sum = 0;
+    for (int bin = 0; bin < bins; bin++)
+        if (!is_product(f, hz, bin)) {
+            apart++;
+            sum += power[bin][l];
+        }
+    return apart ? sum * bins / (above * apart) : 1;
+}
+
+/* Where the half of a tone was reached that is heard at a step, or is reached next; in samples. */
+static double half_reached(const double *share, int step)
+{
+    while (step < STEPS - 1 && share[step] <= 0.5)
+        step++;
+    while (step > 0 && share[step] > 0.5)
+        step--;
+    double after = share[step + 1 < STEPS ? step + 1 : step];
+    return STEP * (step + smaller((0.5 - share[step]) / larger(after - share[step], 1e-6), 1));
+}
+
+/* How a run begins: mean amplitude of each tone from 16 to 7 ms before it, as a share of what the tone has then,
+   and how far apart the moments are at which the two reach half of that. */
+static void begin_of(level amplitude, double start, rest *found)
+{
+    found->lead[0] = found->lead[1] = 0;
+    found->apart = -1;
+    if (start < LEAST_BEFORE)
+        return;
+    int first = (int)(start / STEP), last = (int)smaller(ceil(start / STEP) + 1, STEPS - 1);
+    double half[2], share[STEPS];
+    for (int which = 0; which < 2; which++) {
+        for (int step = 0; step < STEPS; step++)
+            share[step] = amplitude[which][step] / found->peak[which];
+        for (int step = first - 7; step < first - 3; step++)
+            found->lead[which] += share[step] / 4;
+        half[which] = half_reached(share, last);
+    }
+    found->apart = fabs(half[0] - half[1]);
+}
+
+/* Fits both tones to a run, describes them and leaves in `sound` [size] of lane l what they leave. */
+static void take_out(keys *k, fit *f, int l, double *weight, double *window_power, rest *found)
+{
+    int whole = (f->count + LANES - 1) / LANES * LANES;
+    double amount[4], sum = 0;
+    for (int n = 0; n < f->count; n++)
+        sum += f->window[n];
+    *weight = larger(sum, 1);
+    *window_power = product(f->window, f->window, whole);
+    for (int i = 0; i < 4; i++)
+        amount[i] = product(f->waves[i], f->seen, whole) * 2 / *weight;
+    for (int i = 0; i < 2; i++)
+        found->peak[i] = larger(hypot(amount[i], amount[i + 2]), 1e-6);
+    for (int n = 0; n < f->count; n++) {
+        float tones = 0;
+        for (int i = 0; i < 4; i++)
+            tones += (float)amount[i] * f->waves[i][n];
+        k->sound[n][l] = f->seen[n] - f->window[n] * tones;
+    }
+}
+
+/* What the two tones leave of each of LANES runs or fewer that are transformed in the same size. */
+static void describe_rests(keys *k, fit *fits, int count, const double (*hz)[2], rest **found)
+{
+    double weight[LANES] = {0}, window_power[LANES] = {0};
+    int size = fits[0].size, bass = BASS_HZ * size / (int)RATE_HZ, bins = size / 2 + 1;
+    memset(k->sound, 0, sizeof(vec) * (size_t)size);
+    for (int l = 0; l < count; l++)
+        take_out(k, &fits[l], l, &weight[l], &window_power[l], found[l]);
+    forward(size == BRIEF ? &k->brief : &k->whole, k->sound, k->spectrum);
+    vec sum = {0}, loudest = {0}, loudest_bass = {0}, *power = k->sound;
+    for (int bin = 0; bin < bins; bin++) {
+        complex_vec z = k->spectrum[bin];
+        vec here = power[bin] = (z.re * z.re + z.im * z.im) * (1.0f / (float)size);
+        if (bin >= bass) {
+            sum += here;
+            loudest = louder(here, loudest);
+        } else if (bin >= 4 * size / WHOLE)
+            loudest_bass = louder(here, loudest_bass);
+    }
+    for (int l = 0; l < count; l++) {
+        rest *r = found[l];
+        double low = r->peak[0], high = r->peak[1], twist = larger(low, high) / smaller(low, high);
+        double half = smaller(low, high) * weight[l] / 2, weaker = half * half / size;
+        r->residue = sum[l] * 4 / ((low * low + high * high) * window_power[l]);
+        r->residue_peak = loudest[l] / weaker;
+        r->residue_crest = (double)loudest[l] * (bins - bass) / larger(sum[l], 1e-9);
+        r->bass_peak = loudest_bass[l] / weaker;
+        r->noise = r->residue * (1 + twist * twist) / 2;
+        r->unclipped = r->residue;
+        if (r->residue > CLIPPED_RESIDUE && r->residue_crest > CLIPPED_CREST)
+            r->unclipped *= apart_from_products(&fits[l], hz[l], power, l, sum[l]);
+    }
+}
+
+#endif
