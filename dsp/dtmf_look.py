@@ -198,7 +198,9 @@ class Rest(NamedTuple):
 
     `peak` is that of the tones; `residue_peak` and `bass_peak` what stands out most, `residue_crest` how far
     it stands out of the mean; `noise` what `residue` would be if both were as weak as the weaker; `unclipped`
-    what `residue` would be without what a limiter adds to the two tones. `onset`: None when it was not heard.
+    what `residue` would be without what a limiter adds to the two tones; `rugged_db` how far the mean level
+    of what is left lies under its mean power, bin by bin along a straight slope: that of noise, whatever its
+    colour, 2.5 dB; 0 where little is left. `onset`: None when it was not heard.
     """
 
     peak: tuple[float, float]
@@ -208,6 +210,7 @@ class Rest(NamedTuple):
     bass_peak: float
     noise: float
     unclipped: float
+    rugged_db: float = 0.0
     onset: Onset | None = None
 
 
@@ -327,7 +330,7 @@ class Look:
 
     def rests(self, heard: Heard, rows: Ints, hz: Floats, inside: Bools) -> list[Rest]:
         """Fit two tones of these frequencies to some runs; describe what they leave, and how they begin."""
-        found, hz = np.empty((len(rows), 11)), _reals(hz)
+        found, hz = np.empty((len(rows), 12)), _reals(hz)
         self._c.keys_rests(
             self._state,
             address(rows),
@@ -356,9 +359,9 @@ def _passed(n: int) -> Passed:
 
 
 def _rest(row: list[float]) -> Rest:
-    low, high, residue, residue_peak, crest, bass_peak, noise, unclipped, low_lead, high_lead, apart = row
-    onset = None if apart < 0 else Onset((low_lead, high_lead), apart)
-    return Rest((low, high), residue, residue_peak, crest, bass_peak, noise, unclipped, onset)
+    low, high, residue, residue_peak, crest, bass_peak, noise, unclipped, rugged_db, *begin, apart = row
+    onset = None if apart < 0 else Onset((begin[0], begin[1]), apart)
+    return Rest((low, high), residue, residue_peak, crest, bass_peak, noise, unclipped, rugged_db, onset)
 
 
 def _reals(values: Samples | Floats) -> Floats:

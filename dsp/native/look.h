@@ -16,6 +16,9 @@
 #define BASS_HZ 600
 #define CLIPPED_RESIDUE 0.03 /* from these on a limiter may be what stands out */
 #define CLIPPED_CREST 14.0
+#define RUGGED_RESIDUE 0.12 /* from this on it is told whether what is left is noise */
+#define RUGGED_UP_TO_HZ 3400
+#define APART_HZ 110 /* so far from a tone nothing of it is left */
 #define LEAST_BEFORE 160 /* so much must have been heard before a run to tell how it begins */
 
 /* A tone's envelope, step by step. */
@@ -38,7 +41,7 @@ typedef struct {
 
 /* What the two tones leave, see `Rest`; and how they begin, see `Onset`: apart is -1 where that was not heard. */
 typedef struct {
-    double peak[2], residue, residue_peak, residue_crest, bass_peak, noise, unclipped, lead[2], apart;
+    double peak[2], residue, residue_peak, residue_crest, bass_peak, noise, unclipped, rugged_db, lead[2], apart;
 } rest;
 
 static float loudness(const float *amplitude)
@@ -307,6 +310,33 @@ static double apart_from_products(const fit *f, const double *hz, const vec *pow
     return apart ? sum * bins / (above * apart) : 1;
 }
 
+/* How far the mean of the logarithms of powers lies under the logarithm of their mean, between the bass and
+   RUGGED_UP_TO_HZ, beside the tones, once a straight slope of the logarithms is taken out; in dB. */
+static double ruggedness(const fit *f, const double *hz, const vec *power, int l)
+{
+    double bin_hz = RATE_HZ / f->size, loud[WHOLE / 2], at_khz[WHOLE / 2];
+    double mean = 0, middle = 0, along = 0, square = 0, power_mean = 0;
+    int count = 0;
+    for (int bin = (int)ceil(BASS_HZ / bin_hz); bin * bin_hz < RUGGED_UP_TO_HZ; bin++) {
+        double here_hz = bin * bin_hz;
+        if (fabs(here_hz - hz[0]) <= APART_HZ || fabs(here_hz - hz[1]) <= APART_HZ)
+            continue;
+        loud[count] = log(larger(power[bin][l], 1e-12));
+        at_khz[count] = here_hz / 1000;
+        mean += loud[count];
+        middle += at_khz[count++];
+    }
+    mean /= count;
+    middle /= count;
+    for (int i = 0; i < count; i++) {
+        along += (at_khz[i] - middle) * (loud[i] - mean);
+        square += (at_khz[i] - middle) * (at_khz[i] - middle);
+    }
+    for (int i = 0; i < count; i++)
+        power_mean += exp(loud[i] - mean - along / square * (at_khz[i] - middle)) / count;
+    return 10 / M_LN10 * log(power_mean);
+}
+
 /* Where the half of a tone was reached that is heard at a step, or is reached next; in samples. */
 static double half_reached(const double *share, int step)
 {
@@ -388,6 +418,7 @@ static void describe_rests(keys *k, fit *fits, int count, const double (*hz)[2],
         r->bass_peak = loudest_bass[l] / weaker;
         r->noise = r->residue * (1 + twist * twist) / 2;
         r->unclipped = r->residue;
+        r->rugged_db = r->residue > RUGGED_RESIDUE ? ruggedness(&fits[l], hz[l], power, l) : 0;
         if (r->residue > CLIPPED_RESIDUE && r->residue_crest > CLIPPED_CREST)
             r->unclipped *= apart_from_products(&fits[l], hz[l], power, l, sum[l]);
     }

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsp.dtmf import KEYS, DtmfReceiver, dtmf_samples
-from dsp.dtmf_look import Rest
+from dsp.dtmf_bank import PAIR_HZ
+from dsp.dtmf_look import Course, Onset, Rest
 from dsp.dtmf_plans import PLANS
-from dsp.dtmf_rules import is_harmonic, stands_out
+from dsp.dtmf_rules import KeyRules, is_harmonic, stands_out
 from tests.dsp import corpora, echo_lines, signals
 
 DIAL_TONES = [(350, 440), (425,), (450,), (400,), (440, 480), (400, 450), (350, 450)]
@@ -370,6 +371,20 @@ def test_8_much_beside_the_tones_is_a_third_one_sooner_than_little(residue, cres
 def test_8_of_much_beside_the_tones_no_part_stands_out(residue, peak, too_much):
     """A word and a piece of music that were keys, and keys in noise, over speech and over music."""
     assert stands_out(Rest((1730.0, 1547.0), residue, peak, 11.0, 0.04, residue, residue)) == too_much
+
+
+@pytest.mark.parametrize(
+    ("rugged_db", "unclipped", "is_key"),
+    [(2.5, 0.24, True), (4.6, 0.24, True), (6.0, 0.24, False), (10.0, 0.24, False), (10.0, 0.02, True)],
+)
+def test_8_much_beside_the_tones_is_noise_or_what_a_limiter_adds(rugged_db, unclipped, is_key):
+    """Words, and sounds of instruments, come as near to keys as keys in noise, but what is left of them
+    has peaks and gaps all over."""
+    onset = Onset((0.05, 0.05), 3.0)
+    rest = Rest((1730.0, 1547.0), 0.24, 0.12, 10.0, 0.04, 0.27, unclipped, rugged_db, onset)
+    course = Course(PAIR_HZ[5][None], *np.array([[0.003], [0.08], [0.08]]))
+    (verdict,) = KeyRules(PLANS["china"]).judge([rest], course)
+    assert verdict.key == is_key
 
 
 @pytest.mark.parametrize("digit", "15D*")

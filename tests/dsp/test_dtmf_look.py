@@ -192,6 +192,27 @@ def test_what_a_limiter_adds_is_told_from_a_third_tone(measure):
     assert disturbed.residue > 0.03 and disturbed.unclipped > 0.8 * disturbed.residue
 
 
+def test_noise_of_any_colour_is_told_from_what_has_peaks_and_gaps(measure):
+    rng = np.random.default_rng(4)
+    key = tones(300, 800)
+    slope = np.exp(-np.abs(np.fft.fftfreq(960, 1 / 8000)) / 900)
+    coloured = [7500 * np.fft.ifft(np.fft.fft(rng.normal(0, 1, 960)) * slope).real for _ in range(20)]
+    white = [rng.normal(0, 1100, 960) for _ in range(20)]
+    buzz = [sum(500 * np.sin(2 * np.pi * hz / 8000 * N + hz) for hz in range(140, 3500, 140))]
+    burst = [2500 * np.sin(2 * np.pi * 2600 / 8000 * N) * np.exp(-((N - 500) ** 2) / 5000)]
+    expected_db = 10 / np.log(10) * np.euler_gamma  # of powers that are spread as those of noise
+    for beside in (coloured, white):
+        rests = rest_of(measure, *(key + x for x in beside))
+        assert all(rest.residue > 0.12 for rest in rests)
+        assert np.mean([rest.rugged_db for rest in rests]) == pytest.approx(expected_db, abs=0.4)
+        assert max(rest.rugged_db for rest in rests) < 4.6
+    for beside in (buzz, burst):
+        (rest,) = rest_of(measure, key + beside[0])
+        assert rest.residue > 0.12 and rest.rugged_db > 5.0
+    (little,) = rest_of(measure, key + buzz[0] / 4)
+    assert 0 < little.residue < 0.12 and little.rugged_db == 0
+
+
 def test_how_a_run_begins_is_told_for_each_tone(measure):
     low, high = tones(300, 800, (3000.0, 0.0)), tones(340, 800, (0.0, 2000.0))
     early = tones(100, 340, (1500.0, 0.0)) + tones(340, 800)
