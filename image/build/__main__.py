@@ -29,6 +29,7 @@ from image.build.steps import (
     in_use,
     nothing_kept,
     remove,
+    require_room,
     require_root,
     run,
     source_date,
@@ -80,6 +81,7 @@ def _build_in_one_line(quick: bool) -> None:
 def build(quick: bool, check: bool) -> None:
     """All steps."""
     began = time.monotonic()
+    require_room()
     OUT.mkdir(parents=True, exist_ok=True)
     remove(MADE_OF)
     for left in OUT.iterdir():

@@ -54,6 +54,20 @@ def test_a_changed_source_makes_a_new_image(repository, name):
     assert repository.builds == 2
 
 
+@pytest.mark.parametrize(("free_gb", "there_mb", "fits"), [(3.1, 0, True), (2.9, 0, False), (2.9, 300, True)])
+def test_an_image_that_does_not_fit_is_told_before_it_is_begun(
+    tmp_path, monkeypatch, free_gb, there_mb, fits
+):
+    monkeypatch.setattr(steps, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(steps, "run", lambda *_: f"{there_mb * 1000}\tbuild\n")
+    monkeypatch.setattr(steps.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_gb * 1e9))
+    if fits:
+        steps.require_room()
+        return
+    with pytest.raises(steps.BuildError, match=r"needs 3 GB in .*; 0\.1 GB are missing: free them"):
+        steps.require_room()
+
+
 def test_a_build_that_fails_tells_its_steps_and_does_not_count(repository, capsys):
     repository.fails = True
     for _ in range(2):
