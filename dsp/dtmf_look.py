@@ -200,7 +200,8 @@ class Rest(NamedTuple):
     it stands out of the mean; `noise` what `residue` would be if both were as weak as the weaker; `unclipped`
     what `residue` would be without what a limiter adds to the two tones; `rugged_db` how far the mean level
     of what is left lies under its mean power, bin by bin along a straight slope: that of noise, whatever its
-    colour, 2.5 dB; 0 where little is left. `onset`: None when it was not heard.
+    colour, 2.5 dB; 0 where little is left. `grown_db`: how much louder that is than what was there before the
+    run; 0 where it is hardly anything, or before was not heard. `onset`: None when it was not heard.
     """
 
     peak: tuple[float, float]
@@ -211,6 +212,7 @@ class Rest(NamedTuple):
     noise: float
     unclipped: float
     rugged_db: float = 0.0
+    grown_db: float = 0.0
     onset: Onset | None = None
 
 
@@ -330,7 +332,7 @@ class Look:
 
     def rests(self, heard: Heard, rows: Ints, hz: Floats, inside: Bools) -> list[Rest]:
         """Fit two tones of these frequencies to some runs; describe what they leave, and how they begin."""
-        found, hz = np.empty((len(rows), 12)), _reals(hz)
+        found, hz = np.empty((len(rows), 13)), _reals(hz)
         self._c.keys_rests(
             self._state,
             address(rows),
@@ -359,9 +361,12 @@ def _passed(n: int) -> Passed:
 
 
 def _rest(row: list[float]) -> Rest:
-    low, high, residue, residue_peak, crest, bass_peak, noise, unclipped, rugged_db, *begin, apart = row
-    onset = None if apart < 0 else Onset((begin[0], begin[1]), apart)
-    return Rest((low, high), residue, residue_peak, crest, bass_peak, noise, unclipped, rugged_db, onset)
+    low, high, *others, low_lead, high_lead, apart = row
+    residue, residue_peak, crest, bass_peak, noise, unclipped, rugged_db, grown_db = others
+    onset = None if apart < 0 else Onset((low_lead, high_lead), apart)
+    return Rest(
+        (low, high), residue, residue_peak, crest, bass_peak, noise, unclipped, rugged_db, grown_db, onset
+    )
 
 
 def _reals(values: Samples | Floats) -> Floats:

@@ -26,6 +26,12 @@ _MOST_LEAD_WHERE_FLAT = 0.17
 speech and music of docs/dsp-report.md, heard at several speeds."""
 _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
+_GROWN_DB = 3.0
+"""So much louder than before it noise may seem to be while a key sounds: by up to 3.2 dB beside 12,000
+keys. What has grown more was no noise, or not there: it excuses nothing that was there before the tones."""
+_MOST_GROWN_DB = 6.0
+"""What has grown by more began with the tones and is no noise, so there may not be much of it. This takes 2
+of 1500 keys over speech 8 dB under them."""
 _LEAD_OF_NOISE = 0.55
 """What is there before a tone, in units of the noise beside the weaker one; that of keys is up to 0.5."""
 _MOST_APART_SAMPLES = 20.0
@@ -128,7 +134,7 @@ class KeyRules:
         # noise; one that stands out of its spectrum is a harmonic.
         noise = math.sqrt(rest.noise)
         least_stir, most_stir = sorted((wobble_rad, unevenness))
-        if rest.rugged_db > _MOST_RUGGED_DB and not _is_clipped(rest, most_stir):
+        if not _is_clipped(rest, most_stir) and not _may_be_noise(rest):
             return False
         lifeless = least_stir < 0.025 * noise or math.hypot(least_stir, most_stir) < 0.09 * noise
         if lifeless and residue > 0.004 and rest.residue_crest < 14.0:
@@ -139,9 +145,9 @@ class KeyRules:
         ):
             return False
         # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise, nor
-        # is a third tone.
+        # is a third tone, nor what was not there before.
         margin_db = TWIST_MARGIN_DB + 2.0 * noise
-        no_noise = has_bass or rest.residue_crest > _MOST_CREST_OF_NOISE
+        no_noise = has_bass or rest.residue_crest > _MOST_CREST_OF_NOISE or rest.grown_db > _MOST_GROWN_DB
         spread = LEAST_SPREAD if no_noise else min(max(0.05 + 1.45 * noise, LEAST_SPREAD), 1.0)
         twist_db = 20.0 * math.log10(high_peak / low_peak)
         return (
@@ -154,6 +160,11 @@ class KeyRules:
 def stands_out(rest: Rest) -> bool:
     """Whether of much that two tones leave a part stands out as it does beside no key."""
     return any(rest.residue > much and rest.residue_peak > peak for much, peak in _MOST_PEAKS)
+
+
+def _may_be_noise(rest: Rest) -> bool:
+    """Whether what two tones leave, where it is much, has the spectrum of noise and was there before."""
+    return rest.rugged_db == 0.0 or (rest.rugged_db < _MOST_RUGGED_DB and rest.grown_db < _MOST_GROWN_DB)
 
 
 def _is_flat(rest: Rest, wobble_rad: float, unevenness: float) -> bool:
@@ -174,9 +185,10 @@ def _begins(rest: Rest, onset: Onset, off: float, flat: bool) -> bool:
     Noise that hides in the weaker of them is no excuse for the louder one.
     """
     noise = math.sqrt(rest.noise)
+    before = noise * min(10.0 ** ((_GROWN_DB - rest.grown_db) / 20.0), 1.0)
     weaker = min(rest.peak)
     for lead, peak in zip(onset.lead, rest.peak, strict=True):
-        most_lead = 0.07 + noise * min(0.5, _LEAD_OF_NOISE * weaker / peak)
+        most_lead = 0.07 + before * min(0.5, _LEAD_OF_NOISE * weaker / peak)
         if lead >= (max(most_lead, _MOST_LEAD_WHERE_FLAT) if flat else most_lead):
             return False
     if onset.apart > _MOST_APART_SAMPLES + _MOST_APART_OF_NOISE_SAMPLES * noise:

@@ -186,18 +186,22 @@ void keys_rests(keys *k, const int64_t *rows, int count, const float *history, l
         for (int next = 0; next < count;) {
             fit fits[LANES];
             rest *of[LANES];
+            const float *sound[LANES];
+            const run *stretch[LANES];
             double tones_hz[LANES][2];
             int lanes = 0;
             for (; next < count && lanes < LANES; next++) {
                 const run *r = &runs[rows[next]];
                 if (is_brief(r) != brief)
                     continue;
-                look_through(&fits[lanes], history + rows[next] * HISTORY, r, hz[next], inside[next]);
+                stretch[lanes] = r;
+                sound[lanes] = history + rows[next] * HISTORY;
+                look_through(&fits[lanes], sound[lanes], r, hz[next], inside[next]);
                 memcpy(tones_hz[lanes], hz[next], sizeof tones_hz[lanes]);
                 of[lanes++] = &found[next];
             }
             if (lanes)
-                describe_rests(k, fits, lanes, (const double (*)[2])tones_hz, of);
+                describe_rests(k, fits, lanes, sound, stretch, (const double (*)[2])tones_hz, of);
         }
     for (int i = 0; i < count; i++)
         begin_of(amplitude[rows[i]], runs[rows[i]].start, &found[i]);

@@ -16,9 +16,11 @@
 #define BASS_HZ 600
 #define CLIPPED_RESIDUE 0.03 /* from these on a limiter may be what stands out */
 #define CLIPPED_CREST 14.0
-#define RUGGED_RESIDUE 0.12 /* from this on it is told whether what is left is noise */
-#define RUGGED_UP_TO_HZ 3400
-#define APART_HZ 110 /* so far from a tone nothing of it is left */
+#define GROWN_RESIDUE 0.02  /* from these on it is told how much of what is left was there before, */
+#define RUGGED_RESIDUE 0.12 /* and whether it is noise */
+#define BEFORE_SAMPLES 320  /* in which that is looked for */
+#define UP_TO_HZ 3400       /* all between the bass and here */
+#define APART_HZ 110        /* so far from a tone nothing of it is left */
 #define LEAST_BEFORE 160 /* so much must have been heard before a run to tell how it begins */
 
 /* A tone's envelope, step by step. */
@@ -41,7 +43,7 @@ typedef struct {
 
 /* What the two tones leave, see `Rest`; and how they begin, see `Onset`: apart is -1 where that was not heard. */
 typedef struct {
-    double peak[2], residue, residue_peak, residue_crest, bass_peak, noise, unclipped, rugged_db, lead[2], apart;
+    double peak[2], residue, residue_peak, residue_crest, bass_peak, noise, unclipped, rugged_db, grown_db, lead[2], apart;
 } rest;
 
 static float loudness(const float *amplitude)
@@ -310,16 +312,32 @@ static double apart_from_products(const fit *f, const double *hz, const vec *pow
     return apart ? sum * bins / (above * apart) : 1;
 }
 
-/* How far the mean of the logarithms of powers lies under the logarithm of their mean, between the bass and
-   RUGGED_UP_TO_HZ, beside the tones, once a straight slope of the logarithms is taken out; in dB. */
+/* The bins that are looked at for what is left: whether this is one of them. */
+static int is_beside(double bin_hz, const double *hz)
+{
+    return bin_hz >= BASS_HZ && fabs(bin_hz - hz[0]) > APART_HZ && fabs(bin_hz - hz[1]) > APART_HZ;
+}
+
+/* Their power, of a transform of this size, per Hz and sample of sound. */
+static double power_beside(int size, double window_power, const double *hz, const vec *power, int l)
+{
+    double sum = 0, step_hz = RATE_HZ / size;
+    for (int bin = 0; bin * step_hz < UP_TO_HZ; bin++)
+        if (is_beside(bin * step_hz, hz))
+            sum += power[bin][l];
+    return sum * step_hz * size / window_power;
+}
+
+/* How far the mean of the logarithms of powers lies under the logarithm of their mean, in those bins, once a
+   straight slope of the logarithms is taken out; in dB. */
 static double ruggedness(const fit *f, const double *hz, const vec *power, int l)
 {
     double bin_hz = RATE_HZ / f->size, loud[WHOLE / 2], at_khz[WHOLE / 2];
     double mean = 0, middle = 0, along = 0, square = 0, power_mean = 0;
     int count = 0;
-    for (int bin = (int)ceil(BASS_HZ / bin_hz); bin * bin_hz < RUGGED_UP_TO_HZ; bin++) {
+    for (int bin = 0; bin * bin_hz < UP_TO_HZ; bin++) {
         double here_hz = bin * bin_hz;
-        if (fabs(here_hz - hz[0]) <= APART_HZ || fabs(here_hz - hz[1]) <= APART_HZ)
+        if (!is_beside(here_hz, hz))
             continue;
         loud[count] = log(larger(power[bin][l], 1e-12));
         at_khz[count] = here_hz / 1000;
@@ -389,24 +407,68 @@ static void take_out(keys *k, fit *f, int l, double *weight, double *window_powe
     }
 }
 
-/* What the two tones leave of each of LANES runs or fewer that are transformed in the same size. */
-static void describe_rests(keys *k, fit *fits, int count, const double (*hz)[2], rest **found)
+/* The powers of the bins of what is in `sound`, in its place. */
+static const vec *powers(keys *k, int size)
 {
-    double weight[LANES] = {0}, window_power[LANES] = {0};
+    forward(size == BRIEF ? &k->brief : &k->whole, k->sound, k->spectrum);
+    for (int bin = 0; bin <= size / 2; bin++) {
+        complex_vec z = k->spectrum[bin];
+        k->sound[bin] = (z.re * z.re + z.im * z.im) * (1.0f / (float)size);
+    }
+    return k->sound;
+}
+
+/* Puts what was heard just before a run into `sound` [BRIEF] of lane l, behind a window; the power of that. */
+static double put_before(keys *k, int l, const float *history, const run *r)
+{
+    int end = (int)(r->start - RIM_SAMPLES), first = end > BEFORE_SAMPLES ? end - BEFORE_SAMPLES : 0;
+    double window_power = 0;
+    for (int n = 0; first + n < end; n++) {
+        double window = 0.5 - 0.5 * cos(2 * M_PI * (n + 0.5) / (end - first));
+        k->sound[n][l] = history[first + n] * (float)window;
+        window_power += window * window;
+    }
+    return window_power;
+}
+
+/* How much of what is left was there before, where its power beside the tones is known. */
+static void compare_with_before(keys *k, int count, const float *const *history, const run **runs,
+                                const double (*hz)[2], const double *beside, rest **found)
+{
+    double window_power[LANES];
+    int asked = 0;
+    memset(k->sound, 0, sizeof(vec) * BRIEF);
+    for (int l = 0; l < count; l++)
+        if (beside[l] > 0) {
+            window_power[l] = put_before(k, l, history[l], runs[l]);
+            asked++;
+        }
+    if (!asked)
+        return;
+    const vec *power = powers(k, BRIEF);
+    for (int l = 0; l < count; l++)
+        if (beside[l] > 0) {
+            double before = power_beside(BRIEF, window_power[l], hz[l], power, l);
+            found[l]->grown_db = 10 * log10(beside[l] / larger(before, 1e-9));
+        }
+}
+
+/* What the two tones leave of each of LANES runs or fewer that are transformed in the same size. */
+static void describe_rests(keys *k, fit *fits, int count, const float *const *history, const run **runs,
+                           const double (*hz)[2], rest **found)
+{
+    double weight[LANES] = {0}, window_power[LANES] = {0}, beside[LANES] = {0};
     int size = fits[0].size, bass = BASS_HZ * size / (int)RATE_HZ, bins = size / 2 + 1;
     memset(k->sound, 0, sizeof(vec) * (size_t)size);
     for (int l = 0; l < count; l++)
         take_out(k, &fits[l], l, &weight[l], &window_power[l], found[l]);
-    forward(size == BRIEF ? &k->brief : &k->whole, k->sound, k->spectrum);
-    vec sum = {0}, loudest = {0}, loudest_bass = {0}, *power = k->sound;
-    for (int bin = 0; bin < bins; bin++) {
-        complex_vec z = k->spectrum[bin];
-        vec here = power[bin] = (z.re * z.re + z.im * z.im) * (1.0f / (float)size);
-        if (bin >= bass) {
-            sum += here;
-            loudest = louder(here, loudest);
-        } else if (bin >= 4 * size / WHOLE)
-            loudest_bass = louder(here, loudest_bass);
+    const vec *power = powers(k, size);
+    vec sum = {0}, loudest = {0}, loudest_bass = {0};
+    for (int bin = 4 * size / WHOLE; bin < bass; bin++)
+        loudest_bass = louder(power[bin], loudest_bass);
+    for (int bin = bass; bin < bins; bin++) {
+        sum += power[bin];
+        loudest = louder(power[bin], loudest);
     }
     for (int l = 0; l < count; l++) {
         rest *r = found[l];
@@ -419,9 +481,13 @@ static void describe_rests(keys *k, fit *fits, int count, const double (*hz)[2],
         r->noise = r->residue * (1 + twist * twist) / 2;
         r->unclipped = r->residue;
         r->rugged_db = r->residue > RUGGED_RESIDUE ? ruggedness(&fits[l], hz[l], power, l) : 0;
+        r->grown_db = 0;
+        if (r->residue > GROWN_RESIDUE && runs[l]->start >= LEAST_BEFORE)
+            beside[l] = power_beside(size, window_power[l], hz[l], power, l);
         if (r->residue > CLIPPED_RESIDUE && r->residue_crest > CLIPPED_CREST)
             r->unclipped *= apart_from_products(&fits[l], hz[l], power, l, sum[l]);
     }
+    compare_with_before(k, count, history, runs, hz, beside, found);
 }
 
 #endif

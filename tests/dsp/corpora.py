@@ -45,8 +45,13 @@ HEARD = {
     "speakers of Codec 2's examples": Path("/usr/share/codec2/wav"),
     "voices, music and sounds of Warmux": Path("/usr/share/games/warmux"),
     "music and sounds of HyperRogue": Path("/usr/share/hyperrogue"),
+    "voices, music and sounds of MegaGlest": Path("/usr/share/games/megaglest"),
+    "music of Wesnoth": Path("/usr/share/games/wesnoth/1.16/data/core/music"),
+    "music of Adonthell": Path("/usr/share/games/adonthell"),
+    "sounds of Search and Rescue": Path("/usr/share/games/searchandrescue/sounds"),
 }
 HEARD_PACKAGES = (
+    "adonthell-data",
     "asterisk-prompt-es-co",
     "asterisk-prompt-fr-armelle",
     "codec2-examples",
@@ -61,24 +66,31 @@ HEARD_PACKAGES = (
     "kajongg",
     "klettres-data",
     "ktuberling-data",
+    "megaglest-data",
     "planetblupi-common",
     "pushover-data",
     "scid-data",
+    "searchandrescue-data",
     "singularity-music",
     "tuxpaint-stamps-default",
     "warmux-data",
+    "wesnoth-1.16-music",
 )
 FRESH = {
-    "voices, music and sounds of MegaGlest": Path("/usr/share/games/megaglest"),
-    "music of Wesnoth": Path("/usr/share/games/wesnoth/1.16/data/core/music"),
-    "music of Adonthell": Path("/usr/share/games/adonthell"),
-    "sounds of Search and Rescue": Path("/usr/share/games/searchandrescue/sounds"),
+    "voices in three languages, music and sounds of Unknown Horizons": Path(
+        "/usr/share/unknown-horizons/content/audio"
+    ),
+    "voices, music and sounds of FreedroidRPG": Path("/usr/share/freedroidrpg/data/sound"),
+    "voices and sounds of Bos Wars": Path("/usr/share/games/boswars"),
+    "speech, music and sounds of SuperTux": Path("/usr/share/games/supertux2"),
+    "music and sounds of Colobot": Path("/usr/share/games/colobot"),
 }
 FRESH_PACKAGES = (
-    "adonthell-data",
-    "megaglest-data",
-    "searchandrescue-data",
-    "wesnoth-1.16-music",
+    "boswars-data",
+    "colobot-common-sounds",
+    "freedroidrpg-data",
+    "supertux-data",
+    "unknown-horizons",
 )
 RATE = 8000
 PAUSE_SAMPLES = 4000

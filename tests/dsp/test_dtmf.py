@@ -373,18 +373,41 @@ def test_8_of_much_beside_the_tones_no_part_stands_out(residue, peak, too_much):
     assert stands_out(Rest((1730.0, 1547.0), residue, peak, 11.0, 0.04, residue, residue)) == too_much
 
 
-@pytest.mark.parametrize(
-    ("rugged_db", "unclipped", "is_key"),
-    [(2.5, 0.24, True), (4.6, 0.24, True), (6.0, 0.24, False), (10.0, 0.24, False), (10.0, 0.02, True)],
-)
-def test_8_much_beside_the_tones_is_noise_or_what_a_limiter_adds(rugged_db, unclipped, is_key):
-    """Words, and sounds of instruments, come as near to keys as keys in noise, but what is left of them
-    has peaks and gaps all over."""
-    onset = Onset((0.05, 0.05), 3.0)
-    rest = Rest((1730.0, 1547.0), 0.24, 0.12, 10.0, 0.04, 0.27, unclipped, rugged_db, onset)
-    course = Course(PAIR_HZ[5][None], *np.array([[0.003], [0.08], [0.08]]))
+def verdict_of(residue, rugged_db=0.0, grown_db=0.0, lead=0.05, unclipped=None, peak=(1730.0, 1547.0)):
+    """What is made of two tones of which the rest is as in noise, but for what is said of it."""
+    noise = residue * (1 + (max(peak) / min(peak)) ** 2) / 2
+    unclipped = residue if unclipped is None else unclipped
+    onset = Onset((lead, lead), 3.0)
+    rest = Rest(peak, residue, 0.12, 10.0, 0.04, noise, unclipped, rugged_db, grown_db, onset)
+    course = Course(PAIR_HZ[5][None], *np.array([[0.003], [0.07], [0.07]]))
     (verdict,) = KeyRules(PLANS["china"]).judge([rest], course)
-    assert verdict.key == is_key
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("beside", "is_key"),
+    [
+        ({"rugged_db": 2.5}, True),
+        ({"rugged_db": 4.6}, True),
+        ({"rugged_db": 6.0}, False),
+        ({"rugged_db": 10.0}, False),
+        ({"rugged_db": 10.0, "unclipped": 0.02}, True),
+        ({"rugged_db": 2.5, "grown_db": 3.5}, True),
+        ({"rugged_db": 2.5, "grown_db": -10.0}, True),
+        ({"rugged_db": 2.5, "grown_db": 7.0}, False),
+        ({"rugged_db": 2.5, "grown_db": 7.0, "unclipped": 0.02}, True),
+    ],
+)
+def test_8_much_beside_the_tones_is_noise_that_was_there_or_what_a_limiter_adds(beside, is_key):
+    """Words, and sounds of instruments, come as near to keys as keys in noise, but what is left of them
+    has peaks and gaps all over, or begins with them."""
+    assert verdict_of(0.24, **beside).key == is_key
+
+
+@pytest.mark.parametrize(("grown_db", "is_key"), [(0.0, True), (3.0, True), (9.0, False), (-9.0, True)])
+def test_8_what_was_there_before_the_tones_is_excused_by_the_noise_before_them(grown_db, is_key):
+    """A cry was a key whose weaker tone had begun before, in what was much softer before."""
+    assert verdict_of(0.057, grown_db=grown_db, lead=0.17, peak=(900.0, 2000.0)).key == is_key
 
 
 @pytest.mark.parametrize("digit", "15D*")

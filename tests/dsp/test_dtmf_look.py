@@ -213,6 +213,20 @@ def test_noise_of_any_colour_is_told_from_what_has_peaks_and_gaps(measure):
     assert 0 < little.residue < 0.12 and little.rugged_db == 0
 
 
+@pytest.mark.parametrize("before", [0.1, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("span", [(400, 800), (300, 900)])
+def test_what_was_there_before_is_compared_with_what_is_left(measure, before, span):
+    rng = np.random.default_rng(5)
+    loudness = np.where(span[0] <= N, 600.0, 600.0 * before)
+    rests = rest_of(measure, *(tones(*span) + rng.normal(0, 1, 960) * loudness for _ in range(20)))
+    assert np.mean([rest.grown_db for rest in rests]) == pytest.approx(-20 * np.log10(before), abs=0.5)
+    soft, early = rest_of(
+        measure, tones(*span) + rng.normal(0, 60, 960), tones(100, 800) + rng.normal(0, 600, 960)
+    )
+    assert soft.grown_db == 0, "what is hardly anything is not compared"
+    assert early.onset is None and early.grown_db == 0, "nor what was not heard"
+
+
 def test_how_a_run_begins_is_told_for_each_tone(measure):
     low, high = tones(300, 800, (3000.0, 0.0)), tones(340, 800, (0.0, 2000.0))
     early = tones(100, 340, (1500.0, 0.0)) + tones(340, 800)
