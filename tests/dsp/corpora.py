@@ -81,7 +81,7 @@ FRESH = {
         "/usr/share/unknown-horizons/content/audio"
     ),
     "voices, music and sounds of FreedroidRPG": Path("/usr/share/freedroidrpg/data/sound"),
-    "voices and sounds of Bos Wars": Path("/usr/share/games/boswars"),
+    "voices and sounds of Bos Wars": Path("/usr/share/games/boswars/units"),
     "speech, music and sounds of SuperTux": Path("/usr/share/games/supertux2"),
     "music and sounds of Colobot": Path("/usr/share/games/colobot"),
 }
