@@ -48,6 +48,10 @@ SINES_PURE_IF_SAME = 0.8
 SINES_EASE_IF_SAME = 1.4
 ALONE_FRAMES = 20
 """Pieces of 0.4 s: in each a tone that goes on has the same level and frequencies."""
+ALONE_WHOLE = 0.75
+"""In so many of them none of its frequencies is missing. A voice hides one now and then."""
+ALONE_OFF = 0.03
+"""Its frequencies are off together, by shares of them that differ less; those of an interval are not."""
 ALONE_REST = 0.15
 ALONE_EVEN = 0.3
 """More than that may be beside it if it is noise: there is as much of it in every frame."""
@@ -246,25 +250,35 @@ class Heard:
         )
         return worst / (SINES_EASE_IF_SAME if same else 1.0)
 
-    def stands_alone(self, run: Run) -> bool:
+    def stands_alone(self, run: Run, names: Sequence[str]) -> bool:
         """Whether a long burst is one tone that goes on unchanged with little beside it, piece by piece.
 
-        A held note swells, fades or trembles within seconds, or others come and go beside it. A frequency
-        that a voice hides in a piece is not asked for there.
+        `names`: the tones that it may be. A held note swells, fades or trembles within seconds, or others
+        come and go beside it. A frequency that a voice hides in a piece is not asked for there, but it is
+        there in most.
         """
-        rests = self._scan.rests(self._port, run, self.signature)
+        return any(self._stands_alone(run, signature) for signature in self._signatures([run], names))
+
+    def _stands_alone(self, run: Run, signature: int) -> bool:
+        rests = self._scan.rests(self._port, run, signature)
         rest = float(rests.mean())
         if rest > ALONE_REST and float(rests.std()) > ALONE_EVEN * rest:
             return False
+        lines_hz = self.net.lines[signature]
         stop = min(run.start + run.frames - 1, self._scan.number)
         pieces = [
-            self._scan.sines(self._port, last - ALONE_FRAMES, last, self.net.lines[self.signature])
+            self._scan.sines(self._port, last - ALONE_FRAMES, last, lines_hz)
             for last in range(stop, run.start + ALONE_FRAMES, -ALONE_FRAMES)
         ]
         seen = [piece for piece in pieces if piece is not None]
         if not seen:
             return False
         whole_hz = [piece.hz for piece in seen if not piece.missing]
+        if len(whole_hz) < ALONE_WHOLE * len(seen):
+            return False
+        off = np.median(np.array(whole_hz) / np.array(lines_hz), axis=0)
+        if float(off.max() - off.min()) > ALONE_OFF:
+            return False
         return _stray([(piece.level_db,) for piece in seen]) <= ALONE_DB and _stray(whole_hz) <= ALONE_HZ
 
     def begins(self) -> bool:

@@ -210,9 +210,10 @@ class DisconnectDetector:
             return None
         tail = heard.runs[-1:]
         found = heard.best(tail)
-        if not {"dial", "special_dial", "learned"} & set(found) or "ringback" in found:
+        names = [name for name in found if name in ("dial", "special_dial", "learned")]
+        if not names or "ringback" in found:
             return None
-        if heard.quality(tail) > 1.0 or not heard.stands_alone(tail[0]):
+        if heard.quality(tail) > 1.0 or not heard.stands_alone(tail[0], names):
             return None
         return "dialtone", tail[0].start
 

@@ -155,6 +155,28 @@ def test_04_only_a_tone_that_goes_on_unchanged_is_dial_tone_that_came_back(how):
         assert reasons == ([] if how else ["dialtone"]), country
 
 
+@pytest.mark.parametrize(
+    ("country", "parts", "is_dial"),
+    [
+        ("ZA", [((367, 400, 433), 3)], True),
+        ("ZA", [((367, 433), 3)], True),
+        ("ZA", [((360, 425), 3)], True),
+        ("ZA", [((377, 423), 3)], False),
+        ("ZA", [((371.5,), 2), ((371.5, 433), 1)], False),
+        ("HK", [((350, 440), 3)], True),
+        ("HK", [((343, 431), 3)], True),
+        ("HK", [((342, 450), 3)], False),
+    ],
+)
+def test_04_notes_of_another_interval_or_one_after_the_other_are_no_dial_tone(country, parts, is_dial):
+    """A held note at one of dial tone's frequencies, over which a melody comes to the other."""
+    detector = DisconnectDetector(1, country)
+    detector.connected([0])
+    sound = np.concatenate([*(S.tone(hz, (), seconds, -15) for hz, seconds in parts), S.silence(0.5)])
+    reasons = [h.reason for h in detector.process(S.a_law(sound)[None, :])]
+    assert reasons == (["dialtone"] if is_dial else [])
+
+
 def test_04_dial_tone_comes_back_in_noise_or_under_our_own_voice():
     rng = np.random.default_rng(24)
     for country in ("CN", "US", "FR", "GB"):
