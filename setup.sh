@@ -50,6 +50,7 @@ if [ "$want" = bench ]; then
     packages="$packages festvox-ru kajongg scid-data codec2-examples warmux-data hyperrogue-music"
     packages="$packages megaglest-data wesnoth-1.16-music adonthell-data searchandrescue-data"
     packages="$packages unknown-horizons freedroidrpg-data boswars-data supertux-data colobot-common-sounds"
+    packages="$packages naev-data planetblupi-music-ogg"
 fi
 missing=""
 for package in $packages; do

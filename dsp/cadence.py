@@ -59,6 +59,8 @@ ALONE_DB = 2.0
 ALONE_HZ = 0.6
 """Dial tones with our own voice 10 dB under them: rest 0.10, 1.4 dB, 0.3 Hz; with noise 6 dB under them: rest
 0.22, as even as 0.2. Music taken for one: rest 0.18 to 0.28, no more even than 0.4, or 3.2 dB and 1.2 Hz."""
+NOTE_SHARE = 0.7
+NOTE_UNDER_DB = 8.0
 RARE = 0.2
 MORE_SHARE = 0.03
 """A tone of several frequencies must explain this much more than a tone of some of them."""
@@ -295,6 +297,22 @@ class Heard:
         """How much weaker than the bursts the tone's frequencies are in the loudest of the gaps."""
         gaps = [_middle(self._inside(run)) for run in runs if run.kind == OFF]
         return self.level_dbm0 - max(gaps) if gaps else 99.0
+
+    def has_notes_in_gaps(self, runs: Sequence[Run]) -> bool:
+        """Whether every gap that is over is filled by one other sine about as loud as the tone: a melody.
+
+        Somebody's voice, or ours, may fill gaps, but it is no sine.
+        """
+        notes = []
+        for burst, gap in pairwise(runs[:-1]):
+            if gap.kind != OFF:
+                continue
+            tone = self._sines(burst, self.signature)
+            note = self._scan.note(self._port, gap.start + 1, gap.start + gap.frames - 1)
+            if tone is not None and note is not None:
+                level_db, share = note
+                notes.append(share > NOTE_SHARE and level_db > tone.level_db - NOTE_UNDER_DB)
+        return len(notes) > 1 and all(notes)
 
     def share_of(self, run: Run) -> NDArray[np.float32]:
         """Mean share of each signature in a burst."""

@@ -52,6 +52,8 @@ the tones of a key another one has 25."""
 _MOST_OFF_OF_DIVIDERS = 0.008
 """Telephones divide the 3.58 MHz of a crystal: their worst tone is 0.74 % off. A key that is farther off must
 be accepted, but not where it is disturbed just as a chord would be."""
+_MOST_STIR_OVER_BASS = 0.015
+"""More than noise explains: keys over dial tone, 1.5 % off and in noise 10 dB under them, are up to 0.008."""
 _MOST_RESIDUE_OF_LATE = 0.26
 """Noise 7 dB under a key leaves less of its power, once 100 ms of it are heard."""
 _MOST_RESIDUE_OF_LATE_THIRD = 0.08
@@ -143,6 +145,9 @@ class KeyRules:
             most_stir > 0.05 + 0.38 * noise
             or (is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS))
         ):
+            return False
+        over_bass = has_bass and off > _MOST_OFF_OF_DIVIDERS
+        if over_bass and most_stir > _MOST_STIR_OVER_BASS + 0.38 * noise:
             return False
         # The quieter the noise, the surer are twist and frequency. What is loud in the bass is no noise, nor
         # is a third tone, nor what was not there before.

@@ -532,6 +532,21 @@ class LineScan:
             min(peaks) < MISSING_LINE * max(peaks),
         )
 
+    def note(self, port: int, first: int, stop: int) -> tuple[float, float] | None:
+        """The strongest sine in frames `first` to before `stop`: its level, as that of `Sines`, and its share
+        of all that sounds above the hum. None where the sound is no longer kept."""
+        if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
+            return None
+        x = self.sound([port], first, stop)[0]
+        power = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)), SOUND_FFT)) ** 2
+        bin_hz = SAMPLE_RATE_HZ / SOUND_FFT
+        lobe = int(2 * SAMPLE_RATE_HZ / len(x) / bin_hz) + 2
+        power[: int(NOTE_FROM_HZ / bin_hz)] = 0.0
+        peak = int(power.argmax())
+        inside = float(power[max(peak - lobe, 0) : peak + lobe + 1].sum())
+        level_db = 10 * float(np.log10(max(inside, 1e-9))) - 20 * float(np.log10(stop - first))
+        return level_db, inside / max(float(power.sum()), 1e-9)
+
     def sound(self, ports: Sequence[int] | NDArray[np.intp], first: int, stop: int) -> Array:
         """What these ports said in the frames from `first` to before `stop`, `[len(ports), n]`.
 
@@ -652,6 +667,7 @@ SOUND_HISTORY = 384
 SOUND_LOOK = 40
 SOUND_FFT = 8192
 PURITY_BESIDE_HZ = 30.0
+NOTE_FROM_HZ = 200.0
 MISSING_LINE = 0.005
 """A frequency 23 dB under the others is not there; the sidebands of a modulated tone are no weaker."""
 FORGET_MS = 12000.0

@@ -49,16 +49,26 @@ HEARD = {
     "music of Wesnoth": Path("/usr/share/games/wesnoth/1.16/data/core/music"),
     "music of Adonthell": Path("/usr/share/games/adonthell"),
     "sounds of Search and Rescue": Path("/usr/share/games/searchandrescue/sounds"),
+    "voices in three languages, music and sounds of Unknown Horizons": Path(
+        "/usr/share/unknown-horizons/content/audio"
+    ),
+    "voices, music and sounds of FreedroidRPG": Path("/usr/share/freedroidrpg/data/sound"),
+    "voices and sounds of Bos Wars": Path("/usr/share/games/boswars/units"),
+    "speech, music and sounds of SuperTux": Path("/usr/share/games/supertux2"),
+    "music and sounds of Colobot": Path("/usr/share/games/colobot"),
 }
 HEARD_PACKAGES = (
     "adonthell-data",
     "asterisk-prompt-es-co",
     "asterisk-prompt-fr-armelle",
+    "boswars-data",
     "codec2-examples",
+    "colobot-common-sounds",
     "drascula-music",
     "festvox-ru",
     "fillets-ng-data-cs",
     "fillets-ng-data-nl",
+    "freedroidrpg-data",
     "fretsonfire-songs-sectoid",
     "gcin-voice",
     "hedgewars-data",
@@ -72,26 +82,17 @@ HEARD_PACKAGES = (
     "scid-data",
     "searchandrescue-data",
     "singularity-music",
+    "supertux-data",
     "tuxpaint-stamps-default",
+    "unknown-horizons",
     "warmux-data",
     "wesnoth-1.16-music",
 )
 FRESH = {
-    "voices in three languages, music and sounds of Unknown Horizons": Path(
-        "/usr/share/unknown-horizons/content/audio"
-    ),
-    "voices, music and sounds of FreedroidRPG": Path("/usr/share/freedroidrpg/data/sound"),
-    "voices and sounds of Bos Wars": Path("/usr/share/games/boswars/units"),
-    "speech, music and sounds of SuperTux": Path("/usr/share/games/supertux2"),
-    "music and sounds of Colobot": Path("/usr/share/games/colobot"),
+    "music and sounds of Naev": Path("/usr/share/naev/dat/snd"),
+    "music of Planet Blupi": Path("/usr/share/planetblupi/music"),
 }
-FRESH_PACKAGES = (
-    "boswars-data",
-    "colobot-common-sounds",
-    "freedroidrpg-data",
-    "supertux-data",
-    "unknown-horizons",
-)
+FRESH_PACKAGES = ("naev-data", "planetblupi-music-ogg")
 RATE = 8000
 PAUSE_SAMPLES = 4000
 NOBODY = (

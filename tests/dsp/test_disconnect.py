@@ -177,6 +177,17 @@ def test_04_notes_of_another_interval_or_one_after_the_other_are_no_dial_tone(co
     assert reasons == (["dialtone"] if is_dial else [])
 
 
+@pytest.mark.parametrize("notes_hz", [(649, 578, 687), (800, 800, 800), None])
+def test_05_a_melody_with_a_note_at_the_tone_is_no_busy_tone(notes_hz):
+    """A synthesizer plays 425 Hz and other notes by turns; None: nothing between, which is busy tone."""
+    parts = [voice(np.random.default_rng(3), 2.0, -20)]
+    for i in range(8):
+        gap = S.tone((notes_hz[i % 3],), (), 0.2, -15) if notes_hz else S.silence(0.2)
+        parts += [S.tone((425,), (), 0.2, -15), gap]
+    found = hangup(S.a_law(np.concatenate([*parts, S.silence(1)])), "ES")
+    assert found["reason"] == (None if notes_hz else "busy")
+
+
 def test_04_dial_tone_comes_back_in_noise_or_under_our_own_voice():
     rng = np.random.default_rng(24)
     for country in ("CN", "US", "FR", "GB"):

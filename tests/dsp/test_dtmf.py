@@ -373,13 +373,23 @@ def test_8_of_much_beside_the_tones_no_part_stands_out(residue, peak, too_much):
     assert stands_out(Rest((1730.0, 1547.0), residue, peak, 11.0, 0.04, residue, residue)) == too_much
 
 
-def verdict_of(residue, rugged_db=0.0, grown_db=0.0, lead=0.05, unclipped=None, peak=(1730.0, 1547.0)):
+def verdict_of(
+    residue,
+    rugged_db=0.0,
+    grown_db=0.0,
+    lead=0.05,
+    unclipped=None,
+    peak=(1730.0, 1547.0),
+    bass=0.04,
+    off=0.003,
+    stir=0.07,
+):
     """What is made of two tones of which the rest is as in noise, but for what is said of it."""
     noise = residue * (1 + (max(peak) / min(peak)) ** 2) / 2
     unclipped = residue if unclipped is None else unclipped
     onset = Onset((lead, lead), 3.0)
-    rest = Rest(peak, residue, 0.12, 10.0, 0.04, noise, unclipped, rugged_db, grown_db, onset)
-    course = Course(PAIR_HZ[5][None], *np.array([[0.003], [0.07], [0.07]]))
+    rest = Rest(peak, residue, 0.12, 10.0, bass, noise, unclipped, rugged_db, grown_db, onset)
+    course = Course(PAIR_HZ[5][None], *np.array([[off], [stir], [stir]]))
     (verdict,) = KeyRules(PLANS["china"]).judge([rest], course)
     return verdict
 
@@ -408,6 +418,20 @@ def test_8_much_beside_the_tones_is_noise_that_was_there_or_what_a_limiter_adds(
 def test_8_what_was_there_before_the_tones_is_excused_by_the_noise_before_them(grown_db, is_key):
     """A cry was a key whose weaker tone had begun before, in what was much softer before."""
     assert verdict_of(0.057, grown_db=grown_db, lead=0.17, peak=(900.0, 2000.0)).key == is_key
+
+
+@pytest.mark.parametrize(
+    ("bass", "off", "stir", "is_key"),
+    [
+        (2.9, 0.0115, 0.1, False),
+        (2.9, 0.0115, 0.05, True),
+        (2.9, 0.007, 0.1, True),
+        (0.04, 0.0115, 0.1, True),
+    ],
+)
+def test_8_over_bass_two_tones_that_are_off_go_on_as_evenly_as_noise_lets_them(bass, off, stir, is_key):
+    """Two notes of music that fade were a key, or a key over dial tone."""
+    assert verdict_of(0.02, bass=bass, off=off, stir=stir).key == is_key
 
 
 @pytest.mark.parametrize("digit", "15D*")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dsp import echo, native
+from dsp import dtmf_bank, dtmf_look, echo, native
 from dsp.echo import EchoCanceller
 from dsp.native import build
 from tests.dsp import echo_lines as lines
@@ -235,6 +236,24 @@ def test_nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined(made,
 
 
 # --------------------------------------------------------------------- making
+@pytest.mark.parametrize(
+    ("header", "name", "value"),
+    [
+        ("canceller.h", "BLOCK", echo.BLOCK_SAMPLES),
+        ("keys.h", "FRAME", dtmf_bank.FRAME_SAMPLES),
+        ("keys.h", "HISTORY", dtmf_look.HISTORY_SAMPLES),
+        ("keys.h", "STEP", dtmf_look.STEP_SAMPLES),
+        ("keys.h", "WHOLE", dtmf_look.FFT),
+        ("keys.h", "TONES", len(dtmf_bank.LOW_HZ + dtmf_bank.HIGH_HZ)),
+        ("glance.h", "FRAMES", dtmf_look.GLANCE_FRAMES),
+        ("look.h", "LEAST_BEFORE", int(dtmf_look.LEAST_BEFORE)),
+    ],
+)
+def test_sizes_are_the_same_in_both_languages(header, name, value):
+    text = (native.FOLDER / header).read_text(encoding="utf-8")
+    assert re.findall(rf"^#define {name} (\d+)", text, re.MULTILINE) == [str(value)]
+
+
 def test_the_same_sources_give_the_same_bytes_and_are_compiled_once(made, tmp_path):
     first, again = made("first", 4), tmp_path / "again.so"
     (tmp_path / "again.part").write_bytes(b"half")
