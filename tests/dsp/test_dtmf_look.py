@@ -82,6 +82,29 @@ def test_what_is_loud_beside_a_pair_hides_it_unless_it_is_dial_tone(measure, bes
     assert measure.bank_all(x[None]).alike[0] == may_be
 
 
+def sine(peak, hz):
+    return peak * np.sin(2 * np.pi * hz / 8000 * N)
+
+
+@pytest.mark.parametrize(
+    ("peak", "beside", "may_be"),
+    [
+        ((2100.0, 500.0), 0.0, False),  # 12 dB are a factor of 4
+        ((1900.0, 500.0), 0.0, True),
+        ((500.0, 1900.0), 0.0, True),
+        ((500.0, 2100.0), 0.0, False),
+        ((2000.0, 2000.0), sine(2200.0, 2600), True),  # holds over 58 % of the power, or under
+        ((2000.0, 2000.0), sine(2600.0, 2600), False),
+        ((30.0, 11.0), 0.0, True),  # a quarter of the lowest peak, since an edge may lie in the frame
+        ((30.0, 9.0), 0.0, False),
+        ((9.0, 30.0), 0.0, False),
+    ],
+)
+def test_twist_level_and_what_is_beside_a_pair_have_limits(measure, peak, beside, may_be):
+    x = (tones(0, 960, peak) + beside)[:FRAME_SAMPLES].astype(np.float32)
+    assert measure.bank_all(x[None]).alike[0] == may_be
+
+
 def test_ports_that_are_not_heard_and_silence_pass_nothing_unless_a_key_is_down(measure):
     loud = tones(0, 960)[:FRAME_SAMPLES].astype(np.float32)
     kept = measure._ports
@@ -91,6 +114,146 @@ def test_ports_that_are_not_heard_and_silence_pass_nothing_unless_a_key_is_down(
     assert passed.power[:, 1:].max() == 0
     kept.down[2] = True
     assert measure.bank(np.array([loud, loud, loud * 1e-4])).power[1, 2] > 0
+
+
+# ------------------------------------------------------------------- glance
+FRAMES = look.GLANCE_FRAMES * FRAME_SAMPLES
+
+
+def glance(measure, *rows, silent=10000):
+    """At each port in turn, in a ring whose oldest frames are not the first; what is older is loud."""
+    store = np.full((6, 3, FRAME_SAMPLES), 9000, np.float32)
+    pair = np.zeros(3, np.intp)
+    newest = 7
+    for port, x in enumerate(rows):
+        for frame in range(look.GLANCE_FRAMES):
+            sound = x[frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES]
+            store[(newest - 3 + frame) % 6, port] = sound
+        pair[port] = PAIR
+    return measure.glance(store, newest, np.arange(len(rows)), pair, np.full(3, 640.0 - silent), 640)
+
+
+@pytest.mark.parametrize(("start", "end"), [(210, 500), (320, 580), (300, 640), (400, 640)])
+def test_a_key_that_nothing_disturbs_is_seen_at_a_glance(measure, start, end):
+    """Its full frame is the last but one, or the last."""
+    x = tones(start, end)
+    disturbed = x + sine(1000, 2000)
+    seen, others = glance(measure, disturbed, x, disturbed)
+    assert seen.ports.tolist() == [1] and others.tolist() == [0, 2]
+    assert seen.start[0] == pytest.approx(start, abs=3) and seen.end[0] == pytest.approx(end, abs=3)
+    assert seen.peak[0] == pytest.approx((3000, 2000), rel=1e-3)
+    whole = measure.bank_all(tones(0, 160)[None, :FRAME_SAMPLES].astype(np.float32)).power[[1, 6], 0]
+    assert seen.full[0] == pytest.approx(whole, rel=1e-3)
+
+
+def grown(by):
+    """A key whose loudness grows by so much in its full frame."""
+    return tones(210, 500) * np.where((N >= 320) & (N < 480), 1 + by * (N - 399.5), 1)
+
+
+@pytest.mark.parametrize(
+    ("just", "too_much"),
+    [
+        (tones(210, 500) + sine(200, 2000), tones(210, 500) + sine(230, 2000)),
+        (tones(210, 500) + sine(220, 2000) * (N < 160), tones(210, 500) + sine(240, 2000) * (N < 160)),
+        (grown(0.0017), grown(0.0019)),
+        (
+            tones(240, 500, (3000.0, 0.0)) + tones(245, 500, (0.0, 2000.0)),
+            tones(240, 500, (3000.0, 0.0)) + tones(249, 500, (0.0, 2000.0)),
+        ),
+        (
+            tones(240, 500) + sine(300, 2000) * ((N > 180) & (N < 300)),
+            tones(240, 500) + sine(1000, 2000) * ((N > 180) & (N < 300)),
+        ),
+        (
+            tones(210, 520) + sine(300, 2000) * (N > 520),
+            tones(210, 520) + sine(600, 2000) * (N > 520),
+        ),
+        (tones(255, 500), tones(261, 500)),  # long enough
+        (tones(210, 500, off=(0.0197, 0.0)), tones(210, 500, off=(0.0203, 0.0))),
+        (tones(210, 500, off=(0.0, -0.0197)), tones(210, 500, off=(0.0, -0.0203))),
+        (tones(210, 500, (1000.0, 2750.0)), tones(210, 500, (1000.0, 2850.0))),
+        (tones(210, 500, (2750.0, 1000.0)), tones(210, 500, (2850.0, 1000.0))),
+        (tones(210, 500, (51.0, 100.0)), tones(210, 500, (49.0, 100.0))),
+        (tones(210, 500, (100.0, 51.0)), tones(210, 500, (100.0, 49.0))),
+    ],
+)
+def test_what_disturbs_a_key_is_left_to_a_closer_look(measure, just, too_much):
+    seen, others = glance(measure, just, too_much)
+    assert seen.ports.tolist() == [0] and others.tolist() == [1]
+
+
+def test_what_goes_on_from_a_key_that_was_heard_is_no_other_key(measure):
+    """Its beginning is told to 40 samples."""
+    assert glance(measure, tones(210, 500), silent=-240)[0].ports.tolist() == [0]
+    assert glance(measure, tones(210, 500), silent=-260)[0].ports.tolist() == []
+
+
+# ------------------------------------------------------------------- follow
+def follow(measure, clean, start, stop, now, end=1000.0):
+    """A frame that ends at `now`, of which a key that was heard until `end` fills a part; the key's pause is
+    over after 200 samples. Answers whether it is gone, may be, and until when it was heard."""
+    frames = np.zeros((3, FRAME_SAMPLES), np.float32)
+    frames[1] = tones(0, FRAME_SAMPLES)[:FRAME_SAMPLES]
+    kept = measure._ports
+    kept.down[:], kept.pair[1], kept.clean[1], kept.end[1] = [False, True, False], PAIR, clean, end
+    kept.full[1] = measure.bank_all(frames).power[[1, 6], 1]
+    frames[1] = tones(start, stop)[:FRAME_SAMPLES]
+    gone, unsure = measure.follow(measure.bank(frames).power, now, 200.0)
+    assert gone.tolist() in ([], [1]) and unsure.tolist() in ([], [1])
+    return len(gone) > 0, len(unsure) > 0, float(kept.end[1])
+
+
+@pytest.mark.parametrize("filled", [0, 3, 7, 20, 50, 80, 120, 150, 160])
+def test_how_much_of_a_frame_an_undisturbed_key_fills_tells_where_it_ends(measure, filled):
+    gone, unsure, end = follow(measure, True, 0, filled, 1160)
+    assert not gone and not unsure
+    assert end == pytest.approx(1000 + filled, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "now", "gone", "heard"),
+    [
+        (0, 0, 1199, False, 1000),
+        (0, 0, 1200, True, 1000),
+        (20, 160, 1320, False, 1320),  # back after 180 samples
+        (60, 160, 1320, True, 1000),  # after 220
+        (140, 160, 1195, False, 1000),  # what is there of it is too little to tell
+    ],
+)
+def test_an_undisturbed_key_is_gone_when_its_pause_is_over(measure, start, stop, now, gone, heard):
+    assert follow(measure, True, start, stop, now) == (gone, False, pytest.approx(heard, abs=1))
+
+
+def test_one_tone_alone_holds_no_key(measure):
+    both = measure.bank_all(tones(0, FRAME_SAMPLES)[None, :FRAME_SAMPLES].astype(np.float32)).power
+    follow(measure, True, 0, 160, 1160)
+    for tone in (1, 6):
+        power = np.zeros((8, 3), np.float32)
+        power[tone, 1] = both[tone, 0]
+        measure._ports.end[1] = 1000.0
+        assert measure.follow(power, 1200, 200.0)[0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("start", "now", "may_be", "heard"),
+    [
+        (0, 1160, False, 1112),  # the last 6 ms of a frame weigh too little
+        (25, 1160, False, 1112),
+        (60, 1160, False, 1000),  # too little of it to be sure
+        (60, 1199, False, 1000),
+        (60, 1200, True, 1000),
+        (0, 1400, False, 1352),
+    ],
+)
+def test_a_disturbed_key_may_be_gone_once_no_frame_was_full_of_it_for_long(
+    measure, start, now, may_be, heard
+):
+    assert follow(measure, False, start, 160, now) == (False, may_be, heard)
+
+
+def test_a_disturbed_key_was_never_heard_shorter_than_it_was(measure):
+    assert follow(measure, False, 0, 160, 1160, end=1150.0) == (False, False, 1150.0)
 
 
 # --------------------------------------------------------------------- look
