@@ -274,6 +274,14 @@ def test_envelopes_are_the_band_around_each_tone_turned_back(measure):
             assert np.abs(heard.amplitude[row, which] - np.abs(wanted)).max() < 1.0
 
 
+def test_the_peak_of_a_tone_is_the_mean_of_its_16_loudest_ms_in_the_last_60(measure):
+    x = np.random.default_rng(6).normal(0, 3000, (5, look.HISTORY_SAMPLES)).astype(np.float32)
+    x[:, :300] *= 10
+    heard = measure.hear(x, np.arange(5), BRIDGE_SAMPLES)
+    wanted = np.sort(heard.amplitude[..., -30:], axis=-1)[..., -8:].mean(-1)
+    assert heard.peak == pytest.approx(wanted, rel=1e-5)
+
+
 @pytest.mark.parametrize("off", [(0.0, 0.0), (0.018, -0.012), (-0.03, 0.03)])
 def test_edges_peaks_and_frequencies_of_two_tones_are_found(measure, off):
     heard = measure.hear(*histories(tones(303, 811, off=off)), BRIDGE_SAMPLES)
@@ -316,6 +324,44 @@ def test_a_wobble_is_measured_as_large_as_it_is(measure):
     assert course.unevenness[0] < 0.05 and course.wobble_rad[1] < 0.05
 
 
+def test_frequencies_in_noise_are_told_from_all_of_a_run(measure):
+    """Better than by the mean turn from step to step, in which only the ends of a run count."""
+    rng = np.random.default_rng(9)
+    heard = measure.hear(*histories(*(tones(240, 840) + rng.normal(0, 600, 960) for _ in range(60))), 120.0)
+    course, inside = measure.courses(heard, np.arange(60))
+    waves = [wave[:, counts] for wave, counts in zip(heard.wave, inside, strict=True)]
+    turns = [np.angle((wave[:, :-1].conj() * wave[:, 1:]).sum(1)) for wave in waves]
+    by_turns = np.array(turns) / (2 * np.pi * look.STEP_SAMPLES / 8000)
+    assert (course.hz.std(0) < 0.8 * by_turns.std(0)).all()
+
+
+def test_some_rows_are_measured_as_each_alone(measure):
+    rng = np.random.default_rng(10)
+    pair = np.array([6, 6, 9, 12])
+    keys = [
+        tones(300, 700, (3000.0, 2000.0)),
+        tones(200, 900, (1000.0, 2000.0)),
+        tones(400, 720, (500.0, 900.0), pair=9),
+        tones(180, 930, (4000.0, 3000.0), pair=12),
+    ]
+    x = (keys + rng.normal(0, 100, (4, 960))).astype(np.float32)
+    heard = measure.hear(x, pair, BRIDGE_SAMPLES)
+    some = np.array([3, 1, 2])
+    course, inside = measure.courses(heard, some)
+    rests = measure.rests(heard, some, course.hz, inside)
+    for at, row in enumerate(some):
+        alone = measure.hear(x[row : row + 1], pair[row : row + 1], BRIDGE_SAMPLES)
+        its_course, its_inside = measure.courses(alone, np.zeros(1, np.intp))
+        assert (inside[at] == its_inside[0]).all()
+        for part, its in zip(course, its_course, strict=True):
+            assert part[at] == pytest.approx(its[0], rel=1e-6)
+        (its_rest,) = measure.rests(alone, np.zeros(1, np.intp), its_course.hz, its_inside)
+        assert rests[at][1:7] == pytest.approx(its_rest[1:7], rel=1e-4)
+        assert rests[at].peak == pytest.approx(its_rest.peak, rel=1e-5)
+        assert rests[at].onset.lead == pytest.approx(its_rest.onset.lead, rel=1e-5)
+        assert rests[at].onset.apart == pytest.approx(its_rest.onset.apart, rel=1e-4)
+
+
 def rest_of(measure, *rows):
     heard = measure.hear(*histories(*rows), BRIDGE_SAMPLES)
     which = np.arange(len(rows))
@@ -334,6 +380,33 @@ def test_what_noise_adds_to_two_tones_is_the_residue(measure, span):
     assert np.mean([rest.noise for rest in rests]) == pytest.approx(wanted * (1 + 1.5**2) / 2, rel=0.1)
     assert all(rest.peak == pytest.approx((3000, 2000), rel=0.08) for rest in rests)
     assert all(rest.residue_crest < 16 for rest in rests)
+
+
+@pytest.mark.parametrize(("span", "size"), [((300, 700), 512), ((200, 900), 1024)])
+def test_what_two_tones_leave_is_measured_behind_a_window_that_ends_before_the_run_does(measure, span, size):
+    x = tones(*span) + np.random.default_rng(7).normal(0, 300, 960)
+    heard = measure.hear(*histories(x), BRIDGE_SAMPLES)
+    course, inside = measure.courses(heard, np.zeros(1, np.intp))
+    (rest,) = measure.rests(heard, np.zeros(1, np.intp), course.hz, inside)
+    begin, end = heard.runs.start[0] + 24, heard.runs.end[0] - 24
+    part = np.clip((N - begin) / (end - begin), 0, 1)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * part)
+    waves = np.exp(2j * np.pi * course.hz[0][:, None] / 8000 * N)
+    fit = 2 * (waves.conj() @ (window * x)) / window.sum()
+    power = np.abs(np.fft.rfft((window * (x - (fit @ waves).real))[int(begin) :], size)) ** 2 / size
+    bass, bins = int(600 * size / 8000), size // 2 + 1
+    above = power[bass:]
+    weaker = (np.abs(fit).min() * window.sum() / 2) ** 2 / size
+    assert rest.peak == pytest.approx(np.abs(fit), rel=1e-3)
+    residue = 4 * above.sum() / ((np.abs(fit) ** 2).sum() * (window**2).sum())
+    assert rest.residue == pytest.approx(residue, rel=1e-3)
+    assert rest.residue_peak == pytest.approx(above.max() / weaker, rel=1e-3)
+    assert rest.residue_crest == pytest.approx(above.max() * (bins - bass) / above.sum(), rel=1e-3)
+    assert rest.bass_peak == pytest.approx(power[size // 256 : bass].max() / weaker, rel=1e-3)
+
+
+def test_a_direct_current_is_no_bass(measure):
+    assert rest_of(measure, tones(100, 900) + 3000)[0].bass_peak < 0.01
 
 
 def test_a_third_tone_and_one_in_the_bass_stand_out_where_they_are(measure):
@@ -355,6 +428,22 @@ def test_what_a_limiter_adds_is_told_from_a_third_tone(measure):
     assert disturbed.residue > 0.03 and disturbed.unclipped > 0.8 * disturbed.residue
 
 
+@pytest.mark.parametrize(
+    "hz", [2310, 8000 - 3 * 1477, 2 * 1477 - 770, 770 + 2954, 3 * 1477 - 1540, 3080 - 1477]
+)
+def test_sums_and_differences_of_three_and_five_times_the_tones_are_what_a_limiter_adds(measure, hz):
+    both = tones(200, 900, (2000.0, 2000.0))
+    product, beside = rest_of(measure, both + sine(600, hz), both + sine(600, hz + 60))
+    assert product.residue > 0.03 and product.unclipped < 0.1 * product.residue
+    assert beside.residue > 0.03 and beside.unclipped > 0.8 * beside.residue
+
+
+def test_noise_is_nothing_that_a_limiter_adds(measure):
+    noise = np.random.default_rng(8).normal(0, 800, 960)
+    (rest,) = rest_of(measure, tones(200, 900) + noise)
+    assert rest.residue > 0.05 and rest.unclipped == rest.residue
+
+
 def test_how_a_run_begins_is_told_for_each_tone(measure):
     low, high = tones(300, 800, (3000.0, 0.0)), tones(340, 800, (0.0, 2000.0))
     early = tones(100, 340, (1500.0, 0.0)) + tones(340, 800)
@@ -364,12 +453,50 @@ def test_how_a_run_begins_is_told_for_each_tone(measure):
     assert unheard.onset is None
 
 
+def test_what_was_there_from_16_to_7_ms_before_a_run_is_its_lead_where_that_was_heard(measure):
+    rng = np.random.default_rng(11)
+    rows = [tones(start, 800) + rng.normal(0, 300, 960) for start in range(140, 180, 2)]
+    which = np.arange(len(rows))
+    heard = measure.hear(*histories(*rows), BRIDGE_SAMPLES)
+    course, inside = measure.courses(heard, which)
+    rests = measure.rests(heard, which, course.hz, inside)
+    unheard = heard.runs.start < look.LEAST_BEFORE
+    assert [rest.onset is None for rest in rests] == unheard.tolist() and 5 < unheard.sum() < 15
+    for row in np.flatnonzero(~unheard):
+        first = int(heard.runs.start[row] / look.STEP_SAMPLES)
+        before = heard.amplitude[row, :, first - 7 : first - 3].mean(-1)
+        assert rests[row].onset.lead == pytest.approx(before / rests[row].peak, rel=1e-5)
+
+
 def test_pauses_are_found_from_where_tones_were_heard_last(measure):
     x, pair = histories(tones(0, 400) + tones(480, 960), tones(0, 400) + tones(720, 960))
     peak = np.full((2, 2), (3000.0, 2000.0))
     until, over = measure.first_pauses(x, pair, peak, np.full(2, 200.0), 200.0)
     assert over.tolist() == [False, True]
     assert until == pytest.approx([960, 400], abs=10)
+
+
+def test_a_pause_is_as_long_as_it_is_wherever_it_begins(measure):
+    ends = np.arange(400, 417)
+    x, pair = histories(*(tones(0, end) for end in ends))
+    peak = np.full((len(ends), 2), (3000.0, 2000.0))
+    until, over = measure.first_pauses(x, pair, peak, np.full(len(ends), 200.0), 960.0)
+    assert until == pytest.approx(ends, abs=5) and not over.any()
+    for row, end in enumerate(until):
+        one = slice(row, row + 1)
+        for more in (-1, 1):
+            pause = 960 - end + more
+            found = measure.first_pauses(x[one], pair[one], peak[one], np.array([200.0]), pause)
+            assert (found[0][0], found[1][0]) == (end, more < 0)
+
+
+def test_what_was_before_a_key_was_heard_last_does_not_count(measure):
+    x, pair = histories(tones(0, 200) + tones(480, 700))
+    peak = np.array([[3000.0, 2000.0]])
+    until, over = measure.first_pauses(x, pair, peak, np.array([500.0]), 270.0)
+    assert until == pytest.approx([700], abs=5) and not over[0]
+    until, over = measure.first_pauses(x, pair, peak, np.array([740.0]), 270.0)
+    assert until[0] == 740.0 and not over[0]
 
 
 # -------------------------------------------------------------------- whole
