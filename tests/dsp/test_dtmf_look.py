@@ -339,10 +339,10 @@ def test_some_rows_are_measured_as_each_alone(measure):
     rng = np.random.default_rng(10)
     pair = np.array([6, 6, 9, 12])
     keys = [
-        tones(300, 700, (3000.0, 2000.0)),
+        tones(300, 700, (300.0, 200.0)),
         tones(200, 900, (1000.0, 2000.0)),
         tones(400, 720, (500.0, 900.0), pair=9),
-        tones(180, 930, (4000.0, 3000.0), pair=12),
+        tones(180, 520, (4000.0, 3000.0), pair=12) + tones(580, 930, (4000.0, 3000.0), pair=12),
     ]
     x = (keys + rng.normal(0, 100, (4, 960))).astype(np.float32)
     heard = measure.hear(x, pair, BRIDGE_SAMPLES)
