@@ -85,7 +85,7 @@ class _Seen(NamedTuple):
     start: Floats
     end: Floats
     peak: Floats
-    hz: Samples
+    hz: Floats
 
     def and_those(self, other: _Seen, rows: Ints) -> _Seen:
         """With the keys that were seen in the histories `rows` alone."""
@@ -99,7 +99,7 @@ class _Seen(NamedTuple):
 
 
 _NONE: Ints = np.zeros(0, np.intp)
-_NOTHING_SEEN = _Seen(_NONE, np.zeros(0), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2), np.float32))
+_NOTHING_SEEN = _Seen(_NONE, np.zeros(0), np.zeros(0), *np.zeros((2, 0, 2)))
 
 
 class DtmfReceiver:
@@ -209,7 +209,8 @@ class DtmfReceiver:
         if count == 1:
             return self._one_frame(slab)
         events: list[DtmfEvent] = []
-        passed = self._look.bank_all(np.ascontiguousarray(slab).reshape(-1, FRAME_SAMPLES))
+        frames = np.array(slab, np.float32, order="C")  # C takes none but its own kind of numbers
+        passed = self._look.bank_all(frames.reshape(-1, FRAME_SAMPLES))
         passed.alike[:] &= np.repeat(self._active, count)
         for k in range(count):
             self._remember(slab[:, k * FRAME_SAMPLES : (k + 1) * FRAME_SAMPLES])
@@ -217,12 +218,14 @@ class DtmfReceiver:
         return events
 
     def _one_frame(self, frame: Samples) -> list[DtmfEvent]:
-        self._remember(frame)
-        return self._frame(self._look.bank(np.ascontiguousarray(frame)))
+        return self._frame(self._look.bank(self._remember(frame)))
 
-    def _remember(self, frame: Samples) -> None:
-        self._store[self._frames % _STORE_FRAMES] = frame
+    def _remember(self, frame: Samples) -> Samples:
+        """Take the newest frame; answer it as it is kept."""
+        kept: Samples = self._store[self._frames % _STORE_FRAMES]
+        kept[:] = frame
         self._frames += 1
+        return kept
 
     def _history(self, ports: Ints) -> Samples:
         """The last 120 ms of some ports, [ports, HISTORY_SAMPLES]."""

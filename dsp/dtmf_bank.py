@@ -1,4 +1,4 @@
-"""The first stage of the DTMF receiver: eight filters over frames of 20 ms."""
+"""The tones of DTMF, and what a Hann-windowed frame of 20 ms gives behind a filter for one of them."""
 
 from __future__ import annotations
 

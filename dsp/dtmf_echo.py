@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsp.dtmf_bank import Bools
+from dsp.dtmf_bank import Bools, Floats
 from dsp.dtmf_look import CENTRE_HZ, HISTORY_SAMPLES, STEP_SAMPLES, Spectrum, step_response
 from dsp.levels import SAMPLE_RATE_HZ, Samples
 
@@ -37,7 +37,7 @@ _PLACE = np.arange(HISTORY_SAMPLES // STEP_SAMPLES) * float(STEP_SAMPLES)
 
 
 def without_echo(
-    history: Samples, wave: Spectrum, inside: Bools, pair: int, hz: Samples, run: tuple[float, float]
+    history: Samples, wave: Spectrum, inside: Bools, pair: int, hz: Floats, run: tuple[float, float]
 ) -> Samples | None:
     """One port's history [HISTORY_SAMPLES] without the echo of a key; None where that is none.
 

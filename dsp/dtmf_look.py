@@ -224,7 +224,7 @@ class Look:
         self._memory = memory(self._c.keys_bytes())
         self._state = address(self._memory)
         constants = [np.array(LOW_HZ + HIGH_HZ), OFFSET_SERIES, GAIN_SERIES, _reals(limits.most_off_hz)]
-        constants.append(np.array(limits[1:]))
+        constants.append(np.array(limits[1:], float))
         self._c.keys_begin(self._state, *map(address, constants))
         count = len(ports.down)
         self._passed = _passed(count)

@@ -1,4 +1,13 @@
-/* The glance of `dsp/dtmf_glance.py`: keys that nothing disturbs are decided from four frames. */
+/* The glance: keys that nothing disturbs are decided from four frames, without an envelope.
+
+   A Hann-windowed frame that a tone fills tells its frequency: weighed with time and without, it gives Y = Σ w·n·x
+   and X = Σ w·x at a filter's frequency. For a steady tone Y/X is imaginary and tells how far off it is; a real part
+   is loudness that grows or falls. What the two tones do not explain of the frame's energy is the residue.
+
+       frames     silent   |   ____/~~~|~~~~~~~~~~~~|~~~\_____
+                   before       rim         full        rim or full
+
+   The frames beside the full one must hold just as much energy as the edge of the same two tones gives. */
 
 #ifndef ZONGJI_GLANCE_H
 #define ZONGJI_GLANCE_H

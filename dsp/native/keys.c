@@ -12,7 +12,7 @@ size_t keys_bytes(void)
     return lay_out_keys(NULL, &k);
 }
 
-/* memory: keys_bytes() of them, beginning at a multiple of 64, not to be moved. hz: [8], low tones first. offset,
+/* memory: keys_bytes() zeros, beginning at a multiple of 64, not to be moved. hz: [8], low tones first. offset,
    gain: [4], see keys.h. most_off_hz: [16][2]. limits: [5], least samples and peak, then how many times the peak of
    the low tone that of the high one may be, and the other way round; and the lowest peak that the bank looks for. */
 void keys_begin(void *memory, const double *hz, const double *offset, const double *gain, const double *most_off_hz,

@@ -120,7 +120,7 @@ static void set_bank(keys *k, double lowest_peak)
             k->beside[i][1][n] = (float)(k->window[n] * sin(TURN * BESIDE_HZ[i] * n));
         }
     }
-    /* Half of the amplitude, because the edge of a tone may lie in the frame. */
+    /* A quarter of the amplitude, because the edge of a tone may lie in the frame. */
     double least = 0.25 * 0.25 * FRAME * lowest_peak;
     k->least_power = (float)(least * least);
     /* No filter passes more than the energy of a frame times that of the filter, which is the window's. */

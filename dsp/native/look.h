@@ -257,7 +257,7 @@ static void look_through(fit *f, const float *history, const run *r, const doubl
 {
     double begin = r->start + RIM_SAMPLES;
     f->length = larger(r->end - r->start - 2 * RIM_SAMPLES, 16);
-    f->first = (int)begin;
+    f->first = (int)smaller(begin, HISTORY);
     f->size = is_brief(r) ? BRIEF : WHOLE;
     f->count = (int)smaller(floor(f->length + begin - f->first) + 1, smaller(f->size, HISTORY - f->first));
     memset(f->window, 0, sizeof f->window);

@@ -560,6 +560,19 @@ def test_any_cutting_of_time_gives_the_same_events(chunks, seed):
     assert pieces == whole and len(whole) == 32
 
 
+def test_numbers_of_any_kind_wherever_they_lie_give_the_same_events():
+    x = np.stack([signals.keys(keys, 60, 60) for keys in ("159D", "0*#A", "7283")]).astype(np.int16)
+    usual = DtmfReceiver(3).process(x)
+    assert len(usual) == 24
+    apart = np.frombuffer(b"1" + x.astype("f4").tobytes(), "f4", offset=1).reshape(x.shape)
+    doubled = np.repeat(x, 2, axis=1).astype(np.float32)[:, ::2]
+    for kind in (x, x.astype(np.float64), np.asfortranarray(x.astype(np.float32)), apart, doubled):
+        assert DtmfReceiver(3).process_clean(kind) == usual
+        receiver = DtmfReceiver(3)
+        ticks = (receiver.process_clean(kind[:, at : at + 160]) for at in range(0, x.shape[1], 160))
+        assert [event for events in ticks for event in events] == usual
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.text(alphabet=signals.ALL_KEYS, min_size=1, max_size=8), st.floats(-24, -4), st.floats(-7, 7))
 def test_what_the_sender_dials_the_receiver_hears(keys, level_dbm0, twist_db):

@@ -216,6 +216,12 @@ for ports, pause_ms in ((1, 0), (4, 8), (9, 30), (17, 50)):
         for at in range(0, sound.shape[1], 160):
             active = None if at % 480 else rng.random(ports) < 0.9
             receiver.process(sound[:, at : at + 160 - ports % 2], active)
+    every = np.arange(ports)
+    heard = receiver._look.hear(sound[:, :960].copy(), every % 16, 120.0)
+    for stretch in ((-15, 960, 900, 3), (-15, 20, 35, 0), (951, 960, 9, 0), (0, 0, 0, 0)):
+        heard.stretch[:] = stretch
+        course, inside = receiver._look.courses(heard, every)
+        receiver._look.rests(heard, every, course.hz, inside)
 print("done")
 """
 """Everything at sizes that do not fill a group, and beyond one."""
