@@ -56,6 +56,8 @@ HEARD = {
     "voices and sounds of Bos Wars": Path("/usr/share/games/boswars/units"),
     "speech, music and sounds of SuperTux": Path("/usr/share/games/supertux2"),
     "music and sounds of Colobot": Path("/usr/share/games/colobot"),
+    "music and sounds of Naev": Path("/usr/share/naev/dat/snd"),
+    "music of Planet Blupi": Path("/usr/share/planetblupi/music"),
 }
 HEARD_PACKAGES = (
     "adonthell-data",
@@ -77,7 +79,9 @@ HEARD_PACKAGES = (
     "klettres-data",
     "ktuberling-data",
     "megaglest-data",
+    "naev-data",
     "planetblupi-common",
+    "planetblupi-music-ogg",
     "pushover-data",
     "scid-data",
     "searchandrescue-data",
@@ -89,10 +93,27 @@ HEARD_PACKAGES = (
     "wesnoth-1.16-music",
 )
 FRESH = {
-    "music and sounds of Naev": Path("/usr/share/naev/dat/snd"),
-    "music of Planet Blupi": Path("/usr/share/planetblupi/music"),
+    "music of Warzone 2100": Path("/usr/share/games/warzone2100/music"),
+    "music and sounds of M.A.R.S.": Path("/usr/share/games/marsshooter/audio"),
+    "music of Ardentryst": Path("/usr/share/games/ardentryst/Music"),
+    "sounds of Ardentryst": Path("/usr/share/games/ardentryst/Sounds"),
+    "music and sounds of Scorched 3D": Path("/usr/share/games/scorched3d/data"),
+    "music of OpenClonk": Path("/usr/share/games/openclonk/Music.ocg"),
+    "music of LinCity": Path("/usr/share/games/lincity-ng/music"),
+    "sounds of LinCity": Path("/usr/share/games/lincity-ng/sounds"),
+    "music of Advanced Strategic Command": Path("/usr/share/games/asc/music"),
+    "music and sounds of Frozen-Bubble": Path("/usr/share/games/frozen-bubble/snd"),
 }
-FRESH_PACKAGES = ("naev-data", "planetblupi-music-ogg")
+FRESH_PACKAGES = (
+    "ardentryst",
+    "asc-music",
+    "frozen-bubble-data",
+    "lincity-ng-data",
+    "marsshooter-data",
+    "openclonk-data",
+    "scorched3d-data",
+    "warzone2100-music",
+)
 RATE = 8000
 PAUSE_SAMPLES = 4000
 NOBODY = (
