@@ -50,7 +50,7 @@ if [ "$want" = bench ]; then
     packages="$packages festvox-ru kajongg scid-data codec2-examples warmux-data hyperrogue-music"
     packages="$packages megaglest-data wesnoth-1.16-music adonthell-data searchandrescue-data"
     packages="$packages unknown-horizons freedroidrpg-data boswars-data supertux-data colobot-common-sounds"
-    packages="$packages naev-data planetblupi-music-ogg ardentryst asc-music frozen-bubble-data lincity-ng-data"
+    packages="$packages naev-data planetblupi-music-ogg ardentryst frozen-bubble-data lincity-ng-data"
     packages="$packages marsshooter-data openclonk-data scorched3d-data warzone2100-music"
 fi
 missing=""

@@ -101,12 +101,10 @@ FRESH = {
     "music of OpenClonk": Path("/usr/share/games/openclonk/Music.ocg"),
     "music of LinCity": Path("/usr/share/games/lincity-ng/music"),
     "sounds of LinCity": Path("/usr/share/games/lincity-ng/sounds"),
-    "music of Advanced Strategic Command": Path("/usr/share/games/asc/music"),
     "music and sounds of Frozen-Bubble": Path("/usr/share/games/frozen-bubble/snd"),
 }
 FRESH_PACKAGES = (
     "ardentryst",
-    "asc-music",
     "frozen-bubble-data",
     "lincity-ng-data",
     "marsshooter-data",
@@ -158,7 +156,7 @@ def all_recordings(folder):
     Of every format; one that has been seen already (the same octets under another name) is left out.
     """
     found, seen = {}, set()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".gsm", ".ogg", ".wav")):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".gsm", ".ogg", ".opus", ".wav")):
         octets = path.read_bytes()
         if octets not in seen:
             seen.add(octets)
