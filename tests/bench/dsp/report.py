@@ -147,7 +147,7 @@ LONG_SETS = {
         "hang-ups 103.4 h, found one false digit, in a cry (5 in technician_die3.wav of MegaGlest, 0.07 s, "
         "1.12375 times). What excused it was noise that began with it. So much that is left beside two tones "
         "must have the spectrum of noise, and noise excuses nothing that was there before itself. The sixth, "
-        "of 22.5 h of others and for hang-ups 104.2 h, found no false digit (spandsp 14), and two hang-ups in "
+        "of 22.5 h of others and for hang-ups 104.2 h, found no false digit (spandsp 14) and two hang-ups in "
         "one piece of music, at two speeds: a melody over a held note was dial tone. Its frequencies must "
         "be off together, and there in most pieces of it. The seventh, of 23.8 h of others and for hang-ups "
         "100.1 h, found one false digit (1 in peace4.ogg of Naev, 44.97 s, 1.00375 times; spandsp 12), two "
