@@ -188,6 +188,14 @@ def test_05_a_melody_with_a_note_at_the_tone_is_no_busy_tone(notes_hz):
     assert found["reason"] == (None if notes_hz else "busy")
 
 
+def test_05_a_tone_that_was_learned_may_be_of_two_by_turns():
+    detector = DisconnectDetector(1, "ES")
+    detector.set_country([0], "ES", LearnedTone((425.0,), 200, 200))
+    turns = [S.tone((hz,), (), 0.2, -15) for hz in (425, 649) * 8]
+    sound = np.concatenate([voice(np.random.default_rng(3), 2.0, -20), *turns, S.silence(1)])
+    assert [h.reason for h in detector.process(S.a_law(sound)[None, :])] == ["learned"]
+
+
 def test_04_dial_tone_comes_back_in_noise_or_under_our_own_voice():
     rng = np.random.default_rng(24)
     for country in ("CN", "US", "FR", "GB"):
