@@ -61,6 +61,8 @@ ALONE_HZ = 0.6
 0.22, as even as 0.2. Music taken for one: rest 0.18 to 0.28, no more even than 0.4, or 3.2 dB and 1.2 Hz."""
 NOTE_SHARE = 0.7
 NOTE_UNDER_DB = 8.0
+"""A gap holds a note when more than that share of it is one sine, no further under the tone than that; where
+gap and burst are equally long."""
 RARE = 0.2
 MORE_SHARE = 0.03
 """A tone of several frequencies must explain this much more than a tone of some of them."""
@@ -299,9 +301,9 @@ class Heard:
         return self.level_dbm0 - max(gaps) if gaps else 99.0
 
     def has_notes_in_gaps(self, runs: Sequence[Run]) -> bool:
-        """Whether every gap that is over is filled by one other sine about as loud as the tone: a melody.
+        """Whether every gap but the last is filled by one sine about as loud as the tone: a melody.
 
-        Somebody's voice, or ours, may fill gaps, but it is no sine.
+        There must be two whose sound is kept. Somebody's voice, or ours, may fill gaps, but it is no sine.
         """
         notes = []
         for burst, gap in pairwise(runs[:-1]):

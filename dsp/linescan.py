@@ -315,13 +315,19 @@ class Sines:
     """The sines at a tone's frequencies in a stretch of sound, whatever is beside them."""
 
     level_db: float
-    """All of them together; 0 is no fixed level."""
+    """All of them together; 0 is no fixed level. To be compared between stretches that are equally long: of a
+    sine in twice as long a one it is 3 dB less, and beyond 1 s less still."""
     purity: float
     """Their share of what lies around the frequencies."""
     hz: tuple[float, ...]
     """Their frequencies, found to a small part of 1/(length of the stretch)."""
     missing: bool
     """One of them is not there."""
+
+
+def _sine_level_db(power: float, frames: int) -> float:
+    """The level of `Sines`."""
+    return 10 * float(np.log10(max(power, 1e-9))) - 20 * float(np.log10(frames))
 
 
 def _summit(power: NDArray[np.floating]) -> float:
@@ -504,29 +510,27 @@ class LineScan:
         self, port: int, first: int, stop: int, lines_hz: tuple[float, ...], tolerance: float = TOLERANCE
     ) -> Sines | None:
         """The sines at these lines, frames `first` to before `stop`; None where that is no longer kept."""
-        if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
+        seen = self._spectrum(port, first, stop)
+        if seen is None:
             return None
-        x = self.sound([port], first, stop)[0]
-        spectrum = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)), SOUND_FFT)) ** 2
-        bin_hz = SAMPLE_RATE_HZ / SOUND_FFT
-        lobe = int(2 * SAMPLE_RATE_HZ / len(x) / bin_hz) + 2
+        spectrum, lobe = seen
         around = np.zeros(len(spectrum), np.bool_)
         inside = np.zeros(len(spectrum), np.bool_)
         peaks, found_hz = [], []
         for line in lines_hz:
             reach = line * tolerance
-            least, most = round((line - reach) / bin_hz), round((line + reach) / bin_hz) + 1
+            least, most = round((line - reach) / SOUND_HZ), round((line + reach) / SOUND_HZ) + 1
             peak = least + int(spectrum[least:most].argmax())
             peaks.append(float(spectrum[peak]))
-            found_hz.append((peak + _summit(spectrum[peak - 1 : peak + 2])) * bin_hz)
+            found_hz.append((peak + _summit(spectrum[peak - 1 : peak + 2])) * SOUND_HZ)
             inside[max(peak - lobe, 0) : peak + lobe + 1] = True
-            away = round((reach + PURITY_BESIDE_HZ) / bin_hz)
-            middle = round(line / bin_hz)
+            away = round((reach + PURITY_BESIDE_HZ) / SOUND_HZ)
+            middle = round(line / SOUND_HZ)
             around[max(middle - away, 0) : middle + away + 1] = True
         around |= inside
         power = float(spectrum[inside].sum())
         return Sines(
-            10 * float(np.log10(max(power, 1e-9))) - 20 * float(np.log10(stop - first)),
+            _sine_level_db(power, stop - first),
             power / max(float(spectrum[around].sum()), 1e-9),
             tuple(found_hz),
             min(peaks) < MISSING_LINE * max(peaks),
@@ -535,17 +539,23 @@ class LineScan:
     def note(self, port: int, first: int, stop: int) -> tuple[float, float] | None:
         """The strongest sine in frames `first` to before `stop`: its level, as that of `Sines`, and its share
         of all that sounds above the hum. None where the sound is no longer kept."""
+        seen = self._spectrum(port, first, stop)
+        if seen is None:
+            return None
+        spectrum, lobe = seen
+        spectrum[: int(NOTE_FROM_HZ / SOUND_HZ)] = 0.0
+        peak = int(spectrum.argmax())
+        inside = float(spectrum[max(peak - lobe, 0) : peak + lobe + 1].sum())
+        return _sine_level_db(inside, stop - first), inside / max(float(spectrum.sum()), 1e-9)
+
+    def _spectrum(self, port: int, first: int, stop: int) -> tuple[NDArray[np.floating], int] | None:
+        """Power by frequency, in steps of `SOUND_HZ`, of frames `first` to before `stop`, and how many steps
+        a sine reaches to either side. None where the sound is no longer kept."""
         if first < self.number - SOUND_HISTORY or first < self._born[port] or stop - first < 2:
             return None
         x = self.sound([port], first, stop)[0]
-        power = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)), SOUND_FFT)) ** 2
-        bin_hz = SAMPLE_RATE_HZ / SOUND_FFT
-        lobe = int(2 * SAMPLE_RATE_HZ / len(x) / bin_hz) + 2
-        power[: int(NOTE_FROM_HZ / bin_hz)] = 0.0
-        peak = int(power.argmax())
-        inside = float(power[max(peak - lobe, 0) : peak + lobe + 1].sum())
-        level_db = 10 * float(np.log10(max(inside, 1e-9))) - 20 * float(np.log10(stop - first))
-        return level_db, inside / max(float(power.sum()), 1e-9)
+        spectrum = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)), SOUND_FFT)) ** 2
+        return spectrum, int(2 * SAMPLE_RATE_HZ / len(x) / SOUND_HZ) + 2
 
     def sound(self, ports: Sequence[int] | NDArray[np.intp], first: int, stop: int) -> Array:
         """What these ports said in the frames from `first` to before `stop`, `[len(ports), n]`.
@@ -666,6 +676,8 @@ SOUND_HISTORY = 384
 """Frames (7.7 s) whose sound is kept: the longest burst and gap of a ringing tone."""
 SOUND_LOOK = 40
 SOUND_FFT = 8192
+"""Of longer sound (1.02 s) no more than the beginning is seen."""
+SOUND_HZ = SAMPLE_RATE_HZ / SOUND_FFT
 PURITY_BESIDE_HZ = 30.0
 NOTE_FROM_HZ = 200.0
 MISSING_LINE = 0.005

@@ -7,7 +7,7 @@ import pytest
 
 from dsp.countries import COUNTRIES, tone_table
 from dsp.disconnect import DisconnectDetector, hangup
-from dsp.linescan import LearnedTone
+from dsp.linescan import SOUND_HISTORY, LearnedTone, LineScan
 from tests.dsp import signals_progress as S
 from tests.dsp.corpora import MUSIC, SPEECH, in_rows, recordings
 
@@ -194,6 +194,26 @@ def test_05_a_tone_that_was_learned_may_be_of_two_by_turns():
     turns = [S.tone((hz,), (), 0.2, -15) for hz in (425, 649) * 8]
     sound = np.concatenate([voice(np.random.default_rng(3), 2.0, -20), *turns, S.silence(1)])
     assert [h.reason for h in detector.process(S.a_law(sound)[None, :])] == ["learned"]
+
+
+def test_05_a_note_is_the_strongest_sine_and_its_share_of_all_above_the_hum():
+    hum, sine = S.tone((100,), (), 10, -10), S.tone((700,), (), 10, -20)
+    noise = S.white(10, -20, 4)[: len(sine)]
+    scan = LineScan(3, "ES")
+    for _ in scan.process(np.stack([hum + sine, sine + S.tone((900,), (), 10, -23), noise])):
+        pass
+    stop = scan.number
+    (level_db, share), (both_db, part), (_, of_noise) = (
+        scan.note(port, stop - 10, stop) for port in range(3)
+    )
+    seen = scan.sines(0, stop - 10, stop, (700.0,))
+    assert level_db == pytest.approx(seen.level_db, abs=0.1) and share > 0.99
+    assert both_db == pytest.approx(level_db, abs=0.1) and part == pytest.approx(2 / 3, abs=0.01)
+    assert of_noise < 0.3
+    longer_db = scan.note(0, stop - 20, stop)[0]
+    assert longer_db == pytest.approx(level_db - 10 * np.log10(2), abs=0.1), "as `Sines.level_db` says"
+    assert scan.note(0, stop - 1, stop) is None, "too short"
+    assert scan.note(0, stop - SOUND_HISTORY - 1, stop - SOUND_HISTORY + 9) is None, "no longer kept"
 
 
 def test_04_dial_tone_comes_back_in_noise_or_under_our_own_voice():

@@ -362,6 +362,32 @@ def test_some_rows_are_measured_as_each_alone(measure):
         assert rests[at].onset.apart == pytest.approx(its_rest.onset.apart, rel=1e-4)
 
 
+def test_what_is_left_of_rows_of_several_lengths_and_of_what_was_before_is_told_as_of_each_alone(measure):
+    """Some have little beside them, before some nothing was heard: the others keep their own among them."""
+    rng = np.random.default_rng(12)
+    spans = [(300, 700), (220, 900), (400, 760), (100, 500), (300, 700), (180, 640), (350, 900)]
+    rows, pair = [], np.arange(16)
+    for row in pair:
+        start, end = spans[row % 7]
+        noise = rng.normal(0, 20 if row % 5 == 4 else 1200, 960) * np.where(start > N, 0.2 + row / 10, 1.0)
+        rows.append(tones(start, end, pair=row) + noise)
+    x = np.array(rows, np.float32)
+
+    def rests(rows):
+        heard = measure.hear(x[rows], pair[rows], BRIDGE_SAMPLES)
+        which = np.arange(len(rows))
+        course, inside = measure.courses(heard, which)
+        found = measure.rests(heard, which, course.hz, inside)
+        return [(rest.rugged_db, rest.grown_db, rest.onset is None) for rest in found]
+
+    together = np.array(rests(np.arange(16)))
+    alone = np.array([rests(np.array([row]))[0] for row in range(16)])
+    assert together == pytest.approx(alone, abs=1e-3)
+    soft, unheard = np.arange(16) % 5 == 4, together[:, 2] > 0
+    assert unheard.any() and (together[unheard, 1] == 0).all() and (together[soft, :2] == 0).all()
+    assert (together[~soft, 0] > 0).all() and (together[~soft & ~unheard, 1] != 0).all()
+
+
 def rest_of(measure, *rows):
     heard = measure.hear(*histories(*rows), BRIDGE_SAMPLES)
     which = np.arange(len(rows))

@@ -81,12 +81,16 @@ def figures(request):
 @pytest.fixture(scope="session")
 def room(tmp_path_factory):
     """Ends the run at once where the disks of machines do not fit: later they would be found damaged."""
-    folder = tmp_path_factory.getbasetemp()
+    require_room(tmp_path_factory.getbasetemp())
+
+
+def require_room(folder: Path) -> None:
+    """End the run when the disks of machines do not fit into a folder."""
     missing = NEED_BYTES - shutil.disk_usage(folder).free
     if missing > 0:
         pytest.exit(
-            f"disks of machines need {NEED_BYTES / 1e9:.0f} GB in {folder}; {missing / 1e9:.1f} GB are "
-            "missing: free them, or name a larger folder in TMPDIR",
+            f"disks of machines need {NEED_BYTES / 1e9:.0f} GB in {folder}; "
+            f"{max(missing / 1e9, 0.1):.1f} GB are missing: free them, or name a larger folder in TMPDIR",
             returncode=1,
         )
 

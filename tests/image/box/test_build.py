@@ -10,6 +10,7 @@ import pytest
 
 from image.build import __main__ as program
 from image.build import bom, steps
+from tests.image import conftest
 
 MAKEFILE = Path(__file__).resolve().parents[3] / "Makefile"
 
@@ -66,6 +67,16 @@ def test_an_image_that_does_not_fit_is_told_before_it_is_begun(
         return
     with pytest.raises(steps.BuildError, match=r"needs 3 GB in .*; 0\.1 GB are missing: free them"):
         steps.require_room()
+
+
+@pytest.mark.parametrize("free_gb", [7.99, 8.0])
+def test_disks_of_machines_that_do_not_fit_end_the_run_before_it_begins(tmp_path, monkeypatch, free_gb):
+    monkeypatch.setattr(conftest.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_gb * 1e9))
+    if free_gb == 8.0:
+        conftest.require_room(tmp_path)
+        return
+    with pytest.raises(pytest.exit.Exception, match=r"need 8 GB in .*; 0\.1 GB are missing: free them"):
+        conftest.require_room(tmp_path)
 
 
 def test_a_build_that_fails_tells_its_steps_and_does_not_count(repository, capsys):
