@@ -31,6 +31,7 @@ Sources: ITU-T Q.23 (frequencies), Q.24 (national limits), ETSI ES 201 235-3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -410,12 +411,16 @@ class DtmfReceiver:
         if not len(ports):
             return []
         start, end = self._start[ports], self._end[ports]
-        told = (self._down_pair, self._level_dbm0, self._twist_db)
-        columns = (ports, np.rint(start), np.rint(end - start), *(values[ports] for values in told))
-        return [
-            DtmfEvent(port, _DIGITS[pair], phase, int(since), int(lasts), level, twist)
-            for port, since, lasts, pair, level, twist in zip(*(c.tolist() for c in columns), strict=True)
-        ]
+        columns = (
+            ports.tolist(),
+            [_DIGITS[pair] for pair in self._down_pair[ports].tolist()],
+            repeat(phase),
+            np.rint(start).astype(np.intp).tolist(),
+            np.rint(end - start).astype(np.intp).tolist(),
+            self._level_dbm0[ports].tolist(),
+            self._twist_db[ports].tolist(),
+        )
+        return list(map(DtmfEvent, *columns))
 
 
 def _amplitude(level_db: float) -> float:
