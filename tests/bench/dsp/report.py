@@ -117,8 +117,8 @@ LONG_SETS = {
     "fresh": (
         "Fresh recordings",
         "Heard for the first time on 2026-11-30, when every threshold had been set. Their speeds lie between "
-        "those of the judging half. They are music and sounds; fresh recordings with speech were heard last in "
-        "the sixth hearing, below.",
+        "those of the judging half. They are music and sounds; fresh recordings with speech were heard last "
+        "in the sixth hearing, below.",
     ),
     "heard": (
         "Recordings heard before",
