@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -62,12 +63,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = sub.parse_args(chosen.rest)
     try:
         status: int = module.run(args)
+        sys.stdout.flush()
     except UserError as error:
         print(f"zongji {chosen.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return 141
     return status
+
+
+def _nobody_reads() -> bool:
+    """Whether what is printed goes to a program that has ended (`| head`); then nothing more is."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 if __name__ == "__main__":

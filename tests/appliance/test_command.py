@@ -2,9 +2,12 @@
 
 import configparser
 import shlex
+import signal
 import subprocess
 
+import numpy as np
 import pytest
+import soundfile
 
 from appliance.cli.main import main
 from appliance.cli.run import supervisor_config
@@ -52,3 +55,15 @@ def test_a_data_directory_may_have_any_name(tmp_path):
         words = shlex.split(config[f"program:{name}"]["command"])
         assert words[words.index("--home") + 1] == str(home.root)
     assert "sim:lines=2,phones=2" in shlex.split(config["program:engine"]["command"])
+
+
+def test_what_is_printed_to_a_program_that_has_ended_is_no_error(tmp_path):
+    """`zongji dsp dtmf call.wav | head -1`: with the signal's own status, as other programs do."""
+    recording = tmp_path / "call.wav"
+    soundfile.write(recording, np.zeros(8000, np.int16), 8000)
+    with subprocess.Popen(
+        [ZONGJI, "dsp", "dtmf", str(recording)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        started.stdout.close()
+        assert started.stderr.read() == ""
+        assert started.wait(60) == 128 + signal.SIGPIPE
