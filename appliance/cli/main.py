@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -78,12 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _nobody_reads() -> bool:
     """Whether what is printed goes to a program that has ended (`| head`); then nothing more is."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    where = select.poll()
+    where.register(sys.stdout, 0)
+    if not any(state & select.POLLERR for _, state in where.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 if __name__ == "__main__":
