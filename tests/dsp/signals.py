@@ -6,9 +6,11 @@ peak 32768 * 10 ** (-3.14 / 20).
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
+import soundfile
 
 RATE = 8000
 FULL_PEAK = 32768 * 10 ** (-3.14 / 20)
@@ -54,6 +56,15 @@ def keys(digits, on_ms=40, off_ms=40, rng=None, lead_ms=40, **shape):
     for digit in digits:
         parts += [key(digit, on_ms, phase=rng.uniform(0, 2 * np.pi), **shape), silence(off_ms)]
     return np.concatenate([*parts, silence(60)])
+
+
+def through_gsm(x):
+    """As it comes out of GSM's full-rate coder (06.10), the harshest of those of mobile phones."""
+    coded = io.BytesIO()
+    whole = np.clip(np.rint(x), -32768, 32767).astype(np.int16)
+    soundfile.write(coded, whole, RATE, format="WAV", subtype="GSM610")
+    coded.seek(0)
+    return soundfile.read(coded, dtype="int16")[0].astype(float)
 
 
 def echoed(x, late_ms, down_db):

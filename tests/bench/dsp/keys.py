@@ -126,6 +126,10 @@ def measure(findings):
         share = right(ours(rows), wanted)
         what = f"echo 20 ms late, 10 dB down, {on_ms}/{on_ms} ms"
         findings.add(what, "100 %", percent(share), share == 1, **everybody(rows, wanted))
+    for on_ms in (60, 100):
+        rows, wanted = dialled(16, 187 + on_ms, on_ms=on_ms, off_ms=on_ms)
+        rows = [signals.through_gsm(x) for x in rows]
+        _row(findings, f"through GSM's full-rate coder, {on_ms}/{on_ms} ms", rows, wanted)
     _over_sound(findings)
     _over_our_own(findings)
     _cost(findings)
