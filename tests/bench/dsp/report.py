@@ -160,8 +160,7 @@ LONG_SETS = {
         "more than noise lets them seem to, and what fills all gaps of a busy tone is no other sine. So this "
         "set judges nothing any more; it shows that what was mended stays mended. It was heard with every "
         "limit as it is now but those of coded keys, what was fresh the second and the third time at more "
-        "speeds than it was then. Frames fall differently each time: of 80 ways in which they can lie, "
-        "two still hear HyperRogue's "
+        "speeds than it was then. Frames fall differently each time: of 80 ways in which they can lie, two still hear HyperRogue's "
         "digit, all of them that of Singularity, none any of the others.",
     ),
     "judging": (
