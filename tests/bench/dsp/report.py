@@ -107,9 +107,9 @@ keys that sound and noise disturb lie; four, of where two tones begin and of a l
 hearing of others still, and four, of what may stand out beside them, after one more, by how keys in noise,
 over sound and with an echo lie; three, of noise that is none, and one, of tones that fade over bass, after
 two hearings of others that found a digit, by the same keys; five, of dial and busy tone, after two that found
-hang-ups in music, by tones under voice and noise. Six more, of keys through coders, were set after the last
-long run, by such keys; heard again for that alone, they decided nothing in all of the fresh recordings nor in
-50.1 h of those heard before. Tests and bench hear the second half only."""
+hang-ups in music, by tones under voice and noise. Six, of keys through coders, were set after the last long run,
+by such keys; they decided nothing in all the fresh recordings nor in HOURS h of those heard before. Tests and
+bench hear the second half only."""
 
 FRESH_AUDIO = """\
 These are of other packages, in no half: no test and no other row hears them. With the fresh ones no threshold
@@ -118,8 +118,7 @@ was set; those heard before were fresh until thresholds were changed because of 
 LONG_SETS = {
     "fresh": (
         "Fresh recordings",
-        "Heard for the first time on 2026-11-30, when every threshold had been set but those of coded keys, "
-        "which decide nothing in them (see the last section). Their speeds lie between "
+        "Heard for the first time on 2026-11-30, when every threshold had been set. Their speeds lie between "
         "those of the judging half. They are music and sounds; fresh recordings with speech were heard last "
         "in the sixth hearing, below.",
     ),
@@ -159,15 +158,15 @@ LONG_SETS = {
         "425 Hz and another note by turns: busy tone in Spain. Over bass, tones that are off must not fade "
         "more than noise lets them seem to, and what fills all gaps of a busy tone is no other sine. So this "
         "set judges nothing any more; it shows that what was mended stays mended. It was heard with every "
-        "limit as it is now but those of coded keys, what was fresh the second and the third time at more "
-        "speeds than it was then. Frames fall differently each time: of 80 ways in which they can lie, two still hear HyperRogue's "
+        "limit as it is now, what was fresh the second and the third time at more speeds than it was then. "
+        "Frames fall differently each time: of 80 ways in which they can lie, two still hear HyperRogue's "
         "digit, all of them that of Singularity, none any of the others.",
     ),
     "judging": (
         "The judging half",
         "For DTMF this set judges no more: four of the receiver's thresholds were set again after it had "
         "been heard, the last because of one false digit in it. It shows that what was mended stays mended, "
-        "and was heard with every limit as it is now but those of coded keys.",
+        "and was heard with every limit as it is now.",
     ),
 }
 
