@@ -68,13 +68,6 @@ that swells, however long they go on. Of the same keys five in 1000 are like tha
 noise drowns none, for noise has no third tone. The price are keys over a chord of their own two tones."""
 _LEAST_RESIDUE_OF_THIRD = 0.03
 _LEAST_CREST_OF_THIRD = 12.0
-_MOST_BASS_OF_CODED = 0.003
-_MOST_RESIDUE_OF_CODED = 0.06
-_MOST_PEAK_OF_CODED = 0.12
-_MOST_LEAD_OF_CODED = 0.1
-_MOST_APART_OF_CODED_SAMPLES = 90.0
-"""Of 1,500 keys through GSM's full-rate coder one in a hundred has more than 0.002 of bass, and more than
-0.055 and 0.1 of the next two; nine in ten have nothing before them and begin within 65 samples."""
 _LEAST_STIR_OF_ECHO = 0.08
 _MOST_RESIDUE_OF_ECHO = 0.1
 TWIST_MARGIN_DB = 1.0
@@ -149,8 +142,7 @@ class KeyRules:
         lifeless = least_stir < 0.025 * noise or math.hypot(least_stir, most_stir) < 0.09 * noise
         if lifeless and residue > 0.004 and rest.residue_crest < 14.0:
             return False
-        coded = not flat and rest.onset is not None and _is_coded(rest, rest.onset, off)
-        if not (flat or coded) and (
+        if not flat and (
             most_stir > 0.05 + 0.38 * noise
             or (is_harmonic(rest, most_stir) and (has_bass or residue > _MOST_RESIDUE_WITHOUT_BASS))
         ):
@@ -165,7 +157,7 @@ class KeyRules:
         spread = LEAST_SPREAD if no_noise else min(max(0.05 + 1.45 * noise, LEAST_SPREAD), 1.0)
         twist_db = 20.0 * math.log10(high_peak / low_peak)
         return (
-            (coded or _begins_or_is_late(rest, off, most_stir, flat))
+            (_begins(rest, rest.onset, off, flat) if rest.onset else _is_late_key(rest, off, most_stir))
             and off < self.deviation(spread)
             and -self.plan.low_above_high_db - margin_db < twist_db < self.plan.high_above_low_db + margin_db
         )
@@ -191,29 +183,6 @@ def _is_flat(rest: Rest, wobble_rad: float, unevenness: float) -> bool:
         and rest.residue < _MOST_RESIDUE_WHERE_FLAT
         and rest.residue_peak < _MOST_RESIDUE_PEAK_WHERE_FLAT
     )
-
-
-def _is_coded(rest: Rest, onset: Onset, off: float) -> bool:
-    """Whether two tones may be a key that has come through the coder of a mobile phone.
-
-    That moves both, up to what is even enough for any key, and one may begin a frame of it before the other.
-    But it adds little, nothing where a voice has its pitch, and there was nothing before.
-    """
-    return (
-        rest.bass_peak < _MOST_BASS_OF_CODED
-        and rest.residue < _MOST_RESIDUE_OF_CODED
-        and rest.residue_peak < _MOST_PEAK_OF_CODED
-        and max(onset.lead) < _MOST_LEAD_OF_CODED
-        and onset.apart < _MOST_APART_OF_CODED_SAMPLES
-        and off < _MOST_OFF_OF_DIVIDERS
-    )
-
-
-def _begins_or_is_late(rest: Rest, off: float, most_stir: float, flat: bool) -> bool:
-    """Whether two tones begin as those of a key, or cannot be told by that and may be one all the same."""
-    if rest.onset is None:
-        return _is_late_key(rest, off, most_stir)
-    return _begins(rest, rest.onset, off, flat)
 
 
 def _begins(rest: Rest, onset: Onset, off: float, flat: bool) -> bool:

@@ -5,8 +5,6 @@ Keys are synthesised in signals.py; the number of trials is small and the seeds 
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -390,7 +388,7 @@ def verdict_of(
     noise = residue * (1 + (max(peak) / min(peak)) ** 2) / 2
     unclipped = residue if unclipped is None else unclipped
     onset = Onset((lead, lead), 3.0)
-    rest = Rest(peak, residue, 0.11, 10.0, bass, noise, unclipped, rugged_db, grown_db, onset)
+    rest = Rest(peak, residue, 0.12, 10.0, bass, noise, unclipped, rugged_db, grown_db, onset)
     course = Course(PAIR_HZ[5][None], *np.array([[off], [stir], [stir]]))
     (verdict,) = KeyRules(PLANS["china"]).judge([rest], course)
     return verdict
@@ -434,31 +432,6 @@ def test_8_what_was_there_before_the_tones_is_excused_by_the_noise_before_them(g
 def test_8_over_bass_two_tones_that_are_off_go_on_as_evenly_as_noise_lets_them(bass, off, stir, is_key):
     """Two notes of music that fade were a key, or a key over dial tone."""
     assert verdict_of(0.02, bass=bass, off=off, stir=stir).key == is_key
-
-
-@pytest.mark.parametrize(("ms", "least"), [(60, 0.8), (100, 0.85), (200, 0.9)])
-def test_keys_come_through_the_coder_of_a_mobile_phone(ms, least):
-    """A caller of a cellular line: coders are made for voices, and move both tones of a key."""
-    came = 0
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        pressed = "".join(rng.permutation(list(signals.ALL_KEYS)))
-        x = signals.keys(pressed, ms, ms, rng, lead_ms=40 + rng.uniform(0, 20))
-        (events,) = hear([signals.through_gsm(x)])
-        heard = digits(events)
-        left = iter(pressed)
-        assert all(digit in left for digit, _ in groupby(heard)), (heard, pressed)
-        came += len(pressed) - abs(len(pressed) - len(heard))
-    assert came >= least * 12 * 16
-
-
-@pytest.mark.parametrize(
-    "unlike",
-    [{"bass": 0.01}, {"residue": 0.08}, {"lead": 0.15}, {"off": 0.012}, {"stir": 0.27}, {}],
-)
-def test_8_what_moves_like_that_must_be_like_a_coded_key_in_all_else(unlike):
-    seen = {"residue": 0.03, "bass": 0.002, "lead": 0.01, "off": 0.003, "stir": 0.2} | unlike
-    assert verdict_of(**seen).key == (unlike in ({}, {"stir": 0.27}))
 
 
 @pytest.mark.parametrize("digit", "15D*")

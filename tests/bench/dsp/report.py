@@ -107,9 +107,7 @@ keys that sound and noise disturb lie; four, of where two tones begin and of a l
 hearing of others still, and four, of what may stand out beside them, after one more, by how keys in noise,
 over sound and with an echo lie; three, of noise that is none, and one, of tones that fade over bass, after
 two hearings of others that found a digit, by the same keys; five, of dial and busy tone, after two that found
-hang-ups in music, by tones under voice and noise. Six, of keys through coders, were set after the last long run,
-by such keys; they decided nothing in all the fresh recordings nor in HOURS h of those heard before. Tests and
-bench hear the second half only."""
+hang-ups in music, by tones under voice and noise. Tests and bench hear the second half only."""
 
 FRESH_AUDIO = """\
 These are of other packages, in no half: no test and no other row hears them. With the fresh ones no threshold
