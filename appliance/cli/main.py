@@ -29,6 +29,9 @@ COMMANDS: dict[str, str] = {
     "claim-code": "print the code that claims a new box",
 }
 
+_OUTPUT = 1
+"""The descriptor that is printed to."""
+
 
 class UserError(Exception):
     """Something the user can mend; printed as one line, exit status 2."""
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = sub.parse_args(chosen.rest)
     try:
         status: int = module.run(args)
-        sys.stdout.flush()
+        print(end="", flush=True)  # the engine may have nothing to print to
     except UserError as error:
         print(f"zongji {chosen.command}: {error}", file=sys.stderr)
         return 2
@@ -80,10 +83,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _nobody_reads() -> bool:
     """Whether what is printed goes to a program that has ended (`| head`); then nothing more is."""
     where = select.poll()
-    where.register(sys.stdout, 0)
+    where.register(_OUTPUT, 0)
     if not any(state & select.POLLERR for _, state in where.poll(0)):
         return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _OUTPUT)
     return True
 
 
