@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = sub.parse_args(chosen.rest)
     try:
         status: int = module.run(args)
-        print(end="", flush=True)  # the engine may have nothing to print to
+        print(end="", flush=True)  # sys.stdout is None where output was closed
     except UserError as error:
         print(f"zongji {chosen.command}: {error}", file=sys.stderr)
         return 2
