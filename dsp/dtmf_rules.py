@@ -27,8 +27,9 @@ speech and music of docs/dsp-report.md, heard at several speeds."""
 _MOST_RESIDUE_WITHOUT_BASS = 0.15
 """What stands out beside two tones is no harmonic up to this where no pitch is heard under them."""
 _GROWN_DB = 3.0
-"""So much louder than before it noise may seem to be while a key sounds: by up to 3.2 dB beside 12,000
-keys. What has grown more was no noise, or not there: it excuses nothing that was there before the tones."""
+"""So much louder than before it noise may seem to be while a key sounds: white noise by less than 3.2 dB
+beside 999 of 1000 keys, brown noise by up to 4.3. What has grown more was not there, or is no noise: it
+excuses nothing that was there before the tones."""
 _MOST_GROWN_DB = 6.0
 """What has grown by more began with the tones and is no noise, so there may not be much of it. This takes 2
 of 1500 keys over speech 8 dB under them. The price are keys of somebody whose noise comes and goes with them:

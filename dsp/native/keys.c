@@ -4,7 +4,7 @@
 
 #include "bank.h"
 #include "glance.h"
-#include "look.h"
+#include "rest.h"
 
 size_t keys_bytes(void)
 {

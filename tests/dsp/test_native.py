@@ -252,7 +252,7 @@ def test_nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined(made,
         ("keys.h", "WHOLE", dtmf_look.FFT),
         ("keys.h", "TONES", len(dtmf_bank.LOW_HZ + dtmf_bank.HIGH_HZ)),
         ("glance.h", "FRAMES", dtmf_look.GLANCE_FRAMES),
-        ("look.h", "LEAST_BEFORE", int(dtmf_look.LEAST_BEFORE)),
+        ("rest.h", "LEAST_BEFORE", int(dtmf_look.LEAST_BEFORE)),
     ],
 )
 def test_sizes_are_the_same_in_both_languages(header, name, value):
